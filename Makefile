@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# virtio-cswap: swap and overcommit for confidential VMs. `make help` lists what there is.
+#
+# One make for everything in userspace: each part adds its targets in a fragment of its own
+# (host/host.mk, tests/*/*.mk). The guest module is built by Kbuild (guest/Kbuild).
+#   O=DIR    where built things go (default: build)
+#   SAN=1    build userspace with ASan and UBSan, into $(O)/san
+#   V=1      show the commands
+
+O ?= build
+V ?= 0
+Q := $(if $(filter 1,$(V)),,@)
+out := $(abspath $(if $(SAN),$(O)/san,$(O)))
+
+CC ?= gcc
+PKG_CONFIG ?= pkg-config
+CSWAP_CFLAGS := -std=gnu11 -g -O2 -Wall -Wextra -Wshadow -Wvla -Wmissing-prototypes -Wstrict-prototypes \
+	-Werror=implicit-function-declaration -fno-strict-aliasing -D_GNU_SOURCE -Iinclude/uapi
+ifneq ($(SAN),)
+CSWAP_CFLAGS += -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+CSWAP_LDFLAGS += -fsanitize=address,undefined
+else
+CSWAP_CFLAGS += -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
+CSWAP_LDFLAGS += -pie -Wl,-z,relro,-z,now
+endif
+# Guest code that is pure is built in userspace too, against tests/shim.
+SHIM_CFLAGS := -Itests/shim -Iguest
+
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+.PHONY: all
+all: host
+
+include $(wildcard host/host.mk tests/*/*.mk)
+
+# $(call object,SOURCE,EXTRA-CFLAGS): the path of SOURCE's object; one pattern rule builds them all.
+$(out)/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(if $(Q),@echo "  CC      $<")
+	$(Q)$(CC) $(CSWAP_CFLAGS) $(OBJ_CFLAGS) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+# Link whatever objects a program names as prerequisites.
+define link
+	@mkdir -p $(@D)
+	$(if $(Q),@echo "  LD      $(notdir $@)")
+	$(Q)$(CC) $(CSWAP_CFLAGS) $(CSWAP_LDFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIBS)
+endef
+
+-include $(shell find $(out)/obj -name '*.d' 2>/dev/null)
+
+.PHONY: clean
+clean:
+	rm -rf $(O)

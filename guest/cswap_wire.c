@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * cswap_wire.c - building requests, and the one place where the device's bytes
+ * are fetched and checked.
+ *
+ * Theory of operation: shared memory is written by a host that may change it
+ * at any time. Requests are built in place, from private values, and never
+ * read back. Answers are copied to private memory first; every check is made
+ * on the copy, and what leaves here is in the CPU's byte order and in range.
+ */
+#include <linux/build_bug.h>
+#include <linux/errno.h>
+#include <linux/string.h>
+#include <asm/byteorder.h>
+
+#include "cswap_wire.h"
+
+static_assert(sizeof(struct virtio_cswap_config) == 64);
+static_assert(sizeof(struct virtio_cswap_request) == 32);
+static_assert(sizeof(struct virtio_cswap_tag) == 16);
+static_assert(sizeof(struct virtio_cswap_response) == 16);
+static_assert(sizeof(struct virtio_cswap_ack) == 16);
+static_assert(sizeof(struct virtio_cswap_ctrl) == 16);
+static_assert(sizeof(struct virtio_cswap_range) == 16);
+static_assert(sizeof(struct virtio_cswap_ctrl_response) == 8);
+static_assert(sizeof(struct virtio_cswap_aad) == 16);
+static_assert(CSWAP_ACK_BUFFER_BYTES == 256);
+static_assert(VIRTIO_CSWAP_DATA_BUFFER_SIZE(1) == 48 + 4096);
+
+const char *cswap_wire_check_config(const struct virtio_cswap_config *config,
+				    struct cswap_geometry *geometry)
+{
+	u64 capacity = le64_to_cpu(config->capacity);
+	u16 pairs = le16_to_cpu(config->num_queue_pairs);
+	u16 pages = le16_to_cpu(config->max_request_pages);
+	unsigned int i;
+
+	if (le32_to_cpu(config->slot_size) != VIRTIO_CSWAP_SLOT_SIZE)
+		return "slot size is not 4096";
+	if (!capacity)
+		return "capacity is zero";
+	if (capacity > VIRTIO_CSWAP_MAX_CAPACITY)
+		return "capacity is absurd";
+	if (!pairs)
+		return "no queue pair";
+	if (pairs > VIRTIO_CSWAP_MAX_QUEUE_PAIRS)
+		return "too many queue pairs";
+	if (!pages || pages > VIRTIO_CSWAP_MAX_REQUEST_PAGES)
+		return "pages a request out of range";
+	if (config->reserved0 || config->release_method ||
+	    config->block_size || config->report_period_ms)
+		return "a reserved field is not zero";
+	for (i = 0; i < ARRAY_SIZE(config->reserved1); i++)
+		if (config->reserved1[i])
+			return "a reserved field is not zero";
+
+	geometry->capacity = capacity;
+	geometry->queue_pairs = pairs;
+	geometry->max_request_pages = pages;
+	geometry->medium = config->medium;
+	return NULL;
+}
+
+static void put_request(void *to, u16 op, u64 cookie, u64 slot)
+{
+	const struct virtio_cswap_request request = {
+		.op = cpu_to_le16(op),
+		.count = cpu_to_le16(1),
+		.cookie = cpu_to_le64(cookie),
+		.slot = cpu_to_le64(slot),
+	};
+
+	memcpy(to, &request, sizeof(request));
+}
+
+void cswap_wire_put_store(void *to, u64 cookie, u64 slot, const u8 *tag)
+{
+	put_request(to, VIRTIO_CSWAP_OP_STORE, cookie, slot);
+	memcpy((u8 *)to + sizeof(struct virtio_cswap_request), tag,
+	       VIRTIO_CSWAP_TAG_SIZE);
+}
+
+void cswap_wire_put_load(void *to, u64 cookie, u64 slot)
+{
+	put_request(to, VIRTIO_CSWAP_OP_LOAD, cookie, slot);
+}
+
+void cswap_wire_put_discard(struct virtio_cswap_ctrl *to, unsigned int count)
+{
+	const struct virtio_cswap_ctrl ctrl = {
+		.op = cpu_to_le16(VIRTIO_CSWAP_CTRL_DISCARD),
+		.count = cpu_to_le16(count),
+	};
+
+	memcpy(to, &ctrl, sizeof(ctrl));
+}
+
+void cswap_wire_put_range(struct virtio_cswap_range *to, u64 start, u64 count)
+{
+	const struct virtio_cswap_range range = {
+		.start = cpu_to_le64(start),
+		.count = cpu_to_le64(count),
+	};
+
+	memcpy(to, &range, sizeof(range));
+}
+
+static u32 known_status(__le32 raw)
+{
+	u32 status = le32_to_cpu(raw);
+
+	return status <= VIRTIO_CSWAP_S_UNSUPP ? status : VIRTIO_CSWAP_S_IOERR;
+}
+
+/* @acks is private already. */
+static int check_acks(struct cswap_answer *to,
+		      const struct virtio_cswap_ack *acks, unsigned int count)
+{
+	unsigned int i;
+
+	for (i = 0; i < count; i++) {
+		if (acks[i].reserved0)
+			return -EPROTO;
+		to->outcome[i].cookie = le64_to_cpu(acks[i].cookie);
+		to->outcome[i].status = known_status(acks[i].status);
+	}
+	to->outcomes = count;
+	return 0;
+}
+
+/* What a DATA response holds before its page. */
+struct data_header {
+	struct virtio_cswap_response response;
+	struct virtio_cswap_ack ack;
+	struct virtio_cswap_tag tag;
+};
+
+static int get_data(struct cswap_answer *to, const void *from, u32 used)
+{
+	struct data_header header;
+	unsigned int pages;
+
+	static_assert(sizeof(header) == CSWAP_DATA_HEADER_BYTES);
+	if (used < VIRTIO_CSWAP_TAGS_OFFSET ||
+	    used > VIRTIO_CSWAP_DATA_BUFFER_SIZE(1))
+		return -EPROTO;
+	memcpy(&header, from, sizeof(header));
+
+	pages = le16_to_cpu(header.response.count);
+	if (le16_to_cpu(header.response.type) != VIRTIO_CSWAP_RESP_DATA ||
+	    header.response.reserved0 || header.response.reserved1)
+		return -EPROTO;
+	if (check_acks(to, &header.ack, 1))
+		return -EPROTO;
+	to->has_page = to->outcome[0].status == VIRTIO_CSWAP_S_OK;
+	if (pages != (to->has_page ? 1 : 0))
+		return -EPROTO;
+	if (to->has_page && used != VIRTIO_CSWAP_DATA_BUFFER_SIZE(1))
+		return -EPROTO;
+	memcpy(to->tag, header.tag.b, sizeof(to->tag));
+	return 0;
+}
+
+static int get_acks(struct cswap_answer *to, const void *from, u32 used)
+{
+	struct {
+		struct virtio_cswap_response response;
+		struct virtio_cswap_ack ack[CSWAP_ACKS_PER_BUFFER];
+	} copy;
+	unsigned int count;
+
+	static_assert(sizeof(copy) == CSWAP_ACK_BUFFER_BYTES);
+	if (used < sizeof(copy.response) || used > sizeof(copy))
+		return -EPROTO;
+	memcpy(&copy, from, used);
+
+	count = le16_to_cpu(copy.response.count);
+	if (le16_to_cpu(copy.response.type) != VIRTIO_CSWAP_RESP_ACKS ||
+	    copy.response.reserved0 || copy.response.reserved1)
+		return -EPROTO;
+	if (!count || count > CSWAP_ACKS_PER_BUFFER ||
+	    used != sizeof(copy.response) + count * sizeof(copy.ack[0]))
+		return -EPROTO;
+	to->has_page = false;
+	return check_acks(to, copy.ack, count);
+}
+
+int cswap_wire_get_answer(struct cswap_answer *to, const void *from, u32 used,
+			  bool data)
+{
+	return data ? get_data(to, from, used) : get_acks(to, from, used);
+}
+
+u32 cswap_wire_get_ctrl_status(const struct virtio_cswap_ctrl_response *from,
+			       u32 used)
+{
+	struct virtio_cswap_ctrl_response copy;
+
+	if (used != sizeof(copy))
+		return VIRTIO_CSWAP_S_IOERR;
+	memcpy(&copy, from, sizeof(copy));
+	return copy.reserved0 ? VIRTIO_CSWAP_S_IOERR : known_status(copy.status);
+}
