@@ -10,7 +10,7 @@
 #define CSWAP_WIRE_H
 
 #include <linux/types.h>
-#include "../include/uapi/linux/virtio_cswap.h"
+#include <linux/virtio_cswap.h>
 
 /* Fifteen acks and their header: 256 bytes. */
 #define CSWAP_ACKS_PER_BUFFER	15
