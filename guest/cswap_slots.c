@@ -1,0 +1,623 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * cswap_slots.c - what is known of every slot, and the sealed copies in the pool.
+ *
+ * Theory of operation
+ *
+ * Every slot has a record of 8 bytes, the only thing that says what the slot
+ * holds and how fresh it is:
+ *
+ *	kind	NEVER	nothing was stored since the driver started
+ *		FREED	what was stored is not wanted any more
+ *		STORED	the device holds it, sealed with counter [value]
+ *		COPY	the newest version is copy [value - 1] of the pool
+ *	LOADING		a LOAD of the slot is in flight
+ *	DISCARDING	a DISCARD of the slot is in flight
+ *	HELD		(FREED) the device may still hold something
+ *	value		also with FREED: 1 + the copy that was the newest, 0 if none
+ *
+ * The device runs requests in any order, over threads and across its own
+ * crashes, so two requests for one slot could end up in either order, and the
+ * loser's fresh nonce would make the page unreadable for ever. Hence the one
+ * rule: at most one operation is in flight for a slot. It is a STORE (the
+ * copy's state is SENT), a LOAD or a DISCARD (the flags). What a store finds in
+ * the way decides where its copy goes:
+ *
+ *	in flight for the slot		the new copy is
+ *	nothing				QUEUED, and replaces an older queued or kept one
+ *	anything			DEFERRED until that is over, and replaces an
+ *					older deferred one
+ *
+ * So if the newest copy is DEFERRED, exactly one operation is in flight, and
+ * its end finds the copy through the record.
+ *
+ * A copy stays until the device has confirmed it; a STORE that fails leaves it
+ * KEPT, to be sent again. Either way loads are served from it meanwhile. No
+ * page is lost by a failed STORE.
+ *
+ * Everything happens under the shard's lock but cswap_slot_free(), which the
+ * swap core calls under locks of its own: it turns STORED or COPY into FREED by
+ * cmpxchg and touches nothing else. Hence all changes of a record are cmpxchg
+ * loops, and under the lock only the kind and HELD can change underfoot.
+ */
+#include <linux/atomic.h>
+#include <linux/build_bug.h>
+#include <linux/compiler.h>
+#include <linux/errno.h>
+#include <linux/string.h>
+
+#include "cswap_slots.h"
+
+/* The tests let a concurrent free happen here, between a read and its cmpxchg. */
+#ifndef CSWAP_RACE_POINT
+#define CSWAP_RACE_POINT(record) do { } while (0)
+#endif
+
+#define KIND_MASK	0x03ULL
+#define KIND_NEVER	0x00ULL
+#define KIND_FREED	0x01ULL
+#define KIND_STORED	0x02ULL
+#define KIND_COPY	0x03ULL
+#define LOADING		0x04ULL
+#define DISCARDING	0x08ULL
+#define HELD		0x10ULL
+#define FLAGS_MASK	(LOADING | DISCARDING)
+#define VALUE_SHIFT	8
+
+#define COOKIE_LOAD	0x80000000u
+
+/* --- records --- */
+
+static u64 kind_of(cswap_record_t r)
+{
+	return r & KIND_MASK;
+}
+
+static u64 value_of(cswap_record_t r)
+{
+	return r >> VALUE_SHIFT;
+}
+
+/* The slot's newest copy in the pool, wanted or not. */
+static u32 copy_of(cswap_record_t r)
+{
+	bool named = kind_of(r) == KIND_COPY || kind_of(r) == KIND_FREED;
+
+	return named && value_of(r) ? value_of(r) - 1 : CSWAP_NONE;
+}
+
+/*
+ * Replace *@record by @to if it is still *@old; else fetch it into *@old.
+ * Ordered: what was written before is visible to whoever sees @to.
+ */
+static bool record_change(cswap_record_t *record, cswap_record_t *old,
+			  cswap_record_t to)
+{
+	CSWAP_RACE_POINT(record);
+	return try_cmpxchg(record, old, to);
+}
+
+static cswap_record_t record_clear(cswap_record_t *record, u64 flags)
+{
+	cswap_record_t old = READ_ONCE(*record);
+
+	while (!record_change(record, &old, old & ~flags))
+		;
+	return old & ~flags;
+}
+
+u32 cswap_slot_shard(u64 slot, u32 shards)
+{
+	return (slot / CSWAP_SHARD_SLOTS) % shards;
+}
+
+bool cswap_slot_free(cswap_record_t *record)
+{
+	cswap_record_t old = READ_ONCE(*record);
+	cswap_record_t to;
+
+	do {
+		switch (kind_of(old)) {
+		case KIND_STORED:
+			to = KIND_FREED | HELD | (old & FLAGS_MASK);
+			break;
+		case KIND_COPY:
+			to = (old & ~KIND_MASK) | KIND_FREED | HELD;
+			break;
+		default:
+			return false;
+		}
+	} while (!try_cmpxchg(record, &old, to));
+	return true;
+}
+
+/* --- copies and their lists --- */
+
+static void list_add_tail(struct cswap_shard *shard, struct cswap_list *list, u32 c)
+{
+	struct cswap_copy *copy = &shard->copies[c];
+
+	copy->prev = list->last;
+	copy->next = CSWAP_NONE;
+	if (list->last == CSWAP_NONE)
+		list->first = c;
+	else
+		shard->copies[list->last].next = c;
+	list->last = c;
+	list->count++;
+}
+
+static void list_del(struct cswap_shard *shard, struct cswap_list *list, u32 c)
+{
+	struct cswap_copy *copy = &shard->copies[c];
+
+	if (copy->prev == CSWAP_NONE)
+		list->first = copy->next;
+	else
+		shard->copies[copy->prev].next = copy->next;
+	if (copy->next == CSWAP_NONE)
+		list->last = copy->prev;
+	else
+		shard->copies[copy->next].prev = copy->prev;
+	list->count--;
+}
+
+static void copy_queue(struct cswap_shard *shard, u32 c)
+{
+	shard->copies[c].state = CSWAP_COPY_QUEUED;
+	list_add_tail(shard, &shard->send, c);
+}
+
+static void copy_free(struct cswap_shard *shard, u32 c)
+{
+	shard->copies[c].state = CSWAP_COPY_FREE;
+	list_add_tail(shard, &shard->free, c);
+}
+
+/* The record doesn't name @c any more, and it isn't in flight. */
+static void copy_release(struct cswap_shard *shard, u32 c)
+{
+	struct cswap_copy *copy = &shard->copies[c];
+
+	if (copy->state == CSWAP_COPY_QUEUED)
+		list_del(shard, &shard->send, c);
+	else if (copy->state == CSWAP_COPY_KEPT)
+		list_del(shard, &shard->kept, c);
+	if (copy->readers)
+		copy->state = CSWAP_COPY_ZOMBIE;
+	else
+		copy_free(shard, c);
+}
+
+/*
+ * If the slot was freed, let go of @c, its newest copy, which isn't in flight.
+ * Only a store, under our lock, could make the slot wanted again.
+ */
+static bool copy_drop_if_freed(struct cswap_shard *shard, u32 c)
+{
+	cswap_record_t *record = &shard->records[shard->copies[c].slot];
+	cswap_record_t old = READ_ONCE(*record);
+
+	if (kind_of(old) != KIND_FREED)
+		return false;
+	while (!record_change(record, &old, KIND_FREED | HELD | (old & FLAGS_MASK)))
+		;
+	copy_release(shard, c);
+	return true;
+}
+
+/* An operation on @slot is over: the copy that waited for it has its turn. */
+static void slot_out_of_flight(struct cswap_shard *shard, u64 slot)
+{
+	u32 c = copy_of(READ_ONCE(shard->records[slot]));
+
+	if (c == CSWAP_NONE || shard->copies[c].state != CSWAP_COPY_DEFERRED)
+		return;
+	if (!copy_drop_if_freed(shard, c))
+		copy_queue(shard, c);
+}
+
+void cswap_shard_init(struct cswap_shard *shard, cswap_record_t *records,
+		      struct cswap_copy *copies, u32 nr_copies,
+		      struct cswap_load *loads, u32 nr_loads, u32 max_sent)
+{
+	const struct cswap_list empty = { CSWAP_NONE, CSWAP_NONE, 0 };
+	u32 i;
+
+	*shard = (struct cswap_shard) {
+		.records = records,
+		.copies = copies,
+		.nr_copies = nr_copies,
+		.loads = loads,
+		.nr_loads = nr_loads,
+		.max_sent = max_sent,
+		.max_kept = nr_copies / 2,
+		.free = empty,
+		.send = empty,
+		.kept = empty,
+		.free_load = CSWAP_NONE,
+	};
+	for (i = 0; i < nr_copies; i++)
+		copy_free(shard, i);
+	for (i = nr_loads; i--;) {
+		loads[i].next = shard->free_load;
+		shard->free_load = i;
+	}
+}
+
+/* --- stores --- */
+
+u32 cswap_store_begin(struct cswap_shard *shard)
+{
+	u32 c = shard->free.first;
+
+	if (c != CSWAP_NONE) {
+		list_del(shard, &shard->free, c);
+		shard->copies[c].state = CSWAP_COPY_FILLING;
+	}
+	return c;
+}
+
+bool cswap_store_refused(const struct cswap_shard *shard)
+{
+	return shard->kept.count && shard->kept.count >= shard->max_kept;
+}
+
+void cswap_store_cancel(struct cswap_shard *shard, u32 copy)
+{
+	copy_free(shard, copy);
+}
+
+void cswap_store_publish(struct cswap_shard *shard, u32 c, u64 slot,
+			 u64 counter, const u8 *tag)
+{
+	cswap_record_t *record = &shard->records[slot];
+	struct cswap_copy *copy = &shard->copies[c];
+	cswap_record_t old = READ_ONCE(*record);
+	bool in_flight;
+	u32 older;
+
+	copy->slot = slot;
+	copy->counter = counter;
+	memcpy(copy->tag, tag, sizeof(copy->tag));
+
+	while (!record_change(record, &old, KIND_COPY | (old & FLAGS_MASK) |
+			      ((u64)c + 1) << VALUE_SHIFT))
+		;
+	in_flight = old & FLAGS_MASK;
+	older = copy_of(old);
+	if (older != CSWAP_NONE) {
+		u8 state = shard->copies[older].state;
+
+		in_flight |= state == CSWAP_COPY_SENT || state == CSWAP_COPY_DEFERRED;
+		if (state != CSWAP_COPY_SENT)
+			copy_release(shard, older);
+	}
+	if (in_flight)
+		copy->state = CSWAP_COPY_DEFERRED;
+	else
+		copy_queue(shard, c);
+}
+
+u32 cswap_store_next(struct cswap_shard *shard, u64 *cookie)
+{
+	struct cswap_copy *copy;
+	u32 c;
+
+	if (shard->sent == shard->max_sent)
+		return CSWAP_NONE;
+	do {
+		c = shard->send.first;
+		if (c == CSWAP_NONE)
+			return CSWAP_NONE;
+	} while (copy_drop_if_freed(shard, c));
+
+	list_del(shard, &shard->send, c);
+	copy = &shard->copies[c];
+	copy->state = CSWAP_COPY_SENT;
+	copy->pending = CSWAP_PART_CHAIN | CSWAP_PART_ANSWER;
+	copy->seq++;
+	shard->sent++;
+	*cookie = (u64)copy->seq << 32 | c;
+	return c;
+}
+
+u32 cswap_store_retry(struct cswap_shard *shard)
+{
+	u32 count = shard->kept.count;
+	u32 c;
+
+	while ((c = shard->kept.first) != CSWAP_NONE) {
+		list_del(shard, &shard->kept, c);
+		copy_queue(shard, c);
+	}
+	return count;
+}
+
+/* The device holds @c, the newest version, now: the record says so. */
+static void store_confirm(struct cswap_shard *shard, u32 c)
+{
+	struct cswap_copy *copy = &shard->copies[c];
+	cswap_record_t *record = &shard->records[copy->slot];
+	cswap_record_t old = READ_ONCE(*record);
+	cswap_record_t to;
+
+	do {
+		if (kind_of(old) == KIND_COPY)
+			to = KIND_STORED | copy->counter << VALUE_SHIFT;
+		else
+			to = KIND_FREED | HELD;
+	} while (!record_change(record, &old, to));
+	copy_release(shard, c);
+}
+
+/* The STORE of @c is over, one way or the other. */
+static void store_settle(struct cswap_shard *shard, u32 c, bool ok)
+{
+	struct cswap_copy *copy = &shard->copies[c];
+
+	shard->sent--;
+	if (copy_of(READ_ONCE(shard->records[copy->slot])) != c) {
+		/* superseded; the one that took its place is deferred */
+		slot_out_of_flight(shard, copy->slot);
+		copy_release(shard, c);
+	} else if (ok) {
+		store_confirm(shard, c);
+	} else if (!copy_drop_if_freed(shard, c)) {
+		copy->state = CSWAP_COPY_KEPT;
+		list_add_tail(shard, &shard->kept, c);
+	}
+}
+
+/* --- loads --- */
+
+static u32 load_take(struct cswap_shard *shard, u64 slot, u64 counter)
+{
+	u32 l = shard->free_load;
+	struct cswap_load *load = &shard->loads[l];
+
+	shard->free_load = load->next;
+	shard->loading++;
+	load->slot = slot;
+	load->counter = counter;
+	load->state = CSWAP_LOAD_SENT;
+	load->abandoned = false;
+	return l;
+}
+
+static u64 load_cookie(struct cswap_shard *shard, u32 l)
+{
+	struct cswap_load *load = &shard->loads[l];
+
+	load->pending = CSWAP_PART_CHAIN | CSWAP_PART_ANSWER;
+	load->seq++;
+	return (u64)load->seq << 32 | COOKIE_LOAD | l;
+}
+
+enum cswap_load_how cswap_load_begin(struct cswap_shard *shard, u64 slot,
+				     u32 *index, u64 *cookie)
+{
+	cswap_record_t *record = &shard->records[slot];
+	cswap_record_t old = READ_ONCE(*record);
+
+	do {
+		switch (kind_of(old)) {
+		case KIND_NEVER:
+			return CSWAP_LOAD_ZEROS;
+		case KIND_FREED:
+			return CSWAP_LOAD_FREED;
+		case KIND_COPY:
+			*index = copy_of(old);
+			shard->copies[*index].readers++;
+			return CSWAP_LOAD_COPY;
+		}
+		if (old & FLAGS_MASK || shard->free_load == CSWAP_NONE)
+			return CSWAP_LOAD_WAIT;
+	} while (!record_change(record, &old, old | LOADING));
+
+	*index = load_take(shard, slot, value_of(old));
+	*cookie = load_cookie(shard, *index);
+	return CSWAP_LOAD_DEVICE;
+}
+
+void cswap_copy_put(struct cswap_shard *shard, u32 c)
+{
+	struct cswap_copy *copy = &shard->copies[c];
+
+	if (!--copy->readers && copy->state == CSWAP_COPY_ZOMBIE)
+		copy_free(shard, c);
+}
+
+static void load_free(struct cswap_shard *shard, u32 l)
+{
+	struct cswap_load *load = &shard->loads[l];
+
+	load->state = CSWAP_LOAD_FREE;
+	load->next = shard->free_load;
+	shard->free_load = l;
+	shard->loading--;
+}
+
+static void load_settle(struct cswap_shard *shard, u32 l)
+{
+	struct cswap_load *load = &shard->loads[l];
+
+	load->state = CSWAP_LOAD_OVER;
+	record_clear(&shard->records[load->slot], LOADING);
+	slot_out_of_flight(shard, load->slot);
+	if (load->abandoned)
+		load_free(shard, l);
+}
+
+void cswap_load_end(struct cswap_shard *shard, u32 l)
+{
+	struct cswap_load *load = &shard->loads[l];
+
+	if (load->state == CSWAP_LOAD_OVER)
+		load_free(shard, l);
+	else
+		load->abandoned = true;
+}
+
+/* --- what the device says --- */
+
+static struct cswap_copy *copy_in_flight(const struct cswap_shard *shard, u64 cookie)
+{
+	u32 c = (u32)cookie;
+
+	if (c >= shard->nr_copies || shard->copies[c].state != CSWAP_COPY_SENT ||
+	    shard->copies[c].seq != cookie >> 32)
+		return NULL;
+	return &shard->copies[c];
+}
+
+u32 cswap_load_of_cookie(const struct cswap_shard *shard, u64 cookie)
+{
+	u32 l = (u32)cookie & ~COOKIE_LOAD;
+
+	if (!((u32)cookie & COOKIE_LOAD) || l >= shard->nr_loads ||
+	    shard->loads[l].state != CSWAP_LOAD_SENT ||
+	    shard->loads[l].seq != cookie >> 32)
+		return CSWAP_NONE;
+	return l;
+}
+
+static int store_part(struct cswap_shard *shard, u64 cookie, u8 part, u32 status,
+		      struct cswap_event *event)
+{
+	struct cswap_copy *copy = copy_in_flight(shard, cookie);
+
+	if (!copy || !(copy->pending & part))
+		return -EPROTO;
+	copy->pending &= ~part;
+	if (part == CSWAP_PART_ANSWER)
+		copy->status = status;
+	event->kind = CSWAP_COOKIE_STORE;
+	event->index = copy - shard->copies;
+	event->over = !copy->pending;
+	event->failed = event->over && copy->status != VIRTIO_CSWAP_S_OK;
+	if (event->over)
+		store_settle(shard, event->index, !event->failed);
+	return 0;
+}
+
+static int load_part(struct cswap_shard *shard, u64 cookie, u8 part,
+		     struct cswap_event *event)
+{
+	u32 l = cswap_load_of_cookie(shard, cookie);
+	struct cswap_load *load;
+
+	if (l == CSWAP_NONE || !(shard->loads[l].pending & part))
+		return -EPROTO;
+	load = &shard->loads[l];
+	load->pending &= ~part;
+	event->kind = CSWAP_COOKIE_LOAD;
+	event->index = l;
+	event->over = !load->pending;
+	event->abandoned = load->abandoned;
+	if (event->over)
+		load_settle(shard, l);
+	return 0;
+}
+
+int cswap_chain_back(struct cswap_shard *shard, u64 cookie, struct cswap_event *event)
+{
+	*event = (struct cswap_event) { };
+	if ((u32)cookie & COOKIE_LOAD)
+		return load_part(shard, cookie, CSWAP_PART_CHAIN, event);
+	return store_part(shard, cookie, CSWAP_PART_CHAIN, 0, event);
+}
+
+int cswap_answer_here(struct cswap_shard *shard, u64 cookie,
+		      enum cswap_cookie_kind kind, u32 status,
+		      struct cswap_event *event)
+{
+	*event = (struct cswap_event) { };
+	if (kind == CSWAP_COOKIE_LOAD)
+		return load_part(shard, cookie, CSWAP_PART_ANSWER, event);
+	return store_part(shard, cookie, CSWAP_PART_ANSWER, status, event);
+}
+
+void cswap_shard_reset(struct cswap_shard *shard, bool fail,
+		       void (*resend)(void *arg, u32 load, u64 cookie), void *arg)
+{
+	u32 i;
+
+	for (i = 0; i < shard->nr_copies; i++) {
+		if (shard->copies[i].state == CSWAP_COPY_SENT) {
+			store_settle(shard, i, false);
+			/* not its fault: back to the queue, not to the kept ones */
+			if (shard->copies[i].state == CSWAP_COPY_KEPT) {
+				list_del(shard, &shard->kept, i);
+				copy_queue(shard, i);
+			}
+		}
+	}
+	for (i = 0; i < shard->nr_loads; i++) {
+		if (shard->loads[i].state != CSWAP_LOAD_SENT)
+			continue;
+		if (fail || shard->loads[i].abandoned)
+			load_settle(shard, i);
+		else
+			resend(arg, i, load_cookie(shard, i));
+	}
+}
+
+/* --- discards --- */
+
+static bool discard_claim_one(cswap_record_t *record, bool *again)
+{
+	cswap_record_t old = READ_ONCE(*record);
+
+	do {
+		if (kind_of(old) != KIND_FREED || !(old & HELD))
+			return false;
+		if (old & FLAGS_MASK || value_of(old)) {
+			*again = true;
+			return false;
+		}
+	} while (!record_change(record, &old, (old | DISCARDING) & ~HELD));
+	return true;
+}
+
+u32 cswap_discard_claim(struct cswap_shard *shard, u64 start, u64 count,
+			struct cswap_range *ranges, u32 max, u64 *next,
+			bool *again)
+{
+	u64 slot, end = start + count;
+	u32 nr = 0;
+
+	for (slot = start; slot < end; slot++) {
+		bool adjacent = nr && ranges[nr - 1].start + ranges[nr - 1].count == slot;
+
+		if (nr == max && !adjacent)
+			break;
+		if (!discard_claim_one(&shard->records[slot], again))
+			continue;
+		if (adjacent)
+			ranges[nr - 1].count++;
+		else
+			ranges[nr++] = (struct cswap_range) { slot, 1 };
+	}
+	*next = slot;
+	return nr;
+}
+
+void cswap_discard_done(struct cswap_shard *shard, const struct cswap_range *range,
+			bool done)
+{
+	u64 slot;
+
+	for (slot = range->start; slot < range->start + range->count; slot++) {
+		cswap_record_t *record = &shard->records[slot];
+		cswap_record_t old = READ_ONCE(*record);
+		cswap_record_t to;
+
+		do {
+			to = old & ~DISCARDING;
+			if (!done && kind_of(old) == KIND_FREED)
+				to |= HELD;
+		} while (!record_change(record, &old, to));
+		slot_out_of_flight(shard, slot);
+	}
+}

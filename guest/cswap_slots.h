@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * cswap_slots.h - what is known of every slot, and the sealed copies in the pool.
+ *
+ * Pure: no I/O, no allocation, no sleeping. Theory of operation in cswap_slots.c.
+ *
+ * Slots are divided among shards, one a queue pair, in runs of
+ * CSWAP_SHARD_SLOTS. Unless it says otherwise a function here is called under
+ * the lock of the shard it is given, in any context. cswap_slot_free() takes no
+ * lock and may run at any moment, against anything.
+ */
+#ifndef CSWAP_SLOTS_H
+#define CSWAP_SLOTS_H
+
+#include <linux/types.h>
+#include "cswap_wire.h"
+
+/*
+ * The swap core hands out slots in clusters of 512, each to one CPU at a time,
+ * so a run of that length keeps CPUs on queue pairs of their own.
+ */
+#define CSWAP_SHARD_SLOTS	512
+
+#define CSWAP_NONE		0xffffffffu
+
+/* A slot's record; see cswap_slots.c for its layout. */
+typedef u64 cswap_record_t;
+
+enum cswap_copy_state {
+	CSWAP_COPY_FREE,	/* on the free list */
+	CSWAP_COPY_FILLING,	/* a store is sealing into it; no record names it */
+	CSWAP_COPY_QUEUED,	/* to be sent, on the send list */
+	CSWAP_COPY_DEFERRED,	/* to be sent once the slot's operation in flight is over */
+	CSWAP_COPY_SENT,	/* its STORE is in flight */
+	CSWAP_COPY_KEPT,	/* its STORE failed; on the kept list until tried again */
+	CSWAP_COPY_ZOMBIE,	/* superseded or confirmed, but somebody still reads it */
+};
+
+/* A sealed page in the pool. The page itself is in shared memory. */
+struct cswap_copy {
+	u64 slot;
+	u64 counter;		/* the nonce it was sealed with */
+	u32 prev, next;		/* on a list */
+	u32 seq;		/* of its latest STORE, in the cookie */
+	u16 readers;
+	u8 state;		/* enum cswap_copy_state */
+	u8 pending;		/* CSWAP_PART_*: what a STORE in flight waits for */
+	u8 status;		/* VIRTIO_CSWAP_S_* of the ack */
+	u8 tag[VIRTIO_CSWAP_TAG_SIZE];
+};
+
+enum cswap_load_state {
+	CSWAP_LOAD_FREE,
+	CSWAP_LOAD_SENT,
+	CSWAP_LOAD_OVER,	/* answered; its owner has not let go of it yet */
+};
+
+/* A LOAD in flight. Its owner and destination are the caller's business. */
+struct cswap_load {
+	u64 slot;
+	u64 counter;		/* what the slot was stored with */
+	u32 next;		/* on the free list */
+	u32 seq;
+	u8 state;		/* enum cswap_load_state */
+	u8 pending;		/* CSWAP_PART_* */
+	bool abandoned;		/* the owner gave up: free it once it's over */
+};
+
+/* A request is over when its chain has come back and its answer is here. */
+#define CSWAP_PART_CHAIN	1
+#define CSWAP_PART_ANSWER	2
+
+struct cswap_list {
+	u32 first, last;
+	u32 count;
+};
+
+struct cswap_shard {
+	cswap_record_t *records;	/* of all slots of the device */
+	struct cswap_copy *copies;
+	struct cswap_load *loads;
+	u32 nr_copies, nr_loads;
+	u32 max_sent;			/* STOREs in flight at most */
+	u32 max_kept;			/* kept copies at which new stores fail */
+
+	struct cswap_list free, send, kept;
+	u32 sent;			/* STOREs in flight */
+	u32 free_load;
+	u32 loading;			/* LOADs not free */
+};
+
+/* Set up a shard over arrays that are zeroed and owned by the caller. */
+void cswap_shard_init(struct cswap_shard *shard, cswap_record_t *records,
+		      struct cswap_copy *copies, u32 nr_copies,
+		      struct cswap_load *loads, u32 nr_loads, u32 max_sent);
+
+/* The shard of a slot, 0..@shards - 1. */
+u32 cswap_slot_shard(u64 slot, u32 shards);
+
+/* --- stores --- */
+
+/* Take a copy to seal into, or CSWAP_NONE when there is none now. */
+u32 cswap_store_begin(struct cswap_shard *shard);
+/* Too many stores have failed: a new one must fail at once. */
+bool cswap_store_refused(const struct cswap_shard *shard);
+/* Give a copy back unused. */
+void cswap_store_cancel(struct cswap_shard *shard, u32 copy);
+/* @copy now holds @slot, sealed with @counter and @tag; it will be sent. */
+void cswap_store_publish(struct cswap_shard *shard, u32 copy, u64 slot,
+			 u64 counter, const u8 *tag);
+/*
+ * The next copy to send, which then counts as in flight, or CSWAP_NONE. With
+ * @cookie for the STORE.
+ */
+u32 cswap_store_next(struct cswap_shard *shard, u64 *cookie);
+/* Kept copies are to be sent again. Returns how many there were. */
+u32 cswap_store_retry(struct cswap_shard *shard);
+
+/* --- loads --- */
+
+enum cswap_load_how {
+	CSWAP_LOAD_ZEROS,	/* never stored */
+	CSWAP_LOAD_FREED,	/* freed: nobody should ask */
+	CSWAP_LOAD_COPY,	/* in the pool: *@index is held, cswap_copy_put() it */
+	CSWAP_LOAD_DEVICE,	/* *@index is a load in flight: send it, with *@cookie */
+	CSWAP_LOAD_WAIT,	/* no load to be had, or one of this slot is in flight */
+};
+
+enum cswap_load_how cswap_load_begin(struct cswap_shard *shard, u64 slot,
+				     u32 *index, u64 *cookie);
+/* The owner is done with a load that is over, or gives up one that isn't. */
+void cswap_load_end(struct cswap_shard *shard, u32 load);
+void cswap_copy_put(struct cswap_shard *shard, u32 copy);
+
+/* --- what the device says --- */
+
+/* The two kinds of requests that a cookie can name. */
+enum cswap_cookie_kind { CSWAP_COOKIE_STORE, CSWAP_COOKIE_LOAD };
+
+struct cswap_event {
+	enum cswap_cookie_kind kind;
+	u32 index;		/* of the copy or the load */
+	bool over;		/* both parts are in; a STORE's copy is settled */
+	bool failed;		/* STORE: the device said no; a copy still wanted is kept */
+	bool abandoned;		/* LOAD: nobody waits for it any more */
+};
+
+/*
+ * The chain of the request that @cookie names has come back; or its answer has.
+ * @kind is what the ring allows: acks answer STOREs, data answers LOADs.
+ * Returns 0 with *@event, or -EPROTO for a cookie that names nothing in flight
+ * (forged, repeated, late): nothing has changed then.
+ */
+int cswap_chain_back(struct cswap_shard *shard, u64 cookie,
+		     struct cswap_event *event);
+int cswap_answer_here(struct cswap_shard *shard, u64 cookie,
+		      enum cswap_cookie_kind kind, u32 status,
+		      struct cswap_event *event);
+/* The load that an answer with @cookie would complete, or CSWAP_NONE. */
+u32 cswap_load_of_cookie(const struct cswap_shard *shard, u64 cookie);
+
+/*
+ * The device was reset: nothing is in flight any more. Copies in flight are
+ * queued again; @resend is called for each load, to be sent with its new
+ * cookie (under the same lock; may be NULL when @fail). With @fail loads are
+ * over instead, unanswered.
+ */
+void cswap_shard_reset(struct cswap_shard *shard, bool fail,
+		       void (*resend)(void *arg, u32 load, u64 cookie), void *arg);
+
+/* --- frees and discards --- */
+
+/*
+ * The slot's content is not wanted any more. No lock, any context.
+ * Returns true when the device may hold something for it.
+ */
+bool cswap_slot_free(cswap_record_t *record);
+
+struct cswap_range {
+	u64 start;
+	u64 count;		/* slots */
+};
+
+/*
+ * Claim freed slots among [@start, @start + @count), one shard's, for DISCARD:
+ * at most @max ranges. Claimed slots are in flight until cswap_discard_done().
+ * Returns the number of ranges; *@next is where to go on, or the end. Sets
+ * *@again when a freed slot can't be claimed yet.
+ */
+u32 cswap_discard_claim(struct cswap_shard *shard, u64 start, u64 count,
+			struct cswap_range *ranges, u32 max, u64 *next,
+			bool *again);
+/* Slots of @range are out of flight; the device forgot them if @done. */
+void cswap_discard_done(struct cswap_shard *shard, const struct cswap_range *range,
+			bool done);
+
+#endif /* CSWAP_SLOTS_H */
