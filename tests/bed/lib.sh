@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+# lib.sh - what the bed scripts share: the cache's layout, its keys, progress lines.
+#
+# Everything expensive lives in the cache under a name that ends in a key: a hash of the recipe
+# that made it. A directory with a key is complete, because it gets that name by a rename as its
+# last step; what is still being made is called *.partial. So nobody ever has to ask whether a
+# bed is whole or current: it is, or it is not there.
+
+repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)
+bed=$repo/tests/bed
+cache=${CSWAP_CACHE:-$HOME/.cache/virtio-cswap}
+[[ $cache == /* ]] || cache=$PWD/$cache
+
+die() {
+	echo "${0##*/}: $*" >&2
+	exit 1
+}
+
+# say WORDS: one line of progress, with the seconds since the script began.
+say() {
+	printf '[%4ds] %s\n' "$SECONDS" "$*" >&2
+}
+
+# The key of whatever its arguments, which are names of files, contain.
+key_of_files() {
+	cat -- "$@" | sha256sum | cut -c1-12
+}
+
+root_key() {
+	key_of_files "$bed/recipe.sh"
+}
+
+root_dir() {
+	echo "$cache/root-$(root_key)"
+}
+
+# The UML kernels are built from the root's kernel source by the root's compiler.
+uml_source_dir() {
+	echo "$cache/uml-source-$(root_key)"
+}
+
+# uml_dir KERNEL: where a UML kernel's build directory is.
+uml_dir() {
+	local configs=("$repo/tests/uml/uml.config")
+
+	[[ $1 == uml-debug ]] && configs+=("$repo/tests/uml/uml-debug.config")
+	echo "$cache/$1-$(key_of_files "$bed/recipe.sh" "${configs[@]}")"
+}
+
+# kernel_release NAME: the release string of one of the root's packaged kernels (newest, 6.12, 6.1).
+kernel_release() {
+	cat "$(root_dir)/etc/cswap-bed/kernel-$1"
+}
+
+# need THING DIR: make what is not in the cache yet.
+need() {
+	[[ -d $2 ]] || "$bed/provision" "$1"
+}
+
+# Re-run this script inside the root unless it is there already.
+# into_root SCRIPT ARGS...: replaces the shell.
+in_root() {
+	[[ -e /etc/cswap-bed/key ]]
+}
