@@ -111,6 +111,19 @@ u32 cswap_slot_shard(u64 slot, u32 shards)
 	return (slot / CSWAP_SHARD_SLOTS) % shards;
 }
 
+bool cswap_slot_counter(const struct cswap_shard *shard, u64 slot, u64 *counter)
+{
+	cswap_record_t r = READ_ONCE(shard->records[slot]);
+
+	if (kind_of(r) == KIND_STORED)
+		*counter = value_of(r);
+	else if (kind_of(r) == KIND_COPY)
+		*counter = shard->copies[copy_of(r)].counter;
+	else
+		return false;
+	return true;
+}
+
 bool cswap_slot_free(cswap_record_t *record)
 {
 	cswap_record_t old = READ_ONCE(*record);

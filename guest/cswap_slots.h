@@ -96,6 +96,8 @@ void cswap_shard_init(struct cswap_shard *shard, cswap_record_t *records,
 
 /* The shard of a slot, 0..@shards - 1. */
 u32 cswap_slot_shard(u64 slot, u32 shards);
+/* The counter that @slot would be opened with now; false if nothing is stored. */
+bool cswap_slot_counter(const struct cswap_shard *shard, u64 slot, u64 *counter);
 
 /* --- stores --- */
 

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * compat.h - what differs between the kernels that the driver is built for, 6.1
+ * to the newest. In a kernel tree only the last branch of each remains.
+ */
+#ifndef CSWAP_COMPAT_H
+#define CSWAP_COMPAT_H
+
+#include <linux/blkdev.h>
+#include <linux/cc_platform.h>
+#include <linux/version.h>
+#include <linux/virtio.h>
+#include <linux/virtio_config.h>
+
+#include <linux/virtio_cswap.h>
+
+/*
+ * Buffers mapped once, for life. To 6.12 a ring is premapped as a whole (in 6.1
+ * only since a late stable release; Kbuild looks), since 6.13 it's said with
+ * each buffer. A ring of a device that uses physical addresses needs neither.
+ * Where a ring can't be premapped the core maps each buffer as it's sent.
+ */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 13, 0)
+#define CSWAP_CAN_PREMAP	true
+#elif defined(CSWAP_HAVE_VQ_PREMAP)
+#define CSWAP_CAN_PREMAP	true
+#else
+#define CSWAP_CAN_PREMAP	false
+#define virtqueue_set_dma_premapped(vq)	0
+#endif
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0)
+static inline int cswap_vq_premap(struct virtqueue *vq, struct device *dma_dev)
+{
+	return dma_dev ? virtqueue_set_dma_premapped(vq) : 0;
+}
+
+static inline int cswap_vq_add_out(struct virtqueue *vq, struct scatterlist *sg,
+				   unsigned int num, void *data)
+{
+	return virtqueue_add_outbuf(vq, sg, num, data, GFP_ATOMIC);
+}
+
+static inline int cswap_vq_add_in(struct virtqueue *vq, struct scatterlist *sg,
+				  unsigned int num, void *data)
+{
+	return virtqueue_add_inbuf(vq, sg, num, data, GFP_ATOMIC);
+}
+#else
+static inline int cswap_vq_premap(struct virtqueue *vq, struct device *dma_dev)
+{
+	return 0;
+}
+
+static inline int cswap_vq_add_out(struct virtqueue *vq, struct scatterlist *sg,
+				   unsigned int num, void *data)
+{
+	return virtqueue_add_outbuf_premapped(vq, sg, num, data, GFP_ATOMIC);
+}
+
+static inline int cswap_vq_add_in(struct virtqueue *vq, struct scatterlist *sg,
+				  unsigned int num, void *data)
+{
+	return virtqueue_add_inbuf_premapped(vq, sg, num, data, NULL, GFP_ATOMIC);
+}
+#endif
+
+/* The device for the DMA API, NULL when buffers aren't mapped by us. */
+static inline struct device *cswap_dma_dev(struct virtio_device *vdev,
+					   struct virtqueue *vq)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 6, 0)
+	return CSWAP_CAN_PREMAP && virtio_has_feature(vdev, VIRTIO_F_ACCESS_PLATFORM) ?
+	       vdev->dev.parent : NULL;
+#else
+	return virtqueue_dma_dev(vq);
+#endif
+}
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 11, 0)
+struct virtqueue_info {
+	const char *name;
+	vq_callback_t *callback;
+};
+
+static inline int cswap_find_vqs(struct virtio_device *vdev, unsigned int nr,
+				 struct virtqueue **vqs, struct virtqueue_info *info)
+{
+	vq_callback_t **callbacks = kcalloc(nr, sizeof(*callbacks), GFP_KERNEL);
+	const char **names = kcalloc(nr, sizeof(*names), GFP_KERNEL);
+	unsigned int i;
+	int rc = -ENOMEM;
+
+	if (callbacks && names) {
+		for (i = 0; i < nr; i++) {
+			callbacks[i] = info[i].callback;
+			names[i] = info[i].name;
+		}
+		rc = virtio_find_vqs(vdev, nr, vqs, callbacks, names, NULL);
+	}
+	kfree(names);
+	kfree(callbacks);
+	return rc;
+}
+#else
+static inline int cswap_find_vqs(struct virtio_device *vdev, unsigned int nr,
+				 struct virtqueue **vqs, struct virtqueue_info *info)
+{
+	return virtio_find_vqs(vdev, nr, vqs, info, NULL);
+}
+#endif
+
+/* A disk of 4 KiB blocks whose pages must not change under writeback. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 11, 0)
+static inline struct gendisk *cswap_alloc_disk(bool synchronous, u32 max_discard)
+{
+	struct gendisk *disk = blk_alloc_disk(NUMA_NO_NODE);
+
+	if (!disk)
+		return ERR_PTR(-ENOMEM);
+	blk_queue_logical_block_size(disk->queue, VIRTIO_CSWAP_SLOT_SIZE);
+	blk_queue_physical_block_size(disk->queue, VIRTIO_CSWAP_SLOT_SIZE);
+	blk_queue_io_min(disk->queue, VIRTIO_CSWAP_SLOT_SIZE);
+	blk_queue_io_opt(disk->queue, VIRTIO_CSWAP_SLOT_SIZE);
+	disk->queue->limits.discard_granularity = VIRTIO_CSWAP_SLOT_SIZE;
+	blk_queue_max_discard_sectors(disk->queue, max_discard);
+	blk_queue_flag_set(QUEUE_FLAG_NONROT, disk->queue);
+	blk_queue_flag_clear(QUEUE_FLAG_ADD_RANDOM, disk->queue);
+	blk_queue_flag_set(QUEUE_FLAG_STABLE_WRITES, disk->queue);
+	blk_queue_dma_alignment(disk->queue, VIRTIO_CSWAP_SLOT_SIZE - 1);
+#ifdef QUEUE_FLAG_SYNCHRONOUS
+	if (synchronous)
+		blk_queue_flag_set(QUEUE_FLAG_SYNCHRONOUS, disk->queue);
+#endif
+	return disk;
+}
+#else
+static inline struct gendisk *cswap_alloc_disk(bool synchronous, u32 max_discard)
+{
+	struct queue_limits lim = {
+		.logical_block_size = VIRTIO_CSWAP_SLOT_SIZE,
+		.physical_block_size = VIRTIO_CSWAP_SLOT_SIZE,
+		.io_min = VIRTIO_CSWAP_SLOT_SIZE,
+		.io_opt = VIRTIO_CSWAP_SLOT_SIZE,
+		.max_hw_discard_sectors = max_discard,
+		.discard_granularity = VIRTIO_CSWAP_SLOT_SIZE,
+		.dma_alignment = VIRTIO_CSWAP_SLOT_SIZE - 1,
+		.features = BLK_FEAT_STABLE_WRITES |
+			    (synchronous ? BLK_FEAT_SYNCHRONOUS : 0),
+	};
+
+	return blk_alloc_disk(&lim, NUMA_NO_NODE);
+}
+#endif
+
+/* Before 6.3 the swap core reads synchronously from disks that have rw_page. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
+#define CSWAP_NEED_RW_PAGE
+#endif
+
+/* Memory is encrypted against the host (x86 SME alone isn't that). */
+static inline bool cswap_guest_is_confidential(void)
+{
+	return cc_platform_has(CC_ATTR_GUEST_MEM_ENCRYPT) ||
+	       (IS_ENABLED(CONFIG_ARM64) && cc_platform_has(CC_ATTR_MEM_ENCRYPT));
+}
+
+#endif /* CSWAP_COMPAT_H */

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * cswap.h - the device's state, and what each file of the driver offers the
+ * others. Read it after cswap_slots.h and cswap_seal.h.
+ *
+ * Locks: each queue pair has one spinlock (irqs off) that guards its shard, its
+ * rings and its ciphers; no path takes two of them. The control queue has its
+ * own and nests in none. All else is either set up before the disk exists, or
+ * atomic.
+ */
+#ifndef CSWAP_H
+#define CSWAP_H
+
+#include <linux/blkdev.h>
+#include <linux/completion.h>
+#include <linux/notifier.h>
+#include <linux/spinlock.h>
+#include <linux/virtio.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
+
+#include "cswap_seal.h"
+#include "cswap_slots.h"
+#include "cswap_wire.h"
+
+#define CSWAP_NAME		"virtio_cswap"
+#define CSWAP_SECTORS		(VIRTIO_CSWAP_SLOT_SIZE >> SECTOR_SHIFT)
+/* A page that doesn't open is fetched again so often before it's an error. */
+#define CSWAP_OPEN_TRIES	4
+
+/* A piece of the pool: never more than a page, never across pages. */
+struct cswap_piece {
+	void *va;
+	dma_addr_t dma;			/* what goes into a descriptor */
+};
+
+/* Memory shared with the device for life, in blocks that are never converted again. */
+struct cswap_pool {
+	struct device *dma_dev;		/* NULL: the device uses physical addresses */
+	unsigned int order;		/* of a block */
+	unsigned int nr_blocks;
+	unsigned int nr_pages;
+	struct cswap_block {
+		void *va;
+		dma_addr_t dma;
+	} *blocks;
+};
+
+/* A response buffer, posted for as long as the device runs. */
+struct cswap_posted {
+	struct cswap_piece head;	/* header, or all of an ack buffer */
+	struct cswap_piece data;	/* data buffers: the page */
+	bool is_data;
+};
+
+/* The driver's side of a request in flight; the shard has the rest. */
+struct cswap_sent {
+	struct cswap_piece head;
+	u64 cookie;			/* of the chain that is with the device */
+};
+
+/* Where a load's page goes; [i] belongs to shard.loads[i]. */
+struct cswap_load_io {
+	struct cswap_sent sent;
+	struct page *page;		/* where the answer goes; NULL: too late for it */
+	struct page *wanted;		/* the same, for the owner */
+	unsigned int offset;
+	blk_status_t status;		/* of the device's answer, or why there's none */
+	u8 tag[VIRTIO_CSWAP_TAG_SIZE];
+	unsigned long deadline;		/* jiffies; 0 = none */
+	ktime_t started;
+	struct completion done;		/* synchronous */
+	struct bio *bio;		/* asynchronous, else NULL */
+	struct llist_node node;		/* on queue->finished */
+	bool handed_over;		/* the owner knows; what comes later is for nobody */
+};
+
+/* [i] belongs to shard.copies[i]. */
+struct cswap_copy_io {
+	struct cswap_sent sent;
+	struct cswap_piece data;
+};
+
+/* One writer at a time, under the lock; read without it. */
+struct cswap_stats {
+	u64 stores;			/* pages sealed */
+	u64 loads;			/* pages opened that came from the device */
+	u64 pool_loads;			/* pages opened from the pool */
+	u64 store_errors;		/* STOREs that the device failed */
+	u64 store_refusals;		/* stores failed back to the swap core */
+	u64 load_errors;		/* LOADs that the device failed */
+	u64 load_timeouts;
+	u64 retries;			/* pages fetched again since they didn't open */
+	u64 tampered;			/* pages given up since they didn't open */
+	u64 protocol_errors;		/* answers that made no sense */
+	u64 load_ns;			/* time that readers waited for the device */
+};
+
+struct cswap_queue {
+	struct cswap_dev *dev;
+	unsigned int index;
+
+	spinlock_t lock;		/* all below, up to the waiters */
+	struct cswap_shard shard;
+	struct virtqueue *request_vq, *response_vq;
+	bool running;			/* the rings exist and the device is ready */
+	bool broken;			/* the device broke the protocol: fail everything */
+	unsigned int pollers;		/* tasks that look at the ring themselves */
+	unsigned long progress;		/* jiffies: the rings last moved, or began to wait */
+	struct cswap_cipher *ciphers;	/* free ones */
+	struct cswap_copy_io *copy_io;
+	struct cswap_load_io *load_io;
+	struct cswap_posted *posted;
+	unsigned int nr_posted;
+	struct cswap_stats stats;
+
+	wait_queue_head_t store_wait;	/* for a copy or a cipher */
+	wait_queue_head_t load_wait;	/* for a load, the slot's turn or a cipher */
+	struct llist_head finished;	/* asynchronous loads, to be opened */
+	struct work_struct finish_work;
+	struct cswap_cipher *all_ciphers;
+	unsigned int nr_ciphers;
+} ____cacheline_aligned_in_smp;
+
+/* DISCARD, one request at a time. */
+struct cswap_discard {
+	spinlock_t lock;		/* the control ring */
+	struct virtqueue *vq;
+	bool supported, running, busy;
+	unsigned long *clusters;	/* runs of CSWAP_SHARD_SLOTS with freed slots */
+	unsigned long pending;		/* bit 0: the work is due */
+	struct delayed_work work;
+	struct cswap_range range[VIRTIO_CSWAP_MAX_RANGES]; /* in flight if @busy */
+	unsigned int nr_ranges;
+	struct virtio_cswap_ctrl_response *response;
+	void *request;			/* CSWAP_CTRL_BYTES(MAX_RANGES) */
+	u64 cursor;			/* cluster to go on with */
+	atomic64_t slots;		/* discarded, for the statistics */
+};
+
+struct cswap_dev {
+	struct virtio_device *vdev;
+	struct cswap_geometry geometry;
+	int number;			/* of cswapN */
+	bool synchronous;
+	bool dead;			/* removed or broken for good: fail fast */
+
+	cswap_record_t *records;	/* [capacity] */
+	unsigned int nr_queues;
+	struct cswap_queue *queues;
+	struct cswap_pool pool;
+	struct cswap_seal seal;
+	struct cswap_discard discard;
+
+	struct gendisk *disk;
+	struct workqueue_struct *wq;	/* WQ_MEM_RECLAIM: reads end here */
+	struct delayed_work tick;	/* clocks and retries, while there's need */
+	struct notifier_block fork_notifier, pm_notifier;
+	bool freed_read_warned;
+};
+
+/* Module parameters, virtio_cswap.c. */
+extern unsigned int cswap_stall_ms;
+extern unsigned int cswap_load_timeout_s;
+extern unsigned int cswap_spin_us;
+
+/* --- cswap_pool.c --- */
+
+/* About @pages, rounded down to whole blocks: pool->nr_pages. May sleep. */
+int cswap_pool_alloc(struct cswap_pool *pool, struct device *dma_dev,
+		     unsigned int pages);
+void cswap_pool_free(struct cswap_pool *pool);
+/* @bytes at @offset into the pool; it must not cross a page. */
+struct cswap_piece cswap_pool_piece(const struct cswap_pool *pool,
+				    unsigned int page, unsigned int offset);
+
+/* --- cswap_queue.c: rings and clocks --- */
+
+/*
+ * Set up @queue for rings of @ring descriptors, with @pages of the pool from
+ * @first_page on. -ENOSPC when that's too little of either. May sleep.
+ */
+int cswap_queue_init(struct cswap_dev *dev, struct cswap_queue *queue,
+		     unsigned int ring, unsigned int first_page,
+		     unsigned int pages);
+void cswap_queue_exit(struct cswap_queue *queue);
+/* The rings exist: post all responses, send what waits. Sleeps not. */
+int cswap_queue_start(struct cswap_queue *queue);
+/*
+ * The device was reset: nothing is in flight. With @fail readers get an error,
+ * without it their requests are sent again at the next start.
+ */
+void cswap_queue_stop(struct cswap_queue *queue, bool fail);
+void cswap_queue_interrupt(struct virtqueue *vq);
+/* Send what can be sent; returns with the lock dropped and the device told. */
+void cswap_queue_unlock_and_send(struct cswap_queue *queue, unsigned long flags);
+/* Put a LOAD on the ring; load_io[@load] says where it goes. Under the lock. */
+void cswap_queue_send_load(struct cswap_queue *queue, u32 load, u64 cookie);
+/* A cipher, or NULL when all are in use; and back. Under the lock. */
+struct cswap_cipher *cswap_queue_get_cipher(struct cswap_queue *queue);
+void cswap_queue_put_cipher(struct cswap_queue *queue, struct cswap_cipher *cipher);
+/* Look at the rings; true if they had moved. Takes the lock if it's free. */
+bool cswap_queue_poll(struct cswap_queue *queue);
+/* Between these the device needn't interrupt. They take the lock. */
+void cswap_queue_poll_begin(struct cswap_queue *queue);
+void cswap_queue_poll_end(struct cswap_queue *queue);
+/* No answer for longer than a store may be kept waiting. Under the lock. */
+bool cswap_queue_stalled(const struct cswap_queue *queue);
+void cswap_tick(struct work_struct *work);
+
+/* --- cswap_blk.c: the disk --- */
+
+int cswap_disk_add(struct cswap_dev *dev);
+/* Loads that were sent asynchronously are over. */
+void cswap_finish_work(struct work_struct *work);
+/* Only the memory that the disk itself needs until its last user is gone. */
+void cswap_dev_free(struct cswap_dev *dev);
+
+/* --- cswap_control.c: DISCARD --- */
+
+int cswap_discard_init(struct cswap_dev *dev);
+void cswap_discard_exit(struct cswap_dev *dev);
+void cswap_discard_start(struct cswap_dev *dev);
+void cswap_discard_stop(struct cswap_dev *dev);
+void cswap_discard_interrupt(struct virtqueue *vq);
+/* @slot was freed. Any context, no lock of ours. */
+void cswap_discard_note(struct cswap_dev *dev, u64 slot);
+
+/* --- cswap_sysfs.c --- */
+
+extern const struct attribute_group *cswap_disk_groups[];
+
+static inline struct cswap_queue *cswap_queue_of(struct cswap_dev *dev, u64 slot)
+{
+	return &dev->queues[cswap_slot_shard(slot, dev->nr_queues)];
+}
+
+#endif /* CSWAP_H */

@@ -1,0 +1,597 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * cswap_blk.c - the disk: pages in and out.
+ *
+ * Theory of operation
+ *
+ * Store: take a copy of the pool, seal the page into private memory, copy it
+ * to the pool, publish it. That completes the write: from here on the slot
+ * reads from the copy, and the copy goes to the device when it can. If there's
+ * no copy to be had the store waits for one, holding nothing, but not longer
+ * than the stall clock allows; then it fails and the swap core keeps the page.
+ *
+ * Load: from the pool, or by a LOAD whose answer lands, sealed, in the page
+ * that was asked for, where it is opened. A page that doesn't open was torn,
+ * tampered with, or changed while it was looked at: it's fetched again, with
+ * the slot looked up anew, and given up after CSWAP_OPEN_TRIES.
+ *
+ * Reads are synchronous (submit_bio returns when the data is there; the swap
+ * core then reads page by page, as it faults) or asynchronous (a worker opens
+ * what arrives; the swap core reads ahead). All of submit_bio runs without
+ * permission to start I/O for memory, and allocates nothing: it runs in reclaim,
+ * and a swap-out that it caused would be queued behind itself.
+ */
+#include <linux/bio.h>
+#include <linux/highmem.h>
+#include <linux/pagemap.h>
+#include <linux/sched/mm.h>
+#include <linux/vmalloc.h>
+
+#include "compat.h"
+#include "cswap.h"
+
+static unsigned long stall_jiffies(void)
+{
+	return msecs_to_jiffies(cswap_stall_ms);
+}
+
+/* --- store --- */
+
+/* What a store holds while it seals; taken together or not at all. */
+struct store_hold {
+	u32 copy;
+	struct cswap_cipher *cipher;
+};
+
+/* True when the wait is over: with something to hold, or with an error. */
+static bool store_try(struct cswap_queue *queue, struct store_hold *hold,
+		      blk_status_t *status)
+{
+	unsigned long flags;
+	bool over = true;
+
+	spin_lock_irqsave(&queue->lock, flags);
+	hold->copy = CSWAP_NONE;
+	hold->cipher = NULL;
+	*status = BLK_STS_IOERR;
+	if (queue->dev->dead || queue->broken || cswap_store_refused(&queue->shard) ||
+	    cswap_queue_stalled(queue))
+		goto out;
+
+	*status = BLK_STS_OK;
+	hold->cipher = cswap_queue_get_cipher(queue);
+	if (hold->cipher)
+		hold->copy = cswap_store_begin(&queue->shard);
+	if (hold->copy != CSWAP_NONE)
+		goto out;
+	if (hold->cipher)
+		cswap_queue_put_cipher(queue, hold->cipher);
+	over = false;
+out:
+	spin_unlock_irqrestore(&queue->lock, flags);
+	return over;
+}
+
+static blk_status_t store_take(struct cswap_queue *queue, struct store_hold *hold)
+{
+	blk_status_t status;
+	unsigned long flags;
+
+	if (!wait_event_timeout(queue->store_wait,
+				store_try(queue, hold, &status), stall_jiffies()))
+		status = BLK_STS_IOERR;
+	if (status) {
+		spin_lock_irqsave(&queue->lock, flags);
+		queue->stats.store_refusals++;
+		spin_unlock_irqrestore(&queue->lock, flags);
+	}
+	return status;
+}
+
+static void store_give_up(struct cswap_queue *queue, struct store_hold *hold)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&queue->lock, flags);
+	cswap_store_cancel(&queue->shard, hold->copy);
+	cswap_queue_put_cipher(queue, hold->cipher);
+	queue->stats.store_refusals++;
+	spin_unlock_irqrestore(&queue->lock, flags);
+	wake_up(&queue->store_wait);
+}
+
+static blk_status_t store_page(struct cswap_dev *dev, u64 slot, struct page *page,
+			       unsigned int offset)
+{
+	struct cswap_queue *queue = cswap_queue_of(dev, slot);
+	struct store_hold hold;
+	blk_status_t status;
+	unsigned long flags;
+	s64 counter;
+	int srcu;
+
+	status = store_take(queue, &hold);
+	if (status)
+		return status;
+	counter = cswap_seal_begin(&dev->seal, &srcu);
+	if (counter < 0) {
+		store_give_up(queue, &hold);
+		return BLK_STS_IOERR;
+	}
+	if (cswap_seal_page(&dev->seal, hold.cipher, counter, slot, page, offset)) {
+		cswap_seal_end(&dev->seal, srcu);
+		store_give_up(queue, &hold);
+		return BLK_STS_IOERR;
+	}
+	memcpy(queue->copy_io[hold.copy].data.va, hold.cipher->page,
+	       VIRTIO_CSWAP_SLOT_SIZE);
+
+	spin_lock_irqsave(&queue->lock, flags);
+	cswap_store_publish(&queue->shard, hold.copy, slot, counter, hold.cipher->tag);
+	cswap_queue_put_cipher(queue, hold.cipher);
+	queue->stats.stores++;
+	cswap_queue_unlock_and_send(queue, flags);
+	cswap_seal_end(&dev->seal, srcu);
+	if (wq_has_sleeper(&queue->store_wait))
+		wake_up(&queue->store_wait);
+	return BLK_STS_OK;
+}
+
+/* --- load --- */
+
+/* Where a page is wanted. */
+struct load_to {
+	u64 slot;
+	struct page *page;
+	unsigned int offset;
+	struct bio *bio;		/* asynchronous: to be ended then */
+};
+
+/* A load that has been begun, in the way that @how says. */
+struct load_hold {
+	enum cswap_load_how how;
+	u32 index;			/* of the copy or the load */
+};
+
+static bool load_try(struct cswap_queue *queue, const struct load_to *to,
+		     struct load_hold *hold)
+{
+	struct cswap_load_io *io;
+	unsigned long flags;
+	u64 cookie;
+
+	hold->how = CSWAP_LOAD_WAIT;
+	spin_lock_irqsave(&queue->lock, flags);
+	if (!queue->dev->dead)
+		hold->how = cswap_load_begin(&queue->shard, to->slot,
+					     &hold->index, &cookie);
+	if (hold->how != CSWAP_LOAD_DEVICE) {
+		spin_unlock_irqrestore(&queue->lock, flags);
+		return hold->how != CSWAP_LOAD_WAIT || queue->dev->dead;
+	}
+	io = &queue->load_io[hold->index];
+	io->page = io->wanted = to->page;
+	io->offset = to->offset;
+	io->bio = to->bio;
+	io->status = BLK_STS_OK;
+	io->handed_over = false;
+	io->started = ktime_get();
+	io->deadline = cswap_load_timeout_s ?
+		       (jiffies + cswap_load_timeout_s * HZ) ?: 1 : 0;
+	reinit_completion(&io->done);
+	cswap_queue_send_load(queue, hold->index, cookie);
+	cswap_queue_unlock_and_send(queue, flags);
+	return true;
+}
+
+/* False when no load could be begun for as long as a reader may wait. */
+static bool load_begin(struct cswap_queue *queue, const struct load_to *to,
+		       struct load_hold *hold)
+{
+	long timeout = cswap_load_timeout_s ? cswap_load_timeout_s * HZ :
+					      MAX_SCHEDULE_TIMEOUT;
+
+	return wait_event_timeout(queue->load_wait, load_try(queue, to, hold),
+				  timeout) && hold->how != CSWAP_LOAD_WAIT;
+}
+
+/*
+ * Nothing is known to be stored here. The page cache (blkid, mkswap) may look
+ * at freed slots; a swap-in must never.
+ */
+static blk_status_t load_freed(struct cswap_dev *dev, const struct load_to *to)
+{
+	struct folio *folio = page_folio(to->page);
+
+	if (!folio_test_anon(folio) && !folio_test_swapcache(folio) &&
+	    folio->mapping) {
+		memzero_page(to->page, to->offset, VIRTIO_CSWAP_SLOT_SIZE);
+		return BLK_STS_OK;
+	}
+	if (!xchg(&dev->freed_read_warned, true))
+		dev_warn(&dev->vdev->dev,
+			 "slot %llu was read after it was freed; the read fails (further ones fail silently)\n",
+			 to->slot);
+	return BLK_STS_IOERR;
+}
+
+static struct cswap_cipher *cipher_take(struct cswap_queue *queue)
+{
+	struct cswap_cipher *cipher;
+	unsigned long flags;
+
+	spin_lock_irqsave(&queue->lock, flags);
+	cipher = cswap_queue_get_cipher(queue);
+	spin_unlock_irqrestore(&queue->lock, flags);
+	return cipher;
+}
+
+/* Open what lies in the page. Waits for a cipher; they come back soon. */
+static int load_open(struct cswap_queue *queue, const struct load_to *to,
+		     u64 counter, const u8 *tag, u64 *count)
+{
+	struct cswap_cipher *cipher;
+	unsigned long flags;
+	int rc;
+
+	wait_event(queue->store_wait, (cipher = cipher_take(queue)));
+	rc = cswap_open_page(&queue->dev->seal, cipher, counter, to->slot, tag,
+			     to->page, to->offset);
+	spin_lock_irqsave(&queue->lock, flags);
+	cswap_queue_put_cipher(queue, cipher);
+	if (!rc)
+		(*count)++;
+	spin_unlock_irqrestore(&queue->lock, flags);
+	if (wq_has_sleeper(&queue->store_wait))
+		wake_up(&queue->store_wait);
+	return rc;
+}
+
+static int load_from_copy(struct cswap_queue *queue, const struct load_to *to, u32 c)
+{
+	/* they stay as they are while we hold the copy */
+	const struct cswap_copy *copy = &queue->shard.copies[c];
+	unsigned long flags;
+	int rc;
+
+	memcpy_to_page(to->page, to->offset, queue->copy_io[c].data.va,
+		       VIRTIO_CSWAP_SLOT_SIZE);
+	rc = load_open(queue, to, copy->counter, copy->tag, &queue->stats.pool_loads);
+	spin_lock_irqsave(&queue->lock, flags);
+	cswap_copy_put(&queue->shard, c);
+	spin_unlock_irqrestore(&queue->lock, flags);
+	wake_up(&queue->store_wait);
+	return rc;
+}
+
+/* Poll for an answer that is likely to come soon, then sleep. */
+static void load_wait(struct cswap_queue *queue, struct cswap_load_io *io)
+{
+	ktime_t until = ktime_add_us(io->started, cswap_spin_us);
+
+	if (cswap_spin_us) {
+		cswap_queue_poll_begin(queue);
+		while (!completion_done(&io->done) && !need_resched() &&
+		       ktime_before(ktime_get(), until)) {
+			if (!cswap_queue_poll(queue))
+				cpu_relax();
+		}
+		cswap_queue_poll_end(queue);
+	}
+	wait_for_completion_io(&io->done);
+}
+
+/* Let go of a load that has been handed over, and open what it brought. */
+static blk_status_t load_finish(struct cswap_queue *queue, const struct load_to *to,
+				u32 l, bool *sealed)
+{
+	struct cswap_load_io *io = &queue->load_io[l];
+	u64 counter = queue->shard.loads[l].counter;
+	u8 tag[VIRTIO_CSWAP_TAG_SIZE];
+	blk_status_t status;
+	unsigned long flags;
+
+	spin_lock_irqsave(&queue->lock, flags);
+	status = io->status;
+	memcpy(tag, io->tag, sizeof(tag));
+	queue->stats.load_ns += ktime_to_ns(ktime_sub(ktime_get(), io->started));
+	if (status && status != BLK_STS_TIMEOUT)
+		queue->stats.load_errors++;
+	cswap_load_end(&queue->shard, l);
+	spin_unlock_irqrestore(&queue->lock, flags);
+	wake_up(&queue->load_wait);
+
+	*sealed = !status && load_open(queue, to, counter, tag, &queue->stats.loads);
+	return status;
+}
+
+static void load_retried(struct cswap_queue *queue)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&queue->lock, flags);
+	queue->stats.retries++;
+	spin_unlock_irqrestore(&queue->lock, flags);
+}
+
+static blk_status_t load_tampered(struct cswap_queue *queue, const struct load_to *to)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&queue->lock, flags);
+	queue->stats.tampered++;
+	spin_unlock_irqrestore(&queue->lock, flags);
+	dev_err_ratelimited(&queue->dev->vdev->dev,
+			    "slot %llu: the page that came back is not the last one stored (%u tries); the read fails\n",
+			    to->slot, CSWAP_OPEN_TRIES);
+	return BLK_STS_PROTECTION;
+}
+
+/* Load a page, in this context, after @tries that have failed. */
+static blk_status_t load_page(struct cswap_dev *dev, const struct load_to *to,
+			      unsigned int tries)
+{
+	struct cswap_queue *queue = cswap_queue_of(dev, to->slot);
+	struct load_hold hold;
+	blk_status_t status;
+	bool sealed;
+
+	for (; tries < CSWAP_OPEN_TRIES; tries++) {
+		if (tries)
+			load_retried(queue);
+		if (!load_begin(queue, to, &hold))
+			return BLK_STS_TIMEOUT;
+		switch (hold.how) {
+		case CSWAP_LOAD_ZEROS:
+			memzero_page(to->page, to->offset, VIRTIO_CSWAP_SLOT_SIZE);
+			return BLK_STS_OK;
+		case CSWAP_LOAD_FREED:
+			return load_freed(dev, to);
+		case CSWAP_LOAD_COPY:
+			status = BLK_STS_OK;
+			sealed = load_from_copy(queue, to, hold.index);
+			break;
+		default:
+			load_wait(queue, &queue->load_io[hold.index]);
+			status = load_finish(queue, to, hold.index, &sealed);
+			break;
+		}
+		if (status || !sealed)
+			return status;
+	}
+	return load_tampered(queue, to);
+}
+
+static void bio_end_part(struct bio *bio, blk_status_t status)
+{
+	if (status)
+		cmpxchg(&bio->bi_status, 0, status);
+	bio_endio(bio);
+}
+
+static void load_finish_async(struct cswap_queue *queue, struct cswap_load_io *io)
+{
+	u32 l = io - queue->load_io;
+	struct load_to to = {
+		.slot = queue->shard.loads[l].slot,
+		.page = io->wanted,
+		.offset = io->offset,
+	};
+	struct bio *bio = io->bio;
+	blk_status_t status;
+	bool sealed;
+
+	status = load_finish(queue, &to, l, &sealed);
+	if (sealed)
+		status = load_page(queue->dev, &to, 1);
+	bio_end_part(bio, status);
+}
+
+void cswap_finish_work(struct work_struct *work)
+{
+	struct cswap_queue *queue = container_of(work, struct cswap_queue, finish_work);
+	unsigned int noio = memalloc_noio_save();
+	struct llist_node *list = llist_reverse_order(llist_del_all(&queue->finished));
+	struct cswap_load_io *io, *next;
+
+	llist_for_each_entry_safe(io, next, list, node)
+		load_finish_async(queue, io);
+	memalloc_noio_restore(noio);
+}
+
+/* Load a page and end its part of the bio, now or later. */
+static void load_page_async(struct cswap_dev *dev, const struct load_to *to)
+{
+	struct cswap_queue *queue = cswap_queue_of(dev, to->slot);
+	struct load_hold hold;
+	blk_status_t status;
+
+	bio_inc_remaining(to->bio);
+	if (!load_begin(queue, to, &hold)) {
+		bio_end_part(to->bio, BLK_STS_TIMEOUT);
+		return;
+	}
+	switch (hold.how) {
+	case CSWAP_LOAD_DEVICE:
+		return;
+	case CSWAP_LOAD_COPY:
+		status = BLK_STS_OK;
+		if (load_from_copy(queue, to, hold.index))
+			status = load_page(dev, &(struct load_to) {
+				.slot = to->slot, .page = to->page,
+				.offset = to->offset }, 1);
+		break;
+	case CSWAP_LOAD_FREED:
+		status = load_freed(dev, to);
+		break;
+	default:
+		memzero_page(to->page, to->offset, VIRTIO_CSWAP_SLOT_SIZE);
+		status = BLK_STS_OK;
+		break;
+	}
+	bio_end_part(to->bio, status);
+}
+
+/* --- the disk --- */
+
+static blk_status_t transfer_page(struct cswap_dev *dev, struct bio *bio, u64 slot,
+				  struct page *page, unsigned int offset)
+{
+	struct load_to to = { .slot = slot, .page = page, .offset = offset };
+
+	if (op_is_write(bio_op(bio)))
+		return store_page(dev, slot, page, offset);
+	if (dev->synchronous)
+		return load_page(dev, &to, 0);
+	to.bio = bio;
+	load_page_async(dev, &to);
+	return BLK_STS_OK;
+}
+
+/* Page by page, holding nothing from one to the next. */
+static void transfer(struct cswap_dev *dev, struct bio *bio)
+{
+	u64 slot = bio->bi_iter.bi_sector / CSWAP_SECTORS;
+	blk_status_t status = BLK_STS_OK;
+	struct bvec_iter iter;
+	struct bio_vec bv;
+
+	bio_for_each_segment(bv, bio, iter) {
+		unsigned int done;
+
+		if ((bv.bv_len | bv.bv_offset) % VIRTIO_CSWAP_SLOT_SIZE) {
+			status = BLK_STS_IOERR;
+			break;
+		}
+		for (done = 0; done < bv.bv_len && !status;
+		     done += VIRTIO_CSWAP_SLOT_SIZE)
+			status = transfer_page(dev, bio, slot++, bv.bv_page,
+					       bv.bv_offset + done);
+		if (status)
+			break;
+	}
+	bio_end_part(bio, status);
+}
+
+static void slot_free(struct cswap_dev *dev, u64 slot)
+{
+	if (cswap_slot_free(&dev->records[slot]))
+		cswap_discard_note(dev, slot);
+}
+
+static void discard(struct cswap_dev *dev, struct bio *bio)
+{
+	u64 slot = bio->bi_iter.bi_sector / CSWAP_SECTORS;
+	u64 end = slot + bio->bi_iter.bi_size / VIRTIO_CSWAP_SLOT_SIZE;
+
+	for (; slot < end; slot++) {
+		slot_free(dev, slot);
+		if (!(slot % 65536))
+			cond_resched();
+	}
+	bio_endio(bio);
+}
+
+static void cswap_submit_bio(struct bio *bio)
+{
+	struct cswap_dev *dev = bio->bi_bdev->bd_disk->private_data;
+	unsigned int noio = memalloc_noio_save();
+
+	switch (bio_op(bio)) {
+	case REQ_OP_READ:
+	case REQ_OP_WRITE:
+		transfer(dev, bio);
+		break;
+	case REQ_OP_DISCARD:
+		discard(dev, bio);
+		break;
+	default:
+		bio->bi_status = BLK_STS_NOTSUPP;
+		bio_endio(bio);
+		break;
+	}
+	memalloc_noio_restore(noio);
+}
+
+/*
+ * The swap core doesn't want slot @slot any more. Called under a lock of the
+ * swap core's that is taken with interrupts off too.
+ */
+static void cswap_swap_slot_free_notify(struct block_device *bdev, unsigned long slot)
+{
+	struct cswap_dev *dev = bdev->bd_disk->private_data;
+
+	if (slot < dev->geometry.capacity)
+		slot_free(dev, slot);
+}
+
+static void cswap_free_disk(struct gendisk *disk)
+{
+	cswap_dev_free(disk->private_data);
+}
+
+#ifdef CSWAP_NEED_RW_PAGE
+/* That it exists makes the swap core read synchronously. */
+static int cswap_rw_page(struct block_device *bdev, sector_t sector,
+			 struct page *page, enum req_op op)
+{
+	struct cswap_dev *dev = bdev->bd_disk->private_data;
+	struct load_to to = { .slot = sector / CSWAP_SECTORS, .page = page };
+	unsigned int noio;
+	blk_status_t status;
+
+	if (PageTransHuge(page))
+		return -EOPNOTSUPP;
+	noio = memalloc_noio_save();
+	if (op_is_write(op))
+		status = store_page(dev, to.slot, page, 0);
+	else
+		status = load_page(dev, &to, 0);
+	memalloc_noio_restore(noio);
+	if (status)
+		return blk_status_to_errno(status);	/* the caller sends a bio then */
+	page_endio(page, op_is_write(op), 0);
+	return 0;
+}
+
+static const struct block_device_operations cswap_sync_fops = {
+	.owner = THIS_MODULE,
+	.submit_bio = cswap_submit_bio,
+	.rw_page = cswap_rw_page,
+	.swap_slot_free_notify = cswap_swap_slot_free_notify,
+	.free_disk = cswap_free_disk,
+};
+#else
+#define cswap_sync_fops cswap_fops
+#endif
+
+static const struct block_device_operations cswap_fops = {
+	.owner = THIS_MODULE,
+	.submit_bio = cswap_submit_bio,
+	.swap_slot_free_notify = cswap_swap_slot_free_notify,
+	.free_disk = cswap_free_disk,
+};
+
+int cswap_disk_add(struct cswap_dev *dev)
+{
+	u32 max_discard = UINT_MAX / VIRTIO_CSWAP_SLOT_SIZE * CSWAP_SECTORS;
+	struct gendisk *disk;
+	int rc;
+
+	disk = cswap_alloc_disk(dev->synchronous, max_discard);
+	if (IS_ERR(disk))
+		return PTR_ERR(disk);
+	disk->fops = dev->synchronous ? &cswap_sync_fops : &cswap_fops;
+	disk->private_data = dev;
+	disk->flags |= GENHD_FL_NO_PART;
+	snprintf(disk->disk_name, sizeof(disk->disk_name), "cswap%d", dev->number);
+	set_capacity(disk, dev->geometry.capacity * CSWAP_SECTORS);
+	dev->disk = disk;
+	rc = device_add_disk(&dev->vdev->dev, disk, cswap_disk_groups);
+	if (rc) {
+		/* the disk's free_disk is not called before it was added */
+		dev->disk = NULL;
+		put_disk(disk);
+	}
+	return rc;
+}

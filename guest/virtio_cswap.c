@@ -1,0 +1,511 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * virtio_cswap.c - virtio cooperative swap: the life cycle of a device.
+ *
+ * Theory of operation: a confidential guest seals its cold pages with a key of
+ * its own and hands them to the host. The pieces, from the disk to the rings:
+ *
+ *	cswap_blk.c	the disk; what a read and a write are
+ *	cswap_seal.c	keys and counters; sealing and opening
+ *	cswap_slots.c	what each slot holds, what is in flight (pure)
+ *	cswap_queue.c	a pair of rings; the clocks
+ *	cswap_wire.c	building requests, checking answers (pure)
+ *	cswap_control.c	the control queue
+ *	cswap_pool.c	memory shared with the device
+ *
+ * Probe builds them from the bottom up, and the disk appears last. Whatever the
+ * device says is checked; what it has once said of itself is not asked again.
+ */
+#include <linux/idr.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/random.h>
+#include <linux/reboot.h>
+#include <linux/slab.h>
+#include <linux/suspend.h>
+#include <linux/virtio_ring.h>
+#include <linux/vmalloc.h>
+
+#include "compat.h"
+#include "cswap.h"
+
+/* The pool: so much, and so much again for each pair, but no more of all memory. */
+#define POOL_BYTES		SZ_2M
+#define POOL_PAIR_BYTES		SZ_512K
+#define POOL_RAM_SHARE		256
+#define POOL_MIN_PAIR_BYTES	SZ_256K
+/* 8 bytes a slot may take so much of all memory. */
+#define RECORDS_RAM_SHARE	8
+#define DEFAULT_PAIRS		4U
+
+static char *sync = "auto";
+module_param(sync, charp, 0444);
+MODULE_PARM_DESC(sync, "Read synchronously, page by page: 1; or with read-ahead: 0; auto: by what the device says of its medium (default)");
+
+static unsigned int queues;
+module_param(queues, uint, 0444);
+MODULE_PARM_DESC(queues, "Queue pairs at most (default 0: a pair for each CPU, up to 4)");
+
+static char *cipher = "gcm(aes)";
+module_param(cipher, charp, 0444);
+MODULE_PARM_DESC(cipher, "AEAD that pages are sealed with: 256-bit key, 96-bit nonce, 128-bit tag (default gcm(aes))");
+
+static ulong rekey_pages = 1UL << 40;
+module_param(rekey_pages, ulong, 0444);
+MODULE_PARM_DESC(rekey_pages, "Make a new key after so many stores (default 2^40, which is also the most)");
+
+unsigned int cswap_stall_ms = 2000;
+module_param_named(stall_ms, cswap_stall_ms, uint, 0644);
+MODULE_PARM_DESC(stall_ms, "Refuse stores when the device has not moved for so long, in milliseconds (default 2000)");
+
+unsigned int cswap_load_timeout_s = 180;
+module_param_named(load_timeout_s, cswap_load_timeout_s, uint, 0644);
+MODULE_PARM_DESC(load_timeout_s, "Give a page up when the device has not returned it for so long, in seconds (default 180, 0: never)");
+
+unsigned int cswap_spin_us = 20;
+module_param_named(spin_us, cswap_spin_us, uint, 0644);
+MODULE_PARM_DESC(spin_us, "Poll so long for a page before sleeping, in microseconds (default 20, 0: never)");
+
+static DEFINE_IDA(cswap_ida);
+
+/* --- features and configuration --- */
+
+static int cswap_validate(struct virtio_device *vdev)
+{
+	if (!virtio_has_feature(vdev, VIRTIO_F_VERSION_1)) {
+		dev_err(&vdev->dev, "the device doesn't offer VIRTIO_F_VERSION_1: not used\n");
+		return -ENODEV;
+	}
+	if (cswap_guest_is_confidential() &&
+	    !virtio_has_feature(vdev, VIRTIO_F_ACCESS_PLATFORM)) {
+		dev_err(&vdev->dev, "the device doesn't offer VIRTIO_F_ACCESS_PLATFORM, which a confidential guest needs: not used\n");
+		return -ENODEV;
+	}
+	if (cswap_guest_is_confidential() && !CSWAP_CAN_PREMAP) {
+		dev_err(&vdev->dev, "this kernel can't map rings' buffers beforehand, which a confidential guest needs: not used (6.1.192 or later can)\n");
+		return -ENODEV;
+	}
+	/* an indirect table would be allocated and mapped for each request */
+	__virtio_clear_bit(vdev, VIRTIO_RING_F_INDIRECT_DESC);
+	/* without a DMA API there is nothing but physical addresses */
+	if (!IS_ENABLED(CONFIG_HAS_DMA))
+		__virtio_clear_bit(vdev, VIRTIO_F_ACCESS_PLATFORM);
+	return 0;
+}
+
+static int config_read(struct cswap_dev *dev)
+{
+	struct virtio_device *vdev = dev->vdev;
+	struct virtio_cswap_config config;
+	unsigned long limit = totalram_pages() / RECORDS_RAM_SHARE;
+	const char *wrong;
+
+	virtio_cread_bytes(vdev, 0, &config, sizeof(config));
+	wrong = cswap_wire_check_config(&config, &dev->geometry);
+	if (wrong) {
+		dev_err(&vdev->dev, "the device's configuration makes no sense (%s): not used\n",
+			wrong);
+		return -EINVAL;
+	}
+	if (dev->geometry.capacity > limit * (PAGE_SIZE / sizeof(cswap_record_t))) {
+		dev_err(&vdev->dev, "a capacity of %llu slots would take %llu MiB of memory to keep track of, more than 1/%u of all: not used\n",
+			dev->geometry.capacity,
+			dev->geometry.capacity * sizeof(cswap_record_t) >> 20,
+			RECORDS_RAM_SHARE);
+		return -E2BIG;
+	}
+	return 0;
+}
+
+/* Read-ahead pays where a read costs much more than a copy. */
+static int sync_parse(struct cswap_dev *dev)
+{
+	if (!strcmp(sync, "auto"))
+		dev->synchronous = dev->geometry.medium == VIRTIO_CSWAP_MEDIUM_MEMORY;
+	else if (kstrtobool(sync, &dev->synchronous)) {
+		dev_err(&dev->vdev->dev, "sync=%s: must be 0, 1 or auto\n", sync);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+/* --- rings --- */
+
+static int vqs_find(struct cswap_dev *dev)
+{
+	unsigned int i, nr = VIRTIO_CSWAP_NUM_VQS(dev->nr_queues);
+	struct virtqueue_info *info;
+	struct virtqueue **vqs;
+	int rc = -ENOMEM;
+
+	info = kcalloc(nr, sizeof(*info), GFP_KERNEL);
+	vqs = kcalloc(nr, sizeof(*vqs), GFP_KERNEL);
+	if (!info || !vqs)
+		goto out;
+	info[VIRTIO_CSWAP_VQ_CONTROL].name = "control";
+	info[VIRTIO_CSWAP_VQ_CONTROL].callback = cswap_discard_interrupt;
+	for (i = 0; i < dev->nr_queues; i++) {
+		info[VIRTIO_CSWAP_VQ_REQUEST(i)].name = "request";
+		info[VIRTIO_CSWAP_VQ_RESPONSE(i)].name = "response";
+		info[VIRTIO_CSWAP_VQ_RESPONSE(i)].callback = cswap_queue_interrupt;
+	}
+	rc = cswap_find_vqs(dev->vdev, nr, vqs, info);
+	if (rc)
+		goto out;
+
+	dev->discard.vq = vqs[VIRTIO_CSWAP_VQ_CONTROL];
+	for (i = 0; i < dev->nr_queues; i++) {
+		dev->queues[i].request_vq = vqs[VIRTIO_CSWAP_VQ_REQUEST(i)];
+		dev->queues[i].response_vq = vqs[VIRTIO_CSWAP_VQ_RESPONSE(i)];
+	}
+	for (i = 0; i < dev->nr_queues && !rc; i++) {
+		struct cswap_queue *queue = &dev->queues[i];
+		struct device *dma_dev = cswap_dma_dev(dev->vdev, queue->request_vq);
+
+		rc = cswap_vq_premap(queue->request_vq, dma_dev) ?:
+		     cswap_vq_premap(queue->response_vq, dma_dev);
+	}
+	if (rc)
+		dev->vdev->config->del_vqs(dev->vdev);
+out:
+	kfree(info);
+	kfree(vqs);
+	return rc;
+}
+
+/* The shortest ring there is. */
+static unsigned int ring_size(const struct cswap_dev *dev)
+{
+	unsigned int i, size = UINT_MAX;
+
+	for (i = 0; i < dev->nr_queues; i++)
+		size = min3(size, virtqueue_get_vring_size(dev->queues[i].request_vq),
+			    virtqueue_get_vring_size(dev->queues[i].response_vq));
+	return size;
+}
+
+static int queues_start(struct cswap_dev *dev)
+{
+	unsigned int i;
+	int rc;
+
+	virtio_device_ready(dev->vdev);
+	for (i = 0; i < dev->nr_queues; i++) {
+		rc = cswap_queue_start(&dev->queues[i]);
+		if (rc)
+			return rc;
+	}
+	cswap_discard_start(dev);
+	return 0;
+}
+
+/* The device forgets what is in flight; so do we, or we'll send it again. */
+static void queues_stop(struct cswap_dev *dev, bool fail)
+{
+	unsigned int i;
+
+	virtio_reset_device(dev->vdev);
+	cswap_discard_stop(dev);
+	for (i = 0; i < dev->nr_queues; i++)
+		cswap_queue_stop(&dev->queues[i], fail);
+}
+
+/* --- memory --- */
+
+static unsigned int pool_pages(const struct cswap_dev *dev)
+{
+	u64 bytes = POOL_BYTES + (u64)POOL_PAIR_BYTES * dev->nr_queues;
+	u64 most = (u64)totalram_pages() * PAGE_SIZE / POOL_RAM_SHARE;
+
+	bytes = min(bytes, most);
+	return max_t(u64, bytes, (u64)POOL_MIN_PAIR_BYTES * dev->nr_queues) >> PAGE_SHIFT;
+}
+
+static int queues_init(struct cswap_dev *dev)
+{
+	struct device *dma_dev = cswap_dma_dev(dev->vdev, dev->queues[0].request_vq);
+	unsigned int i, ring = ring_size(dev), share;
+	int rc;
+
+	rc = cswap_pool_alloc(&dev->pool, dma_dev, pool_pages(dev));
+	if (rc)
+		return rc;
+	share = dev->pool.nr_pages / dev->nr_queues;
+	for (i = 0; i < dev->nr_queues && !rc; i++)
+		rc = cswap_queue_init(dev, &dev->queues[i], ring, i * share, share);
+	if (rc == -ENOSPC)
+		dev_err(&dev->vdev->dev, "rings of %u descriptors and a pool of %u pages are too small for %u queue pairs: not used\n",
+			ring, dev->pool.nr_pages, dev->nr_queues);
+	return rc;
+}
+
+static void queues_exit(struct cswap_dev *dev)
+{
+	unsigned int i;
+
+	for (i = 0; i < dev->nr_queues; i++)
+		cswap_queue_exit(&dev->queues[i]);
+	cswap_pool_free(&dev->pool);
+}
+
+/* What works for nobody's device yet, so that any of it can be torn down. */
+static void queues_prepare(struct cswap_dev *dev)
+{
+	unsigned int i;
+
+	for (i = 0; i < dev->nr_queues; i++) {
+		struct cswap_queue *queue = &dev->queues[i];
+
+		queue->dev = dev;
+		queue->index = i;
+		spin_lock_init(&queue->lock);
+		init_waitqueue_head(&queue->store_wait);
+		init_waitqueue_head(&queue->load_wait);
+		init_llist_head(&queue->finished);
+		INIT_WORK(&queue->finish_work, cswap_finish_work);
+	}
+	INIT_DELAYED_WORK(&dev->tick, cswap_tick);
+}
+
+/* Which keys may still be needed; see cswap_seal.c. */
+static void keys_in_use(struct cswap_seal *seal, const struct cswap_epochs *epochs,
+			unsigned long *used)
+{
+	struct cswap_dev *dev = container_of(seal, struct cswap_dev, seal);
+	u64 slot = 0, end, counter;
+
+	while (slot < dev->geometry.capacity) {
+		struct cswap_queue *queue = cswap_queue_of(dev, slot);
+
+		end = min_t(u64, slot + CSWAP_SHARD_SLOTS, dev->geometry.capacity);
+		spin_lock_irq(&queue->lock);
+		for (; slot < end; slot++)
+			if (cswap_slot_counter(&queue->shard, slot, &counter))
+				cswap_epochs_mark(epochs, used, counter);
+		spin_unlock_irq(&queue->lock);
+		cond_resched();
+	}
+}
+
+static struct cswap_dev *dev_alloc(struct virtio_device *vdev)
+{
+	struct cswap_dev *dev = kzalloc(sizeof(*dev), GFP_KERNEL);
+	unsigned int most = queues ?: min(num_online_cpus(), DEFAULT_PAIRS);
+	int rc;
+
+	if (!dev)
+		return ERR_PTR(-ENOMEM);
+	dev->vdev = vdev;
+	dev->number = -1;
+	rc = config_read(dev) ?: sync_parse(dev);
+	if (rc)
+		goto err;
+	dev->nr_queues = min(dev->geometry.queue_pairs, most);
+	rc = -ENOMEM;
+	dev->queues = kcalloc(dev->nr_queues, sizeof(*dev->queues), GFP_KERNEL);
+	dev->records = vzalloc(array_size(dev->geometry.capacity, sizeof(*dev->records)));
+	if (!dev->queues || !dev->records)
+		goto err;
+	queues_prepare(dev);
+	dev->wq = alloc_workqueue("virtio_cswap", WQ_MEM_RECLAIM | WQ_HIGHPRI | WQ_UNBOUND, 0);
+	if (!dev->wq)
+		goto err;
+	rc = ida_alloc(&cswap_ida, GFP_KERNEL);
+	if (rc < 0)
+		goto err;
+	dev->number = rc;
+	vdev->priv = dev;
+	return dev;
+err:
+	cswap_dev_free(dev);
+	return ERR_PTR(rc);
+}
+
+void cswap_dev_free(struct cswap_dev *dev)
+{
+	if (dev->wq)
+		destroy_workqueue(dev->wq);
+	if (dev->number >= 0)
+		ida_free(&cswap_ida, dev->number);
+	kvfree(dev->discard.clusters);
+	vfree(dev->records);
+	kfree(dev->queues);
+	kfree(dev);
+}
+
+/* --- notices --- */
+
+/*
+ * The guest may have been cloned: its twin has the same key and counter. What
+ * was stored before can be read by both; nothing more is sealed with that key.
+ */
+static int fork_notify(struct notifier_block *nb, unsigned long action, void *data)
+{
+	struct cswap_dev *dev = container_of(nb, struct cswap_dev, fork_notifier);
+
+	cswap_seal_rekey(&dev->seal);
+	return NOTIFY_OK;
+}
+
+/* The key is in memory only: an image on a disk would be the end of the promise. */
+static int pm_notify(struct notifier_block *nb, unsigned long action, void *data)
+{
+	struct cswap_dev *dev = container_of(nb, struct cswap_dev, pm_notifier);
+
+	if (action != PM_HIBERNATION_PREPARE)
+		return NOTIFY_OK;
+	dev_err(&dev->vdev->dev, "hibernation is refused: swapped pages could not be read after it\n");
+	return NOTIFY_BAD;
+}
+
+/* --- probe and remove --- */
+
+/* Everything that waits gets an error, and everything that comes. */
+static void dev_kill(struct cswap_dev *dev)
+{
+	WRITE_ONCE(dev->dead, true);
+	queues_stop(dev, true);
+	cancel_delayed_work_sync(&dev->tick);
+}
+
+static int cswap_probe(struct virtio_device *vdev)
+{
+	struct cswap_dev *dev = dev_alloc(vdev);
+	int rc;
+
+	if (IS_ERR(dev))
+		return PTR_ERR(dev);
+	rc = cswap_seal_init(&dev->seal, cipher, dev->number,
+			     clamp(rekey_pages, 1UL, 1UL << 40), keys_in_use);
+	if (rc) {
+		dev_err(&vdev->dev, "cipher=%s can't be used (%d)\n", cipher, rc);
+		goto err_dev;
+	}
+	rc = vqs_find(dev);
+	if (rc)
+		goto err_seal;
+	rc = queues_init(dev);
+	if (rc)
+		goto err_queues;
+	rc = cswap_discard_init(dev);
+	if (rc)
+		goto err_discard;
+	rc = queues_start(dev);
+	if (rc)
+		goto err_stop;
+
+	dev->fork_notifier.notifier_call = fork_notify;
+	register_random_vmfork_notifier(&dev->fork_notifier);
+	dev->pm_notifier.notifier_call = pm_notify;
+	register_pm_notifier(&dev->pm_notifier);
+	rc = cswap_disk_add(dev);
+	if (rc)
+		goto err_notifiers;
+	dev_info(&vdev->dev, "cswap%d: %llu MiB, %u queue pairs, %u KiB shared, %s, %s\n",
+		 dev->number,
+		 dev->geometry.capacity * VIRTIO_CSWAP_SLOT_SIZE >> 20, dev->nr_queues,
+		 (unsigned int)(dev->pool.nr_pages * (PAGE_SIZE / 1024)),
+		 dev->synchronous ? "synchronous" : "read-ahead", dev->seal.alg);
+	return 0;
+
+err_notifiers:
+	unregister_pm_notifier(&dev->pm_notifier);
+	unregister_random_vmfork_notifier(&dev->fork_notifier);
+err_stop:
+	dev_kill(dev);
+err_discard:
+	cswap_discard_exit(dev);
+err_queues:
+	vdev->config->del_vqs(vdev);
+	queues_exit(dev);
+err_seal:
+	cswap_seal_exit(&dev->seal);
+err_dev:
+	cswap_dev_free(dev);
+	return rc;
+}
+
+static void cswap_remove(struct virtio_device *vdev)
+{
+	struct cswap_dev *dev = vdev->priv;
+	struct gendisk *disk = dev->disk;
+	unsigned int i;
+
+	unregister_pm_notifier(&dev->pm_notifier);
+	unregister_random_vmfork_notifier(&dev->fork_notifier);
+	dev_kill(dev);
+	/* waits for everybody who is in submit_bio */
+	del_gendisk(disk);
+	for (i = 0; i < dev->nr_queues; i++)
+		flush_work(&dev->queues[i].finish_work);
+	cswap_discard_exit(dev);
+	vdev->config->del_vqs(vdev);
+	queues_exit(dev);
+	cswap_seal_exit(&dev->seal);
+	/* the records stay for as long as somebody has the disk open */
+	put_disk(disk);
+}
+
+static int cswap_freeze(struct virtio_device *vdev)
+{
+	struct cswap_dev *dev = vdev->priv;
+
+	queues_stop(dev, false);
+	vdev->config->del_vqs(vdev);
+	return 0;
+}
+
+static int cswap_restore(struct virtio_device *vdev)
+{
+	struct cswap_dev *dev = vdev->priv;
+	unsigned int ring = ring_size(dev);
+	int rc;
+
+	rc = vqs_find(dev);
+	if (rc)
+		return rc;
+	if (ring_size(dev) < ring)
+		return -EINVAL;
+	return queues_start(dev);
+}
+
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 17, 0)
+/* Shutdown and kexec with swap in use: late readers fail at once. */
+static void cswap_shutdown(struct virtio_device *vdev)
+{
+	dev_kill(vdev->priv);
+}
+#endif
+
+static const unsigned int cswap_features[] = {
+	VIRTIO_CSWAP_F_DISCARD,
+};
+
+static const struct virtio_device_id cswap_id_table[] = {
+	{ VIRTIO_ID_CSWAP, VIRTIO_DEV_ANY_ID },
+	{ 0 },
+};
+
+static struct virtio_driver cswap_driver = {
+	.driver.name = CSWAP_NAME,
+	.driver.owner = THIS_MODULE,
+	.feature_table = cswap_features,
+	.feature_table_size = ARRAY_SIZE(cswap_features),
+	.id_table = cswap_id_table,
+	.validate = cswap_validate,
+	.probe = cswap_probe,
+	.remove = cswap_remove,
+	.freeze = pm_sleep_ptr(cswap_freeze),
+	.restore = pm_sleep_ptr(cswap_restore),
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 17, 0)
+	.shutdown = cswap_shutdown,
+#endif
+};
+
+module_virtio_driver(cswap_driver);
+
+MODULE_DEVICE_TABLE(virtio, cswap_id_table);
+MODULE_DESCRIPTION("Virtio cooperative swap: sealed swap for confidential guests");
+MODULE_AUTHOR("The virtio-cswap maintainers");
+MODULE_LICENSE("GPL");
+MODULE_SOFTDEP("pre: gcm");
