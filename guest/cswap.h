@@ -193,7 +193,8 @@ int cswap_queue_start(struct cswap_queue *queue);
 void cswap_queue_stop(struct cswap_queue *queue, bool fail);
 void cswap_queue_interrupt(struct virtqueue *vq);
 /* Send what can be sent; returns with the lock dropped and the device told. */
-void cswap_queue_unlock_and_send(struct cswap_queue *queue, unsigned long flags);
+void cswap_queue_unlock_and_send(struct cswap_queue *queue, unsigned long flags)
+	__releases(&queue->lock);
 /* Put a LOAD on the ring; load_io[@load] says where it goes. Under the lock. */
 void cswap_queue_send_load(struct cswap_queue *queue, u32 load, u64 cookie);
 /* A cipher, or NULL when all are in use; and back. Under the lock. */

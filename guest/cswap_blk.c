@@ -114,11 +114,8 @@ static blk_status_t store_page(struct cswap_dev *dev, u64 slot, struct page *pag
 	if (status)
 		return status;
 	counter = cswap_seal_begin(&dev->seal, &srcu);
-	if (counter < 0) {
-		store_give_up(queue, &hold);
-		return BLK_STS_IOERR;
-	}
-	if (cswap_seal_page(&dev->seal, hold.cipher, counter, slot, page, offset)) {
+	if (counter < 0 || cswap_seal_page(&dev->seal, hold.cipher, counter, slot,
+					   page, offset)) {
 		cswap_seal_end(&dev->seal, srcu);
 		store_give_up(queue, &hold);
 		return BLK_STS_IOERR;
@@ -170,7 +167,8 @@ static bool load_try(struct cswap_queue *queue, const struct load_to *to,
 		return hold->how != CSWAP_LOAD_WAIT || queue->dev->dead;
 	}
 	io = &queue->load_io[hold->index];
-	io->page = io->wanted = to->page;
+	io->page = to->page;
+	io->wanted = to->page;
 	io->offset = to->offset;
 	io->bio = to->bio;
 	io->status = BLK_STS_OK;

@@ -183,6 +183,7 @@ static void discard_work(struct work_struct *work)
 	u32 status;
 
 	clear_bit(PENDING, &discard->pending);
+	/* a cluster marked after this sets the bit anew and has us run again */
 	smp_mb__after_atomic();
 	if (discard->busy) {
 		if (!response_get(discard, &status))

@@ -109,6 +109,7 @@ void cswap_queue_send_load(struct cswap_queue *queue, u32 l, u64 cookie)
 }
 
 void cswap_queue_unlock_and_send(struct cswap_queue *queue, unsigned long flags)
+	__releases(&queue->lock)
 {
 	bool requests = false, responses = false;
 

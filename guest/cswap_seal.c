@@ -30,6 +30,7 @@
  * again; in shared memory the host could change it in between.
  */
 #include <crypto/aead.h>
+#include <linux/bits.h>
 #include <linux/err.h>
 #include <linux/gfp.h>
 #include <linux/highmem.h>
@@ -42,7 +43,7 @@
 
 #include "cswap_seal.h"
 
-#define EPOCH_GAP		(1ULL << 32)
+#define EPOCH_GAP		BIT_ULL(32)
 /* A host that sends clone notices without end gets no more keys than this. */
 #define REKEY_INTERVAL		HZ
 
@@ -211,27 +212,27 @@ void cswap_seal_rekey(struct cswap_seal *seal)
 }
 
 s64 cswap_seal_begin(struct cswap_seal *seal, int *srcu)
+	__acquires(&seal->srcu)
 {
 	u64 counter;
 
+	*srcu = srcu_read_lock(&seal->srcu);
 	if (unlikely(atomic_read(&seal->stale))) {
 		/* not awaited: making a key allocates, and we're in reclaim */
 		atomic_set(&seal->wanted, 1);
 		queue_delayed_work(system_unbound_wq, &seal->rekey_work, 0);
 		return -EAGAIN;
 	}
-	*srcu = srcu_read_lock(&seal->srcu);
 	counter = atomic64_inc_return(&seal->counter);
-	if (unlikely(counter >= CSWAP_MAX_COUNTER)) {
-		srcu_read_unlock(&seal->srcu, *srcu);
+	if (unlikely(counter >= CSWAP_MAX_COUNTER))
 		return -EKEYEXPIRED;
-	}
 	if (unlikely(counter == READ_ONCE(seal->renew_at)))
 		cswap_seal_rekey(seal);
 	return counter;
 }
 
 void cswap_seal_end(struct cswap_seal *seal, int srcu)
+	__releases(&seal->srcu)
 {
 	srcu_read_unlock(&seal->srcu, srcu);
 }

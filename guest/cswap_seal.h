@@ -98,9 +98,10 @@ void cswap_cipher_exit(struct cswap_cipher *cipher);
  * Between begin and end of a store its counter keeps its key alive; the record
  * must name the counter before the end. Returns the counter, or a negative
  * errno: -EAGAIN while a key is being made, -EKEYEXPIRED when there's none left.
+ * The end is due either way.
  */
-s64 cswap_seal_begin(struct cswap_seal *seal, int *srcu);
-void cswap_seal_end(struct cswap_seal *seal, int srcu);
+s64 cswap_seal_begin(struct cswap_seal *seal, int *srcu) __acquires(&seal->srcu);
+void cswap_seal_end(struct cswap_seal *seal, int srcu) __releases(&seal->srcu);
 
 /*
  * Seal @page into cipher->page and cipher->tag. May sleep; doesn't allocate.

@@ -120,9 +120,9 @@ static int config_read(struct cswap_dev *dev)
 /* Read-ahead pays where a read costs much more than a copy. */
 static int sync_parse(struct cswap_dev *dev)
 {
-	if (!strcmp(sync, "auto"))
+	if (!strcmp(sync, "auto")) {
 		dev->synchronous = dev->geometry.medium == VIRTIO_CSWAP_MEDIUM_MEMORY;
-	else if (kstrtobool(sync, &dev->synchronous)) {
+	} else if (kstrtobool(sync, &dev->synchronous)) {
 		dev_err(&dev->vdev->dev, "sync=%s: must be 0, 1 or auto\n", sync);
 		return -EINVAL;
 	}
