@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * conf.h - the command line.
+ */
+#ifndef CSWAPD_CONF_H
+#define CSWAPD_CONF_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "vhost_user.h"
+
+#define CONF_MEDIUM_AUTO 0xff
+
+struct conf {
+	const char *socket_path;
+	int fd;				/* -1: none was given */
+	const char *store_path;		/* NULL: anonymous memory */
+	const char *tags_path;		/* NULL: beside the store */
+	uint64_t slots;
+	unsigned int queue_pairs;
+	unsigned int workers;
+	uint8_t medium;			/* VIRTIO_CSWAP_MEDIUM_*, or AUTO */
+	unsigned int poll_us;
+	enum vhost_user_access access;
+	int log_level;
+	bool one_shot;
+};
+
+/* Options that another program made of the same parts has besides. */
+struct conf_extra {
+	const char *program;
+	const char *help;
+	/* Takes "--@name", @value NULL if none; NULL or what is wrong. */
+	const char *(*option)(const char *name, const char *value);
+	/* Names and whether they take a value, up to a NULL name. */
+	const struct conf_extra_option {
+		const char *name;
+		bool has_value;
+	} *options;
+};
+
+enum conf_result { CONF_OK, CONF_EXIT_0, CONF_EXIT_USAGE };
+
+enum conf_result conf_parse(struct conf *conf, int argc, char **argv,
+			    const struct conf_extra *extra);
+
+/* "64G" -> bytes; 0 if it isn't a size, or none we could use. */
+uint64_t conf_parse_size(const char *text);
+
+#endif

@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * daemon.c - what cswapd does from start to end.
+ *
+ * Theory of operation: command line, store, workers, socket, in this order, so
+ * that READY means that a front end can be served. Then one loop over signals
+ * and the socket: it accepts a front end, handles its messages until it goes,
+ * and listens again. What the store holds stays: the same guest may come back.
+ * Signals come by descriptor only; a worker never sees one.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include "daemon.h"
+#include "listener.h"
+#include "log.h"
+#include "vhost_user.h"
+
+struct daemon {
+	const struct daemon_variant *variant;
+	struct conf conf;
+	struct store *store;
+	struct memory memory;
+	struct worker_set *workers;
+	struct vhost_user *vu;
+	int listen_fd;			/* -1: one connection was given */
+	int signal_fd;
+	bool made_socket;
+	bool connected;
+	bool quit;
+};
+
+static void report_counters(struct daemon *daemon)
+{
+	struct worker_counters sum;
+
+	worker_count(daemon->workers, &sum);
+	log_notice("pages stored %ju, loaded %ju, discarded %ju; bytes in %ju, out %ju",
+		   (uintmax_t)sum.stores, (uintmax_t)sum.loads,
+		   (uintmax_t)sum.discards,
+		   (uintmax_t)sum.stores * VIRTIO_CSWAP_SLOT_SIZE,
+		   (uintmax_t)sum.loads * VIRTIO_CSWAP_SLOT_SIZE);
+	log_notice("errors: medium %ju, no space %ju, bad requests %ju, broken queues %ju",
+		   (uintmax_t)sum.errors_io, (uintmax_t)sum.errors_nospc,
+		   (uintmax_t)sum.errors_invalid, (uintmax_t)sum.broken);
+	log_notice("store operations %ju, requests merged %ju, calls %ju, sleeps %ju",
+		   (uintmax_t)sum.store_ops, (uintmax_t)sum.merged,
+		   (uintmax_t)sum.calls, (uintmax_t)sum.sleeps);
+}
+
+static void handle_signal(struct daemon *daemon)
+{
+	struct signalfd_siginfo info;
+
+	if (read(daemon->signal_fd, &info, sizeof(info)) != sizeof(info))
+		return;
+	switch (info.ssi_signo) {
+	case SIGTERM:
+	case SIGINT:
+		log_info("ending by signal");
+		daemon->quit = true;
+		return;
+	case SIGUSR1:
+		report_counters(daemon);
+		break;
+	}
+	if (daemon->variant) {
+		daemon->variant->signal((int)info.ssi_signo);
+		/* What was held back may be wanted no longer. */
+		worker_drain(daemon->workers);
+	}
+}
+
+static void connect_front_end(struct daemon *daemon, int fd)
+{
+	vhost_user_connect(daemon->vu, fd);
+	daemon->connected = true;
+	log_info("front end connected");
+}
+
+static void accept_front_end(struct daemon *daemon)
+{
+	int fd = accept4(daemon->listen_fd, NULL, NULL, SOCK_CLOEXEC);
+
+	if (fd < 0) {
+		if (errno != EINTR && errno != ECONNABORTED)
+			log_warning("can't accept a connection: %s",
+				    strerror(errno));
+		return;
+	}
+	connect_front_end(daemon, fd);
+}
+
+static void lose_front_end(struct daemon *daemon)
+{
+	vhost_user_disconnect(daemon->vu);
+	daemon->connected = false;
+	log_info("front end disconnected");
+	if (daemon->conf.one_shot || daemon->listen_fd < 0)
+		daemon->quit = true;
+}
+
+static void serve(struct daemon *daemon)
+{
+	while (!daemon->quit) {
+		/* While there is a front end, another one waits in the queue. */
+		struct pollfd fds[2] = {
+			{ .fd = daemon->signal_fd, .events = POLLIN },
+			{ .fd = daemon->connected ? vhost_user_fd(daemon->vu) :
+						    daemon->listen_fd,
+			  .events = POLLIN },
+		};
+
+		if (poll(fds, 2, -1) < 0) {
+			if (errno == EINTR)
+				continue;
+			log_err("poll: %s", strerror(errno));
+			return;
+		}
+		if (fds[0].revents)
+			handle_signal(daemon);
+		if (!fds[1].revents)
+			continue;
+		if (!daemon->connected)
+			accept_front_end(daemon);
+		else if (!vhost_user_receive(daemon->vu))
+			lose_front_end(daemon);
+	}
+}
+
+static bool open_store(struct daemon *daemon)
+{
+	const struct conf *conf = &daemon->conf;
+	struct store *outer;
+
+	daemon->store = conf->store_path ?
+			store_uring_open(conf->store_path, conf->tags_path,
+					 conf->slots) :
+			store_mem_open(conf->slots);
+	if (!daemon->store)
+		return false;
+	if (conf->medium != CONF_MEDIUM_AUTO)
+		daemon->store->medium = conf->medium;
+	if (!daemon->variant)
+		return true;
+	outer = daemon->variant->wrap(daemon->store);
+	if (!outer)
+		return false;
+	daemon->store = outer;
+	return true;
+}
+
+static struct device_limits device_limits(const struct daemon *daemon)
+{
+	return (struct device_limits) {
+		.capacity = daemon->conf.slots,
+		.queue_pairs = daemon->conf.queue_pairs,
+		.medium = daemon->store->medium,
+	};
+}
+
+static bool start_workers(struct daemon *daemon)
+{
+	const struct worker_config config = {
+		.workers = daemon->conf.workers,
+		.poll_us = daemon->conf.poll_us,
+		.limits = device_limits(daemon),
+		.store = daemon->store,
+		.memory = &daemon->memory,
+		.hooks = daemon->variant ? daemon->variant->hooks : NULL,
+	};
+
+	daemon->workers = worker_start(&config);
+	return daemon->workers;
+}
+
+static bool open_front_end(struct daemon *daemon)
+{
+	const struct vhost_user_config config = {
+		.access = daemon->conf.access,
+		.limits = device_limits(daemon),
+		.memory = &daemon->memory,
+		.workers = daemon->workers,
+	};
+	int fd = daemon->conf.fd;
+
+	daemon->vu = vhost_user_new(&config);
+	if (!daemon->vu)
+		return false;
+	if (daemon->conf.socket_path) {
+		daemon->listen_fd = listener_open(daemon->conf.socket_path);
+		daemon->made_socket = daemon->listen_fd >= 0;
+		return daemon->made_socket;
+	}
+	if (fd < 0 && sd_listen_fds(1) == 1)
+		fd = SD_LISTEN_FDS_START;
+	if (fd < 0) {
+		log_err("neither --socket nor --fd, and no socket from systemd");
+		return false;
+	}
+	switch (listener_is_listening(fd)) {
+	case 0:
+		connect_front_end(daemon, fd);
+		return true;
+	case 1:
+		daemon->listen_fd = fd;
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Before any thread starts, so that all of them inherit the mask. */
+static bool take_signals(struct daemon *daemon)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGUSR1);
+	sigaddset(&set, SIGUSR2);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	daemon->signal_fd = signalfd(-1, &set, SFD_CLOEXEC);
+	return daemon->signal_fd >= 0;
+}
+
+static bool open_all(struct daemon *daemon)
+{
+	return take_signals(daemon) && open_store(daemon) &&
+	       start_workers(daemon) && open_front_end(daemon);
+}
+
+static void close_all(struct daemon *daemon)
+{
+	if (daemon->made_socket)
+		unlink(daemon->conf.socket_path);
+	if (daemon->listen_fd >= 0)
+		close(daemon->listen_fd);
+	if (daemon->vu)
+		vhost_user_free(daemon->vu);
+	if (daemon->workers)
+		worker_stop(daemon->workers);
+	if (daemon->store)
+		store_close(daemon->store);
+	if (daemon->signal_fd >= 0)
+		close(daemon->signal_fd);
+}
+
+int daemon_main(int argc, char **argv, const struct daemon_variant *variant)
+{
+	struct daemon daemon = {
+		.variant = variant,
+		.listen_fd = -1,
+		.signal_fd = -1,
+	};
+	bool opened;
+
+	switch (conf_parse(&daemon.conf, argc, argv,
+			   variant ? variant->extra : NULL)) {
+	case CONF_EXIT_0:
+		return 0;
+	case CONF_EXIT_USAGE:
+		return 2;
+	case CONF_OK:
+		break;
+	}
+	log_init(daemon.conf.log_level);
+	opened = open_all(&daemon);
+	if (opened) {
+		log_info("ready: %ju slots, %u queue pairs, %u workers",
+			 (uintmax_t)daemon.conf.slots, daemon.conf.queue_pairs,
+			 daemon.conf.workers);
+		sd_notify(0, "READY=1");
+		serve(&daemon);
+		sd_notify(0, "STOPPING=1");
+		report_counters(&daemon);
+	}
+	close_all(&daemon);
+	if (variant && opened)
+		variant->end();
+	return opened ? 0 : 1;
+}

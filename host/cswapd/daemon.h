@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * daemon.h - what cswapd does from start to end.
+ */
+#ifndef CSWAPD_DAEMON_H
+#define CSWAPD_DAEMON_H
+
+#include "conf.h"
+#include "store.h"
+#include "worker.h"
+
+/* How a program differs from cswapd; see store_fault.c. */
+struct daemon_variant {
+	const struct conf_extra *extra;
+	const struct worker_hooks *hooks;
+	/* Put something between the workers and the store; NULL: failed. */
+	struct store *(*wrap)(struct store *store);
+	/* A signal (SIGUSR1, SIGUSR2) came; @drain makes the workers idle. */
+	void (*signal)(int signal);
+	/* The end: nothing runs any more. */
+	void (*end)(void);
+};
+
+/* main(); @variant is NULL in cswapd. */
+int daemon_main(int argc, char **argv, const struct daemon_variant *variant);
+
+#endif

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * log.c - lines on stderr, with journal priorities where the journal reads them.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "log.h"
+
+#define LINE_BYTES 512
+
+static int log_level = LOG_INFO;
+static bool log_to_journal;
+
+/* systemd names the device and inode of the stream it gave us as stderr. */
+static bool stderr_is_journal(void)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	char have[64];
+	struct stat st;
+
+	if (!stream || fstat(STDERR_FILENO, &st))
+		return false;
+	snprintf(have, sizeof(have), "%ju:%ju", (uintmax_t)st.st_dev,
+		 (uintmax_t)st.st_ino);
+	return !strcmp(stream, have);
+}
+
+void log_init(int level)
+{
+	log_level = level;
+	log_to_journal = stderr_is_journal();
+}
+
+int log_parse_level(const char *name)
+{
+	static const struct {
+		const char *name;
+		int level;
+	} levels[] = {
+		{ "error", LOG_ERR },	{ "warning", LOG_WARNING },
+		{ "notice", LOG_NOTICE }, { "info", LOG_INFO },
+		{ "debug", LOG_DEBUG },
+	};
+	unsigned int i;
+
+	for (i = 0; i < sizeof(levels) / sizeof(levels[0]); i++)
+		if (!strcmp(name, levels[i].name))
+			return levels[i].level;
+	return -1;
+}
+
+void log_line(int level, const char *format, ...)
+{
+	char line[LINE_BYTES];
+	size_t used = 0;
+	va_list args;
+	int n;
+
+	if (level > log_level)
+		return;
+	if (log_to_journal)
+		used = (size_t)snprintf(line, sizeof(line), "<%d>", level);
+	else
+		used = (size_t)snprintf(line, sizeof(line), "cswapd: %s",
+					level <= LOG_ERR ? "error: " : "");
+	va_start(args, format);
+	n = vsnprintf(line + used, sizeof(line) - used - 1, format, args);
+	va_end(args);
+	if (n < 0)
+		return;
+	used += (size_t)n;
+	if (used > sizeof(line) - 2)
+		used = sizeof(line) - 2;
+	line[used++] = '\n';
+	/* One write a line, so that threads don't mix theirs. */
+	while (write(STDERR_FILENO, line, used) < 0 && errno == EINTR)
+		;
+}
+
+bool log_rate_allows(struct log_rate *rate, uint64_t *suppressed)
+{
+	struct timespec now;
+	uint64_t now_ms;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	now_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+	if (now_ms < rate->next_ms) {
+		rate->suppressed++;
+		return false;
+	}
+	*suppressed = rate->suppressed;
+	rate->suppressed = 0;
+	rate->next_ms = now_ms + LOG_RATE_MS;
+	return true;
+}

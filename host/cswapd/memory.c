@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * memory.c - the guest memory that the front end shares: addresses -> pointers.
+ *
+ * Every address that the front end or the guest names passes here once. Sums
+ * of what they say may wrap, so ranges are compared as `len > size - off`.
+ *
+ * Not thread-safe: the table changes only while no worker runs.
+ */
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "memory.h"
+
+static bool overlap(uint64_t a, uint64_t a_size, uint64_t b, uint64_t b_size)
+{
+	return a < b ? b - a < a_size : a - b < b_size;
+}
+
+static const char *check_region(const struct memory *memory, uint64_t gpa,
+				uint64_t uva, uint64_t size)
+{
+	unsigned int i;
+
+	if (memory->count == MEMORY_MAX_REGIONS)
+		return "too many memory regions";
+	if (!size)
+		return "memory region is empty";
+	if (size > UINT64_MAX - gpa || size > UINT64_MAX - uva)
+		return "memory region wraps around";
+	for (i = 0; i < memory->count; i++)
+		if (overlap(gpa, size, memory->region[i].gpa,
+			    memory->region[i].size))
+			return "memory regions overlap";
+	return NULL;
+}
+
+const char *memory_add_mapped(struct memory *memory, uint64_t gpa,
+			      uint64_t uva, uint64_t size, void *host)
+{
+	const char *wrong = check_region(memory, gpa, uva, size);
+
+	if (wrong)
+		return wrong;
+	/* So that what is aligned for the guest is aligned for O_DIRECT. */
+	if ((gpa ^ (uintptr_t)host) & (MEMORY_PAGE_SIZE - 1))
+		return "memory region is not page-aligned";
+	memory->region[memory->count++] = (struct memory_region) {
+		.gpa = gpa,
+		.uva = uva,
+		.size = size,
+		.host = host,
+	};
+	return NULL;
+}
+
+const char *memory_add(struct memory *memory, uint64_t gpa, uint64_t uva,
+		       uint64_t size, uint64_t offset, int fd)
+{
+	struct memory_region *region;
+	const char *wrong;
+	struct stat st;
+	void *map;
+
+	if (fd < 0)
+		return "front end shares no memory for a region (QEMU: -object memory-backend-memfd,share=on)";
+	if (size > UINT64_MAX - offset || size + offset > PTRDIFF_MAX)
+		return "memory region's offset wraps around";
+	if (fstat(fd, &st))
+		return "memory region's file can't be examined";
+	if (S_ISREG(st.st_mode) && (uint64_t)st.st_size < size + offset)
+		return "memory region is larger than its file";
+	/* From offset 0: an offset may be unaligned for a hugetlb file. */
+	map = mmap(NULL, size + offset, PROT_READ | PROT_WRITE,
+		   MAP_SHARED | MAP_NORESERVE, fd, 0);
+	if (map == MAP_FAILED)
+		return "memory region can't be mapped";
+	wrong = memory_add_mapped(memory, gpa, uva, size,
+				  (uint8_t *)map + offset);
+	if (wrong) {
+		munmap(map, size + offset);
+		return wrong;
+	}
+	/* A core of ours has no business with the guest's memory. */
+	madvise(map, size + offset, MADV_DONTDUMP);
+	region = &memory->region[memory->count - 1];
+	region->map = map;
+	region->map_size = size + offset;
+	return NULL;
+}
+
+const char *memory_remove(struct memory *memory, uint64_t gpa, uint64_t uva,
+			  uint64_t size)
+{
+	struct memory_region *region;
+	unsigned int i;
+
+	for (i = 0; i < memory->count; i++) {
+		region = &memory->region[i];
+		if (region->gpa != gpa || region->uva != uva ||
+		    region->size != size)
+			continue;
+		if (region->map)
+			munmap(region->map, region->map_size);
+		*region = memory->region[--memory->count];
+		return NULL;
+	}
+	return "no such memory region";
+}
+
+void memory_clear(struct memory *memory)
+{
+	while (memory->count) {
+		const struct memory_region *region =
+			&memory->region[--memory->count];
+
+		if (region->map)
+			munmap(region->map, region->map_size);
+	}
+}
+
+void *memory_from_gpa(const struct memory *memory, uint64_t gpa, uint64_t *len)
+{
+	unsigned int i;
+
+	for (i = 0; i < memory->count; i++) {
+		const struct memory_region *region = &memory->region[i];
+		uint64_t offset = gpa - region->gpa;
+
+		if (gpa < region->gpa || offset >= region->size)
+			continue;
+		if (*len > region->size - offset)
+			*len = region->size - offset;
+		return region->host + offset;
+	}
+	return NULL;
+}
+
+void *memory_from_uva(const struct memory *memory, uint64_t uva, uint64_t len)
+{
+	unsigned int i;
+
+	for (i = 0; i < memory->count; i++) {
+		const struct memory_region *region = &memory->region[i];
+		uint64_t offset = uva - region->uva;
+
+		if (uva < region->uva || offset >= region->size)
+			continue;
+		return len > region->size - offset ? NULL :
+						     region->host + offset;
+	}
+	return NULL;
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * memory.h - the guest memory that the front end shares: addresses -> pointers.
+ */
+#ifndef CSWAPD_MEMORY_H
+#define CSWAPD_MEMORY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define MEMORY_MAX_REGIONS 32
+#define MEMORY_PAGE_SIZE 4096
+
+struct memory_region {
+	uint64_t gpa;			/* as the device addresses it */
+	uint64_t uva;			/* as the front end addresses it */
+	uint64_t size;
+	uint8_t *host;			/* as we address it */
+	void *map;			/* what to unmap, NULL if not ours */
+	size_t map_size;
+};
+
+struct memory {
+	unsigned int count;
+	struct memory_region region[MEMORY_MAX_REGIONS];
+};
+
+/*
+ * Map @size bytes of @fd at @offset as the region at @gpa and @uva. @fd stays
+ * the caller's. Returns NULL, or what is wrong with the region.
+ */
+const char *memory_add(struct memory *memory, uint64_t gpa, uint64_t uva,
+		       uint64_t size, uint64_t offset, int fd);
+
+/* The same, of memory that is mapped already and stays the caller's. */
+const char *memory_add_mapped(struct memory *memory, uint64_t gpa,
+			      uint64_t uva, uint64_t size, void *host);
+
+/* Unmap the region that has exactly these properties. */
+const char *memory_remove(struct memory *memory, uint64_t gpa, uint64_t uva,
+			  uint64_t size);
+void memory_clear(struct memory *memory);
+
+/*
+ * The pointer to guest address @gpa, and in *@len how many of the *@len bytes
+ * wanted lie there in one piece (1 or more). NULL if @gpa isn't shared.
+ */
+void *memory_from_gpa(const struct memory *memory, uint64_t gpa, uint64_t *len);
+
+/* The pointer to @len bytes at the front end's address @uva, or NULL. */
+void *memory_from_uva(const struct memory *memory, uint64_t uva, uint64_t len);
+
+#endif

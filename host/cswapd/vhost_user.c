@@ -1,0 +1,973 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * vhost_user.c - the protocol with the front end (the VMM).
+ *
+ * Theory of operation: a message is a header and a payload of known size,
+ * perhaps with descriptors. It's read whole, its size and the number of its
+ * descriptors are compared with the table at the end of this file, and only
+ * then its handler runs. A handler returns NULL, or in words what is wrong:
+ * the front end is told if it wants replies, and dropped otherwise.
+ *
+ * Descriptors that a handler doesn't take out of the message are closed after
+ * it. A ring's descriptors are lent to the worker while the ring is attached.
+ *
+ * A ring is served once it has a size, addresses, a kick descriptor and is
+ * enabled, in whatever order the front end says so: user-mode Linux sends no
+ * status and no reset, QEMU no DRIVER_OK. Nothing is ever sent to the front
+ * end unasked: the configuration is static.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/virtio_config.h>
+#include <linux/virtio_ring.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "vhost_user.h"
+
+#define VU_VERSION		0x1
+#define VU_VERSION_MASK		0x3
+#define VU_FLAG_REPLY		0x4
+#define VU_FLAG_NEED_REPLY	0x8
+
+/* The most descriptors in a message: SET_MEM_TABLE. */
+#define VU_MAX_FDS		8
+#define VU_MAX_PAYLOAD		512
+#define VU_CONFIG_BYTES		256
+/* A front end that stops in the middle of a message is dropped. */
+#define VU_TIMEOUT_S		10
+
+#define VU_MAX_RINGS VIRTIO_CSWAP_NUM_VQS(VIRTIO_CSWAP_MAX_QUEUE_PAIRS)
+
+#define BIT64(n) (1ULL << (n))
+#define VU_F_PROTOCOL_FEATURES	30
+
+enum vu_protocol_feature {
+	VU_PROTOCOL_F_MQ = 0,
+	VU_PROTOCOL_F_REPLY_ACK = 3,
+	VU_PROTOCOL_F_BACKEND_REQ = 5,
+	VU_PROTOCOL_F_CONFIG = 9,
+	VU_PROTOCOL_F_RESET_DEVICE = 13,
+	VU_PROTOCOL_F_CONFIGURE_MEM_SLOTS = 15,
+	VU_PROTOCOL_F_STATUS = 16,
+};
+
+#define VU_PROTOCOL_FEATURES \
+	(BIT64(VU_PROTOCOL_F_MQ) | BIT64(VU_PROTOCOL_F_REPLY_ACK) | \
+	 BIT64(VU_PROTOCOL_F_BACKEND_REQ) | BIT64(VU_PROTOCOL_F_CONFIG) | \
+	 BIT64(VU_PROTOCOL_F_RESET_DEVICE) | \
+	 BIT64(VU_PROTOCOL_F_CONFIGURE_MEM_SLOTS) | \
+	 BIT64(VU_PROTOCOL_F_STATUS))
+
+enum vu_request {
+	VU_GET_FEATURES = 1,
+	VU_SET_FEATURES = 2,
+	VU_SET_OWNER = 3,
+	VU_RESET_OWNER = 4,
+	VU_SET_MEM_TABLE = 5,
+	VU_SET_VRING_NUM = 8,
+	VU_SET_VRING_ADDR = 9,
+	VU_SET_VRING_BASE = 10,
+	VU_GET_VRING_BASE = 11,
+	VU_SET_VRING_KICK = 12,
+	VU_SET_VRING_CALL = 13,
+	VU_SET_VRING_ERR = 14,
+	VU_GET_PROTOCOL_FEATURES = 15,
+	VU_SET_PROTOCOL_FEATURES = 16,
+	VU_GET_QUEUE_NUM = 17,
+	VU_SET_VRING_ENABLE = 18,
+	VU_SET_BACKEND_REQ_FD = 21,
+	VU_GET_CONFIG = 24,
+	VU_SET_CONFIG = 25,
+	VU_RESET_DEVICE = 34,
+	VU_GET_MAX_MEM_SLOTS = 36,
+	VU_ADD_MEM_REG = 37,
+	VU_REM_MEM_REG = 38,
+	VU_SET_STATUS = 39,
+	VU_GET_STATUS = 40,
+	VU_NUM_REQUESTS
+};
+
+/* Payloads, in the host's byte order. */
+struct vu_header {
+	uint32_t request;
+	uint32_t flags;
+	uint32_t size;
+};
+
+struct vu_vring_state {
+	uint32_t index;
+	uint32_t num;
+};
+
+struct vu_vring_addr {
+	uint32_t index;
+	uint32_t flags;
+	uint64_t desc;
+	uint64_t used;
+	uint64_t avail;
+	uint64_t log;
+};
+
+struct vu_region {
+	uint64_t gpa;
+	uint64_t size;
+	uint64_t uva;
+	uint64_t offset;
+};
+
+struct vu_mem_table {
+	uint32_t count;
+	uint32_t padding;
+	struct vu_region region[VU_MAX_FDS];
+};
+
+struct vu_mem_reg {
+	uint64_t padding;
+	struct vu_region region;
+};
+
+struct vu_config_header {
+	uint32_t offset;
+	uint32_t size;
+	uint32_t flags;
+};
+
+#define VU_VRING_INDEX_MASK	0xff
+#define VU_VRING_NOFD		0x100
+#define VU_VRING_ADDR_F_LOG	0x1
+
+struct vu_message {
+	struct vu_header header;
+	uint8_t payload[VU_MAX_PAYLOAD];
+	int fd[VU_MAX_FDS];
+	unsigned int num_fds;
+};
+
+struct vu_ring {
+	struct worker_ring worker;	/* owns its descriptors */
+	bool has_addr;
+	bool enabled;
+	bool attached;
+	bool resumable;			/* detached at worker.setup.base, not reset since */
+	uint16_t detached_at;
+};
+
+struct vhost_user {
+	struct vhost_user_config config;
+	int fd;				/* -1: no front end */
+	int backend_fd;			/* for messages to the front end; -1 */
+	bool owned;
+	bool asked_features;
+	bool owned_before_features;
+	uint64_t features;		/* accepted */
+	uint64_t protocol_features;	/* accepted */
+	uint8_t status;
+	unsigned int num_rings;
+	struct vu_ring ring[VU_MAX_RINGS];
+};
+
+typedef const char *vu_handler(struct vhost_user *vu, struct vu_message *msg);
+
+/* --- payloads and descriptors --- */
+
+static uint64_t get_u64(const struct vu_message *msg)
+{
+	uint64_t value;
+
+	memcpy(&value, msg->payload, sizeof(value));
+	return value;
+}
+
+static void set_reply(struct vu_message *msg, const void *payload, size_t size)
+{
+	memcpy(msg->payload, payload, size);
+	msg->header.size = (uint32_t)size;
+}
+
+static void reply_u64(struct vu_message *msg, uint64_t value)
+{
+	set_reply(msg, &value, sizeof(value));
+}
+
+/* Take a message's first descriptor out of it, or get -1. */
+static int take_fd(struct vu_message *msg)
+{
+	int fd;
+
+	if (!msg->num_fds || msg->fd[0] < 0)
+		return -1;
+	fd = msg->fd[0];
+	msg->fd[0] = -1;
+	return fd;
+}
+
+static void close_fds(struct vu_message *msg)
+{
+	unsigned int i;
+
+	for (i = 0; i < msg->num_fds; i++)
+		if (msg->fd[i] >= 0)
+			close(msg->fd[i]);
+	msg->num_fds = 0;
+}
+
+static void replace_fd(int *old, int new)
+{
+	if (*old >= 0)
+		close(*old);
+	*old = new;
+}
+
+/* --- rings --- */
+
+static struct vu_ring *find_ring(struct vhost_user *vu, uint64_t index)
+{
+	return index < vu->num_rings ? &vu->ring[index] : NULL;
+}
+
+static unsigned int ring_index(const struct vhost_user *vu,
+			       const struct vu_ring *ring)
+{
+	return (unsigned int)(ring - vu->ring);
+}
+
+static bool accepted(const struct vhost_user *vu, unsigned int feature)
+{
+	return vu->features & BIT64(feature);
+}
+
+/* Let a worker serve the ring if all it takes is known. */
+static const char *start_ring(struct vhost_user *vu, struct vu_ring *ring)
+{
+	const char *wrong;
+
+	if (ring->attached || !ring->has_addr || !ring->worker.setup.num ||
+	    ring->worker.kick_fd < 0 || !ring->enabled)
+		return NULL;
+	ring->worker.setup.event_idx = accepted(vu, VIRTIO_RING_F_EVENT_IDX);
+	ring->worker.resume = ring->resumable &&
+			      ring->worker.setup.base == ring->detached_at;
+	wrong = worker_attach(vu->config.workers, ring_index(vu, ring),
+			      &ring->worker);
+	if (wrong)
+		return wrong;
+	ring->attached = true;
+	ring->resumable = false;
+	log_debug("virtqueue %u runs: %u descriptors from %u%s",
+		  ring_index(vu, ring), ring->worker.setup.num,
+		  ring->worker.setup.base,
+		  ring->worker.resume ? ", resumed" : "");
+	return NULL;
+}
+
+static void stop_ring(struct vhost_user *vu, struct vu_ring *ring)
+{
+	if (!ring->attached)
+		return;
+	ring->detached_at = worker_detach(vu->config.workers,
+					  ring_index(vu, ring));
+	ring->worker.setup.base = ring->detached_at;
+	ring->attached = false;
+	ring->resumable = true;
+	log_debug("virtqueue %u stops at %u", ring_index(vu, ring),
+		  ring->detached_at);
+}
+
+static void reset_device(struct vhost_user *vu)
+{
+	unsigned int i;
+
+	for (i = 0; i < vu->num_rings; i++) {
+		stop_ring(vu, &vu->ring[i]);
+		vu->ring[i].resumable = false;
+		vu->ring[i].enabled = false;
+		vu->ring[i].has_addr = false;
+		vu->ring[i].worker.setup.base = 0;
+	}
+	worker_forget(vu->config.workers);
+	vu->status = 0;
+}
+
+/* --- handlers: features --- */
+
+static bool offer_access_platform(const struct vhost_user *vu)
+{
+	switch (vu->config.access) {
+	case ACCESS_ON:
+		return true;
+	case ACCESS_OFF:
+		return false;
+	case ACCESS_AUTO:
+		break;
+	}
+	/*
+	 * User-mode Linux accepts the bit and then fails for want of a DMA API.
+	 * It differs from QEMU in that it takes ownership first of all.
+	 */
+	return !vu->owned_before_features;
+}
+
+static uint64_t offered(const struct vhost_user *vu)
+{
+	uint64_t features = BIT64(VIRTIO_F_VERSION_1) |
+			    BIT64(VIRTIO_RING_F_EVENT_IDX) |
+			    BIT64(VU_F_PROTOCOL_FEATURES) |
+			    BIT64(VIRTIO_CSWAP_F_DISCARD);
+
+	if (offer_access_platform(vu))
+		features |= BIT64(VIRTIO_F_ACCESS_PLATFORM);
+	return features;
+}
+
+static const char *handle_get_features(struct vhost_user *vu,
+				       struct vu_message *msg)
+{
+	if (!vu->asked_features)
+		vu->owned_before_features = vu->owned;
+	vu->asked_features = true;
+	reply_u64(msg, offered(vu));
+	return NULL;
+}
+
+static const char *handle_set_features(struct vhost_user *vu,
+				       struct vu_message *msg)
+{
+	uint64_t features = get_u64(msg);
+	unsigned int i;
+
+	if (features & ~offered(vu))
+		return "features that were not offered";
+	vu->features = features;
+	worker_set_discard(vu->config.workers,
+			   accepted(vu, VIRTIO_CSWAP_F_DISCARD));
+	log_debug("features %#jx", (uintmax_t)features);
+	if (accepted(vu, VU_F_PROTOCOL_FEATURES))
+		return NULL;
+	/* Without that feature there is no VRING_ENABLE. */
+	for (i = 0; i < vu->num_rings; i++)
+		vu->ring[i].enabled = true;
+	return NULL;
+}
+
+static const char *handle_get_protocol_features(struct vhost_user *vu,
+						struct vu_message *msg)
+{
+	(void)vu;
+	reply_u64(msg, VU_PROTOCOL_FEATURES);
+	return NULL;
+}
+
+static const char *handle_set_protocol_features(struct vhost_user *vu,
+						struct vu_message *msg)
+{
+	uint64_t features = get_u64(msg);
+
+	if (features & ~VU_PROTOCOL_FEATURES)
+		return "protocol features that were not offered";
+	vu->protocol_features = features;
+	log_debug("protocol features %#jx", (uintmax_t)features);
+	return NULL;
+}
+
+static const char *handle_set_owner(struct vhost_user *vu,
+				    struct vu_message *msg)
+{
+	(void)msg;
+	vu->owned = true;
+	return NULL;
+}
+
+static const char *handle_reset(struct vhost_user *vu, struct vu_message *msg)
+{
+	(void)msg;
+	reset_device(vu);
+	return NULL;
+}
+
+static const char *handle_get_queue_num(struct vhost_user *vu,
+					struct vu_message *msg)
+{
+	reply_u64(msg, vu->num_rings);
+	return NULL;
+}
+
+static const char *handle_set_status(struct vhost_user *vu,
+				     struct vu_message *msg)
+{
+	vu->status = (uint8_t)get_u64(msg);
+	if (!vu->status)
+		reset_device(vu);
+	return NULL;
+}
+
+static const char *handle_get_status(struct vhost_user *vu,
+				     struct vu_message *msg)
+{
+	reply_u64(msg, vu->status);
+	return NULL;
+}
+
+/* --- handlers: configuration --- */
+
+static const char *handle_get_config(struct vhost_user *vu,
+				     struct vu_message *msg)
+{
+	struct virtio_cswap_config config;
+	uint8_t space[VU_CONFIG_BYTES] = { 0 };
+	struct vu_config_header header;
+
+	memcpy(&header, msg->payload, sizeof(header));
+	if (header.size > VU_CONFIG_BYTES ||
+	    header.offset > VU_CONFIG_BYTES - header.size ||
+	    header.size != msg->header.size - sizeof(header)) {
+		/* The protocol's way of saying no to this one. */
+		msg->header.size = 0;
+		return NULL;
+	}
+	device_fill_config(&vu->config.limits, &config);
+	memcpy(space, &config, sizeof(config));
+	memcpy(msg->payload + sizeof(header), space + header.offset,
+	       header.size);
+	return NULL;
+}
+
+/*
+ * All of it is read-only. QEMU writes the whole space whatever the guest
+ * touched, so a write is not an error.
+ */
+static const char *handle_set_config(struct vhost_user *vu,
+				     struct vu_message *msg)
+{
+	(void)vu;
+	(void)msg;
+	return NULL;
+}
+
+static const char *handle_set_backend_req_fd(struct vhost_user *vu,
+					     struct vu_message *msg)
+{
+	replace_fd(&vu->backend_fd, take_fd(msg));
+	return NULL;
+}
+
+/* --- handlers: memory --- */
+
+static const char *add_region(struct vhost_user *vu,
+			      const struct vu_region *region, int fd)
+{
+	log_debug("memory at %#jx: %ju KiB", (uintmax_t)region->gpa,
+		  (uintmax_t)region->size / 1024);
+	return memory_add(vu->config.memory, region->gpa, region->uva,
+			  region->size, region->offset, fd);
+}
+
+static const char *handle_set_mem_table(struct vhost_user *vu,
+					struct vu_message *msg)
+{
+	const size_t head = offsetof(struct vu_mem_table, region);
+	const char *wrong = NULL;
+	struct vu_mem_table table;
+	unsigned int i;
+
+	memset(&table, 0, sizeof(table));
+	memcpy(&table, msg->payload, msg->header.size < sizeof(table) ?
+	       msg->header.size : sizeof(table));
+	if (table.count > VU_MAX_FDS ||
+	    msg->header.size < head + table.count * sizeof(table.region[0]))
+		return "memory table is malformed";
+	if (!table.count || (!msg->num_fds && table.count))
+		return "front end shares no memory (QEMU: -object memory-backend-memfd,share=on)";
+	if (msg->num_fds != table.count)
+		return "memory table has more regions than descriptors";
+	worker_pause(vu->config.workers);
+	memory_clear(vu->config.memory);
+	for (i = 0; i < table.count && !wrong; i++)
+		wrong = add_region(vu, &table.region[i], msg->fd[i]);
+	worker_resume(vu->config.workers);
+	return wrong;
+}
+
+static const char *handle_get_max_mem_slots(struct vhost_user *vu,
+					    struct vu_message *msg)
+{
+	(void)vu;
+	reply_u64(msg, MEMORY_MAX_REGIONS);
+	return NULL;
+}
+
+static const char *handle_add_mem_reg(struct vhost_user *vu,
+				      struct vu_message *msg)
+{
+	struct vu_mem_reg reg;
+	const char *wrong;
+
+	memcpy(&reg, msg->payload, sizeof(reg));
+	worker_pause(vu->config.workers);
+	wrong = add_region(vu, &reg.region, msg->num_fds ? msg->fd[0] : -1);
+	worker_resume(vu->config.workers);
+	return wrong;
+}
+
+static const char *handle_rem_mem_reg(struct vhost_user *vu,
+				      struct vu_message *msg)
+{
+	struct vu_mem_reg reg;
+	const char *wrong;
+
+	memcpy(&reg, msg->payload, sizeof(reg));
+	worker_pause(vu->config.workers);
+	wrong = memory_remove(vu->config.memory, reg.region.gpa, reg.region.uva,
+			      reg.region.size);
+	worker_resume(vu->config.workers);
+	return wrong;
+}
+
+/* --- handlers: rings --- */
+
+static const char *handle_set_vring_num(struct vhost_user *vu,
+					struct vu_message *msg)
+{
+	struct vu_vring_state state;
+	struct vu_ring *ring;
+
+	memcpy(&state, msg->payload, sizeof(state));
+	ring = find_ring(vu, state.index);
+	if (!ring)
+		return "no such virtqueue";
+	if (ring->attached)
+		return "virtqueue is running";
+	if (!state.num || state.num > VRING_MAX_NUM)
+		return "ring size is not a power of two up to 1024";
+	ring->worker.setup.num = (uint16_t)state.num;
+	return NULL;
+}
+
+static const char *handle_set_vring_addr(struct vhost_user *vu,
+					 struct vu_message *msg)
+{
+	struct vu_vring_addr addr;
+	struct vu_ring *ring;
+
+	memcpy(&addr, msg->payload, sizeof(addr));
+	ring = find_ring(vu, addr.index);
+	if (!ring)
+		return "no such virtqueue";
+	if (addr.flags & VU_VRING_ADDR_F_LOG)
+		return "dirty logging is not offered";
+	stop_ring(vu, ring);
+	ring->worker.setup.desc_uva = addr.desc;
+	ring->worker.setup.avail_uva = addr.avail;
+	ring->worker.setup.used_uva = addr.used;
+	ring->has_addr = true;
+	return start_ring(vu, ring);
+}
+
+static const char *handle_set_vring_base(struct vhost_user *vu,
+					 struct vu_message *msg)
+{
+	struct vu_vring_state state;
+	struct vu_ring *ring;
+
+	memcpy(&state, msg->payload, sizeof(state));
+	ring = find_ring(vu, state.index);
+	if (!ring)
+		return "no such virtqueue";
+	if (ring->attached)
+		return "virtqueue is running";
+	if (state.num > UINT16_MAX)
+		return "ring index out of range";
+	ring->worker.setup.base = (uint16_t)state.num;
+	return NULL;
+}
+
+static const char *handle_get_vring_base(struct vhost_user *vu,
+					 struct vu_message *msg)
+{
+	struct vu_vring_state state;
+	struct vu_ring *ring;
+
+	memcpy(&state, msg->payload, sizeof(state));
+	ring = find_ring(vu, state.index);
+	if (!ring)
+		return "no such virtqueue";
+	stop_ring(vu, ring);
+	/* It starts again with the next kick descriptor. */
+	replace_fd(&ring->worker.kick_fd, -1);
+	state.num = ring->worker.setup.base;
+	set_reply(msg, &state, sizeof(state));
+	return NULL;
+}
+
+/* The ring that a message with a descriptor is about, and the descriptor. */
+static const char *get_ring_fd(struct vhost_user *vu, struct vu_message *msg,
+			       struct vu_ring **ring, int *fd)
+{
+	uint64_t value = get_u64(msg);
+
+	*ring = find_ring(vu, value & VU_VRING_INDEX_MASK);
+	if (!*ring)
+		return "no such virtqueue";
+	*fd = value & VU_VRING_NOFD ? -1 : take_fd(msg);
+	if (*fd < 0 && !(value & VU_VRING_NOFD))
+		return "no descriptor came along";
+	return NULL;
+}
+
+static const char *handle_set_vring_kick(struct vhost_user *vu,
+					 struct vu_message *msg)
+{
+	struct vu_ring *ring;
+	const char *wrong;
+	int fd;
+
+	wrong = get_ring_fd(vu, msg, &ring, &fd);
+	if (wrong)
+		return wrong;
+	if (fd < 0)
+		return "a virtqueue without kick descriptor would have to be polled for ever";
+	stop_ring(vu, ring);
+	replace_fd(&ring->worker.kick_fd, fd);
+	return start_ring(vu, ring);
+}
+
+static const char *handle_set_vring_call(struct vhost_user *vu,
+					 struct vu_message *msg)
+{
+	struct vu_ring *ring;
+	const char *wrong;
+	int fd;
+
+	wrong = get_ring_fd(vu, msg, &ring, &fd);
+	if (wrong)
+		return wrong;
+	/* It may be a pipe: a front end that doesn't read must not stop us. */
+	if (fd >= 0)
+		fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+	if (ring->attached)
+		worker_set_call(vu->config.workers, ring_index(vu, ring), fd);
+	replace_fd(&ring->worker.call_fd, fd);
+	return NULL;
+}
+
+static const char *handle_set_vring_err(struct vhost_user *vu,
+					struct vu_message *msg)
+{
+	struct vu_ring *ring;
+	const char *wrong;
+	int fd;
+
+	wrong = get_ring_fd(vu, msg, &ring, &fd);
+	if (wrong)
+		return wrong;
+	if (fd >= 0)
+		fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+	stop_ring(vu, ring);
+	replace_fd(&ring->worker.err_fd, fd);
+	return start_ring(vu, ring);
+}
+
+static const char *handle_set_vring_enable(struct vhost_user *vu,
+					   struct vu_message *msg)
+{
+	struct vu_vring_state state;
+	struct vu_ring *ring;
+
+	memcpy(&state, msg->payload, sizeof(state));
+	ring = find_ring(vu, state.index);
+	if (!ring)
+		return "no such virtqueue";
+	ring->enabled = state.num;
+	if (ring->enabled)
+		return start_ring(vu, ring);
+	stop_ring(vu, ring);
+	return NULL;
+}
+
+/* --- the message table --- */
+
+#define ANY_SIZE UINT32_MAX
+
+struct vu_entry {
+	const char *name;
+	vu_handler *handle;
+	uint32_t size;			/* of the payload, or ANY_SIZE */
+	uint32_t min_size;		/* if ANY_SIZE */
+	unsigned int max_fds;
+	bool replies;			/* the handler made the reply */
+};
+
+#define ENTRY(request, function, bytes, ...) \
+	[VU_##request] = { .name = #request, .handle = handle_##function, \
+			   .size = (bytes), __VA_ARGS__ }
+
+static const struct vu_entry vu_table[VU_NUM_REQUESTS] = {
+	ENTRY(GET_FEATURES, get_features, 0, .replies = true),
+	ENTRY(SET_FEATURES, set_features, sizeof(uint64_t)),
+	ENTRY(SET_OWNER, set_owner, 0),
+	ENTRY(RESET_OWNER, reset, 0),
+	ENTRY(SET_MEM_TABLE, set_mem_table, ANY_SIZE, .min_size = 8,
+	      .max_fds = VU_MAX_FDS),
+	ENTRY(SET_VRING_NUM, set_vring_num, sizeof(struct vu_vring_state)),
+	ENTRY(SET_VRING_ADDR, set_vring_addr, sizeof(struct vu_vring_addr)),
+	ENTRY(SET_VRING_BASE, set_vring_base, sizeof(struct vu_vring_state)),
+	ENTRY(GET_VRING_BASE, get_vring_base, sizeof(struct vu_vring_state),
+	      .replies = true),
+	ENTRY(SET_VRING_KICK, set_vring_kick, sizeof(uint64_t), .max_fds = 1),
+	ENTRY(SET_VRING_CALL, set_vring_call, sizeof(uint64_t), .max_fds = 1),
+	ENTRY(SET_VRING_ERR, set_vring_err, sizeof(uint64_t), .max_fds = 1),
+	ENTRY(GET_PROTOCOL_FEATURES, get_protocol_features, 0, .replies = true),
+	ENTRY(SET_PROTOCOL_FEATURES, set_protocol_features, sizeof(uint64_t)),
+	ENTRY(GET_QUEUE_NUM, get_queue_num, 0, .replies = true),
+	ENTRY(SET_VRING_ENABLE, set_vring_enable,
+	      sizeof(struct vu_vring_state)),
+	ENTRY(SET_BACKEND_REQ_FD, set_backend_req_fd, ANY_SIZE, .max_fds = 1),
+	ENTRY(GET_CONFIG, get_config, ANY_SIZE,
+	      .min_size = sizeof(struct vu_config_header), .replies = true),
+	ENTRY(SET_CONFIG, set_config, ANY_SIZE,
+	      .min_size = sizeof(struct vu_config_header)),
+	ENTRY(RESET_DEVICE, reset, 0),
+	ENTRY(GET_MAX_MEM_SLOTS, get_max_mem_slots, 0, .replies = true),
+	ENTRY(ADD_MEM_REG, add_mem_reg, sizeof(struct vu_mem_reg),
+	      .max_fds = 1),
+	ENTRY(REM_MEM_REG, rem_mem_reg, sizeof(struct vu_mem_reg),
+	      .max_fds = 1),
+	ENTRY(SET_STATUS, set_status, sizeof(uint64_t)),
+	ENTRY(GET_STATUS, get_status, 0, .replies = true),
+};
+
+/* --- messages in and out --- */
+
+static bool read_all(int fd, void *to, size_t size)
+{
+	uint8_t *at = to;
+
+	while (size) {
+		ssize_t n = recv(fd, at, size, 0);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return false;
+		at += n;
+		size -= (size_t)n;
+	}
+	return true;
+}
+
+/* Keep the descriptors that fit; a front end may send more than is good. */
+static bool take_control_data(struct msghdr *header, struct vu_message *msg)
+{
+	struct cmsghdr *control;
+	size_t bytes;
+
+	for (control = CMSG_FIRSTHDR(header); control;
+	     control = CMSG_NXTHDR(header, control)) {
+		if (control->cmsg_level != SOL_SOCKET ||
+		    control->cmsg_type != SCM_RIGHTS)
+			continue;
+		bytes = control->cmsg_len - CMSG_LEN(0);
+		msg->num_fds = (unsigned int)(bytes / sizeof(int));
+		memcpy(msg->fd, CMSG_DATA(control),
+		       msg->num_fds * sizeof(int));
+	}
+	return !(header->msg_flags & MSG_CTRUNC);
+}
+
+/* False when the connection is over; says why unless it was closed in order. */
+static bool read_message(int fd, struct vu_message *msg)
+{
+	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(msg->fd))];
+	struct iovec iov = { &msg->header, sizeof(msg->header) };
+	struct msghdr header = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control,
+		.msg_controllen = sizeof(control),
+	};
+	ssize_t n;
+
+	msg->num_fds = 0;
+	do {
+		n = recvmsg(fd, &header, MSG_CMSG_CLOEXEC);
+	} while (n < 0 && errno == EINTR);
+	if (n <= 0) {
+		if (n < 0 && errno != ECONNRESET)
+			log_err("front end: %s", strerror(errno));
+		return false;
+	}
+	if (!take_control_data(&header, msg)) {
+		log_err("front end: too many descriptors in a message");
+		return false;
+	}
+	if (!read_all(fd, (uint8_t *)&msg->header + n,
+		      sizeof(msg->header) - (size_t)n)) {
+		log_err("front end: message cut short");
+		return false;
+	}
+	if ((msg->header.flags & VU_VERSION_MASK) != VU_VERSION ||
+	    msg->header.size > sizeof(msg->payload)) {
+		log_err("front end: malformed message %u", msg->header.request);
+		return false;
+	}
+	if (!read_all(fd, msg->payload, msg->header.size)) {
+		log_err("front end: message cut short");
+		return false;
+	}
+	return true;
+}
+
+static bool send_reply(int fd, struct vu_message *msg)
+{
+	struct iovec iov[2] = {
+		{ &msg->header, sizeof(msg->header) },
+		{ msg->payload, msg->header.size },
+	};
+	struct msghdr header = { .msg_iov = iov, .msg_iovlen = 2 };
+	size_t size = sizeof(msg->header) + msg->header.size;
+	ssize_t n;
+
+	msg->header.flags = VU_VERSION | VU_FLAG_REPLY;
+	do {
+		n = sendmsg(fd, &header, MSG_NOSIGNAL);
+	} while (n < 0 && errno == EINTR);
+	/* A reply is far smaller than a socket's buffer. */
+	return n == (ssize_t)size;
+}
+
+static const char *check_message(const struct vu_entry *entry,
+				 const struct vu_message *msg)
+{
+	if (entry->size == ANY_SIZE ? msg->header.size < entry->min_size :
+				      msg->header.size != entry->size)
+		return "payload has the wrong size";
+	if (msg->num_fds > entry->max_fds)
+		return "too many descriptors";
+	return NULL;
+}
+
+static const struct vu_entry *find_entry(uint32_t request)
+{
+	if (request >= VU_NUM_REQUESTS || !vu_table[request].handle)
+		return NULL;
+	return &vu_table[request];
+}
+
+/* Handle a message that was read. False ends the connection. */
+static bool dispatch(struct vhost_user *vu, struct vu_message *msg)
+{
+	const struct vu_entry *entry = find_entry(msg->header.request);
+	bool need_reply = msg->header.flags & VU_FLAG_NEED_REPLY &&
+			  vu->protocol_features &
+			  BIT64(VU_PROTOCOL_F_REPLY_ACK);
+	const char *wrong;
+
+	if (!entry) {
+		/* Something that was not offered: the front end may do without. */
+		log_notice("front end: unknown message %u",
+			   msg->header.request);
+		reply_u64(msg, 1);
+		return need_reply ? send_reply(vu->fd, msg) : true;
+	}
+	log_debug("front end: %s, %u bytes, %u descriptors", entry->name,
+		  msg->header.size, msg->num_fds);
+	wrong = check_message(entry, msg);
+	if (!wrong)
+		wrong = entry->handle(vu, msg);
+	if (wrong)
+		log_err("front end: %s: %s", entry->name, wrong);
+	if (entry->replies)
+		return !wrong && send_reply(vu->fd, msg);
+	if (!need_reply)
+		return !wrong;
+	reply_u64(msg, wrong ? 1 : 0);
+	return send_reply(vu->fd, msg);
+}
+
+int vhost_user_fd(const struct vhost_user *vu)
+{
+	return vu->fd;
+}
+
+bool vhost_user_receive(struct vhost_user *vu)
+{
+	struct vu_message msg;
+	bool alive;
+
+	alive = read_message(vu->fd, &msg) && dispatch(vu, &msg);
+	close_fds(&msg);
+	return alive;
+}
+
+/* --- connections --- */
+
+static void clear_rings(struct vhost_user *vu)
+{
+	unsigned int i;
+
+	for (i = 0; i < VU_MAX_RINGS; i++) {
+		memset(&vu->ring[i], 0, sizeof(vu->ring[i]));
+		vu->ring[i].worker.kick_fd = -1;
+		vu->ring[i].worker.call_fd = -1;
+		vu->ring[i].worker.err_fd = -1;
+	}
+}
+
+struct vhost_user *vhost_user_new(const struct vhost_user_config *config)
+{
+	struct vhost_user *vu = calloc(1, sizeof(*vu));
+
+	if (!vu)
+		return NULL;
+	vu->config = *config;
+	vu->fd = -1;
+	vu->backend_fd = -1;
+	vu->num_rings = VIRTIO_CSWAP_NUM_VQS(config->limits.queue_pairs);
+	clear_rings(vu);
+	return vu;
+}
+
+void vhost_user_free(struct vhost_user *vu)
+{
+	vhost_user_disconnect(vu);
+	free(vu);
+}
+
+void vhost_user_connect(struct vhost_user *vu, int fd)
+{
+	const struct timeval timeout = { .tv_sec = VU_TIMEOUT_S };
+
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));
+	vu->fd = fd;
+	vu->owned = false;
+	vu->asked_features = false;
+	vu->owned_before_features = false;
+	vu->features = 0;
+	vu->protocol_features = 0;
+	vu->status = 0;
+}
+
+void vhost_user_disconnect(struct vhost_user *vu)
+{
+	unsigned int i;
+
+	if (vu->fd < 0)
+		return;
+	reset_device(vu);
+	for (i = 0; i < vu->num_rings; i++) {
+		replace_fd(&vu->ring[i].worker.kick_fd, -1);
+		replace_fd(&vu->ring[i].worker.call_fd, -1);
+		replace_fd(&vu->ring[i].worker.err_fd, -1);
+	}
+	clear_rings(vu);
+	worker_pause(vu->config.workers);
+	memory_clear(vu->config.memory);
+	worker_resume(vu->config.workers);
+	replace_fd(&vu->backend_fd, -1);
+	replace_fd(&vu->fd, -1);
+}

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * worker.h - the threads that carry requests between the rings and the store.
+ *
+ * Everything here is called by the one thread that owns the set (the one that
+ * talks to the front end); each call returns when the workers have done it.
+ */
+#ifndef CSWAPD_WORKER_H
+#define CSWAPD_WORKER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "device.h"
+#include "memory.h"
+#include "store.h"
+#include "vring.h"
+
+#define WORKER_MAX_WORKERS VIRTIO_CSWAP_MAX_QUEUE_PAIRS
+
+/* An ack before it goes to the guest, for those who would tamper with it. */
+struct worker_ack {
+	uint64_t slot;
+	bool load;
+	struct virtio_cswap_ack ack;
+};
+
+/* How a test makes a device that lies; NULL in a real one. */
+struct worker_hooks {
+	/* May change @ack and fill @extra; returns WORKER_LIE_*. */
+	unsigned int (*ack)(struct worker_ack *ack,
+			    struct virtio_cswap_ack *extra);
+};
+
+#define WORKER_LIE_EXTRA 1		/* send @extra, too (acks of STOREs only) */
+#define WORKER_LIE_LENGTH 2		/* claim to have written WORKER_WILD_LENGTH */
+#define WORKER_WILD_LENGTH 0x7ffffff0
+
+struct worker_counters {
+	uint64_t stores;		/* pages, by outcome OK */
+	uint64_t loads;
+	uint64_t discards;		/* slots */
+	uint64_t errors_io;		/* requests, by outcome */
+	uint64_t errors_nospc;
+	uint64_t errors_invalid;	/* INVALID and UNSUPP */
+	uint64_t merged;		/* requests that joined an earlier one */
+	uint64_t store_ops;		/* operations given to the store */
+	uint64_t broken;		/* queues broken by the guest */
+	uint64_t sleeps;
+	uint64_t calls;
+};
+
+struct worker_config {
+	unsigned int workers;
+	unsigned int poll_us;
+	struct device_limits limits;
+	struct store *store;
+	const struct memory *memory;	/* changes only while paused */
+	const struct worker_hooks *hooks;
+};
+
+/* A ring as the front end set it up; the descriptors stay the caller's. */
+struct worker_ring {
+	struct vring_setup setup;
+	int kick_fd;
+	int call_fd;			/* -1: the guest needs no calls */
+	int err_fd;			/* -1: nobody wants to know */
+	bool resume;			/* goes on where it was detached, not reset since */
+};
+
+struct worker_set;
+
+/* NULL, logged, if the threads can't be started. */
+struct worker_set *worker_start(const struct worker_config *config);
+
+/* Let all requests end, then end the threads. */
+void worker_stop(struct worker_set *set);
+
+/* Begin to serve virtqueue @index. NULL, or what is wrong with the ring. */
+const char *worker_attach(struct worker_set *set, unsigned int index,
+			  const struct worker_ring *ring);
+
+/*
+ * Stop serving a virtqueue, once nothing of its pair is under way. Returns the
+ * next available index.
+ */
+uint16_t worker_detach(struct worker_set *set, unsigned int index);
+
+/* Call the guest by another descriptor from now on. */
+void worker_set_call(struct worker_set *set, unsigned int index, int call_fd);
+
+/* Nothing runs and no worker looks at guest memory between these two. */
+void worker_pause(struct worker_set *set);
+void worker_resume(struct worker_set *set);
+
+/* Forget outcomes nobody fetched: the guest has reset the device. */
+void worker_forget(struct worker_set *set);
+
+/* Whether DISCARD was negotiated. */
+void worker_set_discard(struct worker_set *set, bool on);
+
+/* Wait for everything under way, even what the store holds back. */
+void worker_drain(struct worker_set *set);
+
+void worker_count(struct worker_set *set, struct worker_counters *sum);
+
+#endif

@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# What runs on the host: cswapd, the store daemon, and cswapd-faulty, the same daemon lying on demand (for tests).
+## host: build the host's programs
+## install: install the host's programs, man pages and units (PREFIX, DESTDIR)
+
+PREFIX ?= /usr/local
+SBINDIR ?= $(PREFIX)/sbin
+MANDIR ?= $(PREFIX)/share/man
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+INSTALL ?= install
+
+CSWAPD_LIBS := $(shell $(PKG_CONFIG) --libs liburing libsystemd) -lpthread
+# All of cswapd but main(); the tests link these as well.
+CSWAPD_PARTS := conf daemon device listener log memory store_mem store_uring vhost_user vring worker
+CSWAPD_OBJS := $(CSWAPD_PARTS:%=$(out)/obj/host/cswapd/%.o)
+
+$(out)/cswapd: LIBS := $(CSWAPD_LIBS)
+$(out)/cswapd: $(CSWAPD_OBJS) $(out)/obj/host/cswapd/cswapd.o
+	$(link)
+
+.PHONY: host install
+host:: $(out)/cswapd
+
+install:: $(out)/cswapd
+	$(INSTALL) -D -m 755 $(out)/cswapd $(DESTDIR)$(SBINDIR)/cswapd
+	$(INSTALL) -D -m 644 host/cswapd/cswapd.8 $(DESTDIR)$(MANDIR)/man8/cswapd.8
+	$(INSTALL) -d $(DESTDIR)$(UNITDIR)
+	sed 's|@SBINDIR@|$(SBINDIR)|' host/cswapd/cswapd@.service >$(DESTDIR)$(UNITDIR)/cswapd@.service
