@@ -2,7 +2,7 @@
 # virtio-cswap: swap and overcommit for confidential VMs. `make help` lists what there is.
 #
 # One make for everything in userspace: each part adds its targets in a fragment of its own
-# (host/host.mk, tests/*/*.mk). The guest module is built by Kbuild (guest/Kbuild).
+# (host/host.mk, guest/guest.mk, tests/*/*.mk). The guest module is built by Kbuild (guest/Kbuild).
 #   O=DIR    where built things go (default: build)
 #   SAN=1    build userspace with ASan and UBSan, into $(O)/san
 #   V=1      show the commands
@@ -31,7 +31,7 @@ SHIM_CFLAGS := -Itests/shim -Iguest
 .PHONY: all
 all: host
 
-include $(wildcard host/host.mk tests/*/*.mk)
+include $(wildcard host/host.mk guest/guest.mk tests/*/*.mk)
 
 # $(call object,SOURCE,EXTRA-CFLAGS): the path of SOURCE's object; one pattern rule builds them all.
 $(out)/obj/%.o: %.c
