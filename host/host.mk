@@ -18,8 +18,12 @@ $(out)/cswapd: LIBS := $(CSWAPD_LIBS)
 $(out)/cswapd: $(CSWAPD_OBJS) $(out)/obj/host/cswapd/cswapd.o
 	$(link)
 
+$(out)/cswapd-faulty: LIBS := $(CSWAPD_LIBS)
+$(out)/cswapd-faulty: $(CSWAPD_OBJS) $(out)/obj/host/cswapd/store_fault.o $(out)/obj/host/cswapd/cswapd_faulty.o
+	$(link)
+
 .PHONY: host install
-host:: $(out)/cswapd
+host:: $(out)/cswapd $(out)/cswapd-faulty
 
 install:: $(out)/cswapd
 	$(INSTALL) -D -m 755 $(out)/cswapd $(DESTDIR)$(SBINDIR)/cswapd

@@ -15,7 +15,7 @@ struct daemon_variant {
 	const struct worker_hooks *hooks;
 	/* Put something between the workers and the store; NULL: failed. */
 	struct store *(*wrap)(struct store *store);
-	/* A signal (SIGUSR1, SIGUSR2) came; @drain makes the workers idle. */
+	/* SIGUSR1 or SIGUSR2 came; what the store holds back is let go next. */
 	void (*signal)(int signal);
 	/* The end: nothing runs any more. */
 	void (*end)(void);

@@ -54,8 +54,7 @@ struct store_op {
 	uint32_t tag_bytes_done;
 	uint8_t parts;			/* under way */
 	uint8_t retries;
-	uint8_t hold;			/* store_fault */
-	struct __kernel_timespec delay;	/* store_fault */
+	struct __kernel_timespec delay;	/* store_fault.c */
 };
 
 struct store;

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * cswapd_faulty.c - cswapd as a broken and malicious host would have it.
+ */
+#include <signal.h>
+#include <string.h>
+
+#include "daemon.h"
+#include "log.h"
+#include "store_fault.h"
+
+static const char *report_path;
+
+static const struct conf_extra_option faulty_options[] = {
+	{ "fault", true },
+	{ "fault-armed", false },
+	{ "fault-report", true },
+	{ NULL, false },
+};
+
+static const char *take_option(const char *name, const char *value)
+{
+	if (!strcmp(name, "fault"))
+		return store_fault_add(value);
+	if (!strcmp(name, "fault-report"))
+		report_path = value;
+	else
+		store_fault_arm(true);
+	return NULL;
+}
+
+static void report(void)
+{
+	if (report_path)
+		store_fault_report(report_path);
+}
+
+/* Called before what was held back is let go. */
+static void handle_signal(int signal)
+{
+	store_fault_arm(signal == SIGUSR1);
+	log_notice("faults %s", signal == SIGUSR1 ? "armed" : "disarmed");
+	if (signal == SIGUSR2)
+		report();
+}
+
+static const struct conf_extra faulty_extra = {
+	.program = "cswapd-faulty",
+	.help = store_fault_help,
+	.option = take_option,
+	.options = faulty_options,
+};
+
+static const struct daemon_variant faulty = {
+	.extra = &faulty_extra,
+	.hooks = &store_fault_hooks,
+	.wrap = store_fault_wrap,
+	.signal = handle_signal,
+	.end = report,
+};
+
+int main(int argc, char **argv)
+{
+	return daemon_main(argc, argv, &faulty);
+}

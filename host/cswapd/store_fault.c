@@ -1,0 +1,598 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * store_fault.c - a broken or malicious host, for tests: cswapd-faulty only.
+ *
+ * Theory of operation: a store between the workers and a real one. Which slots
+ * a fault hits is decided by their numbers alone, so that a test can say
+ * beforehand what must fail and what must not. What is written passes unharmed
+ * unless a fault is about writing; what is read is changed in the guest's own
+ * buffer before the guest is told of it. Old versions are kept in memory, for
+ * the faults that replay them. Answers are changed by a hook in the worker.
+ *
+ * Requests aren't merged, so that each fault hits its own request only.
+ */
+#include <endian.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "log.h"
+#include "store_fault.h"
+
+#define MAX_FAULTS 16
+#define DEFAULT_DELAY_MS 100
+#define UNKNOWN_STATUS 77
+
+enum kind {
+	FLIP, FLIP_TAG, STALE, STALE_DATA, SWAP_SLOT, ZERO, SHORT,
+	EIO_LOAD, EIO_STORE, NOSPC_STORE, LOSE_STORE,
+	DELAY_LOAD, DELAY_STORE, STALL,
+	DOUBLE_ACK, BAD_COOKIE, BAD_LENGTH, BAD_STATUS, RESERVED_BITS,
+	NUM_KINDS
+};
+
+static const char *const kind_names[NUM_KINDS] = {
+	[FLIP] = "flip",
+	[FLIP_TAG] = "flip-tag",
+	[STALE] = "stale",
+	[STALE_DATA] = "stale-data",
+	[SWAP_SLOT] = "swap-slot",
+	[ZERO] = "zero",
+	[SHORT] = "short",
+	[EIO_LOAD] = "eio-load",
+	[EIO_STORE] = "eio-store",
+	[NOSPC_STORE] = "nospc-store",
+	[LOSE_STORE] = "lose-store",
+	[DELAY_LOAD] = "delay-load",
+	[DELAY_STORE] = "delay-store",
+	[STALL] = "stall",
+	[DOUBLE_ACK] = "double-ack",
+	[BAD_COOKIE] = "bad-cookie",
+	[BAD_LENGTH] = "bad-length",
+	[BAD_STATUS] = "bad-status",
+	[RESERVED_BITS] = "reserved-bits",
+};
+
+const char store_fault_help[] =
+"\n"
+"The malicious and broken host:\n"
+"  --fault KIND[:slots=A-B][:every=N][:times=T][:ms=M]\n"
+"                      hit the slots A to B that N divides, the first T times\n"
+"                      each (0, the default: always); may be given repeatedly\n"
+"  --fault-armed       from the start on; else SIGUSR1 arms, SIGUSR2 disarms\n"
+"  --fault-report FILE what was done, written when disarmed and at the end\n"
+"Kinds, on LOAD:\n"
+"  flip         one bit of the page      flip-tag   one bit of the tag\n"
+"  stale        the version before       stale-data the page before, tag of now\n"
+"  swap-slot    slot N ^ 1's page, tag   zero       page and tag are zero\n"
+"  short        second half of the page is of the version before, or zero\n"
+"  eio-load     status IOERR             delay-load after M ms (default 100)\n"
+"On STORE:\n"
+"  eio-store, nospc-store                status IOERR, NOSPC\n"
+"  lose-store   say OK, store nothing    delay-store\n"
+"On both:\n"
+"  stall        hold until disarmed, or the ring is stopped\n"
+"  bad-length   a wild used length       bad-status an unknown status\n"
+"  reserved-bits a reserved field is set\n"
+"On acks of STOREs:\n"
+"  double-ack   twice the same           bad-cookie and one for no request\n"
+"stale, stale-data and swap-slot spare a slot that has nothing to replay.\n";
+
+struct fault {
+	enum kind kind;
+	uint64_t first;
+	uint64_t last;
+	uint64_t every;
+	unsigned int times;		/* 0: always */
+	unsigned int ms;
+	uint16_t *tries;		/* a slot each; saturates */
+	uint64_t ops;			/* tampered with */
+	uint64_t slots;			/* that were hit at least once */
+};
+
+/* What was stored, by slot. */
+struct version {
+	uint8_t *data;
+	struct virtio_cswap_tag *tag;
+};
+
+struct store_fault {
+	struct store store;
+	struct store *inner;
+	struct version now;
+	struct version before;
+	uint8_t *stored;		/* a slot each: 0, 1, 2 or more times */
+};
+
+struct fault_lane {
+	struct store_lane lane;
+	struct store_lane *inner;
+	struct store_op *stalled;
+};
+
+static struct fault faults[MAX_FAULTS];
+static unsigned int num_faults;
+static bool faults_armed;
+
+/* --- which slots --- */
+
+/* Does the fault hit @slot now? If so it's counted. */
+static bool hits(struct fault *fault, uint64_t slot)
+{
+	uint16_t tries;
+
+	if (!__atomic_load_n(&faults_armed, __ATOMIC_RELAXED) ||
+	    slot < fault->first || slot > fault->last || slot % fault->every)
+		return false;
+	/* A slot has one request at a time, so this needs no more care. */
+	tries = fault->tries[slot];
+	if (fault->times && tries >= fault->times)
+		return false;
+	if (tries != UINT16_MAX)
+		fault->tries[slot]++;
+	if (!tries)
+		__atomic_fetch_add(&fault->slots, 1, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&fault->ops, 1, __ATOMIC_RELAXED);
+	return true;
+}
+
+/* The fault of @kind that hits @slot, or NULL. */
+static struct fault *find_hit(enum kind kind, uint64_t slot)
+{
+	unsigned int i;
+
+	for (i = 0; i < num_faults; i++)
+		if (faults[i].kind == kind && hits(&faults[i], slot))
+			return &faults[i];
+	return NULL;
+}
+
+static struct fault *find_hit_op(enum kind kind, const struct store_op *op)
+{
+	struct fault *fault = NULL;
+	uint64_t i;
+
+	for (i = 0; i < op->count && !fault; i++)
+		fault = find_hit(kind, op->slot + i);
+	return fault;
+}
+
+/* --- versions --- */
+
+static void *version_data(const struct version *version, uint64_t slot)
+{
+	return version->data + slot * STORE_SLOT_SIZE;
+}
+
+/* A store may have moved the vector along: find the page's begin again. */
+static uint8_t *page_of(const struct iovec *iov)
+{
+	return (uint8_t *)iov->iov_base - (STORE_SLOT_SIZE - iov->iov_len);
+}
+
+static void remember(struct store_fault *store, const struct store_op *op)
+{
+	uint64_t i;
+
+	for (i = 0; i < op->count; i++) {
+		uint64_t slot = op->slot + i;
+
+		memcpy(version_data(&store->before, slot),
+		       version_data(&store->now, slot), STORE_SLOT_SIZE);
+		store->before.tag[slot] = store->now.tag[slot];
+		memcpy(version_data(&store->now, slot), page_of(&op->data[i]),
+		       STORE_SLOT_SIZE);
+		store->now.tag[slot] = op->tag[i];
+		if (store->stored[slot] < 2)
+			store->stored[slot]++;
+	}
+}
+
+/* --- what is read --- */
+
+static void replay(const struct store_fault *store, uint64_t slot,
+		   uint8_t *page, struct virtio_cswap_tag *tag)
+{
+	uint64_t other = slot ^ 1;
+
+	if (store->stored[slot] == 2) {
+		if (find_hit(STALE, slot)) {
+			memcpy(page, version_data(&store->before, slot),
+			       STORE_SLOT_SIZE);
+			*tag = store->before.tag[slot];
+		}
+		if (find_hit(STALE_DATA, slot))
+			memcpy(page, version_data(&store->before, slot),
+			       STORE_SLOT_SIZE);
+	}
+	if (other < store->store.slots && store->stored[other] &&
+	    find_hit(SWAP_SLOT, slot)) {
+		memcpy(page, version_data(&store->now, other), STORE_SLOT_SIZE);
+		*tag = store->now.tag[other];
+	}
+}
+
+static void tamper(const struct store_fault *store, uint64_t slot,
+		   uint8_t *page, struct virtio_cswap_tag *tag)
+{
+	const size_t half = STORE_SLOT_SIZE / 2;
+
+	replay(store, slot, page, tag);
+	if (find_hit(ZERO, slot)) {
+		memset(page, 0, STORE_SLOT_SIZE);
+		memset(tag, 0, sizeof(*tag));
+	}
+	if (find_hit(SHORT, slot))
+		memcpy(page + half,
+		       (uint8_t *)version_data(&store->before, slot) + half,
+		       half);
+	/* Some bit, a different one for each slot. */
+	if (find_hit(FLIP, slot))
+		page[slot * 37 % STORE_SLOT_SIZE] ^= (uint8_t)(1 << slot % 8);
+	if (find_hit(FLIP_TAG, slot))
+		tag->b[slot % STORE_TAG_SIZE] ^= (uint8_t)(1 << slot % 8);
+}
+
+/* --- the store --- */
+
+static void end_op(struct fault_lane *lane, struct store_op *op, int error)
+{
+	op->error = error;
+	lane->lane.done(lane->lane.context, op);
+}
+
+static void pass_on(struct fault_lane *lane, struct store_op *op)
+{
+	lane->inner->store->ops->submit(lane->inner, op);
+}
+
+static void inner_done(void *context, struct store_op *op)
+{
+	struct fault_lane *lane = context;
+	const struct store_fault *store =
+		(const struct store_fault *)lane->lane.store;
+	uint64_t i;
+
+	if (op->kind == STORE_READ && !op->error)
+		for (i = 0; i < op->count; i++)
+			tamper(store, op->slot + i, page_of(&op->data[i]),
+			       &op->tag[i]);
+	lane->lane.done(lane->lane.context, op);
+}
+
+static void stall_or_pass(struct fault_lane *lane, struct store_op *op)
+{
+	if (op->kind != STORE_DISCARD && find_hit_op(STALL, op)) {
+		op->next = lane->stalled;
+		lane->stalled = op;
+		return;
+	}
+	pass_on(lane, op);
+}
+
+static void delay(struct fault_lane *lane, struct store_op *op,
+		  unsigned int ms)
+{
+	struct io_uring_sqe *sqe = store_get_sqe(lane->lane.ring);
+
+	if (!sqe) {
+		end_op(lane, op, -EAGAIN);
+		return;
+	}
+	op->delay.tv_sec = ms / 1000;
+	op->delay.tv_nsec = ms % 1000 * 1000000LL;
+	io_uring_prep_timeout(sqe, &op->delay, 0, 0);
+	store_tag_sqe(sqe, op, STORE_PART_TIMER);
+}
+
+static void submit_data_op(struct fault_lane *lane, struct store_op *op)
+{
+	struct store_fault *store = (struct store_fault *)lane->lane.store;
+	bool write = op->kind == STORE_WRITE;
+	const struct fault *fault;
+
+	if (find_hit_op(write ? EIO_STORE : EIO_LOAD, op)) {
+		end_op(lane, op, -EIO);
+		return;
+	}
+	if (write && find_hit_op(NOSPC_STORE, op)) {
+		end_op(lane, op, -ENOSPC);
+		return;
+	}
+	if (write && find_hit_op(LOSE_STORE, op)) {
+		end_op(lane, op, 0);
+		return;
+	}
+	if (write)
+		remember(store, op);
+	fault = find_hit_op(write ? DELAY_STORE : DELAY_LOAD, op);
+	if (fault)
+		delay(lane, op, fault->ms);
+	else
+		stall_or_pass(lane, op);
+}
+
+static void fault_submit(struct store_lane *base, struct store_op *op)
+{
+	struct fault_lane *lane = (struct fault_lane *)base;
+
+	if (op->kind == STORE_DISCARD)
+		pass_on(lane, op);
+	else
+		submit_data_op(lane, op);
+}
+
+static void fault_complete(struct store_lane *base, struct store_op *op,
+			   enum store_part part, int result)
+{
+	struct fault_lane *lane = (struct fault_lane *)base;
+
+	if (part == STORE_PART_TIMER)
+		stall_or_pass(lane, op);
+	else
+		lane->inner->store->ops->complete(lane->inner, op, part,
+						  result);
+}
+
+static void fault_hurry(struct store_lane *base)
+{
+	struct fault_lane *lane = (struct fault_lane *)base;
+
+	while (lane->stalled) {
+		struct store_op *op = lane->stalled;
+
+		lane->stalled = op->next;
+		pass_on(lane, op);
+	}
+	lane->inner->store->ops->hurry(lane->inner);
+}
+
+static struct store_lane *fault_lane_open(struct store *base,
+					  struct io_uring *ring,
+					  unsigned int depth,
+					  store_done_fn *done, void *context)
+{
+	struct store_fault *store = (struct store_fault *)base;
+	struct fault_lane *lane = calloc(1, sizeof(*lane));
+
+	if (!lane)
+		return NULL;
+	lane->lane.store = base;
+	lane->lane.ring = ring;
+	lane->lane.done = done;
+	lane->lane.context = context;
+	lane->inner = store->inner->ops->lane_open(store->inner, ring, depth,
+						   inner_done, lane);
+	if (!lane->inner) {
+		free(lane);
+		return NULL;
+	}
+	return &lane->lane;
+}
+
+static void fault_lane_close(struct store_lane *base)
+{
+	struct fault_lane *lane = (struct fault_lane *)base;
+
+	lane->inner->store->ops->lane_close(lane->inner);
+	free(lane);
+}
+
+static void unmap(void *map, uint64_t bytes)
+{
+	if (map)
+		munmap(map, bytes);
+}
+
+static void fault_close(struct store *base)
+{
+	struct store_fault *store = (struct store_fault *)base;
+	uint64_t slots = base->slots;
+	unsigned int i;
+
+	for (i = 0; i < num_faults; i++) {
+		unmap(faults[i].tries, slots * sizeof(faults[i].tries[0]));
+		faults[i].tries = NULL;
+	}
+	unmap(store->now.data, slots * STORE_SLOT_SIZE);
+	unmap(store->now.tag, slots * STORE_TAG_SIZE);
+	unmap(store->before.data, slots * STORE_SLOT_SIZE);
+	unmap(store->before.tag, slots * STORE_TAG_SIZE);
+	unmap(store->stored, slots);
+	store_close(store->inner);
+	free(store);
+}
+
+static const struct store_ops store_fault_ops = {
+	.lane_open = fault_lane_open,
+	.submit = fault_submit,
+	.complete = fault_complete,
+	.hurry = fault_hurry,
+	.lane_close = fault_lane_close,
+	.close = fault_close,
+};
+
+/* Zeroed, and no memory before it's touched; a slot may be one of many. */
+static void *map_sparse(uint64_t bytes)
+{
+	void *map = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return map == MAP_FAILED ? NULL : map;
+}
+
+static bool map_all(struct store_fault *store)
+{
+	uint64_t slots = store->store.slots;
+	unsigned int i;
+
+	for (i = 0; i < num_faults; i++) {
+		faults[i].tries = map_sparse(slots * sizeof(faults[i].tries[0]));
+		if (!faults[i].tries)
+			return false;
+	}
+	store->now.data = map_sparse(slots * STORE_SLOT_SIZE);
+	store->now.tag = map_sparse(slots * STORE_TAG_SIZE);
+	store->before.data = map_sparse(slots * STORE_SLOT_SIZE);
+	store->before.tag = map_sparse(slots * STORE_TAG_SIZE);
+	store->stored = map_sparse(slots);
+	return store->now.data && store->now.tag && store->before.data &&
+	       store->before.tag && store->stored;
+}
+
+struct store *store_fault_wrap(struct store *inner)
+{
+	struct store_fault *store = calloc(1, sizeof(*store));
+
+	if (!store) {
+		store_close(inner);
+		return NULL;
+	}
+	store->inner = inner;
+	store->store.ops = &store_fault_ops;
+	store->store.slots = inner->slots;
+	store->store.merge_pages = 1;
+	store->store.medium = inner->medium;
+	if (!map_all(store)) {
+		log_err("no memory for the versions of %ju slots",
+			(uintmax_t)inner->slots);
+		fault_close(&store->store);
+		return NULL;
+	}
+	return &store->store;
+}
+
+/* --- answers --- */
+
+static unsigned int tamper_ack(struct worker_ack *ack,
+			       struct virtio_cswap_ack *extra)
+{
+	unsigned int lies = 0;
+
+	if (!ack->load && find_hit(DOUBLE_ACK, ack->slot)) {
+		*extra = ack->ack;
+		lies |= WORKER_LIE_EXTRA;
+	} else if (!ack->load && find_hit(BAD_COOKIE, ack->slot)) {
+		*extra = ack->ack;
+		extra->cookie = ~ack->ack.cookie;
+		lies |= WORKER_LIE_EXTRA;
+	}
+	if (find_hit(BAD_STATUS, ack->slot))
+		ack->ack.status = htole32(UNKNOWN_STATUS);
+	if (find_hit(RESERVED_BITS, ack->slot))
+		ack->ack.reserved0 = htole32(1);
+	if (find_hit(BAD_LENGTH, ack->slot))
+		lies |= WORKER_LIE_LENGTH;
+	return lies;
+}
+
+const struct worker_hooks store_fault_hooks = { .ack = tamper_ack };
+
+/* --- setting up and reporting --- */
+
+static bool parse_kind(const char *name, enum kind *kind)
+{
+	unsigned int i;
+
+	for (i = 0; i < NUM_KINDS; i++) {
+		if (!strcmp(name, kind_names[i])) {
+			*kind = (enum kind)i;
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool parse_u64(const char *text, char **end, uint64_t *value)
+{
+	if (*text < '0' || *text > '9')
+		return false;
+	errno = 0;
+	*value = strtoull(text, end, 10);
+	return !errno;
+}
+
+static const char *parse_field(struct fault *fault, const char *field)
+{
+	const char *text = strchr(field, '=');
+	uint64_t value;
+	char *end;
+
+	if (!text || !parse_u64(text + 1, &end, &value))
+		return "a field is not NAME=NUMBER";
+	if (!strncmp(field, "slots=", 6)) {
+		fault->first = value;
+		if (*end != '-' || !parse_u64(end + 1, &end, &fault->last))
+			return "slots is not A-B";
+	} else if (!strncmp(field, "every=", 6) && value) {
+		fault->every = value;
+	} else if (!strncmp(field, "times=", 6) && value < UINT16_MAX) {
+		fault->times = (unsigned int)value;
+	} else if (!strncmp(field, "ms=", 3) && value <= 3600 * 1000) {
+		fault->ms = (unsigned int)value;
+	} else {
+		return "unknown field, or a value out of range";
+	}
+	return *end ? "rubbish behind a number" : NULL;
+}
+
+const char *store_fault_add(const char *spec)
+{
+	struct fault *fault = &faults[num_faults];
+	const char *wrong = NULL;
+	char *copy, *field, *rest;
+
+	if (num_faults == MAX_FAULTS)
+		return "too many faults";
+	copy = strdup(spec);
+	if (!copy)
+		return "no memory";
+	memset(fault, 0, sizeof(*fault));
+	fault->last = UINT64_MAX;
+	fault->every = 1;
+	fault->ms = DEFAULT_DELAY_MS;
+	rest = copy;
+	field = strsep(&rest, ":");
+	if (!parse_kind(field, &fault->kind))
+		wrong = "unknown kind";
+	while (!wrong && (field = strsep(&rest, ":")))
+		wrong = parse_field(fault, field);
+	free(copy);
+	if (!wrong)
+		num_faults++;
+	return wrong;
+}
+
+void store_fault_arm(bool armed)
+{
+	__atomic_store_n(&faults_armed, armed, __ATOMIC_RELAXED);
+}
+
+bool store_fault_report(const char *path)
+{
+	char *temporary = NULL;
+	FILE *file = NULL;
+	unsigned int i;
+	bool ok;
+
+	if (asprintf(&temporary, "%s.new", path) < 0)
+		return false;
+	file = fopen(temporary, "we");
+	ok = file;
+	for (i = 0; ok && i < num_faults; i++)
+		ok = fprintf(file, "kind=%s ops=%ju slots=%ju\n",
+			     kind_names[faults[i].kind],
+			     (uintmax_t)__atomic_load_n(&faults[i].ops, __ATOMIC_RELAXED),
+			     (uintmax_t)__atomic_load_n(&faults[i].slots, __ATOMIC_RELAXED)) > 0;
+	if (file && fclose(file))
+		ok = false;
+	/* Whoever waits for the file sees all of it or nothing. */
+	if (!ok || rename(temporary, path)) {
+		log_err("can't write %s: %s", path, strerror(errno));
+		ok = false;
+	}
+	free(temporary);
+	return ok;
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * store_fault.h - a broken or malicious host, for tests: cswapd-faulty only.
+ */
+#ifndef CSWAPD_STORE_FAULT_H
+#define CSWAPD_STORE_FAULT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "store.h"
+#include "worker.h"
+
+/*
+ * Add a fault, "KIND[:slots=A-B][:every=N][:times=T][:ms=M]". NULL, or what is
+ * wrong with it.
+ */
+const char *store_fault_add(const char *spec);
+
+/* Put the faults between the workers and @inner, which is then ours. */
+struct store *store_fault_wrap(struct store *inner);
+
+/* Faults happen only while armed. */
+void store_fault_arm(bool armed);
+
+/* What the --fault option takes. */
+extern const char store_fault_help[];
+
+/* Write what was done so far to @path, all at once. False: logged. */
+bool store_fault_report(const char *path);
+
+extern const struct worker_hooks store_fault_hooks;
+
+#endif
