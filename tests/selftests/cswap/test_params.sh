@@ -1,0 +1,46 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+# The module's parameters, the disk's geometry and its counters are there, and make sense.
+# shellcheck source-path=SCRIPTDIR source=cswap_lib.sh
+. "$(dirname "$0")/cswap_lib.sh"
+ktap_begin
+parameters=/sys/module/virtio_cswap/parameters
+
+for name in sync queues cipher rekey_pages stall_ms load_timeout_s spin_us; do
+	check "parameter $name can be read" test -n "$(cat "$parameters/$name")"
+done
+for name in stall_ms load_timeout_s spin_us; do
+	before=$(cat "$parameters/$name")
+	at_exit "echo $before >$parameters/$name"
+	echo $((before + 1)) >"$parameters/$name"
+	check "parameter $name can be changed" test "$(cat "$parameters/$name")" = $((before + 1))
+	echo "$before" >"$parameters/$name"
+	if echo nonsense 2>/dev/null >"$parameters/$name"; then
+		fail "parameter $name takes nonsense"
+	else
+		check "parameter $name refuses nonsense" test "$(cat "$parameters/$name")" = "$before"
+	fi
+done
+for name in sync queues cipher rekey_pages; do
+	check "parameter $name is for loading only" \
+		test "$(stat -c %a "$parameters/$name")" = 444
+done
+
+for name in stores loads pool_loads store_errors store_refusals load_errors load_timeouts retries \
+	tampered protocol_errors load_ns discards kept copies keys queue_pairs synchronous; do
+	case $(counter $name) in
+	'' | *[!0-9]*) fail "$name is '$(counter $name)'" ;;
+	*) pass "$name is a number" ;;
+	esac
+	check "$name can't be written" test "$(stat -c %a "$counters/$name")" = 444
+done
+check "there is a key" test "$(counter keys)" -ge 1
+check "there is a queue pair" test "$(counter queue_pairs)" -ge 1
+check "there are copies to keep sealed pages in" test "$(counter copies)" -ge 1
+check "the cipher is named" test -n "$(counter cipher)"
+
+queue=/sys/block/${disk##*/}/queue
+check "blocks are 4096 bytes" test "$(cat "$queue/logical_block_size")" = 4096
+check "the disk is whole blocks" test $(($(cat "/sys/block/${disk##*/}/size") % 8)) = 0
+check "and not empty" test "$(cat "/sys/block/${disk##*/}/size")" -gt 0
+ktap_end
