@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# Tests of the driver's pure code, compiled as it is in userspace.
+## check-slots: slot records: every interleaving, random runs, threads
+## check-mutants: faults put into the slot code, each must be found
+## check-wire: what the driver builds and refuses, byte by byte
+## check-deep: the slots again in larger configurations, minutes
+
+unit_slots := $(out)/obj/tests/unit/slots_hooked.o
+$(out)/obj/tests/unit/%.o: OBJ_CFLAGS := $(SHIM_CFLAGS)
+$(out)/obj/guest/%.o: OBJ_CFLAGS := $(SHIM_CFLAGS)
+
+$(out)/tests/explore_slots: $(out)/obj/tests/unit/explore_slots.o $(unit_slots)
+	$(link)
+
+$(out)/tests/random_slots: LIBS := -lpthread
+$(out)/tests/random_slots: $(out)/obj/tests/unit/random_slots.o $(unit_slots)
+	$(link)
+
+# The same sources under TSan, which doesn't mix with SAN=1.
+$(out)/tests/random_slots_tsan: tests/unit/random_slots.c tests/unit/slots_hooked.c \
+		tests/unit/slots_model.h tests/unit/slots_hooked.h $(wildcard guest/cswap_slots.[ch])
+	@mkdir -p $(@D)
+	$(if $(Q),@echo "  LD      $(notdir $@)")
+	$(Q)$(CC) -std=gnu11 -g -O1 -fsanitize=thread -D_GNU_SOURCE -Iinclude/uapi $(SHIM_CFLAGS) \
+		-o $@ $(filter %.c,$(wordlist 1,2,$^)) -lpthread
+
+$(out)/tests/test_wire: LIBS := $(shell $(PKG_CONFIG) --libs cmocka) -lpthread
+$(out)/tests/test_wire: $(out)/obj/tests/unit/test_wire.o $(out)/obj/guest/cswap_wire.o
+	$(link)
+
+.PHONY: check-unit check-slots check-mutants check-wire check-deep
+check-slots: $(addprefix $(out)/tests/,explore_slots random_slots random_slots_tsan)
+	$(Q)$(out)/tests/explore_slots $(if $(SAN),--small)
+	$(Q)$(out)/tests/random_slots $(if $(SAN),--steps 100000)
+	$(Q)$(out)/tests/random_slots --threads --steps 50000
+	$(Q)$(out)/tests/random_slots_tsan --threads --steps 20000
+
+check-mutants: $(out)/obj/tests/unit/explore_slots.o
+	$(Q)CC="$(CC)" CFLAGS="$(CSWAP_CFLAGS) $(CSWAP_LDFLAGS) $(SHIM_CFLAGS)" \
+		tests/unit/mutants $< $(out)/mutants
+
+check-wire: $(out)/tests/test_wire
+	$(Q)$(out)/tests/test_wire
+
+check-deep: $(addprefix $(out)/tests/,explore_slots random_slots)
+	$(Q)$(out)/tests/explore_slots --deep
+	$(Q)$(out)/tests/random_slots --steps 20000000
+
+check-unit:: check-slots check-wire
+# Mutants are about the tests, not about memory: once is enough.
+ifeq ($(SAN),)
+check-unit:: check-mutants
+endif
