@@ -1,0 +1,94 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# test_packaging.sh - what is installed is complete, and what is put into a kernel tree too. TAP.
+set -euo pipefail
+
+root=$(realpath "$(dirname "$0")/../..")
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+
+tests=0 failures=0
+check() { # NAME COMMAND...
+	local name=$1
+	shift
+	tests=$((tests + 1))
+	if "$@" >"$dir/out" 2>&1; then
+		echo "ok $tests - $name"
+	else
+		failures=$((failures + 1))
+		echo "not ok $tests - $name"
+		sed 's/^/# /' "$dir/out"
+	fi
+}
+
+# objects_exist DIRECTORY: each object that Kbuild names has its source there, and each header that is
+# included by name.
+objects_exist() {
+	local object header
+
+	# shellcheck disable=SC2013	# one word a line
+	for object in $(sed -n '/-y := /,$p' "$1/Kbuild" | grep -o '[a-z_]*\.o'); do
+		[ -f "$1/${object%.o}.c" ] || { echo "$object has no source"; return 1; }
+	done
+	# shellcheck disable=SC2013
+	for header in $(sed -n 's/^#include "\(.*\)"/\1/p' "$1"/*.[ch]); do
+		[ -f "$1/$header" ] || { echo "$header is missing"; return 1; }
+	done
+}
+counts() { # COUNT PATTERN FILE
+	[ "$(grep -c -- "$2" "$3")" = "$1" ]
+}
+finds() { # WORD FILE
+	grep -qF -- "$1" "$2"
+}
+
+# --- install-guest ---
+check "make install-guest" env MAKEFLAGS= make -C "$root" install-guest DESTDIR="$dir/guest"
+source=$(echo "$dir"/guest/usr/src/virtio-cswap-*)
+unit=$dir/guest/usr/lib/systemd/system/cswap-swapon@.service
+rules=$dir/guest/usr/lib/udev/rules.d/59-cswap.rules
+check "the module's sources are complete" objects_exist "$source/guest"
+check "with the header, where Kbuild looks for it" test -f "$source/include/uapi/linux/virtio_cswap.h"
+check "the folder has DKMS's version" \
+	test "$(sed -n 's/^PACKAGE_VERSION="\(.*\)"/\1/p' "$source/dkms.conf")" = "${source##*-}"
+check "DKMS's module is the one that Kbuild makes" \
+	finds "$(sed -n 's/^BUILT_MODULE_NAME\[0\]="\(.*\)"/\1.o/p' "$source/dkms.conf")" "$source/guest/Kbuild"
+check "the rule wants the unit" finds "cswap-swapon@%k.service" "$rules"
+program=$(sed -n 's/^ExecStart=\([^ ]*\).*/\1/p' "$unit")
+check "the unit's program is installed" test -x "$dir/guest$program"
+
+if command -v systemd-analyze >/dev/null; then
+	sed "s|$program|$dir/guest$program|" "$unit" >"$dir/cswap-swapon@cswap0.service"
+	check "systemd understands the unit" \
+		sh -c "systemd-analyze verify --man=no '$dir/cswap-swapon@cswap0.service' 2>&1 | tee /dev/stderr | (! grep -q cswap-swapon)"
+fi
+
+# --- a kernel tree ---
+tree=$dir/tree
+mkdir -p "$tree"/{drivers/block,include/uapi/linux,tools/testing/selftests}
+check "an empty folder is not a kernel tree" sh -c "! '$root/tests/in-tree' '$dir/guest'"
+printf 'menuconfig BLK_DEV\nif BLK_DEV\nconfig A\nif A\nendif\nendif # BLK_DEV\n' >"$tree/drivers/block/Kconfig"
+printf 'obj-y += a.o\n' >"$tree/drivers/block/Makefile"
+printf 'TARGETS += a\nTARGETS += damon\nTARGETS += zram\n' >"$tree/tools/testing/selftests/Makefile"
+check "in-tree" "$root/tests/in-tree" "$tree"
+check "in-tree again" "$root/tests/in-tree" "$tree"
+check "the driver's sources are complete" objects_exist "$tree/drivers/block/cswap"
+check "its header is there" test -f "$tree/include/uapi/linux/virtio_cswap.h"
+check "Kconfig names it once" counts 1 cswap "$tree/drivers/block/Kconfig"
+check "before the last endif" test "$(tail -n 2 "$tree/drivers/block/Kconfig" | head -n 1)" = \
+	'source "drivers/block/cswap/Kconfig"'
+check "Makefile names it once" counts 1 'CONFIG_VIRTIO_CSWAP) += cswap/' "$tree/drivers/block/Makefile"
+check "the selftests are named once" counts 1 '^TARGETS += cswap' "$tree/tools/testing/selftests/Makefile"
+check "Kconfig's symbol is Kbuild's" finds "CONFIG_$(sed -n 's/^config //p' "$root/guest/Kconfig")" "$root/guest/Kbuild"
+
+# --- selftests ---
+selftests=$root/tests/selftests/cswap
+for test in "$selftests"/test_*.sh; do
+	check "${test##*/} is run" finds "${test##*/}" "$selftests/Makefile"
+done
+if [ ! -e /dev/cswap0 ]; then
+	check "without a disk they are skipped" sh -c "'$selftests/run_tests.sh'; [ \$? = 4 ]"
+fi
+
+echo "1..$tests"
+[ "$failures" = 0 ] || { echo "# $failures of $tests failed"; exit 1; }
