@@ -40,11 +40,18 @@ uml_source_dir() {
 	echo "$cache/uml-source-$(root_key)"
 }
 
+# uml_configs KERNEL: the files that make up its configuration; later ones win.
+uml_configs() {
+	echo "$repo/tests/uml/uml.config"
+	[[ $1 == uml ]] || echo "$repo/tests/uml/uml-debug.config"
+	[[ $1 != uml-smp ]] || echo "$repo/tests/uml/uml-smp.config"
+}
+
 # uml_dir KERNEL: where a UML kernel's build directory is.
 uml_dir() {
-	local configs=("$repo/tests/uml/uml.config")
+	local configs
 
-	[[ $1 == uml-debug ]] && configs+=("$repo/tests/uml/uml-debug.config")
+	mapfile -t configs < <(uml_configs "$1")
 	echo "$cache/$1-$(key_of_files "$bed/recipe.sh" "${configs[@]}")"
 }
 
@@ -58,8 +65,7 @@ need() {
 	[[ -d $2 ]] || "$bed/provision" "$1"
 }
 
-# Re-run this script inside the root unless it is there already.
-# into_root SCRIPT ARGS...: replaces the shell.
+# Is this the inside of the provisioned root?
 in_root() {
 	[[ -e /etc/cswap-bed/key ]]
 }
