@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# The host's unit tests: cswapd's parts against hostile rings, requests, messages and full disks.
+## check-host: the host daemon's unit tests
+
+host_tests := memory vring device
+host_test_programs := $(host_tests:%=$(out)/tests/test_host_%)
+
+$(out)/obj/tests/host/%.o: OBJ_CFLAGS := -Ihost/cswapd
+$(host_test_programs): LIBS := $(CSWAPD_LIBS) -lcmocka
+$(host_test_programs): $(out)/tests/test_host_%: $(out)/obj/tests/host/test_%.o \
+		$(CSWAPD_OBJS) $(out)/obj/host/cswapd/store_fault.o
+	$(link)
+
+.PHONY: check-host check-unit
+check-host: $(host_test_programs) $(out)/cswapd
+	$(Q)for test in $(host_test_programs); do $$test || exit 1; done
+
+check-unit:: check-host

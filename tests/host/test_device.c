@@ -1,0 +1,481 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * test_device.c - requests, and what a guest may put into them.
+ */
+#include "test_ring.h"
+
+#include <endian.h>
+#include "device.h"
+
+#define NEXT VRING_DESC_F_NEXT
+#define WRITE VRING_DESC_F_WRITE
+#define CAPACITY 1000
+/* Where each test puts things in guest memory. */
+#define HEADER_AT DATA_OFFSET
+#define PAGES_AT (DATA_OFFSET + 4096)
+
+static const struct device_limits limits = {
+	.capacity = CAPACITY,
+	.queue_pairs = 2,
+	.medium = VIRTIO_CSWAP_MEDIUM_FLASH,
+	.discard = true,
+};
+
+static struct virtio_cswap_request *header_of(struct test_ring *t)
+{
+	return (struct virtio_cswap_request *)(t->guest + HEADER_AT);
+}
+
+static void put_header(struct test_ring *t, uint16_t op, uint16_t count,
+		       uint64_t slot)
+{
+	*header_of(t) = (struct virtio_cswap_request) {
+		.op = htole16(op),
+		.count = htole16(count),
+		.cookie = htole64(0x1122334455667788),
+		.slot = htole64(slot),
+	};
+	memset(t->guest + HEADER_AT + 32, 't', 16 * 16);
+}
+
+/* Header and tags in one descriptor, the pages in another. */
+static void put_store(struct test_ring *t, uint16_t count, uint64_t slot)
+{
+	put_header(t, VIRTIO_CSWAP_OP_STORE, count, slot);
+	put_desc(t, 0, HEADER_AT, 32 + 16 * count, NEXT, 1);
+	put_desc(t, 1, PAGES_AT, 4096 * count, 0, 0);
+}
+
+static const char *parse(struct test_ring *t, struct device_request *request)
+{
+	post(t, 0);
+	assert_int_equal(pop(t), VRING_OK);
+	vring_push(&t->vring, 0, 0);
+	return device_parse_request(&limits, &t->chain, request);
+}
+
+static void expect_status(struct test_ring *t, uint32_t status)
+{
+	struct device_request request;
+
+	assert_null(parse(t, &request));
+	assert_int_equal(request.status, status);
+	assert_int_equal(request.cookie, 0x1122334455667788);
+}
+
+static void config_is_what_was_promised(void **state)
+{
+	struct virtio_cswap_config config;
+
+	(void)state;
+	device_fill_config(&limits, &config);
+	assert_int_equal(le64toh(config.capacity), CAPACITY);
+	assert_int_equal(le32toh(config.slot_size), 4096);
+	assert_int_equal(le16toh(config.num_queue_pairs), 2);
+	assert_int_equal(le16toh(config.max_request_pages), 16);
+	assert_int_equal(config.medium, VIRTIO_CSWAP_MEDIUM_FLASH);
+	assert_int_equal(config.release_method, 0);
+	assert_int_equal(config.block_size, 0);
+}
+
+static void store_is_parsed(void **state)
+{
+	struct test_ring *t = *state;
+	struct device_request request;
+	unsigned int i;
+
+	put_store(t, 16, CAPACITY - 16);
+	assert_null(parse(t, &request));
+	assert_int_equal(request.status, VIRTIO_CSWAP_S_OK);
+	assert_false(request.load);
+	assert_int_equal(request.count, 16);
+	assert_int_equal(request.slot, CAPACITY - 16);
+	for (i = 0; i < 16; i++) {
+		assert_ptr_equal(request.page[i],
+				 t->guest + PAGES_AT + 4096 * i);
+		assert_int_equal(request.tag[i].b[15], 't');
+	}
+}
+
+/* Header and tags may come in any pieces; pages each in one. */
+static void store_is_gathered(void **state)
+{
+	struct test_ring *t = *state;
+	struct device_request request;
+
+	put_header(t, VIRTIO_CSWAP_OP_STORE, 2, 5);
+	t->guest[HEADER_AT + 32 + 31] = 'z';
+	put_desc(t, 0, HEADER_AT, 7, NEXT, 1);
+	put_desc(t, 1, HEADER_AT + 7, 30, NEXT, 2);
+	put_desc(t, 2, HEADER_AT + 37, 27, NEXT, 3);
+	put_desc(t, 3, PAGES_AT + 8192, 4096, NEXT, 4);
+	put_desc(t, 4, PAGES_AT, 4096, 0, 0);
+	assert_null(parse(t, &request));
+	assert_int_equal(request.status, VIRTIO_CSWAP_S_OK);
+	assert_int_equal(request.slot, 5);
+	assert_int_equal(request.tag[1].b[15], 'z');
+	assert_ptr_equal(request.page[0], t->guest + PAGES_AT + 8192);
+	assert_ptr_equal(request.page[1], t->guest + PAGES_AT);
+}
+
+static void load_is_parsed(void **state)
+{
+	struct test_ring *t = *state;
+	struct device_request request;
+
+	put_header(t, VIRTIO_CSWAP_OP_LOAD, 1, CAPACITY - 1);
+	put_desc(t, 0, HEADER_AT, 32, 0, 0);
+	assert_null(parse(t, &request));
+	assert_true(request.load);
+	assert_int_equal(request.status, VIRTIO_CSWAP_S_OK);
+	assert_int_equal(request.slot, CAPACITY - 1);
+}
+
+static void chains_that_cannot_be_answered(void **state)
+{
+	struct test_ring *t = *state;
+	struct device_request request;
+
+	put_store(t, 1, 0);
+	t->desc[1].flags = WRITE;
+	assert_string_equal(parse(t, &request),
+			    "writable buffer on a request queue");
+	put_desc(t, 0, HEADER_AT, 31, 0, 0);
+	assert_string_equal(parse(t, &request),
+			    "request is shorter than its header");
+}
+
+static void unknown_op_is_unsupported(void **state)
+{
+	struct test_ring *t = *state;
+
+	put_store(t, 1, 0);
+	header_of(t)->op = htole16(0x7777);
+	expect_status(t, VIRTIO_CSWAP_S_UNSUPP);
+	header_of(t)->op = htole16(VIRTIO_CSWAP_CTRL_DISCARD);
+	expect_status(t, VIRTIO_CSWAP_S_UNSUPP);
+}
+
+static void reserved_bits_are_invalid(void **state)
+{
+	struct test_ring *t = *state;
+
+	put_store(t, 1, 0);
+	header_of(t)->reserved0 = htole32(1);
+	expect_status(t, VIRTIO_CSWAP_S_INVALID);
+	put_store(t, 1, 0);
+	header_of(t)->reserved1 = htole64(1ULL << 63);
+	expect_status(t, VIRTIO_CSWAP_S_INVALID);
+}
+
+static void counts_out_of_range_are_invalid(void **state)
+{
+	struct test_ring *t = *state;
+
+	put_store(t, 0, 0);
+	expect_status(t, VIRTIO_CSWAP_S_INVALID);
+	put_store(t, 17, 0);
+	expect_status(t, VIRTIO_CSWAP_S_INVALID);
+	put_store(t, 1, 0);
+	header_of(t)->count = 0xffff;
+	expect_status(t, VIRTIO_CSWAP_S_INVALID);
+}
+
+static void slots_out_of_range_are_invalid(void **state)
+{
+	struct test_ring *t = *state;
+
+	put_store(t, 1, CAPACITY);
+	expect_status(t, VIRTIO_CSWAP_S_INVALID);
+	put_store(t, 2, CAPACITY - 1);
+	expect_status(t, VIRTIO_CSWAP_S_INVALID);
+	put_store(t, 2, UINT64_MAX);
+	expect_status(t, VIRTIO_CSWAP_S_INVALID);
+	put_header(t, VIRTIO_CSWAP_OP_LOAD, 1, CAPACITY);
+	put_desc(t, 0, HEADER_AT, 32, 0, 0);
+	expect_status(t, VIRTIO_CSWAP_S_INVALID);
+}
+
+static void lengths_that_do_not_fit_are_invalid(void **state)
+{
+	struct test_ring *t = *state;
+
+	put_store(t, 1, 0);
+	t->desc[1].len = 4095;
+	expect_status(t, VIRTIO_CSWAP_S_INVALID);
+	put_store(t, 1, 0);
+	t->desc[1].len = 8192;
+	expect_status(t, VIRTIO_CSWAP_S_INVALID);
+	put_store(t, 1, 0);
+	t->desc[0].len = 32;
+	expect_status(t, VIRTIO_CSWAP_S_INVALID);
+	put_store(t, 1, 0);
+	t->desc[0].flags = 0;
+	expect_status(t, VIRTIO_CSWAP_S_INVALID);
+	put_header(t, VIRTIO_CSWAP_OP_LOAD, 1, 0);
+	put_desc(t, 0, HEADER_AT, 33, 0, 0);
+	expect_status(t, VIRTIO_CSWAP_S_INVALID);
+}
+
+static void pages_in_pieces_are_invalid(void **state)
+{
+	struct test_ring *t = *state;
+
+	/* Misaligned. */
+	put_store(t, 1, 0);
+	put_desc(t, 1, PAGES_AT + 512, 4096, 0, 0);
+	expect_status(t, VIRTIO_CSWAP_S_INVALID);
+	/* In two descriptors. */
+	put_store(t, 1, 0);
+	put_desc(t, 1, PAGES_AT, 2048, NEXT, 2);
+	put_desc(t, 2, PAGES_AT + 2048, 2048, 0, 0);
+	expect_status(t, VIRTIO_CSWAP_S_INVALID);
+	/* Begins in the descriptor of the tags. */
+	put_header(t, VIRTIO_CSWAP_OP_STORE, 1, 0);
+	put_desc(t, 0, HEADER_AT, 48 + 2048, NEXT, 1);
+	put_desc(t, 1, PAGES_AT, 2048, 0, 0);
+	expect_status(t, VIRTIO_CSWAP_S_INVALID);
+}
+
+/* --- control --- */
+
+static void put_discard(struct test_ring *t, uint16_t count)
+{
+	struct virtio_cswap_ctrl *ctrl = (void *)(t->guest + HEADER_AT);
+	struct virtio_cswap_range *range = (void *)(ctrl + 1);
+	unsigned int i;
+
+	*ctrl = (struct virtio_cswap_ctrl) {
+		.op = htole16(VIRTIO_CSWAP_CTRL_DISCARD),
+		.count = htole16(count),
+	};
+	for (i = 0; i < count && i < 100; i++) {
+		range[i].start = htole64(i);
+		range[i].count = htole64(2);
+	}
+	put_desc(t, 0, HEADER_AT, (uint32_t)(16 + 16 * count), NEXT, 1);
+	put_desc(t, 1, PAGES_AT, 8, WRITE, 0);
+}
+
+static const char *parse_control(struct test_ring *t,
+				 const struct device_limits *with,
+				 struct device_control *control)
+{
+	post(t, 0);
+	assert_int_equal(pop(t), VRING_OK);
+	vring_push(&t->vring, 0, 0);
+	return device_parse_control(with, &t->chain, control);
+}
+
+static void expect_control(struct test_ring *t, uint32_t status)
+{
+	struct device_control control;
+
+	assert_null(parse_control(t, &limits, &control));
+	assert_int_equal(control.status, status);
+}
+
+static void discard_is_parsed(void **state)
+{
+	struct test_ring *t = *state;
+	struct device_control control;
+
+	put_discard(t, 64);
+	assert_null(parse_control(t, &limits, &control));
+	assert_int_equal(control.status, VIRTIO_CSWAP_S_OK);
+	assert_int_equal(control.count, 64);
+	assert_int_equal(control.range[63].start, 63);
+	assert_int_equal(control.range[63].count, 2);
+	assert_int_equal(device_put_control(&t->chain, VIRTIO_CSWAP_S_NOSPC),
+			 8);
+	assert_int_equal(t->guest[PAGES_AT], VIRTIO_CSWAP_S_NOSPC);
+}
+
+static void control_without_room_for_the_answer(void **state)
+{
+	struct test_ring *t = *state;
+	struct device_control control;
+
+	put_discard(t, 1);
+	t->desc[1].len = 7;
+	assert_non_null(parse_control(t, &limits, &control));
+	put_discard(t, 1);
+	t->desc[0].flags = 0;
+	assert_non_null(parse_control(t, &limits, &control));
+}
+
+static void bad_control_requests(void **state)
+{
+	struct test_ring *t = *state;
+	struct virtio_cswap_ctrl *ctrl = (void *)(t->guest + HEADER_AT);
+	struct virtio_cswap_range *range = (void *)(ctrl + 1);
+
+	put_discard(t, 0);
+	expect_control(t, VIRTIO_CSWAP_S_INVALID);
+	put_discard(t, 65);
+	expect_control(t, VIRTIO_CSWAP_S_INVALID);
+	put_discard(t, 2);
+	t->desc[0].len -= 1;
+	expect_control(t, VIRTIO_CSWAP_S_INVALID);
+	put_discard(t, 2);
+	t->desc[0].len += 16;
+	expect_control(t, VIRTIO_CSWAP_S_INVALID);
+	put_discard(t, 1);
+	t->desc[0].len = 15;
+	expect_control(t, VIRTIO_CSWAP_S_INVALID);
+	put_discard(t, 1);
+	ctrl->reserved0 = 1;
+	expect_control(t, VIRTIO_CSWAP_S_INVALID);
+	put_discard(t, 1);
+	ctrl->reserved1 = 1;
+	expect_control(t, VIRTIO_CSWAP_S_INVALID);
+	put_discard(t, 2);
+	range[1].count = 0;
+	expect_control(t, VIRTIO_CSWAP_S_INVALID);
+	put_discard(t, 2);
+	range[1].start = htole64(CAPACITY);
+	expect_control(t, VIRTIO_CSWAP_S_INVALID);
+	put_discard(t, 2);
+	range[1].count = htole64(UINT64_MAX);
+	expect_control(t, VIRTIO_CSWAP_S_INVALID);
+	put_discard(t, 1);
+	ctrl->op = htole16(VIRTIO_CSWAP_CTRL_RELEASE);
+	expect_control(t, VIRTIO_CSWAP_S_UNSUPP);
+}
+
+static void discard_must_be_negotiated(void **state)
+{
+	struct test_ring *t = *state;
+	struct device_limits without = limits;
+	struct device_control control;
+
+	without.discard = false;
+	put_discard(t, 1);
+	assert_null(parse_control(t, &without, &control));
+	assert_int_equal(control.status, VIRTIO_CSWAP_S_UNSUPP);
+}
+
+/* --- responses --- */
+
+static void pop_response(struct test_ring *t)
+{
+	post(t, 0);
+	assert_int_equal(pop(t), VRING_OK);
+	vring_push(&t->vring, 0, 0);
+}
+
+static void response_buffers_are_sorted(void **state)
+{
+	static const struct {
+		uint32_t bytes;
+		enum device_buffer sort;
+		unsigned int acks;
+	} cases[] = {
+		{ 15, DEVICE_BUFFER_USELESS, 0 },
+		{ 31, DEVICE_BUFFER_USELESS, 0 },
+		{ 32, DEVICE_BUFFER_ACKS, 1 },
+		{ 256, DEVICE_BUFFER_ACKS, 15 },
+		{ 48 + 4095, DEVICE_BUFFER_ACKS, DEVICE_MAX_ACKS },
+		{ 48 + 4096, DEVICE_BUFFER_DATA, DEVICE_MAX_ACKS },
+	};
+	struct test_ring *t = *state;
+	unsigned int i;
+
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		put_desc(t, 0, DATA_OFFSET, cases[i].bytes, WRITE, 0);
+		pop_response(t);
+		assert_int_equal(device_sort_response(&t->chain),
+				 cases[i].sort);
+		assert_int_equal(device_ack_room(&t->chain), cases[i].acks);
+	}
+	put_desc(t, 0, DATA_OFFSET, 256, 0, 0);
+	pop_response(t);
+	assert_int_equal(device_sort_response(&t->chain),
+			 DEVICE_BUFFER_USELESS);
+}
+
+static void acks_are_written(void **state)
+{
+	struct test_ring *t = *state;
+	const struct virtio_cswap_ack acks[2] = {
+		device_make_ack(7, VIRTIO_CSWAP_S_OK),
+		device_make_ack(8, VIRTIO_CSWAP_S_IOERR),
+	};
+	const struct virtio_cswap_response *response =
+		(void *)(t->guest + HEADER_AT);
+
+	put_desc(t, 0, HEADER_AT, 20, WRITE | NEXT, 1);
+	put_desc(t, 1, HEADER_AT + 20, 236, WRITE, 0);
+	pop_response(t);
+	assert_int_equal(device_put_acks(&t->chain, acks, 2), 16 + 2 * 16);
+	assert_int_equal(le16toh(response->type), VIRTIO_CSWAP_RESP_ACKS);
+	assert_int_equal(le16toh(response->count), 2);
+	assert_memory_equal(response + 1, acks, sizeof(acks));
+}
+
+/* Room for two pages: the second tag's place is kept even for one page. */
+static void data_is_placed_by_the_room(void **state)
+{
+	struct test_ring *t = *state;
+	const struct virtio_cswap_ack ack = device_make_ack(9, 0);
+	const struct virtio_cswap_tag tag = { "tagtagtagtagtag" };
+	uint8_t *at = t->guest + HEADER_AT;
+	uint8_t *page[2];
+
+	memset(at, 'x', 64);
+	put_desc(t, 0, HEADER_AT, 64, WRITE | NEXT, 1);
+	put_desc(t, 1, PAGES_AT, 8192, WRITE, 0);
+	pop_response(t);
+	assert_true(device_place_pages(&t->chain, 2, page));
+	assert_ptr_equal(page[0], t->guest + PAGES_AT);
+	assert_ptr_equal(page[1], t->guest + PAGES_AT + 4096);
+	assert_false(device_place_pages(&t->chain, 3, page));
+	assert_int_equal(device_put_data(&t->chain, &ack, &tag, 1), 64 + 4096);
+	assert_memory_equal(at + 32, &tag, 16);
+	assert_int_equal(at[48], 0);
+	assert_int_equal(at[63], 0);
+	assert_int_equal(device_put_data(&t->chain, &ack, &tag, 0), 32);
+	assert_int_equal(le16toh(*(uint16_t *)(at + 2)), 0);
+}
+
+static void misaligned_data_buffers_have_no_place(void **state)
+{
+	struct test_ring *t = *state;
+	uint8_t *page[1];
+
+	put_desc(t, 0, PAGES_AT, 48 + 4096, WRITE, 0);
+	pop_response(t);
+	assert_int_equal(device_sort_response(&t->chain), DEVICE_BUFFER_DATA);
+	assert_false(device_place_pages(&t->chain, 1, page));
+}
+
+#define CASE(function) \
+	cmocka_unit_test_setup_teardown(function, test_ring_setup, \
+					test_ring_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(config_is_what_was_promised),
+		CASE(store_is_parsed),
+		CASE(store_is_gathered),
+		CASE(load_is_parsed),
+		CASE(chains_that_cannot_be_answered),
+		CASE(unknown_op_is_unsupported),
+		CASE(reserved_bits_are_invalid),
+		CASE(counts_out_of_range_are_invalid),
+		CASE(slots_out_of_range_are_invalid),
+		CASE(lengths_that_do_not_fit_are_invalid),
+		CASE(pages_in_pieces_are_invalid),
+		CASE(discard_is_parsed),
+		CASE(control_without_room_for_the_answer),
+		CASE(bad_control_requests),
+		CASE(discard_must_be_negotiated),
+		CASE(response_buffers_are_sorted),
+		CASE(acks_are_written),
+		CASE(data_is_placed_by_the_room),
+		CASE(misaligned_data_buffers_have_no_place),
+	};
+
+	return cmocka_run_group_tests_name("device", tests, NULL, NULL);
+}

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * test_memory.c - guest addresses: what lies outside must not be reached.
+ */
+#include "test_ring.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+static uint8_t pages[8 * 4096] __attribute__((aligned(4096)));
+
+static void add(struct memory *memory, uint64_t gpa, uint64_t uva,
+		uint64_t size, unsigned int page)
+{
+	assert_null(memory_add_mapped(memory, gpa, uva, size,
+				      pages + (size_t)page * 4096));
+}
+
+static void finds_what_is_inside(void **state)
+{
+	struct memory memory = { 0 };
+	uint64_t len = 4096;
+
+	(void)state;
+	add(&memory, 0x10000, 0x90000, 8192, 0);
+	add(&memory, 0x20000, 0xa0000, 4096, 4);
+	assert_ptr_equal(memory_from_gpa(&memory, 0x11000, &len), pages + 4096);
+	assert_int_equal(len, 4096);
+	assert_ptr_equal(memory_from_gpa(&memory, 0x20fff, &len),
+			 pages + 4 * 4096 + 4095);
+	assert_int_equal(len, 1);
+	assert_ptr_equal(memory_from_uva(&memory, 0x90000, 8192), pages);
+	assert_ptr_equal(memory_from_uva(&memory, 0xa0ff0, 16),
+			 pages + 4 * 4096 + 0xff0);
+}
+
+static void finds_nothing_outside(void **state)
+{
+	struct memory memory = { 0 };
+	uint64_t len = 1;
+
+	(void)state;
+	add(&memory, 0x10000, 0x90000, 4096, 0);
+	assert_null(memory_from_gpa(&memory, 0xffff, &len));
+	assert_null(memory_from_gpa(&memory, 0x11000, &len));
+	assert_null(memory_from_gpa(&memory, 0, &len));
+	assert_null(memory_from_gpa(&memory, UINT64_MAX, &len));
+	assert_null(memory_from_uva(&memory, 0x8ffff, 1));
+	assert_null(memory_from_uva(&memory, 0x91000, 1));
+	assert_null(memory_from_uva(&memory, 0x90001, 4096));
+	assert_null(memory_from_uva(&memory, 0x90010, UINT64_MAX));
+	assert_null(memory_from_uva(&memory, UINT64_MAX, 2));
+}
+
+static void refuses_bad_regions(void **state)
+{
+	struct memory memory = { 0 };
+	unsigned int i;
+
+	(void)state;
+	assert_string_equal(memory_add_mapped(&memory, 0, 0, 0, pages),
+			    "memory region is empty");
+	assert_string_equal(memory_add_mapped(&memory, UINT64_MAX - 4095, 0,
+					      8192, pages),
+			    "memory region wraps around");
+	assert_string_equal(memory_add_mapped(&memory, 0, UINT64_MAX - 4095,
+					      8192, pages),
+			    "memory region wraps around");
+	assert_string_equal(memory_add_mapped(&memory, 512, 0, 4096, pages),
+			    "memory region is not page-aligned");
+	add(&memory, 0x10000, 0x90000, 8192, 0);
+	assert_string_equal(memory_add_mapped(&memory, 0x11000, 0, 4096, pages),
+			    "memory regions overlap");
+	assert_string_equal(memory_add_mapped(&memory, 0xf000, 0, 8192, pages),
+			    "memory regions overlap");
+	for (i = 1; i < MEMORY_MAX_REGIONS; i++)
+		add(&memory, 0x100000 * (uint64_t)i, 0, 4096, 0);
+	assert_string_equal(memory_add_mapped(&memory, 0, 0, 4096, pages),
+			    "too many memory regions");
+}
+
+static int make_file(off_t bytes)
+{
+	int fd = memfd_create("test", MFD_CLOEXEC);
+
+	assert_true(fd >= 0);
+	assert_int_equal(ftruncate(fd, bytes), 0);
+	return fd;
+}
+
+static void maps_files(void **state)
+{
+	struct memory memory = { 0 };
+	int fd = make_file(16384);
+	uint64_t len = 1;
+	uint8_t *at;
+
+	(void)state;
+	assert_int_equal(pwrite(fd, "x", 1, 8192 + 5), 1);
+	assert_null(memory_add(&memory, 0x10000, 0x90000, 8192, 8192, fd));
+	at = memory_from_gpa(&memory, 0x10005, &len);
+	assert_non_null(at);
+	assert_int_equal(*at, 'x');
+	assert_non_null(memory_remove(&memory, 0x10000, 0x90000, 4096));
+	assert_non_null(memory_remove(&memory, 0x10000, 0x91000, 8192));
+	assert_null(memory_remove(&memory, 0x10000, 0x90000, 8192));
+	assert_null(memory_from_gpa(&memory, 0x10005, &len));
+	close(fd);
+}
+
+/* A region that reaches beyond its file would be a SIGBUS later. */
+static void refuses_files_too_small(void **state)
+{
+	struct memory memory = { 0 };
+	int fd = make_file(8192);
+
+	(void)state;
+	assert_string_equal(memory_add(&memory, 0, 0, 12288, 0, fd),
+			    "memory region is larger than its file");
+	assert_string_equal(memory_add(&memory, 0, 0, 8192, 4096, fd),
+			    "memory region is larger than its file");
+	assert_string_equal(memory_add(&memory, 0, 0, 8192, UINT64_MAX - 4095,
+				       fd),
+			    "memory region's offset wraps around");
+	assert_string_equal(memory_add(&memory, 0, 0, 4096, 512, fd),
+			    "memory region is not page-aligned");
+	assert_non_null(strstr(memory_add(&memory, 0, 0, 4096, 0, -1),
+			       "shares no memory"));
+	assert_int_equal(memory.count, 0);
+	close(fd);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(finds_what_is_inside),
+		cmocka_unit_test(finds_nothing_outside),
+		cmocka_unit_test(refuses_bad_regions),
+		cmocka_unit_test(maps_files),
+		cmocka_unit_test(refuses_files_too_small),
+	};
+
+	return cmocka_run_group_tests_name("memory", tests, NULL, NULL);
+}
