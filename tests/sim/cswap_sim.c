@@ -1,0 +1,326 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * cswap_sim.c - the guest simulator: tests and load for cswapd without a guest.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "blk.h"
+#include "guest.h"
+#include "load.h"
+#include "state.h"
+#include "suites.h"
+
+struct arguments {
+	const char *socket;
+	const char *state;
+	struct load_options load;
+	struct guest_options guest;
+	bool blk, json, verify, tolerate;
+	u64 start, count;
+};
+
+static const char usage[] =
+"Usage: cswap-sim --socket PATH [OPTIONS] COMMAND\n"
+"\n"
+"A guest with the virtio-cswap driver, as far as a vhost-user daemon can tell.\n"
+"\n"
+"Commands:\n"
+"  functional [TEXT]  the named functional cases, or those with TEXT (TAP)\n"
+"  hostile [TEXT]     what a malicious guest or front end may try (TAP)\n"
+"  load        stores and loads of random pages; each page is opened and compared\n"
+"  fill        store --pages pages, remember them in --state\n"
+"  verify      load what --state remembers; names each slot that fails\n"
+"  discard     discard --count slots from --start, of those in --state if given\n"
+"\n"
+"Options:\n"
+"  --socket PATH   the daemon's socket\n"
+"  --pairs N       queue pairs, one thread each (default: all)\n"
+"  --pages N       working set (default 4096)\n"
+"  --depth D       operations outstanding for each pair (default 32)\n"
+"  --read PERCENT  loads among the operations (default 50)\n"
+"  --seconds S     how long (default 2)\n"
+"  --ops N         how many operations of each pair, instead of --seconds\n"
+"  --verify        compare whole pages, not their stamps; at the end load all\n"
+"  --tolerate      failures and forged pages are counted, only wrong data fails\n"
+"  --no-seal       send the pages as they are\n"
+"  --spin US       look for answers so long before sleeping (default 0)\n"
+"  --uml           behave as user-mode Linux does, not as QEMU\n"
+"  --blk           the backend is a vhost-user-blk device (load only)\n"
+"  --state FILE    key and records, for fill, verify and discard\n"
+"  --start SLOT --count N\n"
+"  --json          one JSON object for each phase\n";
+
+/* --- options --- */
+
+enum option_id {
+	O_SOCKET = 256, O_PAIRS, O_PAGES, O_DEPTH, O_READ, O_SECONDS, O_OPS, O_VERIFY,
+	O_TOLERATE, O_NO_SEAL, O_SPIN, O_UML, O_BLK, O_STATE, O_START, O_COUNT, O_JSON,
+	O_HELP,
+};
+
+static const struct option options[] = {
+	{ "socket", required_argument, NULL, O_SOCKET },
+	{ "pairs", required_argument, NULL, O_PAIRS },
+	{ "pages", required_argument, NULL, O_PAGES },
+	{ "depth", required_argument, NULL, O_DEPTH },
+	{ "read", required_argument, NULL, O_READ },
+	{ "seconds", required_argument, NULL, O_SECONDS },
+	{ "ops", required_argument, NULL, O_OPS },
+	{ "verify", no_argument, NULL, O_VERIFY },
+	{ "tolerate", no_argument, NULL, O_TOLERATE },
+	{ "no-seal", no_argument, NULL, O_NO_SEAL },
+	{ "spin", required_argument, NULL, O_SPIN },
+	{ "uml", no_argument, NULL, O_UML },
+	{ "blk", no_argument, NULL, O_BLK },
+	{ "state", required_argument, NULL, O_STATE },
+	{ "start", required_argument, NULL, O_START },
+	{ "count", required_argument, NULL, O_COUNT },
+	{ "json", no_argument, NULL, O_JSON },
+	{ "help", no_argument, NULL, O_HELP },
+	{ }
+};
+
+static u64 number(const char *text, u64 min, u64 max)
+{
+	char *end;
+	unsigned long long value;
+
+	errno = 0;
+	value = strtoull(text, &end, 0);
+	if (errno || end == text || *end || value < min || value > max) {
+		fprintf(stderr, "cswap-sim: %s: not a number in %llu..%llu\n", text,
+			min, max);
+		exit(2);
+	}
+	return value;
+}
+
+static void take_option(struct arguments *a, int option, const char *value)
+{
+	switch (option) {
+	case O_SOCKET: a->socket = value; break;
+	case O_PAIRS: a->guest.pairs = number(value, 1, LOAD_MAX_QUEUES); break;
+	case O_PAGES: a->load.pages = number(value, 1, UINT32_MAX); break;
+	case O_DEPTH: a->load.depth = number(value, 1, LOAD_MAX_DEPTH); break;
+	case O_READ: a->load.read_percent = number(value, 0, 100); break;
+	case O_SECONDS: a->load.seconds = number(value, 0, 86400); break;
+	case O_OPS: a->load.ops = number(value, 1, UINT64_MAX); break;
+	case O_VERIFY: a->verify = true; break;
+	case O_TOLERATE: a->tolerate = true; break;
+	case O_NO_SEAL: a->guest.no_seal = true; break;
+	case O_SPIN: a->guest.spin_ns = number(value, 0, 1000000) * 1000; break;
+	case O_UML: a->guest.frontend.style = FE_STYLE_UML; break;
+	case O_BLK: a->blk = true; break;
+	case O_STATE: a->state = value; break;
+	case O_START: a->start = number(value, 0, UINT64_MAX); break;
+	case O_COUNT: a->count = number(value, 0, UINT64_MAX); break;
+	case O_JSON: a->json = true; break;
+	case O_HELP: fputs(usage, stdout); exit(0);
+	default: fputs(usage, stderr); exit(2);
+	}
+}
+
+/* --- load --- */
+
+static int fail(const char *why)
+{
+	fprintf(stderr, "cswap-sim: %s\n", why);
+	return 1;
+}
+
+/* Run a phase and report it; 1 if it proved something wrong. */
+static int run_phase(struct load *l, const struct arguments *a, enum load_phase phase)
+{
+	static const char *const names[] = { "fill", "run", "verify" };
+	static struct load_report r;
+	int rc = load_run(l, phase, &r);
+
+	(a->json ? load_print_json : load_print)(stdout, names[phase], &r);
+	if (rc)
+		return fail(l->error);
+	if (r.wrong)
+		return fail("WRONG DATA was delivered");
+	if (!a->tolerate && (r.forged || r.store.failed || r.load.failed))
+		return fail("operations failed");
+	return 0;
+}
+
+static int run_load(struct load *l, const struct arguments *a)
+{
+	int rc = run_phase(l, a, LOAD_FILL);
+
+	if (!rc)
+		rc = run_phase(l, a, LOAD_RUN);
+	if (!rc && a->verify)
+		rc = run_phase(l, a, LOAD_VERIFY);
+	return rc;
+}
+
+static int check_pages(const struct load_options *o, const struct io_records *records)
+{
+	if (o->pages <= records->slots)
+		return 0;
+	fprintf(stderr, "cswap-sim: the device has %llu pages, not %llu\n",
+		records->slots, o->pages);
+	return 1;
+}
+
+static int load_blk(const struct arguments *a)
+{
+	struct blk blk;
+	struct load l;
+	unsigned int i;
+	int rc;
+
+	if (blk_connect(&blk, a->socket, a->guest.pairs ? a->guest.pairs : 1,
+			a->guest.spin_ns))
+		return fail(blk.error);
+	rc = check_pages(&a->load, &blk.records);
+	if (!rc && load_init(&l, &a->load, &blk.records))
+		rc = fail(l.error);
+	if (!rc) {
+		l.queues = blk.queues;
+		for (i = 0; i < blk.queues; i++)
+			l.queue[i] = &blk.queue[i].io;
+		rc = run_load(&l, a);
+		load_free(&l);
+	}
+	blk_disconnect(&blk);
+	return rc;
+}
+
+/* An answer that names nothing outstanding is a fault of a correct device. */
+static int check_answers(const struct guest *g, const struct arguments *a)
+{
+	u64 ignored = 0, malformed = 0, early = 0;
+	unsigned int i;
+
+	for (i = 0; i < g->pairs; i++) {
+		ignored += g->pair[i].ignored;
+		malformed += g->pair[i].malformed;
+		early += g->pair[i].early;
+	}
+	if (a->json)
+		printf("{\"phase\":\"answers\",\"ignored\":%llu,\"malformed\":%llu,\"early\":%llu}\n",
+		       ignored, malformed, early);
+	if (!a->tolerate && (ignored || malformed || early)) {
+		fprintf(stderr, "cswap-sim: answers: %llu ignored, %llu malformed, %llu early\n",
+			ignored, malformed, early);
+		return 1;
+	}
+	return 0;
+}
+
+static int fill_and_remember(struct guest *g, struct load *l, const struct arguments *a)
+{
+	int rc = run_phase(l, a, LOAD_FILL);
+
+	if (!rc && state_save(g, a->state))
+		rc = fail(g->error);
+	return rc;
+}
+
+static int verify_remembered(struct load *l, const struct arguments *a)
+{
+	int rc = run_phase(l, a, LOAD_VERIFY);
+	u64 i;
+
+	for (i = 0; i < a->load.pages; i++)
+		if (l->result[i] != IO_OK)
+			printf("slot %llu %s\n", i,
+			       l->result[i] == IO_FORGED ? "forged" : "failed");
+	return rc;
+}
+
+static int with_load(struct guest *g, const struct arguments *a, const char *command)
+{
+	struct load l;
+	unsigned int i;
+	int rc;
+
+	if (check_pages(&a->load, &g->records))
+		return 1;
+	if (load_init(&l, &a->load, &g->records))
+		return fail(l.error);
+	l.queues = g->pairs;
+	for (i = 0; i < g->pairs; i++)
+		l.queue[i] = &g->pair[i].io;
+	if (!strcmp(command, "load"))
+		rc = run_load(&l, a);
+	else if (!strcmp(command, "fill"))
+		rc = fill_and_remember(g, &l, a);
+	else
+		rc = verify_remembered(&l, a);
+	load_free(&l);
+	return rc ? rc : check_answers(g, a);
+}
+
+static int discard(struct guest *g, const struct arguments *a)
+{
+	const struct guest_range range = { a->start, a->count };
+	u32 status;
+
+	if (guest_discard(g, &range, 1, &status))
+		return fail(g->error);
+	if (status)
+		return fail("the device refused");
+	return a->state && state_save(g, a->state) ? fail(g->error) : 0;
+}
+
+static int with_guest(struct arguments *a, const char *command)
+{
+	struct guest g;
+	bool remembers = strcmp(command, "load") && strcmp(command, "fill");
+	int rc;
+
+	if (remembers && !strcmp(command, "verify") && !a->state)
+		return fail("verify needs --state");
+	if (!strcmp(command, "fill") && !a->state)
+		return fail("fill needs --state");
+	a->guest.slots = a->load.pages;
+	rc = guest_connect(&g, a->socket, &a->guest);
+	if (!rc && remembers && a->state)
+		rc = state_load(&g, a->state);
+	if (rc)
+		rc = fail(g.error);
+	else if (!strcmp(command, "discard"))
+		rc = discard(&g, a);
+	else
+		rc = with_load(&g, a, command);
+	guest_disconnect(&g);
+	return rc;
+}
+
+int main(int argc, char **argv)
+{
+	static const char *const commands[] = { "load", "fill", "verify", "discard" };
+	struct arguments a = {
+		.load = { .pages = 4096, .depth = 32, .read_percent = 50, .seconds = 2 },
+		.guest = { .frontend = { .style = FE_STYLE_QEMU, .regions = 1 } },
+	};
+	unsigned int i;
+	int option;
+
+	while ((option = getopt_long(argc, argv, "", options, NULL)) >= 0)
+		take_option(&a, option, optarg);
+	if (!a.socket || optind >= argc) {
+		fputs(usage, stderr);
+		return 2;
+	}
+	a.load.stamp_only = !a.verify;
+	if (!strcmp(argv[optind], "functional"))
+		return run_functional(a.socket, argv[optind + 1]);
+	if (!strcmp(argv[optind], "hostile"))
+		return run_hostile(a.socket, argv[optind + 1]);
+	if (a.blk && !strcmp(argv[optind], "load"))
+		return load_blk(&a);
+	for (i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (!strcmp(argv[optind], commands[i]))
+			return with_guest(&a, commands[i]);
+	fputs(usage, stderr);
+	return 2;
+}

@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# The guest simulator. tests/sim/run-tests drives cswapd with it.
+
+sim_program := $(out)/cswap-sim
+sim_objects := $(patsubst %.c,$(out)/obj/%.o,$(wildcard tests/sim/*.c) \
+	guest/cswap_wire.c host/cswap-seal/sealed_page.c)
+
+$(out)/obj/tests/sim/%.o: OBJ_CFLAGS := $(SHIM_CFLAGS) -Ihost
+$(out)/obj/guest/%.o: OBJ_CFLAGS := $(SHIM_CFLAGS)
+
+$(sim_program): LIBS := -lsodium -lpthread
+$(sim_program): $(sim_objects)
+	$(link)
+
+.PHONY: sim
+## sim: the guest simulator, cswap-sim
+sim: $(sim_program)

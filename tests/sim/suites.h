@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * suites.h - the suites. Each prints TAP and returns an exit code.
+ */
+#ifndef SIM_SUITES_H
+#define SIM_SUITES_H
+
+/* @filter: only cases whose names contain it; NULL for all. */
+int run_functional(const char *socket, const char *filter);
+int run_hostile(const char *socket, const char *filter);
+
+#endif /* SIM_SUITES_H */
