@@ -28,6 +28,10 @@ $(out)/tests/test_wire: LIBS := $(shell $(PKG_CONFIG) --libs cmocka) -lpthread
 $(out)/tests/test_wire: $(out)/obj/tests/unit/test_wire.o $(out)/obj/guest/cswap_wire.o
 	$(link)
 
+$(out)/tests/test_wire_fetch: LIBS := $(shell $(PKG_CONFIG) --libs cmocka)
+$(out)/tests/test_wire_fetch: $(out)/obj/tests/unit/test_wire_fetch.o
+	$(link)
+
 .PHONY: check-unit check-slots check-mutants check-wire check-deep
 check-slots: $(addprefix $(out)/tests/,explore_slots random_slots random_slots_tsan)
 	$(Q)$(out)/tests/explore_slots $(if $(SAN),--small)
@@ -39,8 +43,9 @@ check-mutants: $(out)/obj/tests/unit/explore_slots.o
 	$(Q)CC="$(CC)" CFLAGS="$(CSWAP_CFLAGS) $(CSWAP_LDFLAGS) $(SHIM_CFLAGS)" \
 		tests/unit/mutants $< $(out)/mutants
 
-check-wire: $(out)/tests/test_wire
+check-wire: $(out)/tests/test_wire $(out)/tests/test_wire_fetch
 	$(Q)$(out)/tests/test_wire
+	$(Q)$(out)/tests/test_wire_fetch
 
 check-deep: $(addprefix $(out)/tests/,explore_slots random_slots)
 	$(Q)$(out)/tests/explore_slots --deep
