@@ -57,7 +57,8 @@ const char *cswap_wire_check_config(const struct virtio_cswap_config *config,
 	geometry->capacity = capacity;
 	geometry->queue_pairs = pairs;
 	geometry->max_request_pages = pages;
-	geometry->medium = config->medium;
+	geometry->medium = config->medium <= VIRTIO_CSWAP_MEDIUM_DISK ?
+		config->medium : VIRTIO_CSWAP_MEDIUM_UNKNOWN;
 	return NULL;
 }
 
