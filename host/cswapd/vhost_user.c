@@ -857,13 +857,20 @@ static const struct vu_entry *find_entry(uint32_t request)
 	return &vu_table[request];
 }
 
+/*
+ * Asked for after the message was handled: UML wants the SET_PROTOCOL_FEATURES
+ * that negotiates REPLY_ACK to be answered as well.
+ */
+static bool needs_reply(const struct vhost_user *vu, const struct vu_message *msg)
+{
+	return msg->header.flags & VU_FLAG_NEED_REPLY &&
+	       vu->protocol_features & BIT64(VU_PROTOCOL_F_REPLY_ACK);
+}
+
 /* Handle a message that was read. False ends the connection. */
 static bool dispatch(struct vhost_user *vu, struct vu_message *msg)
 {
 	const struct vu_entry *entry = find_entry(msg->header.request);
-	bool need_reply = msg->header.flags & VU_FLAG_NEED_REPLY &&
-			  vu->protocol_features &
-			  BIT64(VU_PROTOCOL_F_REPLY_ACK);
 	const char *wrong;
 
 	if (!entry) {
@@ -871,7 +878,7 @@ static bool dispatch(struct vhost_user *vu, struct vu_message *msg)
 		log_notice("front end: unknown message %u",
 			   msg->header.request);
 		reply_u64(msg, 1);
-		return need_reply ? send_reply(vu->fd, msg) : true;
+		return needs_reply(vu, msg) ? send_reply(vu->fd, msg) : true;
 	}
 	log_debug("front end: %s, %u bytes, %u descriptors", entry->name,
 		  msg->header.size, msg->num_fds);
@@ -882,7 +889,7 @@ static bool dispatch(struct vhost_user *vu, struct vu_message *msg)
 		log_err("front end: %s: %s", entry->name, wrong);
 	if (entry->replies)
 		return !wrong && send_reply(vu->fd, msg);
-	if (!need_reply)
+	if (!needs_reply(vu, msg))
 		return !wrong;
 	reply_u64(msg, wrong ? 1 : 0);
 	return send_reply(vu->fd, msg);
