@@ -54,7 +54,9 @@ int cswap_pool_alloc(struct cswap_pool *pool, struct device *dma_dev,
 	unsigned int nr;
 
 	pool->dma_dev = dma_dev;
-	pool->order = min_t(unsigned int, POOL_BLOCK_ORDER, ilog2(pages));
+	/* a pool of less than a block is made of small ones: little is lost to rounding */
+	pool->order = pages >> POOL_BLOCK_ORDER ? POOL_BLOCK_ORDER :
+						  max(ilog2(pages) - 2, 0);
 	nr = pages >> pool->order;
 	pool->nr_pages = nr << pool->order;
 	pool->blocks = kcalloc(nr, sizeof(*pool->blocks), GFP_KERNEL);
