@@ -48,6 +48,28 @@ endef
 
 -include $(shell find $(out)/obj -name '*.d' 2>/dev/null)
 
+# The guest's module, for the kernel whose build folder KDIR is. Kbuild writes beside the
+# sources; tests/bed/build-module builds copies instead.
+KDIR ?= /lib/modules/$(shell uname -r)/build
+.PHONY: guest
+## guest: build the guest's module (KDIR=DIR: for that kernel, default: the running one)
+guest:
+	$(Q)$(MAKE) -C $(KDIR) M=$(CURDIR)/guest modules
+
+.PHONY: check
+## check: install what's needed and run all tests that fit in CI's time
+## check-unit: the userspace tests alone: no root, no VM, under a minute
+check:
+	$(Q)tests/check
+
+.PHONY: help
+## help: this list
+help:
+	@echo "Targets (V=1 shows commands, O=DIR builds there, SAN=1 builds with sanitizers):"
+	@sed -n 's/^## \([a-z-]*\): /\1\t/p' $(MAKEFILE_LIST) | sort -u | \
+		awk -F '\t' '{ printf "  %-16s %s\n", $$1, $$2 }'
+
 .PHONY: clean
+## clean: remove what was built here (the beds stay in the cache)
 clean:
 	rm -rf $(O)
