@@ -103,6 +103,8 @@ _Noreturn void model_violation(const char *format, ...)
 	vfprintf(stderr, format, args);
 	va_end(args);
 	fprintf(stderr, "\n");
+	if (!ex.nodes)
+		exit(3);
 	print_trace(ex.at);
 	fprintf(stderr, "  > ");
 	model_print_action(stderr, ex.act, ex.strikes);
@@ -557,6 +559,20 @@ static void explore(const struct explore_config *config, u32 max_depth)
 	free(ex.first);
 }
 
+/* Runs of slots are dealt out to the shards in turn. */
+static void check_shards(void)
+{
+	u64 slot;
+	u32 shards;
+
+	for (shards = 1; shards <= VIRTIO_CSWAP_MAX_QUEUE_PAIRS; shards++)
+		for (slot = 0; slot < 200 * CSWAP_SHARD_SLOTS; slot++)
+			REQUIRE(cswap_slot_shard(slot, shards) == slot / 512 % shards &&
+				cswap_slot_shard(VIRTIO_CSWAP_MAX_CAPACITY - 1 - slot, shards) < shards,
+				"slot %llu is in shard %u of %u", slot,
+				cswap_slot_shard(slot, shards), shards);
+}
+
 static int usage(int rc)
 {
 	fprintf(rc ? stderr : stdout,
@@ -590,6 +606,8 @@ int main(int argc, char **argv)
 		else
 			return usage(option == 'h' ? 0 : 2);
 	}
+	ex.config = &configs[0].model;
+	check_shards();
 	for (i = 0; i < ARRAY_SIZE(configs); i++)
 		if (only == ~0u ? configs[i].effort <= effort : only == i)
 			explore(&configs[i], depth);

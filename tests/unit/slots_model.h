@@ -63,6 +63,16 @@ struct model_config {
 
 enum { PAGE_NOTHING = 0, PAGE_TORN = 0xffffffff };
 
+/* The store counter of a version: of all the bits that a record has room for. */
+static inline u64 model_counter(u32 version)
+{
+	return 0xa5ULL << 48 | version;
+}
+
+/* Sequence numbers begin here, so that they wrap soon. */
+#define MODEL_FIRST_SEQ	0xfffffffeULL
+#define MODEL_LOAD_BIT	0x80000000ULL	/* in a LOAD's cookie */
+
 enum model_wanted { NEVER, WANTED, FREED };
 enum model_exec { EXEC_NOT, EXEC_TORN, EXEC_WHOLE };
 enum model_answer { ANSWER_NONE, ANSWER_OK, ANSWER_FAILED };
@@ -275,7 +285,7 @@ static void model_publish(struct model *m, u32 c, u32 slot)
 	model_now.publish_slot = slot;
 	model_now.publish_copy = c;
 	model_now.publish_version = m->versions;
-	cswap_store_publish(&m->shard, c, slot, m->versions, tag);
+	cswap_store_publish(&m->shard, c, slot, model_counter(m->versions), tag);
 	model_commit_publish(m, true);
 }
 
@@ -378,7 +388,7 @@ static void model_load_device(struct model *m, u32 l, u32 slot, u64 cookie)
 	struct model_load *ml = &m->mload[l];
 
 	REQUIRE(l < m->shard.nr_loads && !ml->in_flight && !ml->owner, "load %u taken twice", l);
-	REQUIRE(m->load[l].slot == slot && m->load[l].counter == m->slot[slot].last,
+	REQUIRE(m->load[l].slot == slot && m->load[l].counter == model_counter(m->slot[slot].last),
 		"load of slot %u expects counter %llu, version %u was stored",
 		slot, m->load[l].counter, m->slot[slot].last);
 	ml->cookie = cookie;
@@ -393,7 +403,8 @@ static void model_load_device(struct model *m, u32 l, u32 slot, u64 cookie)
 static void model_load_copy(struct model *m, u32 c, u32 slot)
 {
 	REQUIRE(c < m->shard.nr_copies && m->copy[c].slot == slot &&
-		m->copy[c].counter == m->slot[slot].last && m->mcopy[c].page == m->slot[slot].last,
+		m->copy[c].counter == model_counter(m->slot[slot].last) &&
+		m->mcopy[c].page == m->slot[slot].last,
 		"load of slot %u from copy %u, not the last version", slot, c);
 	m->mcopy[c].readers++;
 	m->mcopy[c].read_version = m->slot[slot].last;
@@ -629,8 +640,9 @@ static u32 model_readers(const struct model *m)
 static bool model_enabled(const struct model *m, const struct model_config *config,
 			  struct model_action act)
 {
-	const struct model_copy *mc = &m->mcopy[act.a];
-	const struct model_load *ml = &m->mload[act.a];
+	/* what act.a means depends on the action */
+	const struct model_copy *mc = &m->mcopy[act.a < MODEL_COPIES ? act.a : 0];
+	const struct model_load *ml = &m->mload[act.a < MODEL_LOADS ? act.a : 0];
 
 	switch ((enum model_op)act.op) {
 	case OP_BEGIN:
@@ -731,7 +743,17 @@ static u32 model_step(struct model *m, struct model_action act, u64 strikes)
 
 static void model_init(struct model *m, const struct model_config *config)
 {
+	u32 i;
+
 	memset(m, 0, sizeof(*m));
+	for (i = 0; i < config->copies; i++) {
+		m->copy[i].seq = MODEL_FIRST_SEQ;
+		m->mcopy[i].stale = m->mcopy[i].cookie = MODEL_FIRST_SEQ << 32 | i;
+	}
+	for (i = 0; i < config->loads; i++) {
+		m->load[i].seq = MODEL_FIRST_SEQ;
+		m->mload[i].stale = m->mload[i].cookie = MODEL_FIRST_SEQ << 32 | MODEL_LOAD_BIT | i;
+	}
 	cswap_shard_init(&m->shard, m->record, m->copy, config->copies, m->load, config->loads,
 			 config->max_sent);
 	/* Out of the shard's bounds, but an unchecked cookie could reach them. */
@@ -812,12 +834,12 @@ static void check_slot(const struct model *m, u32 slot, const struct slots_view 
 			"slot %u freed, the device holds it for ever", slot);
 		break;
 	case SLOTS_STORED:
-		REQUIRE(v->counter == ms->last && ms->device == ms->last,
+		REQUIRE(v->counter == model_counter(ms->last) && ms->device == ms->last,
 			"slot %u lost: version %u stored, counter %llu, device %u",
 			slot, ms->last, v->counter, ms->device);
 		break;
 	case SLOTS_COPY:
-		REQUIRE(v->copy != CSWAP_NONE && m->copy[v->copy].counter == ms->last,
+		REQUIRE(v->copy != CSWAP_NONE && m->copy[v->copy].counter == model_counter(ms->last),
 			"slot %u lost: version %u isn't in the copy", slot, ms->last);
 		break;
 	}
@@ -836,7 +858,7 @@ static void check_copy(const struct model *m, u32 c, const struct slots_view *vi
 		(copy->state == CSWAP_COPY_SENT) == mc->in_flight,
 		"copy %u is in state %u", c, copy->state);
 	if (in_pool(copy) || copy->state == CSWAP_COPY_ZOMBIE)
-		REQUIRE(mc->page == copy->counter && model_is_tag(copy->tag, mc->page),
+		REQUIRE(model_counter(mc->page) == copy->counter && model_is_tag(copy->tag, mc->page),
 			"copy %u was overwritten", c);
 	REQUIRE(!mc->readers || (mc->page == mc->read_version &&
 		(in_pool(copy) || copy->state == CSWAP_COPY_ZOMBIE)),
@@ -874,7 +896,7 @@ static void check_load(const struct model *m, u32 l, const struct slots_view *vi
 	REQUIRE(load->state == state, "load %u is in state %u, not %u", l, load->state, state);
 	if (!ml->in_flight)
 		return;
-	REQUIRE(load->slot == ml->slot && load->counter == ml->expect &&
+	REQUIRE(load->slot == ml->slot && load->counter == model_counter(ml->expect) &&
 		load->abandoned == !ml->owner, "load %u changed in flight", l);
 	REQUIRE(views[ml->slot].loading, "slot %u: LOAD in flight, unknown to the record",
 		ml->slot);
@@ -902,31 +924,30 @@ static void check_refused(struct model *m, u64 cookie, bool chain, bool store, b
 static void model_check_lies(struct model *m)
 {
 	static _Thread_local struct model before;
-	const u64 load_bit = 0x80000000u;
 	u32 i;
 
 	if (!m->others_free)
 		memcpy(&before, m, sizeof(before));
 	/* the decoys first: a wild index then shows as a violation, not as a crash */
 	check_refused(m, m->shard.nr_copies, true, true, true);
-	check_refused(m, m->shard.nr_loads | load_bit, true, true, true);
+	check_refused(m, m->shard.nr_loads | MODEL_LOAD_BIT, true, true, true);
 	for (i = 0; i < m->shard.nr_copies; i++) {
 		const struct model_copy *mc = &m->mcopy[i];
 		bool flying = mc->in_flight;
 
-		check_refused(m, mc->stale | i, true, true, true);
-		check_refused(m, mc->cookie | i, !flying || mc->chain_back, !flying || mc->answer, true);
-		check_refused(m, (mc->cookie | i) + (1ULL << 32), true, true, true);
+		check_refused(m, mc->stale, true, true, true);
+		check_refused(m, mc->cookie, !flying || mc->chain_back, !flying || mc->answer, true);
+		check_refused(m, mc->cookie + (1ULL << 32), true, true, true);
 	}
 	for (i = 0; i < m->shard.nr_loads; i++) {
 		const struct model_load *ml = &m->mload[i];
 		bool flying = ml->in_flight;
 
-		check_refused(m, ml->stale | i | load_bit, true, true, true);
-		check_refused(m, ml->cookie | i | load_bit, !flying || ml->chain_back, true,
+		check_refused(m, ml->stale, true, true, true);
+		check_refused(m, ml->cookie, !flying || ml->chain_back, true,
 			      !flying || ml->answered);
-		check_refused(m, (ml->cookie | i | load_bit) + (1ULL << 32), true, true, true);
-		REQUIRE(cswap_load_of_cookie(&m->shard, ml->cookie | i | load_bit) ==
+		check_refused(m, ml->cookie + (1ULL << 32), true, true, true);
+		REQUIRE(cswap_load_of_cookie(&m->shard, ml->cookie) ==
 			(flying ? i : CSWAP_NONE), "load %u and its cookie", i);
 	}
 	check_refused(m, 0x7fffffff, true, true, true);
@@ -1051,7 +1072,7 @@ static void model_drain(struct model *m, const struct model_config *config)
 		struct slots_view v = slots_decode(&m->record[slot]);
 
 		if (m->slot[slot].wanted == WANTED)
-			REQUIRE(v.kind == SLOTS_STORED && v.counter == m->slot[slot].last &&
+			REQUIRE(v.kind == SLOTS_STORED && v.counter == model_counter(m->slot[slot].last) &&
 				m->slot[slot].device == m->slot[slot].last && !v.loading &&
 				!v.discarding, "at rest, slot %u isn't stored", slot);
 		else

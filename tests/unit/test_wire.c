@@ -517,8 +517,8 @@ static void while_scribbled(u32 used, bool data, u32 *accepted, u32 *refused)
 	memcpy(shared, views[0], sizeof(views[0]));
 	stop = false;
 	assert_int_equal(pthread_create(&thread, NULL, scribble, shared), 0);
-	/* until both views were seen, and then for a while */
-	for (i = 0; i < 200000 || !*accepted || !*refused; i++) {
+	/* for a while, and until both views were seen */
+	for (i = 0; i < 200000 || ((!*accepted || !*refused) && i < 50000000); i++) {
 		struct cswap_answer answer;
 
 		if (cswap_wire_get_answer(&answer, shared, used, data)) {
@@ -533,6 +533,7 @@ static void while_scribbled(u32 used, bool data, u32 *accepted, u32 *refused)
 	}
 	stop = true;
 	pthread_join(thread, NULL);
+	assert_true(*accepted && *refused);
 }
 
 static void scribbled_acks(void **state)

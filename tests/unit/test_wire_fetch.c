@@ -44,8 +44,11 @@ static void *wire_memcpy(void *to, const void *from, size_t bytes)
 	return memcpy(to, from, bytes);
 }
 
+#ifndef CSWAP_WIRE_C
+#define CSWAP_WIRE_C "../../guest/cswap_wire.c"
+#endif
 #define memcpy wire_memcpy
-#include "../../guest/cswap_wire.c"
+#include CSWAP_WIRE_C
 #undef memcpy
 
 static int set_up(void **state)
