@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "blk.h"
 #include "guest.h"
@@ -30,11 +31,12 @@ static const char usage[] =
 "\n"
 "Commands:\n"
 "  functional [TEXT]  the named functional cases, or those with TEXT (TAP)\n"
-"  hostile [TEXT]     what a malicious guest or front end may try (TAP)\n"
-"  load        stores and loads of random pages; each page is opened and compared\n"
-"  fill        store --pages pages, remember them in --state\n"
-"  verify      load what --state remembers; names each slot that fails\n"
-"  discard     discard --count slots from --start, of those in --state if given\n"
+"  hostile [TEXT]     what a malicious guest may try (TAP)\n"
+"  hostile-vmm [TEXT] what a malicious VMM may try (TAP)\n"
+"  load               stores and loads of random pages; each page is opened and compared\n"
+"  fill               store --pages pages; names each slot that fails\n"
+"  verify             load what --state remembers; names each slot that fails\n"
+"  discard            discard --count slots from --start\n"
 "\n"
 "Options:\n"
 "  --socket PATH   the daemon's socket\n"
@@ -50,7 +52,8 @@ static const char usage[] =
 "  --spin US       look for answers so long before sleeping (default 0)\n"
 "  --uml           behave as user-mode Linux does, not as QEMU\n"
 "  --blk           the backend is a vhost-user-blk device (load only)\n"
-"  --state FILE    key and records, for fill, verify and discard\n"
+"  --state FILE    key and records: be the guest of an earlier run, if it exists,\n"
+"                  and leave them to the next\n"
 "  --start SLOT --count N\n"
 "  --json          one JSON object for each phase\n";
 
@@ -215,24 +218,27 @@ static int check_answers(const struct guest *g, const struct arguments *a)
 	return 0;
 }
 
-static int fill_and_remember(struct guest *g, struct load *l, const struct arguments *a)
+static void print_failures(const struct load *l)
 {
-	int rc = run_phase(l, a, LOAD_FILL);
-
-	if (!rc && state_save(g, a->state))
-		rc = fail(g->error);
-	return rc;
-}
-
-static int verify_remembered(struct load *l, const struct arguments *a)
-{
-	int rc = run_phase(l, a, LOAD_VERIFY);
+	static const char *const names[] = {
+		[IO_FORGED] = "forged", [IO_IOERR] = "ioerr", [IO_NOSPC] = "nospc",
+		[IO_INVALID] = "invalid", [IO_UNSUPP] = "unsupp",
+	};
 	u64 i;
 
-	for (i = 0; i < a->load.pages; i++)
+	for (i = 0; i < l->options.pages; i++)
 		if (l->result[i] != IO_OK)
-			printf("slot %llu %s\n", i,
-			       l->result[i] == IO_FORGED ? "forged" : "failed");
+			printf("slot %llu %s\n", i, names[l->result[i]]);
+}
+
+static int run_command(struct load *l, const struct arguments *a, const char *command)
+{
+	int rc;
+
+	if (!strcmp(command, "load"))
+		return run_load(l, a);
+	rc = run_phase(l, a, !strcmp(command, "fill") ? LOAD_FILL : LOAD_VERIFY);
+	print_failures(l);
 	return rc;
 }
 
@@ -249,12 +255,10 @@ static int with_load(struct guest *g, const struct arguments *a, const char *com
 	l.queues = g->pairs;
 	for (i = 0; i < g->pairs; i++)
 		l.queue[i] = &g->pair[i].io;
-	if (!strcmp(command, "load"))
-		rc = run_load(&l, a);
-	else if (!strcmp(command, "fill"))
-		rc = fill_and_remember(g, &l, a);
-	else
-		rc = verify_remembered(&l, a);
+	rc = run_command(&l, a, command);
+	load_forget_unanswered(&l);
+	if (a->state && strcmp(command, "verify") && state_save(g, a->state))
+		rc = fail(g->error);
 	load_free(&l);
 	return rc ? rc : check_answers(g, a);
 }
@@ -274,16 +278,13 @@ static int discard(struct guest *g, const struct arguments *a)
 static int with_guest(struct arguments *a, const char *command)
 {
 	struct guest g;
-	bool remembers = strcmp(command, "load") && strcmp(command, "fill");
 	int rc;
 
-	if (remembers && !strcmp(command, "verify") && !a->state)
+	if (!strcmp(command, "verify") && !a->state)
 		return fail("verify needs --state");
-	if (!strcmp(command, "fill") && !a->state)
-		return fail("fill needs --state");
 	a->guest.slots = a->load.pages;
 	rc = guest_connect(&g, a->socket, &a->guest);
-	if (!rc && remembers && a->state)
+	if (!rc && a->state && (!strcmp(command, "verify") || !access(a->state, F_OK)))
 		rc = state_load(&g, a->state);
 	if (rc)
 		rc = fail(g.error);
@@ -295,6 +296,15 @@ static int with_guest(struct arguments *a, const char *command)
 	return rc;
 }
 
+static const struct {
+	const char *name;
+	int (*run)(const char *socket, const char *filter);
+} suites[] = {
+	{ "functional", run_functional },
+	{ "hostile", run_hostile },
+	{ "hostile-vmm", run_hostile_vmm },
+};
+
 int main(int argc, char **argv)
 {
 	static const char *const commands[] = { "load", "fill", "verify", "discard" };
@@ -305,6 +315,8 @@ int main(int argc, char **argv)
 	unsigned int i;
 	int option;
 
+	/* Who reads a pipe waits for lines. */
+	setlinebuf(stdout);
 	while ((option = getopt_long(argc, argv, "", options, NULL)) >= 0)
 		take_option(&a, option, optarg);
 	if (!a.socket || optind >= argc) {
@@ -312,13 +324,12 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	a.load.stamp_only = !a.verify;
-	if (!strcmp(argv[optind], "functional"))
-		return run_functional(a.socket, argv[optind + 1]);
-	if (!strcmp(argv[optind], "hostile"))
-		return run_hostile(a.socket, argv[optind + 1]);
+	for (i = 0; i < ARRAY_SIZE(suites); i++)
+		if (!strcmp(argv[optind], suites[i].name))
+			return suites[i].run(a.socket, argv[optind + 1]);
 	if (a.blk && !strcmp(argv[optind], "load"))
 		return load_blk(&a);
-	for (i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+	for (i = 0; i < ARRAY_SIZE(commands); i++)
 		if (!strcmp(argv[optind], commands[i]))
 			return with_guest(&a, commands[i]);
 	fputs(usage, stderr);

@@ -307,7 +307,7 @@ int fe_connect(struct frontend *fe, const char *path,
 	return negotiate(fe, options);
 }
 
-static void close_socket(struct frontend *fe)
+void fe_hang_up(struct frontend *fe)
 {
 	if (fe->backend_request_fd >= 0)
 		close(fe->backend_request_fd);
@@ -319,7 +319,7 @@ static void close_socket(struct frontend *fe)
 int fe_reconnect(struct frontend *fe, const char *path,
 		 const struct fe_options *options)
 {
-	close_socket(fe);
+	fe_hang_up(fe);
 	if (fe_connect_raw(fe, path))
 		return -1;
 	return negotiate(fe, options);
@@ -329,7 +329,7 @@ void fe_disconnect(struct frontend *fe)
 {
 	unsigned int i;
 
-	close_socket(fe);
+	fe_hang_up(fe);
 	for (i = 0; i < fe->regions; i++)
 		munmap(fe->region[i].base, fe->region[i].bytes);
 	fe->regions = 0;
@@ -550,6 +550,15 @@ static int tell_address(struct frontend *fe, const struct virtqueue *vq)
 	m.payload.address.avail = fe_user_address(fe, vq->avail);
 	m.payload.address.used = fe_user_address(fe, vq->used);
 	return fe_tell(fe, &m, NULL, 0);
+}
+
+int fe_start_known_vq(struct frontend *fe, struct virtqueue *vq)
+{
+	if (tell_state(fe, FE_SET_VRING_NUM, vq->index, vq->size) ||
+	    tell_state(fe, FE_SET_VRING_BASE, vq->index, 0) ||
+	    tell_vring_fd(fe, FE_SET_VRING_KICK, vq->index, vq->kick_fd))
+		return -1;
+	return fe_enable_vq(fe, vq->index, true);
 }
 
 int fe_start_vq(struct frontend *fe, struct virtqueue *vq, uint16_t base)

@@ -175,6 +175,8 @@ int fe_connect(struct frontend *fe, const char *path,
 /* Connect and nothing else: for tests that send what they like. */
 int fe_connect_raw(struct frontend *fe, const char *path);
 void fe_disconnect(struct frontend *fe);
+/* Close the connection only. */
+void fe_hang_up(struct frontend *fe);
 /* Give the backend up but keep the memory, and connect again. */
 int fe_reconnect(struct frontend *fe, const char *path,
 		 const struct fe_options *options);
@@ -201,6 +203,8 @@ uint64_t fe_user_address(const struct frontend *fe, const void *pointer);
 int fe_init_vq(struct frontend *fe, struct virtqueue *vq, unsigned int index,
 		  unsigned int size);
 int fe_start_vq(struct frontend *fe, struct virtqueue *vq, uint16_t base);
+/* Start one whose addresses the backend has been told already. */
+int fe_start_known_vq(struct frontend *fe, struct virtqueue *vq);
 /* Stop it; *base is where the backend would go on (its own count in UML). */
 int fe_stop_vq(struct frontend *fe, struct virtqueue *vq, uint16_t *base);
 /* The guest wants to be called by another vq->call_fd. */

@@ -376,6 +376,8 @@ static int pair_poll(struct io_queue *q)
 	}
 	if (rc < 0)
 		return io_fail(q, "a buffer came back that was not out");
+	if (p->malformed)
+		return io_fail(q, "the device broke the wire format");
 	vq_publish(&p->response);
 	return p->free_stores + p->free_loads > before;
 }

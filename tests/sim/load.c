@@ -122,11 +122,9 @@ static void done(struct io_op *op, void *arg)
 	} else {
 		c->failed++;
 	}
-	if (op->kind == IO_LOAD) {
-		w->load->result[op->slot] = op->result;
-		if (op->result == IO_OK && !is_right(w, op))
-			w->report.wrong++;
-	}
+	w->load->result[op->slot] = op->result;
+	if (op->kind == IO_LOAD && op->result == IO_OK && !is_right(w, op))
+		w->report.wrong++;
 	w->load->busy[op->slot] = false;
 	w->free_op[w->free_ops++] = op->index;
 	w->outstanding--;
@@ -185,6 +183,8 @@ static void *work(void *arg)
 		if (!rc)
 			rc = q->ops->wait(q);
 		if (rc < 0) {
+			/* What was answered before the end counts. */
+			(void)q->ops->poll(q);
 			w->failed = true;
 			break;
 		}
@@ -322,6 +322,15 @@ int load_init(struct load *l, const struct load_options *options,
 		return -1;
 	}
 	return 0;
+}
+
+void load_forget_unanswered(struct load *l)
+{
+	u64 i;
+
+	for (i = 0; i < l->options.pages; i++)
+		if (l->busy[i])
+			l->records->counter[i] = 0;
 }
 
 void load_free(struct load *l)

@@ -49,7 +49,7 @@ struct load {
 	unsigned int queues;
 	struct io_queue *queue[LOAD_MAX_QUEUES];
 	u8 *busy;		/* by page: an operation is in flight */
-	u8 *result;		/* by page: enum io_result of its last LOAD */
+	u8 *result;		/* by page: enum io_result of its last operation */
 	char error[512];
 };
 
@@ -58,6 +58,9 @@ int load_init(struct load *l, const struct load_options *options,
 void load_free(struct load *l);
 /* 0, or -1 when the device failed altogether, with the reason in l->error. */
 int load_run(struct load *l, enum load_phase phase, struct load_report *report);
+
+/* After a failure: a page whose operation was not answered may be anything. */
+void load_forget_unanswered(struct load *l);
 
 void load_print(FILE *to, const char *name, const struct load_report *report);
 void load_print_json(FILE *to, const char *name, const struct load_report *report);

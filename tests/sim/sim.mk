@@ -15,3 +15,11 @@ $(sim_program): $(sim_objects)
 .PHONY: sim
 ## sim: the guest simulator, cswap-sim
 sim: $(sim_program)
+
+# Functional cases, attacks, faults and a verified load, against the daemon of this build.
+.PHONY: check-sim
+## check-sim: cswapd under the guest simulator
+check-sim: $(sim_program) $(out)/cswapd $(out)/cswapd-faulty
+	tests/sim/run-tests $(out)
+
+check-unit:: check-sim

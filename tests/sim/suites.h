@@ -8,5 +8,6 @@
 /* @filter: only cases whose names contain it; NULL for all. */
 int run_functional(const char *socket, const char *filter);
 int run_hostile(const char *socket, const char *filter);
+int run_hostile_vmm(const char *socket, const char *filter);
 
 #endif /* SIM_SUITES_H */

@@ -1,0 +1,687 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * hostile_vmm.c - what a malicious or broken VMM may try on the socket.
+ *
+ * It has the daemon to itself, so all that is demanded is that the daemon
+ * outlives it, leaks nothing, and serves the next connection; and that what is
+ * plainly wrong is refused, by an answer or by hanging up.
+ */
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "hostile.h"
+#include "suites.h"
+
+/* --- messages --- */
+
+/* Send some bytes as they are, then perhaps descriptors with them. */
+static void send_bytes(struct frontend *fe, const void *bytes, size_t count,
+		       unsigned int nfds)
+{
+	char control[CMSG_SPACE(sizeof(int) * 64)] = { 0 };
+	struct iovec iov = { (void *)bytes, count };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+	struct cmsghdr *c = (struct cmsghdr *)control;
+	unsigned int i;
+
+	if (nfds) {
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(sizeof(int) * nfds);
+		for (i = 0; i < nfds; i++)
+			memcpy(CMSG_DATA(c) + i * sizeof(int), &fe->memory_fd, sizeof(int));
+		msg.msg_control = control;
+		msg.msg_controllen = CMSG_SPACE(sizeof(int) * nfds);
+	}
+	/* The daemon may have hung up already, and that is an answer, too. */
+	(void)!sendmsg(fe->socket, &msg, MSG_NOSIGNAL);
+}
+
+/*
+ * The daemon has done with what was sent: it answers one more question, or it
+ * has hung up. Answers to what was sent before are skipped.
+ */
+static int settle(struct guest *g, bool *closed)
+{
+	struct fe_message m = { .header = { FE_GET_FEATURES, FE_VERSION, 0 } };
+
+	*closed = false;
+	if (fe_send(&g->fe, &m, NULL, 0)) {
+		*closed = true;
+		return 0;
+	}
+	do {
+		if (fe_receive(&g->fe, &m)) {
+			EXPECT(g, fe_is_closed(&g->fe), "%s", g->fe.error);
+			*closed = true;
+			return 0;
+		}
+	} while (m.header.request != FE_GET_FEATURES);
+	return 0;
+}
+
+static int refused(struct guest *g, int rc)
+{
+	bool closed;
+
+	EXPECT(g, rc, "it was accepted");
+	return settle(g, &closed);
+}
+
+/* --- malformed messages --- */
+
+static int case_truncated_header(struct guest *g, const char *socket)
+{
+	struct fe_message m = { .header = { FE_SET_MEM_TABLE, FE_VERSION, 8 } };
+	struct hostile_census before;
+	unsigned int bytes;
+
+	TRY(hostile_begin(g, socket, &before));
+	for (bytes = 1; bytes < sizeof(m.header) + 8; bytes++) {
+		send_bytes(&g->fe, &m, bytes, bytes % 3);
+		TRY(guest_reconnect(g));
+	}
+	return hostile_aftermath(g, &before, true);
+}
+
+static int case_sizes(struct guest *g, const char *socket)
+{
+	static const u32 sizes[] = { 513, 4096, 0x10000, 0x7fffffff, 0xffffffff };
+	struct hostile_census before;
+	unsigned int i;
+
+	TRY(hostile_begin(g, socket, &before));
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		struct fe_message m = { .header = { FE_SET_FEATURES, FE_VERSION, sizes[i] } };
+
+		send_bytes(&g->fe, &m.header, sizeof(m.header), 0);
+		EXPECT(g, fe_wait_closed(&g->fe), "a payload of %u bytes was accepted",
+		       sizes[i]);
+		TRY(guest_reconnect(g));
+	}
+	return hostile_aftermath(g, &before, true);
+}
+
+static int case_versions(struct guest *g, const char *socket)
+{
+	static const u32 flags[] = { 0, 2, 3 };
+	struct hostile_census before;
+	unsigned int i;
+
+	TRY(hostile_begin(g, socket, &before));
+	for (i = 0; i < ARRAY_SIZE(flags); i++) {
+		struct fe_message m = { .header = { FE_GET_FEATURES, flags[i], 0 } };
+
+		send_bytes(&g->fe, &m.header, sizeof(m.header), 0);
+		EXPECT(g, fe_wait_closed(&g->fe), "version %u was accepted", flags[i]);
+		TRY(guest_reconnect(g));
+	}
+	return hostile_aftermath(g, &before, true);
+}
+
+/* Every request with every size that another one has. */
+static int case_every_request_every_size(struct guest *g, const char *socket)
+{
+	static const unsigned int sizes[] = { 0, 1, 4, 8, 11, 12, 16, 32, 40, 48, 264, 512 };
+	struct hostile_census before;
+	unsigned int request, i;
+	bool closed;
+
+	TRY(hostile_begin(g, socket, &before));
+	for (request = 0; request < 48; request++) {
+		for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+			struct fe_message m = {
+				.header = { request, FE_VERSION | FE_FLAG_NEED_REPLY,
+					    sizes[i] },
+			};
+
+			memset(&m.payload, i % 2 ? 0xff : 0, sizes[i]);
+			send_bytes(&g->fe, &m.header, sizeof(m.header), 0);
+			send_bytes(&g->fe, &m.payload, sizes[i], 0);
+			TRY(settle(g, &closed));
+			if (closed)
+				TRY(guest_reconnect(g));
+		}
+		TRY(guest_reconnect(g));
+	}
+	return hostile_aftermath(g, &before, true);
+}
+
+/* Random messages; the seed is fixed, so a failure can be found again. */
+static int case_random(struct guest *g, const char *socket)
+{
+	struct hostile_census before;
+	u64 random = 0x1234567;
+	unsigned int i, k;
+	bool closed;
+
+	TRY(hostile_begin(g, socket, &before));
+	for (i = 0; i < 800; i++) {
+		struct fe_message m = { .header = { .flags = FE_VERSION } };
+		u64 words[64];
+
+		for (k = 0; k < ARRAY_SIZE(words); k++) {
+			random = random * 6364136223846793005 + 1442695040888963407;
+			words[k] = random >> (k % 5 ? 60 : random >> 58);
+		}
+		m.header.request = random % 44;
+		m.header.flags |= random & FE_FLAG_NEED_REPLY << 8 ? FE_FLAG_NEED_REPLY : 0;
+		m.header.bytes = random % 3 ? 8 * (random >> 61) : (random >> 40) % 512;
+		memcpy(m.payload.raw, words, sizeof(words));
+		send_bytes(&g->fe, &m.header, sizeof(m.header), (random >> 33) % 4 ? 0 : 1);
+		send_bytes(&g->fe, &m.payload, m.header.bytes, 0);
+		TRY(settle(g, &closed));
+		if (closed)
+			TRY(guest_reconnect(g));
+	}
+	return hostile_aftermath(g, &before, false);
+}
+
+static int case_unknown_requests(struct guest *g, const char *socket)
+{
+	static const u32 requests[] = { 0, 41, 42, 43, 44, 1000, 0x7fffffff, 0xffffffff };
+	struct hostile_census before;
+	unsigned int i;
+	bool closed;
+
+	TRY(hostile_begin(g, socket, &before));
+	for (i = 0; i < ARRAY_SIZE(requests); i++) {
+		struct fe_message m = { .header = { requests[i], 0, 8 } };
+
+		EXPECT(g, fe_tell(&g->fe, &m, NULL, 0), "request %u was accepted",
+		       requests[i]);
+		TRY(settle(g, &closed));
+		if (closed)
+			TRY(guest_reconnect(g));
+	}
+	return hostile_aftermath(g, &before, true);
+}
+
+/* --- descriptors --- */
+
+static int case_unwanted_descriptors(struct guest *g, const char *socket)
+{
+	struct hostile_census before;
+	unsigned int request, nfds;
+	bool closed;
+
+	TRY(hostile_begin(g, socket, &before));
+	for (request = 1; request < 44; request++) {
+		for (nfds = 1; nfds <= 64; nfds *= 2) {
+			struct fe_message m = { .header = { request, FE_VERSION, 0 } };
+
+			send_bytes(&g->fe, &m.header, sizeof(m.header), nfds);
+			TRY(settle(g, &closed));
+			if (closed)
+				TRY(guest_reconnect(g));
+		}
+	}
+	return hostile_aftermath(g, &before, true);
+}
+
+/* Descriptors that come with the second half of a message. */
+static int case_late_descriptors(struct guest *g, const char *socket)
+{
+	struct hostile_census before;
+	unsigned int i;
+	bool closed;
+
+	TRY(hostile_begin(g, socket, &before));
+	for (i = 0; i < 20; i++) {
+		struct fe_message m = { .header = { FE_SET_VRING_CALL, FE_VERSION, 8 } };
+
+		m.payload.value = 1;
+		send_bytes(&g->fe, &m.header, 5, 1);
+		send_bytes(&g->fe, (char *)&m.header + 5, sizeof(m.header) - 5, 2);
+		send_bytes(&g->fe, &m.payload, 8, 3);
+		TRY(settle(g, &closed));
+		if (closed)
+			TRY(guest_reconnect(g));
+	}
+	return hostile_aftermath(g, &before, false);
+}
+
+static int case_missing_descriptors(struct guest *g, const char *socket)
+{
+	static const u32 requests[] = {
+		FE_SET_VRING_KICK, FE_SET_VRING_CALL, FE_SET_VRING_ERR,
+	};
+	struct hostile_census before;
+	unsigned int i;
+
+	TRY(hostile_begin(g, socket, &before));
+	for (i = 0; i < ARRAY_SIZE(requests); i++) {
+		struct fe_message m = { .header = { requests[i], 0, 8 } };
+
+		m.payload.value = 1;
+		TRY(refused(g, fe_tell(&g->fe, &m, NULL, 0)));
+	}
+	return hostile_aftermath(g, &before, true);
+}
+
+/* Descriptors that are no eventfds, as kick, call and error. */
+static int odd_ring_fd(struct guest *g, const char *socket, int fd)
+{
+	static const u32 requests[] = {
+		FE_SET_VRING_CALL, FE_SET_VRING_ERR, FE_SET_VRING_KICK,
+	};
+	struct hostile_census before;
+	unsigned int i;
+
+	EXPECT(g, fd >= 0, "can't make the descriptor");
+	TRY(hostile_begin(g, socket, &before));
+	for (i = 0; i < ARRAY_SIZE(requests); i++) {
+		struct fe_message m = { .header = { requests[i], 0, 8 } };
+		struct guest_pair *p = &g->pair[0];
+		enum io_result result;
+		bool closed;
+
+		m.payload.value = p->response.index;
+		(void)fe_tell(&g->fe, &m, &fd, 1);
+		TRY(settle(g, &closed));
+		EXPECT(g, !closed, "hung up because of a ring's descriptor");
+		/* Pair 0 may be deaf or mute now, but must not stop pair 1. */
+		vq_kick(&p->request);
+		TRY(guest_load(g, HOSTILE_BYSTANDER, &result));
+		EXPECT(g, result == IO_OK, "the bystander: result %d", result);
+	}
+	close(fd);
+	return hostile_aftermath(g, &before, true);
+}
+
+static int case_odd_zero(struct guest *g, const char *socket)
+{
+	return odd_ring_fd(g, socket, open("/dev/zero", O_RDWR | O_CLOEXEC));
+}
+
+static int case_odd_directory(struct guest *g, const char *socket)
+{
+	return odd_ring_fd(g, socket, open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+}
+
+static int case_odd_memfd(struct guest *g, const char *socket)
+{
+	return odd_ring_fd(g, socket, memfd_create("odd", MFD_CLOEXEC));
+}
+
+static int case_odd_socket(struct guest *g, const char *socket_path)
+{
+	return odd_ring_fd(g, socket_path, socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+}
+
+/* Full, and so a write would block for ever. */
+static int case_odd_full_eventfd(struct guest *g, const char *socket)
+{
+	const u64 full = UINT64_MAX - 1;
+	int fd = eventfd(0, EFD_CLOEXEC);
+
+	EXPECT(g, fd >= 0 && write(fd, &full, sizeof(full)) == sizeof(full), "no eventfd");
+	return odd_ring_fd(g, socket, fd);
+}
+
+static int case_odd_pipe_end(struct guest *g, const char *socket)
+{
+	int fds[2];
+
+	EXPECT(g, !pipe2(fds, O_CLOEXEC), "no pipe");
+	/* Nobody reads: a write is EPIPE, and SIGPIPE unless somebody took care. */
+	close(fds[0]);
+	return odd_ring_fd(g, socket, fds[1]);
+}
+
+/* --- memory --- */
+
+static int tell_region(struct guest *g, u64 address, u64 bytes, u64 user, u64 offset,
+		       int fd)
+{
+	struct fe_message m = { .header = { FE_ADD_MEM_REG, 0, 40 } };
+
+	m.payload.one.region = (struct fe_wire_region){ address, bytes, user, offset };
+	return fe_tell(&g->fe, &m, &fd, fd >= 0);
+}
+
+static int case_bad_regions(struct guest *g, const char *socket)
+{
+	const u64 base = (u64)1 << 40, page = 4096, top = UINT64_MAX;
+	struct hostile_census before;
+	int fd, event;
+	const struct fe_region *r;
+
+	TRY(hostile_begin(g, socket, &before));
+	fd = g->fe.memory_fd;
+	r = &g->fe.region[0];
+	TRY(refused(g, tell_region(g, base, 0, base, 0, fd)));
+	TRY(refused(g, tell_region(g, base, page, base, 0, -1)));
+	TRY(refused(g, tell_region(g, base, (u64)1 << 40, base, 0, fd)));
+	TRY(refused(g, tell_region(g, base, page, base, (u64)1 << 40, fd)));
+	TRY(refused(g, tell_region(g, base, top, base, page, fd)));
+	TRY(refused(g, tell_region(g, top - page + 1, 2 * page, base, 0, fd)));
+	TRY(refused(g, tell_region(g, base, 2 * page, top - page + 1, 0, fd)));
+	TRY(refused(g, tell_region(g, base, page, base, top - page + 1, fd)));
+	TRY(refused(g, tell_region(g, base + 1, page, base, 0, fd)));
+	TRY(refused(g, tell_region(g, r->guest_address, page, base, 0, fd)));
+	TRY(refused(g, tell_region(g, r->guest_address + r->bytes - page, 2 * page,
+				   base, 0, fd)));
+	event = eventfd(0, EFD_CLOEXEC);
+	TRY(refused(g, tell_region(g, base, page, base, 0, event)));
+	close(event);
+	return hostile_aftermath(g, &before, true);
+}
+
+static int case_too_many_regions(struct guest *g, const char *socket)
+{
+	struct hostile_census before;
+	unsigned int i;
+
+	TRY(hostile_begin(g, socket, &before));
+	for (i = 0; i < 2000; i++)
+		if (tell_region(g, ((u64)i + 100) << 32, 4096, ((u64)i + 100) << 32, 0,
+				g->fe.memory_fd))
+			break;
+	EXPECT(g, i < 2000, "2000 regions were accepted");
+	return hostile_aftermath(g, &before, true);
+}
+
+static int case_bad_tables(struct guest *g, const char *socket)
+{
+	static const u32 counts[] = { 0, 1, 3, 8, 9, 0x10000, 0xffffffff };
+	struct hostile_census before;
+	unsigned int i;
+	bool closed;
+
+	TRY(hostile_begin(g, socket, &before));
+	for (i = 0; i < ARRAY_SIZE(counts); i++) {
+		struct fe_message m = { .header = { FE_SET_MEM_TABLE, 0, 8 + 2 * 32 } };
+		const int fds[] = { g->fe.memory_fd, g->fe.memory_fd };
+
+		m.payload.table.regions = counts[i];
+		EXPECT(g, fe_tell(&g->fe, &m, fds, 2), "%u regions in a table of 2",
+		       counts[i]);
+		TRY(settle(g, &closed));
+		if (closed)
+			TRY(guest_reconnect(g));
+	}
+	return hostile_aftermath(g, &before, false);
+}
+
+struct load_op {
+	struct io_op op;
+	bool done;
+};
+
+static void load_done(struct io_op *op, void *arg)
+{
+	(void)op;
+	*(bool *)arg = true;
+}
+
+static u8 under_load_page[64][IO_PAGE_BYTES];
+static struct load_op under_load_op[64];
+
+/* Leave 64 stores of pair 0 under way. */
+static void start_load(struct guest *g)
+{
+	struct guest_pair *p = &g->pair[0];
+	unsigned int i;
+
+	for (i = 0; i < 64; i++) {
+		struct load_op *l = &under_load_op[i];
+
+		l->op = (struct io_op){
+			.kind = IO_STORE, .slot = i, .count = 1,
+			.page = under_load_page[i], .done = load_done, .arg = &l->done,
+			.counter = io_next_counter(&g->records, 1),
+		};
+		if (p->io.ops->submit(&p->io, &l->op))
+			break;
+	}
+	p->io.ops->flush(&p->io);
+}
+
+/* The memory goes away under the rings and under requests. */
+static int case_regions_removed_under_load(struct guest *g, const char *socket)
+{
+	struct hostile_census before;
+	unsigned int i, round;
+	bool closed;
+
+	TRY(hostile_begin(g, socket, &before));
+	for (round = 0; round < 10; round++) {
+		start_load(g);
+		for (i = 0; i < g->fe.regions; i++) {
+			struct fe_message m = { .header = { FE_REM_MEM_REG, 0, 40 } };
+			const struct fe_region *r = &g->fe.region[i];
+
+			m.payload.one.region = (struct fe_wire_region){
+				r->guest_address, r->bytes, r->user_address, r->offset,
+			};
+			(void)fe_tell(&g->fe, &m, NULL, 0);
+		}
+		vq_kick(&g->pair[0].request);
+		vq_kick(&g->pair[1].request);
+		TRY(settle(g, &closed));
+		TRY(guest_reconnect(g));
+	}
+	return hostile_aftermath(g, &before, true);
+}
+
+/* Another table, whose regions are elsewhere for the rings that run. */
+static int case_table_moved_under_load(struct guest *g, const char *socket)
+{
+	struct hostile_census before;
+	unsigned int round;
+	bool closed;
+
+	TRY(hostile_begin(g, socket, &before));
+	for (round = 0; round < 10; round++) {
+		start_load(g);
+		(void)fe_share_table(&g->fe, true);
+		vq_kick(&g->pair[0].request);
+		TRY(settle(g, &closed));
+		TRY(guest_reconnect(g));
+	}
+	return hostile_aftermath(g, &before, true);
+}
+
+/* --- order --- */
+
+static int case_wrong_order(struct guest *g, const char *socket)
+{
+	static const u32 requests[] = {
+		FE_SET_VRING_ENABLE, FE_GET_VRING_BASE, FE_SET_VRING_BASE,
+		FE_SET_VRING_ADDR, FE_SET_VRING_NUM, FE_SET_VRING_ENABLE,
+		FE_RESET_DEVICE, FE_RESET_OWNER, FE_SET_VRING_ENABLE,
+	};
+	struct hostile_census before;
+	struct frontend *fe = &g->fe;
+	unsigned int i;
+	bool closed;
+
+	TRY(hostile_begin(g, socket, &before));
+	/* A connection on which nothing has been said yet. */
+	TRY_FE(g, fe_reconnect(fe, socket, &g->options.frontend));
+	for (i = 0; i < ARRAY_SIZE(requests); i++) {
+		struct fe_message m = { .header = { requests[i], FE_VERSION, 8 } };
+
+		if (requests[i] == FE_SET_VRING_ADDR)
+			m.header.bytes = 40;
+		if (requests[i] == FE_RESET_DEVICE || requests[i] == FE_RESET_OWNER)
+			m.header.bytes = 0;
+		m.payload.state.value = 1;
+		send_bytes(fe, &m.header, sizeof(m.header), 0);
+		send_bytes(fe, &m.payload, m.header.bytes, 0);
+		TRY(settle(g, &closed));
+		if (closed)
+			TRY_FE(g, fe_reconnect(fe, socket, &g->options.frontend));
+	}
+	return hostile_aftermath(g, &before, false);
+}
+
+/* Rings whose parts are misplaced, and sizes that are none. */
+static int case_bad_rings(struct guest *g, const char *socket)
+{
+	static const u32 sizes[] = { 0, 3, 255, 257, 2048, 32768, 65536, 0xffffffff };
+	struct hostile_census before;
+	struct virtqueue *vq;
+	unsigned int i;
+	u64 end;
+
+	TRY(hostile_begin(g, socket, &before));
+	vq = &g->pair[0].request;
+	TRY(guest_stop_pair(&g->pair[0]));
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		vq->size = sizes[i];
+		TRY(refused(g, fe_start_vq(&g->fe, vq, 0)));
+	}
+	vq->size = 256;
+	end = g->fe.region[0].user_address + g->fe.region[0].bytes;
+	const u64 bad[] = { 0, 8, end, end - 16, UINT64_MAX, UINT64_MAX - 4096, 1 };
+
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
+		struct fe_message m = { .header = { FE_SET_VRING_ADDR, 0, 40 } };
+		unsigned int part;
+
+		for (part = 0; part < 3; part++) {
+			u64 good = g->fe.region[0].user_address;
+
+			TRY_FE(g, fe_enable_vq(&g->fe, vq->index, false));
+			m.header.bytes = 40;
+			m.payload.address.index = vq->index;
+			m.payload.address.desc = part == 0 ? bad[i] : good;
+			m.payload.address.avail = part == 1 ? bad[i] : good + 4096;
+			m.payload.address.used = part == 2 ? bad[i] : good + 8192;
+			if (fe_tell(&g->fe, &m, NULL, 0))
+				continue;
+			TRY(refused(g, fe_start_known_vq(&g->fe, vq)));
+		}
+	}
+	return hostile_aftermath(g, &before, true);
+}
+
+static int case_bad_indices(struct guest *g, const char *socket)
+{
+	static const u32 requests[] = {
+		FE_SET_VRING_NUM, FE_SET_VRING_BASE, FE_SET_VRING_ENABLE, FE_SET_VRING_ADDR,
+		FE_SET_VRING_KICK, FE_SET_VRING_CALL, FE_SET_VRING_ERR,
+	};
+	struct hostile_census before;
+	u32 indices[4];
+	unsigned int i, k;
+
+	TRY(hostile_begin(g, socket, &before));
+	indices[0] = g->fe.queues_offered;
+	indices[1] = 255;
+	indices[2] = 0x7fffffff;
+	indices[3] = 0xffffffff;
+	for (i = 0; i < ARRAY_SIZE(requests); i++) {
+		for (k = 0; k < ARRAY_SIZE(indices); k++) {
+			struct fe_message m = { .header = { requests[i], 0, 8 } };
+			bool with_fd = requests[i] >= FE_SET_VRING_KICK &&
+				requests[i] <= FE_SET_VRING_ERR;
+
+			if (requests[i] == FE_SET_VRING_ADDR)
+				m.header.bytes = 40;
+			/* In a message with a descriptor only 8 bits are the index. */
+			m.payload.state.index = with_fd ? indices[k] & 0xff : indices[k];
+			m.payload.state.value = with_fd ? 0 : 1;
+			TRY(refused(g, fe_tell(&g->fe, &m, &g->fe.memory_fd, with_fd)));
+		}
+	}
+	return hostile_aftermath(g, &before, true);
+}
+
+static int case_features_not_offered(struct guest *g, const char *socket)
+{
+	struct hostile_census before;
+	unsigned int bit;
+
+	TRY(hostile_begin(g, socket, &before));
+	for (bit = 0; bit < 64; bit++) {
+		struct fe_message m = { .header = { FE_SET_FEATURES, 0, 8 } };
+
+		if (g->fe.offered & FE_BIT(bit))
+			continue;
+		m.payload.value = g->fe.features | FE_BIT(bit);
+		TRY(refused(g, fe_tell(&g->fe, &m, NULL, 0)));
+	}
+	return hostile_aftermath(g, &before, true);
+}
+
+static int case_wild_config(struct guest *g, const char *socket)
+{
+	static const u32 numbers[] = { 0, 1, 63, 64, 65, 256, 257, 0x7fffffff, 0xffffffff };
+	struct hostile_census before;
+	unsigned int i, k;
+
+	TRY(hostile_begin(g, socket, &before));
+	for (i = 0; i < ARRAY_SIZE(numbers); i++) {
+		for (k = 0; k < ARRAY_SIZE(numbers); k++) {
+			struct fe_message m = { .header = { FE_GET_CONFIG, 0, 12 + 64 } };
+
+			m.payload.config.offset = numbers[i];
+			m.payload.config.bytes = numbers[k];
+			TRY_FE(g, fe_ask(&g->fe, &m));
+			EXPECT(g, m.header.bytes == 0 || m.header.bytes == 12 + 64,
+			       "an answer of %u bytes", m.header.bytes);
+		}
+	}
+	return hostile_aftermath(g, &before, true);
+}
+
+static int case_come_and_go(struct guest *g, const char *socket)
+{
+	struct hostile_census before;
+	unsigned int i;
+
+	TRY(hostile_begin(g, socket, &before));
+	/* One guest at a time: while it is there, others wait to be accepted. */
+	fe_hang_up(&g->fe);
+	for (i = 0; i < 200; i++) {
+		struct frontend fe = { .memory_fd = -1 };
+
+		TRY_FE(g, fe_connect_raw(&fe, socket));
+		if (i % 2)
+			send_bytes(&fe, "\x01\x00\x00", 3, 0);
+		fe_disconnect(&fe);
+	}
+	return hostile_aftermath(g, &before, false);
+}
+
+static const struct suite_case cases[] = {
+	{ "messages cut short", case_truncated_header },
+	{ "payloads too large", case_sizes },
+	{ "wrong protocol versions", case_versions },
+	{ "every request in every size", case_every_request_every_size },
+	{ "800 random messages", case_random },
+	{ "unknown requests", case_unknown_requests },
+	{ "descriptors that nobody asked for", case_unwanted_descriptors },
+	{ "descriptors in the middle of messages", case_late_descriptors },
+	{ "descriptors that are missing", case_missing_descriptors },
+	{ "/dev/zero as ring descriptor", case_odd_zero },
+	{ "a directory as ring descriptor", case_odd_directory },
+	{ "a memfd as ring descriptor", case_odd_memfd },
+	{ "a socket as ring descriptor", case_odd_socket },
+	{ "a full eventfd as ring descriptor", case_odd_full_eventfd },
+	{ "a pipe without reader as ring descriptor", case_odd_pipe_end },
+	{ "regions empty, wrapping, overlapping, beyond their file", case_bad_regions },
+	{ "thousands of regions", case_too_many_regions },
+	{ "memory tables malformed", case_bad_tables },
+	{ "memory removed under load", case_regions_removed_under_load },
+	{ "memory moved under load", case_table_moved_under_load },
+	{ "messages in the wrong order", case_wrong_order },
+	{ "rings of no size, in no memory", case_bad_rings },
+	{ "virtqueues that don't exist", case_bad_indices },
+	{ "features that are not offered", case_features_not_offered },
+	{ "configuration out of range", case_wild_config },
+	{ "connections that come and go", case_come_and_go },
+};
+
+int run_hostile_vmm(const char *socket, const char *filter)
+{
+	return suite_run(socket, filter, cases, ARRAY_SIZE(cases));
+}
