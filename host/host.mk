@@ -18,8 +18,14 @@ $(out)/cswapd: LIBS := $(CSWAPD_LIBS)
 $(out)/cswapd: $(CSWAPD_OBJS) $(out)/obj/host/cswapd/cswapd.o
 	$(link)
 
+comma := ,
+# What eavesdrop.c stands around.
+EAVESDROP_LDFLAGS := $(patsubst %,-Wl$(comma)--wrap=%,vring_pop vring_push memory_remove memory_clear)
+
 $(out)/cswapd-faulty: LIBS := $(CSWAPD_LIBS)
-$(out)/cswapd-faulty: $(CSWAPD_OBJS) $(out)/obj/host/cswapd/store_fault.o $(out)/obj/host/cswapd/cswapd_faulty.o
+$(out)/cswapd-faulty: LDFLAGS += $(EAVESDROP_LDFLAGS)
+$(out)/cswapd-faulty: $(CSWAPD_OBJS) \
+		$(patsubst %,$(out)/obj/host/cswapd/%.o,store_fault eavesdrop cswapd_faulty)
 	$(link)
 
 .PHONY: host install

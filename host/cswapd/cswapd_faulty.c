@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "daemon.h"
+#include "eavesdrop.h"
 #include "log.h"
 #include "store_fault.h"
 
@@ -15,6 +16,7 @@ static const struct conf_extra_option faulty_options[] = {
 	{ "fault", true },
 	{ "fault-armed", false },
 	{ "fault-report", true },
+	{ "search", true },
 	{ NULL, false },
 };
 
@@ -22,6 +24,8 @@ static const char *take_option(const char *name, const char *value)
 {
 	if (!strcmp(name, "fault"))
 		return store_fault_add(value);
+	if (!strcmp(name, "search"))
+		return eavesdrop_start(value);
 	if (!strcmp(name, "fault-report"))
 		report_path = value;
 	else
@@ -44,6 +48,12 @@ static void handle_signal(int signal)
 		report();
 }
 
+static void end(void)
+{
+	report();
+	eavesdrop_report();
+}
+
 static const struct conf_extra faulty_extra = {
 	.program = "cswapd-faulty",
 	.help = store_fault_help,
@@ -56,7 +66,7 @@ static const struct daemon_variant faulty = {
 	.hooks = &store_fault_hooks,
 	.wrap = store_fault_wrap,
 	.signal = handle_signal,
-	.end = report,
+	.end = end,
 };
 
 int main(int argc, char **argv)

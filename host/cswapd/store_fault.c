@@ -78,7 +78,11 @@ const char store_fault_help[] =
 "  reserved-bits a reserved field is set\n"
 "On acks of STOREs:\n"
 "  double-ack   twice the same           bad-cookie and one for no request\n"
-"stale, stale-data and swap-slot spare a slot that has nothing to replay.\n";
+"stale, stale-data and swap-slot spare a slot that has nothing to replay.\n"
+"\n"
+"The curious host:\n"
+"  --search TEXT       search all that passes the rings, and the shared memory,\n"
+"                      for it; the log's last line says how often it was found\n";
 
 struct fault {
 	enum kind kind;

@@ -2,7 +2,7 @@
 # The host's unit tests: cswapd's parts against hostile rings, requests, messages and full disks.
 ## check-host: the host daemon's unit tests
 
-host_tests := memory vring device
+host_tests := memory vring device vhost_user store conf
 host_test_programs := $(host_tests:%=$(out)/tests/test_host_%)
 
 $(out)/obj/tests/host/%.o: OBJ_CFLAGS := -Ihost/cswapd
@@ -14,5 +14,6 @@ $(host_test_programs): $(out)/tests/test_host_%: $(out)/obj/tests/host/test_%.o 
 .PHONY: check-host check-unit
 check-host: $(host_test_programs) $(out)/cswapd
 	$(Q)for test in $(host_test_programs); do $$test || exit 1; done
+	$(Q)tests/host/test_cswapd.sh $(out)/cswapd
 
 check-unit:: check-host

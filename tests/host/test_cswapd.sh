@@ -1,0 +1,95 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# test_cswapd.sh CSWAPD - how the daemon starts, refuses to start and ends (TAP).
+set -euo pipefail
+
+cswapd=$1
+dir=$(mktemp -d)
+pid=
+trap '[ -z "$pid" ] || kill "$pid"; rm -rf "$dir"' EXIT
+number=0
+failed=0
+
+result() { # STATUS NAME
+	number=$((number + 1))
+	if [ "$1" = 0 ]; then
+		echo "ok $number - $2"
+	else
+		echo "not ok $number - $2"
+		sed 's/^/# /' "$dir/log" || true
+		failed=1
+	fi
+}
+
+# Run to the end; expect that exit status, and that text in what it says.
+refuses() { # NAME STATUS TEXT ARGS...
+	local name=$1 status=$2 text=$3 got=0
+	shift 3
+	"$cswapd" "$@" >"$dir/log" 2>&1 || got=$?
+	[ "$got" = "$status" ] && grep -qF -- "$text" "$dir/log" && got=0 || got=1
+	result "$got" "$name"
+}
+
+# Start in the background and wait until it is ready, or has ended.
+start() { # ARGS...
+	local line
+	mkfifo "$dir/stderr"
+	"$cswapd" "$@" 2>"$dir/stderr" &
+	pid=$!
+	exec 3<"$dir/stderr"
+	rm "$dir/stderr"
+	: >"$dir/log"
+	while IFS= read -r line <&3; do
+		echo "$line" >>"$dir/log"
+		[[ $line != *ready:* ]] || break
+	done
+}
+
+stop() { # SIGNAL; its exit status is left in $status, all it said in the log
+	status=0
+	kill "-$1" "$pid" || true
+	wait "$pid" 2>/dev/null || status=$?
+	cat <&3 >>"$dir/log"
+	exec 3<&-
+	pid=
+}
+
+mem=(--store mem --size 16M)
+sock=$dir/sock
+
+refuses "help" 0 "usage:" --help
+refuses "version" 0 "cswapd " --version
+refuses "no size" 2 "--size is missing" --socket "$sock" --store mem
+refuses "no socket" 1 "neither --socket nor --fd" "${mem[@]}"
+refuses "fd is no socket" 1 "is not a socket" --fd 0 "${mem[@]}" </dev/null
+refuses "store is a directory" 1 "neither a regular file nor a block device" \
+	--socket "$sock" --store "$dir" --size 16M
+refuses "store in a missing directory" 1 "can't open" \
+	--socket "$sock" --store "$dir/none/store" --size 16M
+touch "$dir/file"
+refuses "socket path is a file" 1 "exists and is not a socket" --socket "$dir/file" "${mem[@]}"
+refuses "socket path too long" 1 "too long" --socket "$dir/$(printf 'x%.0s' {1..120})" "${mem[@]}"
+
+start --socket "$sock" --store "$dir/store" --size 16M
+refuses "socket in use" 1 "is in use" --socket "$sock" "${mem[@]}"
+refuses "store in use" 1 "is in use" --socket "$sock.2" --store "$dir/store" --size 16M
+kill -0 "$pid" && result 0 "the first one is not disturbed"
+kill -USR1 "$pid"
+stop TERM
+result "$status" "SIGTERM ends it with 0"
+grep -q "pages stored 0" "$dir/log" && got=0 || got=1
+result "$got" "counters are logged"
+[ ! -e "$sock" ] && got=0 || got=1
+result "$got" "the socket is removed"
+
+start --socket "$sock" "${mem[@]}"
+stop KILL
+[ -S "$sock" ] && got=0 || got=1
+result "$got" "killed, it leaves its socket behind"
+start --socket "$sock" "${mem[@]}"
+result 0 "a stale socket is replaced"
+stop INT
+result "$status" "SIGINT ends it with 0"
+
+echo "1..$number"
+exit "$failed"

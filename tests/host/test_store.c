@@ -1,0 +1,692 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * test_store.c - the stores: what was written comes back, and failures are told.
+ *
+ * Files lie in TMPDIR. Where the kernel lets us (root, or user namespaces) a
+ * small tmpfs of our own is the disk that runs full.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "store.h"
+#include "store_fault.h"
+
+#define SLOTS 4096
+#define PAGE STORE_SLOT_SIZE
+#define SMALL_DISK_BYTES (1 << 20)
+
+static char directory[256];		/* for files, removed at the end */
+static char small_disk[300];		/* a tmpfs, "" if we may not mount one */
+
+/* A lane with a ring of its own, as a worker has it. */
+struct bench {
+	struct store *store;
+	struct io_uring ring;
+	struct store_lane *lane;
+	unsigned int done;
+	/* What the kernel said is replaced by @lie the first @lies times. */
+	int lie;
+	unsigned int lies;
+	enum store_part lie_part;
+	uint8_t *pages;
+	struct store_op op;
+};
+
+static void count_done(void *context, struct store_op *op)
+{
+	struct bench *b = context;
+
+	(void)op;
+	b->done++;
+}
+
+static void bench_open(struct bench *b, struct store *store)
+{
+	memset(b, 0, sizeof(*b));
+	assert_non_null(store);
+	b->store = store;
+	assert_int_equal(io_uring_queue_init(64, &b->ring, 0), 0);
+	b->lane = store->ops->lane_open(store, &b->ring, 1, count_done, b);
+	assert_non_null(b->lane);
+	b->pages = mmap(NULL, STORE_MAX_PAGES * PAGE, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+}
+
+static void bench_close(struct bench *b)
+{
+	b->store->ops->lane_close(b->lane);
+	io_uring_queue_exit(&b->ring);
+	munmap(b->pages, STORE_MAX_PAGES * PAGE);
+}
+
+static const char *path_of(const char *name)
+{
+	static char path[600];
+
+	snprintf(path, sizeof(path), "%s/%s", directory, name);
+	return path;
+}
+
+static void remove_files(const char *name)
+{
+	char tags[600];
+
+	snprintf(tags, sizeof(tags), "%s.tags", path_of(name));
+	unlink(tags);
+	unlink(path_of(name));
+}
+
+static struct store *open_file(const char *name)
+{
+	return store_uring_open(path_of(name), NULL, SLOTS);
+}
+
+static void reap_one(struct bench *b)
+{
+	struct io_uring_cqe *cqe;
+	uint64_t data;
+	int result;
+
+	assert_int_equal(io_uring_wait_cqe(&b->ring, &cqe), 0);
+	data = cqe->user_data;
+	result = cqe->res;
+	io_uring_cqe_seen(&b->ring, cqe);
+	if (b->lies && (data & STORE_PART_MASK) == b->lie_part) {
+		b->lies--;
+		result = b->lie;
+	}
+	b->store->ops->complete(b->lane,
+		(struct store_op *)(uintptr_t)(data & ~(uint64_t)STORE_PART_MASK),
+		data & STORE_PART_MASK, result);
+}
+
+/* Run the bench's operation to its end; returns its outcome. */
+static int run(struct bench *b, enum store_kind kind, uint64_t slot,
+	       uint64_t count)
+{
+	uint64_t i;
+
+	b->op.kind = kind;
+	b->op.slot = slot;
+	b->op.count = count;
+	for (i = 0; kind != STORE_DISCARD && i < count; i++)
+		b->op.data[i] = (struct iovec) { b->pages + i * PAGE, PAGE };
+	b->done = 0;
+	b->store->ops->submit(b->lane, &b->op);
+	while (!b->done) {
+		io_uring_submit(&b->ring);
+		reap_one(b);
+	}
+	assert_int_equal(b->done, 1);
+	return b->op.error;
+}
+
+static void fill(struct bench *b, uint64_t count, int seed)
+{
+	uint64_t i;
+
+	for (i = 0; i < count; i++) {
+		memset(b->pages + i * PAGE, seed + (int)i, PAGE);
+		memset(&b->op.tag[i], seed + (int)i + 100, STORE_TAG_SIZE);
+	}
+}
+
+static void expect(struct bench *b, uint64_t count, int seed)
+{
+	uint64_t i;
+
+	for (i = 0; i < count; i++) {
+		assert_int_equal(b->pages[i * PAGE], (uint8_t)(seed + i));
+		assert_int_equal(b->pages[i * PAGE + PAGE - 1],
+				 (uint8_t)(seed + i));
+		assert_int_equal(b->op.tag[i].b[0], (uint8_t)(seed + i + 100));
+		assert_int_equal(b->op.tag[i].b[15], (uint8_t)(seed + i + 100));
+	}
+}
+
+static void wipe(struct bench *b)
+{
+	memset(b->pages, 0xee, STORE_MAX_PAGES * PAGE);
+	memset(b->op.tag, 0xee, sizeof(b->op.tag));
+}
+
+/* --- what any store does --- */
+
+static void round_trips(struct store *store)
+{
+	struct bench b;
+
+	bench_open(&b, store);
+	fill(&b, STORE_MAX_PAGES, 1);
+	assert_int_equal(run(&b, STORE_WRITE, SLOTS - STORE_MAX_PAGES,
+			     STORE_MAX_PAGES), 0);
+	fill(&b, 1, 200);
+	assert_int_equal(run(&b, STORE_WRITE, 5, 1), 0);
+	wipe(&b);
+	assert_int_equal(run(&b, STORE_READ, SLOTS - STORE_MAX_PAGES,
+			     STORE_MAX_PAGES), 0);
+	expect(&b, STORE_MAX_PAGES, 1);
+	wipe(&b);
+	assert_int_equal(run(&b, STORE_READ, SLOTS - 3, 3), 0);
+	expect(&b, 3, 1 + STORE_MAX_PAGES - 3);
+	assert_int_equal(run(&b, STORE_READ, 5, 1), 0);
+	expect(&b, 1, 200);
+	/* Never written: anything will do, but it must not fail. */
+	assert_int_equal(run(&b, STORE_READ, 100, 2), 0);
+	bench_close(&b);
+}
+
+static void discards_spare_neighbours(struct store *store)
+{
+	struct bench b;
+
+	bench_open(&b, store);
+	fill(&b, 8, 50);
+	assert_int_equal(run(&b, STORE_WRITE, 252, 8), 0);
+	fill(&b, 2, 90);
+	assert_int_equal(run(&b, STORE_WRITE, 1022, 2), 0);
+	/* Ends inside blocks of tags on both sides, covers one between. */
+	assert_int_equal(run(&b, STORE_DISCARD, 254, 1023 - 254), 0);
+	assert_int_equal(run(&b, STORE_READ, 252, 2), 0);
+	expect(&b, 2, 50);
+	assert_int_equal(run(&b, STORE_READ, 1023, 1), 0);
+	expect(&b, 1, 91);
+	assert_int_equal(run(&b, STORE_READ, 255, 1), 0);
+	assert_int_equal(b.pages[0], 0);
+	assert_int_equal(run(&b, STORE_READ, 256, 1), 0);
+	assert_int_equal(b.op.tag[0].b[0], 0);
+	bench_close(&b);
+}
+
+static void mem_round_trips(void **state)
+{
+	struct store *store = store_mem_open(SLOTS);
+
+	(void)state;
+	round_trips(store);
+	discards_spare_neighbours(store);
+	store_close(store);
+}
+
+static void file_round_trips(void **state)
+{
+	struct store *store = open_file("round");
+
+	(void)state;
+	round_trips(store);
+	discards_spare_neighbours(store);
+	store_close(store);
+	remove_files("round");
+}
+
+/* --- files --- */
+
+/* The places of data and tags are what the documentation says. */
+static void files_are_laid_out_plainly(void **state)
+{
+	struct store *store = open_file("layout");
+	char tags_path[600];
+	uint8_t page[PAGE], tag[16];
+	struct bench b;
+	struct stat st;
+	int fd;
+
+	(void)state;
+	bench_open(&b, store);
+	fill(&b, 2, 7);
+	assert_int_equal(run(&b, STORE_WRITE, 33, 2), 0);
+	bench_close(&b);
+	store_close(store);
+	fd = open(path_of("layout"), O_RDONLY);
+	assert_int_equal(fstat(fd, &st), 0);
+	assert_int_equal(st.st_size, (off_t)SLOTS * PAGE);
+	assert_true(st.st_blocks * 512 < st.st_size / 16);
+	assert_int_equal(st.st_mode & 0777, 0600);
+	assert_int_equal(pread(fd, page, PAGE, 34 * PAGE), PAGE);
+	assert_int_equal(page[17], 8);
+	close(fd);
+	snprintf(tags_path, sizeof(tags_path), "%s.tags", path_of("layout"));
+	fd = open(tags_path, O_RDONLY);
+	assert_int_equal(fstat(fd, &st), 0);
+	assert_int_equal(st.st_size, SLOTS * 16);
+	assert_int_equal(pread(fd, tag, 16, 34 * 16), 16);
+	assert_int_equal(tag[3], 108);
+	close(fd);
+	/* And it's all there again when opened the next time. */
+	store = open_file("layout");
+	bench_open(&b, store);
+	assert_int_equal(run(&b, STORE_READ, 33, 2), 0);
+	expect(&b, 2, 7);
+	bench_close(&b);
+	store_close(store);
+	remove_files("layout");
+}
+
+static blkcnt_t blocks_of(const char *name)
+{
+	struct stat st;
+
+	assert_int_equal(stat(path_of(name), &st), 0);
+	return st.st_blocks;
+}
+
+static void discard_gives_the_disk_back(void **state)
+{
+	struct store *store = open_file("punch");
+	blkcnt_t before;
+	struct bench b;
+	int i;
+
+	(void)state;
+	bench_open(&b, store);
+	before = blocks_of("punch");
+	fill(&b, 64, 1);
+	for (i = 0; i < 16; i++)
+		assert_int_equal(run(&b, STORE_WRITE, (uint64_t)i * 64, 64), 0);
+	assert_true(blocks_of("punch") - before >= 16 * 64 * 8);
+	assert_int_equal(run(&b, STORE_DISCARD, 0, SLOTS), 0);
+	assert_true(blocks_of("punch") - before < 64);
+	bench_close(&b);
+	store_close(store);
+	remove_files("punch");
+}
+
+/* Two threads write tags that share blocks: none may be lost. */
+struct neighbour {
+	struct store *store;
+	uint64_t first;
+};
+
+#define NEIGHBOUR_ROUNDS 8
+#define NEIGHBOUR_SLOTS 512
+
+static void *write_every_other(void *arg)
+{
+	const struct neighbour *n = arg;
+	struct bench b;
+	uint64_t slot;
+	int round;
+
+	bench_open(&b, n->store);
+	for (round = 0; round < NEIGHBOUR_ROUNDS; round++) {
+		for (slot = n->first; slot < NEIGHBOUR_SLOTS; slot += 2) {
+			fill(&b, 1, (int)slot + round);
+			if (run(&b, STORE_WRITE, slot, 1))
+				return (void *)1;
+		}
+	}
+	bench_close(&b);
+	return NULL;
+}
+
+static void neighbouring_tags_survive(void **state)
+{
+	struct store *store = open_file("neighbours");
+	struct neighbour n[2] = { { store, 0 }, { store, 1 } };
+	pthread_t thread[2];
+	struct bench b;
+	uint64_t slot;
+	void *failed;
+	int i;
+
+	(void)state;
+	for (i = 0; i < 2; i++)
+		assert_int_equal(pthread_create(&thread[i], NULL,
+						write_every_other, &n[i]), 0);
+	for (i = 0; i < 2; i++) {
+		assert_int_equal(pthread_join(thread[i], &failed), 0);
+		assert_null(failed);
+	}
+	bench_open(&b, store);
+	for (slot = 0; slot < NEIGHBOUR_SLOTS; slot++) {
+		assert_int_equal(run(&b, STORE_READ, slot, 1), 0);
+		expect(&b, 1, (int)slot + NEIGHBOUR_ROUNDS - 1);
+	}
+	bench_close(&b);
+	store_close(store);
+	remove_files("neighbours");
+}
+
+/* --- kernels that do less than asked --- */
+
+static void short_io_goes_on(void **state)
+{
+	static const struct {
+		enum store_part part;
+		int result;
+	} cases[] = {
+		{ STORE_PART_DATA, PAGE },
+		{ STORE_PART_DATA, 2 * PAGE },
+		{ STORE_PART_TAGS, 16 },
+		{ STORE_PART_TAGS, 5 },
+		{ STORE_PART_DATA, -EAGAIN },
+		{ STORE_PART_TAGS, -EINTR },
+	};
+	struct store *store = open_file("short");
+	struct bench b;
+	unsigned int i;
+
+	(void)state;
+	bench_open(&b, store);
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		int seed = 10 * (int)i;
+
+		fill(&b, 3, seed);
+		b.lie = cases[i].result;
+		b.lie_part = cases[i].part;
+		b.lies = 1;
+		assert_int_equal(run(&b, STORE_WRITE, 20, 3), 0);
+		assert_int_equal(b.lies, 0);
+		wipe(&b);
+		b.lies = 1;
+		assert_int_equal(run(&b, STORE_READ, 20, 3), 0);
+		assert_int_equal(b.lies, 0);
+		expect(&b, 3, seed);
+	}
+	bench_close(&b);
+	store_close(store);
+	remove_files("short");
+}
+
+static void errors_are_told(void **state)
+{
+	static const int errors[] = { -EIO, -ENOSPC, -EDQUOT, 0 };
+	struct store *store = open_file("errors");
+	struct bench b;
+	unsigned int i;
+
+	(void)state;
+	bench_open(&b, store);
+	for (i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+		b.lie = errors[i];
+		b.lies = 1;
+		b.lie_part = STORE_PART_DATA;
+		assert_int_equal(run(&b, STORE_WRITE, 1, 2),
+				 errors[i] ? errors[i] : -EIO);
+		b.lies = 1;
+		b.lie_part = STORE_PART_TAGS;
+		assert_int_equal(run(&b, STORE_READ, 1, 2),
+				 errors[i] ? errors[i] : -EIO);
+	}
+	/* Trying again has an end. */
+	b.lie = -EAGAIN;
+	b.lies = 1000;
+	assert_int_equal(run(&b, STORE_WRITE, 1, 1), -EAGAIN);
+	b.lies = 0;
+	assert_int_equal(run(&b, STORE_WRITE, 1, 1), 0);
+	/* A medium that can't punch is no failure; one that fails is. */
+	b.lie_part = STORE_PART_DATA;
+	b.lie = -EOPNOTSUPP;
+	b.lies = 1;
+	assert_int_equal(run(&b, STORE_DISCARD, 1, 1), 0);
+	b.lie = -EIO;
+	b.lies = 1;
+	assert_int_equal(run(&b, STORE_DISCARD, 1, 1), -EIO);
+	bench_close(&b);
+	store_close(store);
+	remove_files("errors");
+}
+
+static void a_file_cut_short_is_an_error(void **state)
+{
+	struct store *store = open_file("cut");
+	struct bench b;
+
+	(void)state;
+	bench_open(&b, store);
+	assert_int_equal(truncate(path_of("cut"), PAGE), 0);
+	assert_int_equal(run(&b, STORE_READ, 0, 1), 0);
+	assert_int_equal(run(&b, STORE_READ, 1, 1), -EIO);
+	assert_int_equal(run(&b, STORE_READ, 0, 2), -EIO);
+	bench_close(&b);
+	store_close(store);
+	remove_files("cut");
+}
+
+static void a_full_disk_is_an_error(void **state)
+{
+	char path[400];
+	struct store *store;
+	struct bench b;
+	uint64_t slot;
+	int error = 0;
+
+	(void)state;
+	if (!*small_disk) {
+		print_message("SKIP: may not mount a tmpfs here\n");
+		skip();
+	}
+	snprintf(path, sizeof(path), "%s/store", small_disk);
+	store = store_uring_open(path, NULL, SLOTS);
+	bench_open(&b, store);
+	fill(&b, 1, 1);
+	for (slot = 0; slot < SLOTS && !error; slot++)
+		error = run(&b, STORE_WRITE, slot, 1);
+	assert_int_equal(error, -ENOSPC);
+	assert_true(slot > SMALL_DISK_BYTES / PAGE / 2);
+	/* What was stored is still there, and a discard makes room. */
+	assert_int_equal(run(&b, STORE_READ, 0, 1), 0);
+	expect(&b, 1, 1);
+	assert_int_equal(run(&b, STORE_DISCARD, 0, 64), 0);
+	assert_int_equal(run(&b, STORE_WRITE, slot, 1), 0);
+	bench_close(&b);
+	store_close(store);
+}
+
+/* --- stores that can't be --- */
+
+static void bad_stores_are_refused(void **state)
+{
+	struct store *store;
+	char tags[600];
+
+	(void)state;
+	assert_null(store_uring_open(directory, NULL, SLOTS));
+	assert_null(store_uring_open("/dev/null", NULL, SLOTS));
+	assert_null(store_uring_open("/nonexistent/store", NULL, SLOTS));
+	store = open_file("twice");
+	assert_non_null(store);
+	assert_null(open_file("twice"));
+	/* Nor may two stores share their tags. */
+	snprintf(tags, sizeof(tags), "%s.tags", path_of("twice"));
+	assert_null(store_uring_open(path_of("other"), tags, SLOTS));
+	store_close(store);
+	remove_files("twice");
+	remove_files("other");
+}
+
+/* A larger file keeps its size: it may be that the operator erred. */
+static void a_larger_file_is_not_cut(void **state)
+{
+	struct store *store = open_file("large");
+	struct stat st;
+
+	(void)state;
+	assert_non_null(store);
+	store_close(store);
+	store = store_uring_open(path_of("large"), NULL, SLOTS / 2);
+	assert_non_null(store);
+	assert_int_equal(stat(path_of("large"), &st), 0);
+	assert_int_equal(st.st_size, (off_t)SLOTS * PAGE);
+	store_close(store);
+	remove_files("large");
+}
+
+/* --- the malicious host --- */
+
+static void write_versions(struct bench *b, uint64_t slot, int versions)
+{
+	int i;
+
+	for (i = 0; i < versions; i++) {
+		fill(b, 1, 10 * i);
+		assert_int_equal(run(b, STORE_WRITE, slot, 1), 0);
+	}
+}
+
+static void read_slot(struct bench *b, uint64_t slot)
+{
+	wipe(b);
+	assert_int_equal(run(b, STORE_READ, slot, 1), 0);
+}
+
+/* Each fault has slots of its own; slot n is hit if it's even. */
+static void faults_do_what_they_say(void **state)
+{
+	struct store *store;
+	struct bench b;
+	uint64_t slot;
+
+	(void)state;
+	assert_null(store_fault_add("flip:slots=0-9:every=2"));
+	assert_null(store_fault_add("flip-tag:slots=10-19:every=2"));
+	assert_null(store_fault_add("stale:slots=20-29:every=2"));
+	assert_null(store_fault_add("stale-data:slots=30-39:every=2"));
+	assert_null(store_fault_add("swap-slot:slots=40-49:every=2"));
+	assert_null(store_fault_add("zero:slots=50-59:every=2:times=2"));
+	assert_null(store_fault_add("short:slots=60-69:every=2"));
+	assert_null(store_fault_add("eio-load:slots=70-79:every=2"));
+	assert_null(store_fault_add("eio-store:slots=80-89:every=2"));
+	assert_null(store_fault_add("nospc-store:slots=90-99:every=2"));
+	assert_null(store_fault_add("lose-store:slots=100-109:every=2"));
+	assert_null(store_fault_add("delay-load:slots=110-119:every=2:ms=1"));
+	store = store_fault_wrap(store_mem_open(SLOTS));
+	bench_open(&b, store);
+	for (slot = 0; slot < 120; slot++)
+		write_versions(&b, slot, 2);
+	/* Disarmed, nothing happens. */
+	for (slot = 0; slot < 120; slot++) {
+		read_slot(&b, slot);
+		expect(&b, 1, 10);
+	}
+	store_fault_arm(true);
+	for (slot = 1; slot < 120; slot += 2) {
+		read_slot(&b, slot);
+		expect(&b, 1, 10);
+	}
+	read_slot(&b, 2);
+	assert_int_equal(b.pages[2 * 37], 10 ^ 1 << 2);
+	assert_int_equal(b.op.tag[0].b[0], 110);
+	read_slot(&b, 12);
+	assert_int_equal(b.pages[0], 10);
+	assert_int_equal(b.op.tag[0].b[12], 110 ^ 1 << 4);
+	read_slot(&b, 20);
+	expect(&b, 1, 0);
+	read_slot(&b, 30);
+	assert_int_equal(b.pages[9], 0);
+	assert_int_equal(b.op.tag[0].b[0], 110);
+	store_fault_arm(false);
+	fill(&b, 1, 77);
+	assert_int_equal(run(&b, STORE_WRITE, 41, 1), 0);
+	store_fault_arm(true);
+	read_slot(&b, 40);
+	expect(&b, 1, 77);
+	read_slot(&b, 50);
+	assert_int_equal(b.pages[0] | b.op.tag[0].b[0], 0);
+	read_slot(&b, 50);
+	assert_int_equal(b.pages[0], 0);
+	read_slot(&b, 50);
+	expect(&b, 1, 10);
+	read_slot(&b, 60);
+	assert_int_equal(b.pages[PAGE / 2 - 1], 10);
+	assert_int_equal(b.pages[PAGE / 2], 0);
+	assert_int_equal(run(&b, STORE_READ, 70, 1), -EIO);
+	assert_int_equal(run(&b, STORE_WRITE, 80, 1), -EIO);
+	assert_int_equal(run(&b, STORE_WRITE, 90, 1), -ENOSPC);
+	fill(&b, 1, 55);
+	assert_int_equal(run(&b, STORE_WRITE, 100, 1), 0);
+	read_slot(&b, 100);
+	expect(&b, 1, 10);
+	read_slot(&b, 110);
+	expect(&b, 1, 10);
+	bench_close(&b);
+	store_close(store);
+	store_fault_arm(false);
+}
+
+static void bad_faults_are_refused(void **state)
+{
+	static const char *const specs[] = {
+		"", "flop", "flip:", "flip:slots", "flip:slots=3",
+		"flip:slots=3-", "flip:every=0", "flip:every=x",
+		"flip:every=1x", "flip:wat=1", "flip:times=65535",
+	};
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < sizeof(specs) / sizeof(specs[0]); i++)
+		assert_non_null(store_fault_add(specs[i]));
+}
+
+/* --- a place for files --- */
+
+static int make_places(void **state)
+{
+	const char *base = getenv("TMPDIR");
+
+	(void)state;
+	log_init(LOG_CRIT);
+	snprintf(directory, sizeof(directory), "%s/cswap-store-XXXXXX",
+		 base ? base : "/tmp");
+	assert_non_null(mkdtemp(directory));
+	snprintf(small_disk, sizeof(small_disk), "%s/small", directory);
+	assert_int_equal(mkdir(small_disk, 0700), 0);
+	/* Without root this makes us root of a namespace of our own. */
+	if (unshare(CLONE_NEWNS) && unshare(CLONE_NEWUSER | CLONE_NEWNS)) {
+		*small_disk = '\0';
+		return 0;
+	}
+	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	    mount("tmpfs", small_disk, "tmpfs", 0, "size=1m"))
+		*small_disk = '\0';
+	return 0;
+}
+
+static int remove_places(void **state)
+{
+	char path[300];
+
+	(void)state;
+	if (*small_disk)
+		umount(small_disk);
+	snprintf(path, sizeof(path), "%s/small", directory);
+	rmdir(path);
+	return rmdir(directory);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(mem_round_trips),
+		cmocka_unit_test(file_round_trips),
+		cmocka_unit_test(files_are_laid_out_plainly),
+		cmocka_unit_test(discard_gives_the_disk_back),
+		cmocka_unit_test(neighbouring_tags_survive),
+		cmocka_unit_test(short_io_goes_on),
+		cmocka_unit_test(errors_are_told),
+		cmocka_unit_test(a_file_cut_short_is_an_error),
+		cmocka_unit_test(a_full_disk_is_an_error),
+		cmocka_unit_test(bad_stores_are_refused),
+		cmocka_unit_test(a_larger_file_is_not_cut),
+		cmocka_unit_test(faults_do_what_they_say),
+		cmocka_unit_test(bad_faults_are_refused),
+	};
+
+	return cmocka_run_group_tests_name("store", tests, make_places,
+					   remove_places);
+}
