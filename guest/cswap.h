@@ -25,7 +25,7 @@
 
 #define CSWAP_NAME		"virtio_cswap"
 #define CSWAP_SECTORS		(VIRTIO_CSWAP_SLOT_SIZE >> SECTOR_SHIFT)
-/* A page that doesn't open is fetched again so often before it's an error. */
+/* A page is fetched so often before it's given up. */
 #define CSWAP_OPEN_TRIES	4
 
 /* A piece of the pool: never more than a page, never across pages. */

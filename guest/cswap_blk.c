@@ -13,7 +13,8 @@
  * Load: from the pool, or by a LOAD whose answer lands, sealed, in the page
  * that was asked for, where it is opened. A page that doesn't open was torn,
  * tampered with, or changed while it was looked at: it's fetched again, with
- * the slot looked up anew, and given up after CSWAP_OPEN_TRIES.
+ * the slot looked up anew, and given up after CSWAP_OPEN_TRIES. The same goes
+ * for one that the device can't read.
  *
  * Reads are synchronous (submit_bio returns when the data is there; the swap
  * core then reads page by page, as it faults) or asynchronous (a worker opens
@@ -312,10 +313,18 @@ static void load_retried(struct cswap_queue *queue)
 	spin_unlock_irqrestore(&queue->lock, flags);
 }
 
-static blk_status_t load_tampered(struct cswap_queue *queue, const struct load_to *to)
+/* All tries are used up: say why. */
+static blk_status_t load_give_up(struct cswap_queue *queue, const struct load_to *to,
+				 blk_status_t status)
 {
 	unsigned long flags;
 
+	if (status) {
+		dev_err_ratelimited(&queue->dev->vdev->dev,
+				    "slot %llu: the device could not read the page (%u tries); the read fails\n",
+				    to->slot, CSWAP_OPEN_TRIES);
+		return status;
+	}
 	spin_lock_irqsave(&queue->lock, flags);
 	queue->stats.tampered++;
 	spin_unlock_irqrestore(&queue->lock, flags);
@@ -331,7 +340,7 @@ static blk_status_t load_page(struct cswap_dev *dev, const struct load_to *to,
 {
 	struct cswap_queue *queue = cswap_queue_of(dev, to->slot);
 	struct load_hold hold;
-	blk_status_t status;
+	blk_status_t status = BLK_STS_OK;
 	bool sealed;
 
 	for (; tries < CSWAP_OPEN_TRIES; tries++) {
@@ -354,10 +363,10 @@ static blk_status_t load_page(struct cswap_dev *dev, const struct load_to *to,
 			status = load_finish(queue, to, hold.index, &sealed);
 			break;
 		}
-		if (status || !sealed)
+		if (status == BLK_STS_TIMEOUT || (!status && !sealed))
 			return status;
 	}
-	return load_tampered(queue, to);
+	return load_give_up(queue, to, status);
 }
 
 static void bio_end_part(struct bio *bio, blk_status_t status)
@@ -380,7 +389,7 @@ static void load_finish_async(struct cswap_queue *queue, struct cswap_load_io *i
 	bool sealed;
 
 	status = load_finish(queue, &to, l, &sealed);
-	if (sealed)
+	if (sealed || (status && status != BLK_STS_TIMEOUT))
 		status = load_page(queue->dev, &to, 1);
 	bio_end_part(bio, status);
 }

@@ -105,7 +105,8 @@ void cswap_queue_send_load(struct cswap_queue *queue, u32 l, u64 cookie)
 		return;		/* cswap_queue_start() sends it */
 	cswap_wire_put_load(io->sent.head.va, cookie, queue->shard.loads[l].slot);
 	chain_add(queue, &io->sent, cookie, CSWAP_LOAD_HEADER_BYTES, NULL);
-	queue_delayed_work(queue->dev->wq, &queue->dev->tick, HZ);
+	if (!delayed_work_pending(&queue->dev->tick))
+		queue_delayed_work(queue->dev->wq, &queue->dev->tick, HZ);
 }
 
 void cswap_queue_unlock_and_send(struct cswap_queue *queue, unsigned long flags)
@@ -275,6 +276,10 @@ static bool rings_read(struct cswap_queue *queue)
 	}
 	if (moved)
 		queue->progress = jiffies;
+	/* the core has found nonsense in one of them */
+	if (virtqueue_is_broken(queue->response_vq) ||
+	    virtqueue_is_broken(queue->request_vq))
+		queue_break(queue, "a ring is broken");
 	return moved;
 }
 

@@ -185,7 +185,7 @@ static void rekey_work(struct work_struct *work)
 	 * A key that nobody asks for isn't made, however many notices come, and
 	 * those that are made are rationed.
 	 */
-	if (!served || !atomic_read(&seal->wanted))
+	if (!atomic_read(&seal->wanted))
 		return;
 	if (time_before(jiffies, due)) {
 		queue_delayed_work(system_unbound_wq, &seal->rekey_work,
@@ -195,8 +195,8 @@ static void rekey_work(struct work_struct *work)
 	rc = rekey(seal);
 	seal->last_rekey = jiffies;
 	if (!rc) {
-		atomic_set(&seal->wanted, 0);
 		atomic_sub(served, &seal->stale);
+		atomic_set(&seal->wanted, 0);
 		return;
 	}
 	pr_warn_ratelimited("virtio_cswap: can't make a new key (%d): pages can't be stored until that works\n",
@@ -211,23 +211,31 @@ void cswap_seal_rekey(struct cswap_seal *seal)
 	atomic_inc(&seal->stale);
 }
 
+/* Not awaited: making a key allocates, and the caller may be in reclaim. */
+static void rekey_ask(struct cswap_seal *seal)
+{
+	if (!atomic_xchg(&seal->wanted, 1))
+		queue_delayed_work(system_unbound_wq, &seal->rekey_work, 0);
+}
+
 s64 cswap_seal_begin(struct cswap_seal *seal, int *srcu)
 	__acquires(&seal->srcu)
 {
-	u64 counter;
+	u64 counter, renew_at;
 
 	*srcu = srcu_read_lock(&seal->srcu);
 	if (unlikely(atomic_read(&seal->stale))) {
-		/* not awaited: making a key allocates, and we're in reclaim */
-		atomic_set(&seal->wanted, 1);
-		queue_delayed_work(system_unbound_wq, &seal->rekey_work, 0);
+		rekey_ask(seal);
 		return -EAGAIN;
 	}
 	counter = atomic64_inc_return(&seal->counter);
-	if (unlikely(counter >= CSWAP_MAX_COUNTER))
-		return -EKEYEXPIRED;
-	if (unlikely(counter == READ_ONCE(seal->renew_at)))
-		cswap_seal_rekey(seal);
+	renew_at = READ_ONCE(seal->renew_at);
+	if (unlikely(counter >= renew_at)) {
+		/* there's time: the old key serves until the new one is there */
+		rekey_ask(seal);
+		if (counter >= CSWAP_MAX_COUNTER || counter - renew_at > CSWAP_MAX_REKEY)
+			return -EKEYEXPIRED;
+	}
 	return counter;
 }
 

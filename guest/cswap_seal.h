@@ -21,6 +21,8 @@ struct page;
 
 /* Keys that slots may still be sealed with. */
 #define CSWAP_MAX_EPOCHS	16
+/* The most pages that a key may seal, before a new one is due. */
+#define CSWAP_MAX_REKEY		(1ULL << 40)
 /* A record has 56 bits for the counter; the last value is never handed out. */
 #define CSWAP_MAX_COUNTER	((1ULL << 56) - 1)
 
@@ -44,7 +46,7 @@ struct cswap_seal {
 	atomic64_t counter;		/* the last value handed out */
 	u64 renew_at;			/* counter at which the newest key has done its work */
 	atomic_t stale;			/* notices not served: no store before a new key */
-	atomic_t wanted;		/* a store was refused for want of a key */
+	atomic_t wanted;		/* a store has asked for a new key */
 	struct srcu_struct srcu;	/* readers of @epochs */
 	struct cswap_epochs __rcu *epochs; /* written by @rekey_work alone */
 

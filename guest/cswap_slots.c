@@ -183,7 +183,11 @@ static void copy_queue(struct cswap_shard *shard, u32 c)
 
 static void copy_free(struct cswap_shard *shard, u32 c)
 {
-	shard->copies[c].state = CSWAP_COPY_FREE;
+	struct cswap_copy *copy = &shard->copies[c];
+
+	shard->failed -= copy->failed;
+	copy->failed = false;
+	copy->state = CSWAP_COPY_FREE;
 	list_add_tail(shard, &shard->free, c);
 }
 
@@ -244,7 +248,7 @@ void cswap_shard_init(struct cswap_shard *shard, cswap_record_t *records,
 		.loads = loads,
 		.nr_loads = nr_loads,
 		.max_sent = max_sent,
-		.max_kept = nr_copies / 2,
+		.max_failed = nr_copies / 2,
 		.free = empty,
 		.send = empty,
 		.kept = empty,
@@ -273,7 +277,7 @@ u32 cswap_store_begin(struct cswap_shard *shard)
 
 bool cswap_store_refused(const struct cswap_shard *shard)
 {
-	return shard->kept.count && shard->kept.count >= shard->max_kept;
+	return shard->failed && shard->failed >= shard->max_failed;
 }
 
 void cswap_store_cancel(struct cswap_shard *shard, u32 copy)
@@ -377,6 +381,8 @@ static void store_settle(struct cswap_shard *shard, u32 c, bool ok)
 	} else if (ok) {
 		store_confirm(shard, c);
 	} else if (!copy_drop_if_freed(shard, c)) {
+		shard->failed += !copy->failed;
+		copy->failed = true;
 		copy->state = CSWAP_COPY_KEPT;
 		list_add_tail(shard, &shard->kept, c);
 	}
@@ -562,6 +568,8 @@ void cswap_shard_reset(struct cswap_shard *shard, bool fail,
 			/* not its fault: back to the queue, not to the kept ones */
 			if (shard->copies[i].state == CSWAP_COPY_KEPT) {
 				list_del(shard, &shard->kept, i);
+				shard->failed--;
+				shard->copies[i].failed = false;
 				copy_queue(shard, i);
 			}
 		}

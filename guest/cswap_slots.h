@@ -46,6 +46,7 @@ struct cswap_copy {
 	u8 state;		/* enum cswap_copy_state */
 	u8 pending;		/* CSWAP_PART_*: what a STORE in flight waits for */
 	u8 status;		/* VIRTIO_CSWAP_S_* of the ack */
+	bool failed;		/* a STORE of it has failed */
 	u8 tag[VIRTIO_CSWAP_TAG_SIZE];
 };
 
@@ -81,10 +82,11 @@ struct cswap_shard {
 	struct cswap_load *loads;
 	u32 nr_copies, nr_loads;
 	u32 max_sent;			/* STOREs in flight at most */
-	u32 max_kept;			/* kept copies at which new stores fail */
+	u32 max_failed;			/* copies like that at which new stores fail */
 
 	struct cswap_list free, send, kept;
 	u32 sent;			/* STOREs in flight */
+	u32 failed;			/* copies whose STORE has failed, tried again or not */
 	u32 free_load;
 	u32 loading;			/* LOADs not free */
 };

@@ -64,7 +64,7 @@ static ssize_t kept_show(struct device *device, struct device_attribute *attr,
 	unsigned int i, kept = 0;
 
 	for (i = 0; i < dev->nr_queues; i++)
-		kept += READ_ONCE(dev->queues[i].shard.kept.count);
+		kept += READ_ONCE(dev->queues[i].shard.failed);
 	return sysfs_emit(buf, "%u\n", kept);
 }
 static DEVICE_ATTR_RO(kept);

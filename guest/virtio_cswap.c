@@ -376,7 +376,7 @@ static int cswap_probe(struct virtio_device *vdev)
 	if (IS_ERR(dev))
 		return PTR_ERR(dev);
 	rc = cswap_seal_init(&dev->seal, cipher, dev->number,
-			     clamp(rekey_pages, 1UL, 1UL << 40), keys_in_use);
+			     clamp_t(u64, rekey_pages, 1, CSWAP_MAX_REKEY), keys_in_use);
 	if (rc) {
 		dev_err(&vdev->dev, "cipher=%s can't be used (%d)\n", cipher, rc);
 		goto err_dev;

@@ -781,6 +781,31 @@ static void check_list(const struct model *m, const struct cswap_list *list,
 		count == model_count_copies(m, state), "list of state %u miscounts", state);
 }
 
+/*
+ * A copy counts as failed from its first failed STORE until it's free (or a
+ * reset absolves it), on the way through further tries too: stores must not
+ * be let in just because the failed ones are in flight again.
+ */
+static void check_failed(const struct model *m)
+{
+	const struct cswap_shard *shard = &m->shard;
+	u32 c, failed = 0;
+
+	for (c = 0; c < shard->nr_copies; c++) {
+		u8 state = m->copy[c].state;
+
+		failed += m->copy[c].failed;
+		REQUIRE(state != CSWAP_COPY_KEPT || m->copy[c].failed,
+			"copy %u is kept but hasn't failed", c);
+		REQUIRE((state != CSWAP_COPY_FREE && state != CSWAP_COPY_FILLING) ||
+			!m->copy[c].failed, "copy %u is free but has failed", c);
+	}
+	REQUIRE(failed == shard->failed, "%u copies counted as failed, not %u",
+		shard->failed, failed);
+	REQUIRE(cswap_store_refused(shard) == (failed && failed >= shard->nr_copies / 2),
+		"stores refused with %u copies failed", failed);
+}
+
 static void check_lists(const struct model *m)
 {
 	const struct cswap_shard *shard = &m->shard;
@@ -792,9 +817,7 @@ static void check_lists(const struct model *m)
 	REQUIRE(shard->sent <= shard->max_sent &&
 		shard->sent == model_count_copies(m, CSWAP_COPY_SENT),
 		"%u STOREs counted as in flight", shard->sent);
-	REQUIRE(cswap_store_refused(shard) ==
-		(shard->kept.count && shard->kept.count >= shard->nr_copies / 2),
-		"stores refused with %u copies kept", shard->kept.count);
+	check_failed(m);
 	for (l = shard->free_load; l != CSWAP_NONE; l = m->load[l].next) {
 		REQUIRE(l < shard->nr_loads && count < shard->nr_loads &&
 			m->load[l].state == CSWAP_LOAD_FREE, "list of loads is broken");
