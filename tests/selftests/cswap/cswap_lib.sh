@@ -56,9 +56,9 @@ skip() { # NAME REASON
 }
 # check NAME COMMAND...: the command succeeds.
 check() {
-	name=$1
+	check_name=$1
 	shift
-	if "$@"; then pass "$name"; else fail "$name"; fi
+	if "$@"; then pass "$check_name"; else fail "$check_name"; fi
 }
 ktap_end() {
 	echo "1..$cases"
@@ -88,12 +88,12 @@ swap_begin() {
 # Nothing that came back may have been wrong: the counters that must not move.
 bad_counters="tampered retries protocol_errors load_errors load_timeouts store_errors"
 bad_begin() {
-	bad_before=$(for name in $bad_counters; do counter "$name"; done)
+	bad_before=$(for bad in $bad_counters; do counter "$bad"; done)
 }
 # Names what has moved.
 bad_end() {
-	[ "$bad_before" = "$(for name in $bad_counters; do counter "$name"; done)" ] && return 0
-	for name in $bad_counters; do echo "# $name is now $(counter "$name")"; done
+	[ "$bad_before" = "$(for bad in $bad_counters; do counter "$bad"; done)" ] && return 0
+	for bad in $bad_counters; do echo "# $bad is now $(counter "$bad")"; done
 	return 1
 }
 

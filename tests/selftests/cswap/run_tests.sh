@@ -5,7 +5,7 @@
 cd "$(dirname "$0")" || exit 1
 [ $# -gt 0 ] || set -- test_*.sh
 
-output=$(mktemp)
+output=$(mktemp) || exit 1
 trap 'rm -f "$output"' EXIT
 
 echo "TAP version 13"

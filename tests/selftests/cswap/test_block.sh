@@ -7,7 +7,7 @@
 ktap_begin
 in_use && skip_all "$disk is in use as swap"
 
-dir=$(mktemp -d)
+dir=$(mktemp -d) || skip_all "no place for temporary files"
 at_exit "rm -rf '$dir'"
 blocks=64
 last=$(($(cat "/sys/block/${disk##*/}/size") / 8 - 1))

@@ -7,7 +7,7 @@
 ktap_begin
 command -v swap_verify >/dev/null || skip_all "swap_verify was not built"
 swap_begin
-dir=$(mktemp -d)
+dir=$(mktemp -d) || skip_all "no place for temporary files"
 at_exit "rm -rf '$dir'"
 mib=$(some_mib)
 bad_begin

@@ -6,7 +6,7 @@
 ktap_begin
 command -v swap_verify >/dev/null || skip_all "swap_verify was not built"
 swap_begin
-dir=$(mktemp -d)
+dir=$(mktemp -d) || skip_all "no place for temporary files"
 at_exit "rm -rf '$dir'"
 mib=$(some_mib)
 pages=$((mib * 1048576 / $(getconf PAGESIZE 2>/dev/null || echo 4096)))
