@@ -18,9 +18,8 @@ $(out)/cswapd: LIBS := $(CSWAPD_LIBS)
 $(out)/cswapd: $(CSWAPD_OBJS) $(out)/obj/host/cswapd/cswapd.o
 	$(link)
 
-comma := ,
 # What eavesdrop.c stands around.
-EAVESDROP_LDFLAGS := $(patsubst %,-Wl$(comma)--wrap=%,vring_pop vring_push memory_remove memory_clear)
+EAVESDROP_LDFLAGS := -Wl,--wrap=vring_pop,--wrap=vring_push,--wrap=memory_remove,--wrap=memory_clear
 
 $(out)/cswapd-faulty: LIBS := $(CSWAPD_LIBS)
 $(out)/cswapd-faulty: LDFLAGS += $(EAVESDROP_LDFLAGS)

@@ -28,7 +28,7 @@ static inline uint64_t eavesdrop_count(const void *data, size_t len,
 struct eavesdrop_findings {
 	uint64_t traffic_bytes;		/* searched */
 	uint64_t traffic_found;		/* times */
-	uint64_t pool_pages;		/* different ones */
+	uint64_t pool_pages;		/* remembered */
 	uint64_t pool_bytes;		/* searched, again and again */
 	uint64_t pool_found;
 	uint64_t pool_missed;		/* not searched: there were too many */

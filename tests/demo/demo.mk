@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# The demo: Redis in a guest that is too small for it, and a host that listens.
+## demo: a small VM swaps a data set twice its memory; what the host saw is searched (BED=uml, DEMO_SIZE=small)
+
+.PHONY: demo
+demo:
+	tests/demo/demo
+
+$(out)/guest/redis-data: $(out)/obj/tests/demo/redis_data.o
+	$(link)
+
+$(out)/obj/tests/demo/%.o: OBJ_CFLAGS := -Ihost/cswapd
+$(out)/find-text: $(out)/obj/tests/demo/find_text.o
+	$(link)
+
+.PHONY: bed-programs
+bed-programs:: $(out)/guest/redis-data $(out)/find-text
+
+$(out)/tests/test_eavesdrop: LIBS := $(CSWAPD_LIBS) -lcmocka
+$(out)/tests/test_eavesdrop: LDFLAGS += $(EAVESDROP_LDFLAGS)
+$(out)/tests/test_eavesdrop: $(out)/obj/tests/demo/test_eavesdrop.o $(CSWAPD_OBJS) \
+		$(out)/obj/host/cswapd/eavesdrop.o
+	$(link)
+
+.PHONY: check-unit
+check-unit:: $(out)/tests/test_eavesdrop
+	$(Q)$<
