@@ -80,8 +80,11 @@ in_use() {
 # The disk is swap, before all other, until the test ends; as it is, if it was already.
 swap_begin() {
 	in_use && return 0
-	mkswap "$disk" >/dev/null || skip_all "can't make $disk swap"
-	swapon -p 32767 "$disk" || skip_all "can't use $disk as swap"
+	# A disk that is there and can't be used is no reason to skip.
+	if ! mkswap "$disk" >/dev/null || ! swapon -p 32767 "$disk"; then
+		fail "can't use $disk as swap"
+		ktap_end
+	fi
 	at_exit "swapoff '$disk'"
 }
 
