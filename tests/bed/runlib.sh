@@ -44,6 +44,7 @@ run_usage() {
 	  --faulty-cswapd ARGS the same with cswapd-faulty
 	  --queues N           queue pairs (1)
 	  --daemon ID CMD      start another vhost-user daemon; @SOCK@ in CMD is its socket
+	                       (CMD is for bash; if it is several commands, exec the last)
 	  --daemon-may-die     a daemon that ends early or not with 0 is no failure
 	  --device SOCK:ID     attach a daemon that runs already
 	  --disk FILE          a plain disk (/dev/bed/disk0, disk1... in the guest)
@@ -278,7 +279,7 @@ run_start_daemons() {
 	fi
 	for ((i = 0; i < ${#opt_daemons[@]}; i += 2)); do
 		command=${opt_daemons[i + 1]//@RUN@/$run}
-		run_start_daemon "daemon$i" "$run/daemon$i.sock" bash -c "exec ${command//@SOCK@/"$run/daemon$i.sock"}"
+		run_start_daemon "daemon$i" "$run/daemon$i.sock" bash -c "${command//@SOCK@/"$run/daemon$i.sock"}"
 		devices+=("$run/daemon$i.sock:${opt_daemons[i]}")
 	done
 }
