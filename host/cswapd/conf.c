@@ -297,7 +297,7 @@ enum conf_result conf_parse(struct conf *conf, int argc, char **argv,
 			printf("%s %s\n", program, CSWAP_VERSION);
 			return CONF_EXIT_0;
 		}
-		if (option >= OPT_EXTRA) {
+		if (extra && option >= OPT_EXTRA) {
 			if (take_extra(extra, option, optarg))
 				return CONF_EXIT_USAGE;
 		} else if (!take_option(conf, option, optarg)) {

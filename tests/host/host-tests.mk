@@ -14,6 +14,6 @@ $(host_test_programs): $(out)/tests/test_host_%: $(out)/obj/tests/host/test_%.o 
 .PHONY: check-host check-unit
 check-host: $(host_test_programs) $(out)/cswapd
 	$(Q)for test in $(host_test_programs); do $$test || exit 1; done
-	$(Q)tests/host/test_cswapd.sh $(out)/cswapd
+	$(Q)tests/host/test_cswapd.sh $(out)/cswapd host/cswapd/cswapd@.service
 
 check-unit:: check-host

@@ -1,9 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# test_cswapd.sh CSWAPD - how the daemon starts, refuses to start and ends (TAP).
+# test_cswapd.sh CSWAPD UNIT - how the daemon starts, refuses to start and ends (TAP).
 set -euo pipefail
 
 cswapd=$1
+unit=$2
 dir=$(mktemp -d)
 pid=
 trap '[ -z "$pid" ] || kill "$pid"; rm -rf "$dir"' EXIT
@@ -90,6 +91,19 @@ start --socket "$sock" "${mem[@]}"
 result 0 "a stale socket is replaced"
 stop INT
 result "$status" "SIGINT ends it with 0"
+
+# The unit, with the program where it was built; the man page is elsewhere yet.
+name="systemd accepts the unit"
+if command -v systemd-analyze >/dev/null; then
+	sed "s|@SBINDIR@|$(dirname "$(realpath "$cswapd")")|; /^Documentation=/d" "$unit" \
+		>"$dir/cswapd@test.service"
+	systemd-analyze verify "$dir/cswapd@test.service" >"$dir/log" 2>&1 || true
+	[ ! -s "$dir/log" ] && got=0 || got=1
+	result "$got" "$name"
+else
+	number=$((number + 1))
+	echo "ok $number - $name # SKIP no systemd-analyze"
+fi
 
 echo "1..$number"
 exit "$failed"

@@ -84,7 +84,7 @@ static const char *path_of(const char *name)
 
 static void remove_files(const char *name)
 {
-	char tags[600];
+	char tags[700];
 
 	snprintf(tags, sizeof(tags), "%s.tags", path_of(name));
 	unlink(tags);
@@ -240,7 +240,7 @@ static void file_round_trips(void **state)
 static void files_are_laid_out_plainly(void **state)
 {
 	struct store *store = open_file("layout");
-	char tags_path[600];
+	char tags_path[700];
 	uint8_t page[PAGE], tag[16];
 	struct bench b;
 	struct stat st;
@@ -493,7 +493,7 @@ static void a_full_disk_is_an_error(void **state)
 static void bad_stores_are_refused(void **state)
 {
 	struct store *store;
-	char tags[600];
+	char tags[700];
 
 	(void)state;
 	assert_null(store_uring_open(directory, NULL, SLOTS));

@@ -185,7 +185,7 @@ static uint32_t get_reply(struct bench *b, uint32_t request, void *payload,
 
 static uint64_t ask_u64(struct bench *b, uint32_t request)
 {
-	uint64_t value;
+	uint64_t value = 0;
 
 	assert_true(say(b, request, 0, NULL, 0, -1));
 	assert_int_equal(get_reply(b, request, &value, sizeof(value)), 8);
@@ -472,7 +472,7 @@ static void memory_taken_away_breaks_the_rings(void **state)
 static void rings_stop_and_go_on(void **state)
 {
 	struct bench *b = *state;
-	uint32_t reply[2];
+	uint32_t reply[2] = { 0 };
 
 	start_all(b);
 	store_and_load(b, 0, 0);
