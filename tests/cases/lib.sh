@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=sh
+# lib.sh - what the cases share: the disk, its counters, the stress program, the host's side.
+#
+# A case sources this, does what it does, and ends with `finish SUMMARY`. Whatever doesn't hold is
+# said by `expect` or `fail`, and the case goes on as far as it can: one run shall say all that is
+# wrong. What can't be gone on from is said by `die`.
+
+disk=${CSWAP_DISK:-/dev/cswap0}
+stats=/sys/block/${disk##*/}/cswap
+tmp=${TMPDIR:-/tmp}
+failures=0
+
+say() {
+	echo "# $*"
+}
+fail() {
+	failures=$((failures + 1))
+	echo "wrong: $*"
+}
+die() {
+	fail "$*"
+	sed 's/^/# stress: /' "$tmp/stress.all" 2>/dev/null
+	exit 1
+}
+# expect WHAT TEST...: `test` with these arguments must hold.
+expect() {
+	what=$1
+	shift
+	test "$@" || fail "$what (not: $*)"
+}
+# What must always hold is checked here once more, whatever the case did.
+finish() {
+	[ $failures = 0 ] || say "counters: $(counters)"
+	echo "summary: $*"
+	[ $failures = 0 ] || exit 1
+	exit 0
+}
+skip() {
+	echo "summary: $*"
+	exit 4
+}
+
+# wait_until SECONDS COMMAND...: for what the kernel does in its own time and has no event for.
+wait_until() {
+	tries=$(($1 * 20))
+	shift
+	while ! "$@"; do
+		tries=$((tries - 1))
+		[ $tries -gt 0 ] || return 1
+		sleep 0.05
+	done
+}
+
+# ---- the driver's counters
+
+counter() {
+	cat "$stats/$1"
+}
+counter_is() {
+	[ "$(counter "$1")" = "$2" ]
+}
+counters() {
+	for file in "$stats"/*; do
+		printf '%s=%s ' "${file##*/}" "$(cat "$file")"
+	done
+}
+# Nothing that came back, and nothing that was sent, may have been other than good.
+expect_clean() {
+	for name in tampered retries protocol_errors load_errors load_timeouts store_errors store_refusals kept; do
+		expect "$name moved" "$(counter $name)" = 0
+	done
+	expect "nothing was stored" "$(counter stores)" -gt 0
+	expect "nothing was loaded from the device" "$(counter loads)" -gt 0
+}
+# in_log COUNT-OR-MORE REGEX: the kernel said so.
+in_log() {
+	[ "$(dmesg | grep -cE "$2")" -ge "$1" ] || fail "the kernel's log doesn't have $1 of: $2"
+}
+
+# ---- swap
+
+swap_on() {
+	mkswap "$disk" >/dev/null || die "mkswap"
+	swapon -d -p 10 "$disk" 2>/dev/null || swapon -p 10 "$disk" || die "swapon"
+}
+swap_off() {
+	swapoff "$disk" || fail "swapoff"
+}
+
+# ---- the stress program: content that proves itself
+
+# stress ARG...: run it; its figures are then had by `figure`.
+stress() {
+	swapstress "$@" >"$tmp/stress.out" 2>"$tmp/stress.err"
+	stress_status=$?
+	cat "$tmp/stress.out" "$tmp/stress.err" >"$tmp/stress.all"
+	stress_judge
+}
+stress_judge() {
+	[ $stress_status = 0 ] || {
+		fail "swapstress ended with $stress_status"
+		sed 's/^/# stress: /' "$tmp/stress.all"
+	}
+	[ "$(figure wrong)" = 0 ] || fail "pages with wrong content: $(figure wrong)"
+	[ "$(figure checked)" -gt 0 ] || fail "no page was checked"
+}
+figure() {
+	tr ' ' '\n' <"$tmp/stress.all" | sed -n "s/^$1=//p" | tail -n 1 | grep . || echo 0
+}
+
+# stress_begin ARG...: run it in the background up to its first gate. stress_to_gate opens a gate
+# and waits for the next, stress_end opens the last one and waits for the end.
+stress_begin() {
+	rm -f "$tmp/gate" "$tmp/said"
+	mkfifo "$tmp/gate" "$tmp/said"
+	: >"$tmp/stress.all"
+	swapstress --gate "$tmp/gate" "$@" >"$tmp/said" 2>"$tmp/stress.err" &
+	stress_pid=$!
+	exec 7<"$tmp/said"
+	stress_await
+}
+stress_await() {
+	while read -r said <&7; do
+		[ "$said" = gate ] && return
+		echo "$said" >>"$tmp/stress.all"
+	done
+	cat "$tmp/stress.err" >>"$tmp/stress.all"
+	die "swapstress ended before its gate"
+}
+stress_to_gate() {
+	: >"$tmp/gate"
+	stress_await
+}
+stress_end() {
+	: >"$tmp/gate"
+	cat <&7 >>"$tmp/stress.all"
+	exec 7<&-
+	wait "$stress_pid"
+	stress_status=$?
+	cat "$tmp/stress.err" >>"$tmp/stress.all"
+	stress_judge
+}
+
+# ---- the host's side: tests/cases/host answers
+
+# host WORD...: have it done; what it says is printed. See tests/cases/host for the words.
+host_number=0
+host() {
+	host_number=$((host_number + 1))
+	if [ "$CSWAP_BED" = uml ]; then
+		echo "$*" >"$CSWAP_RUN/ask.new"
+		mv "$CSWAP_RUN/ask.new" "$CSWAP_RUN/ask"
+		wait_until 60 test -e "$CSWAP_RUN/answer" || die "the host's side doesn't answer"
+		host_said=$(cat "$CSWAP_RUN/answer")
+		rm "$CSWAP_RUN/answer"
+	else
+		[ -e "$tmp/tty" ] || {
+			stty -F /dev/ttyS2 raw -echo
+			: >"$tmp/tty"
+		}
+		exec 8<>/dev/ttyS2
+		echo "$*" >&8
+		read -r host_said <&8 || die "the host's side doesn't answer"
+		exec 8>&-
+	fi
+	case $host_said in
+	ok) ;;
+	"ok "*) host_said=${host_said#ok } ;;
+	*) die "the host's side failed to do $*: $host_said" ;;
+	esac
+}
+# host_value NAME: of a NAME=VALUE in what the host said last.
+host_value() {
+	echo "$host_said" | tr ' ' '\n' | sed -n "s/^$1=//p" | head -n 1
+}

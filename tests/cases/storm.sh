@@ -1,0 +1,38 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# A storm of swapping, in and out, by processes and threads at once, with every page verified.
+# Proves: what was stored comes back; one operation in flight a slot (I1); freed slots return disk
+# space (issue: DISCARD). Traps A2, A6, A21, C17.
+#
+# beds: uml-debug uml-smp vm-newest vm-6.1
+# slow: vm-6.12
+# timeout: 180
+# beside: yes
+# run uml: --mem 128M --env MIB=24 --env LIMIT=10
+# run uml-smp: --cpus 2 --queues 2
+# run uml-debug uml-smp: --mem 256M
+# run vm: --mem 384M --cpus 2 --queues 2 --env MIB=64 --env LIMIT=28
+# variant sync-mem: --cswapd "--store mem --size 160M" --module-args sync=1
+# variant ahead-file: --cswapd "--store @RUN@/store --size 160M" --module-args sync=0 --env STORE=file
+# variant ahead-mem uml: --cswapd "--store mem --size 160M" --module-args sync=0
+# variant sync-file uml: --cswapd "--store @RUN@/store --size 160M" --module-args sync=1 --env STORE=file
+
+. "$(dirname "$0")/lib.sh"
+
+small() {
+	host blocks
+	[ "$host_said" -lt 1024 ]
+}
+
+swap_on
+stress --mib "$MIB" --limit "$LIMIT" --procs 2 --threads 2 --rounds 2 --rewrite 50
+expect_clean
+if [ "${STORE-mem}" = file ]; then
+	# Everything was freed when the program ended: the file shrinks to nearly nothing.
+	wait_until 20 small || fail "the store still occupies $host_said KiB"
+	expect "no slot was discarded" "$(counter discards)" -gt 0
+fi
+swap_off
+stored=$(counter stores) checked=$(figure checked)
+finish "$checked pages checked, 0 wrong, $stored stores, $(counter loads) loads, $(counter pool_loads) from the pool"
