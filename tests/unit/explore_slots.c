@@ -44,8 +44,10 @@ static const struct explore_config configs[] = {
 	{ { "one slot, three copies, two writers", 1, 3, 2, 2, 2, 2, 1 }, SMALL, 4 },
 	{ { "one slot, four copies, two writers", 1, 4, 2, 2, 2, 2, 1 }, SMALL, 4 },
 	{ { "two slots, two copies", 2, 2, 1, 1, 1, 1, 1 }, SMALL, 64 },
-	{ { "two slots, three copies, one sent at a time", 2, 3, 1, 1, 1, 1, 1 }, USUAL, 256 },
-	{ { "two slots, three copies", 2, 3, 2, 2, 1, 1, 2 }, USUAL, 0 },
+	{ { "two slots, two copies, both sent", 2, 2, 1, 2, 1, 1, 1 }, USUAL, 0 },
+	{ { "two slots, three copies", 2, 3, 1, 1, 1, 1, 1 }, USUAL, 1024 },
+	{ { "two slots, three copies, two sent", 2, 3, 1, 2, 1, 1, 1 }, DEEP, 0 },
+	{ { "two slots, three copies, two of the rest", 2, 3, 2, 2, 1, 1, 2 }, DEEP, 0 },
 	{ { "two slots, four copies, two writers", 2, 4, 2, 2, 2, 2, 2 }, DEEP, 0 },
 };
 
@@ -146,7 +148,7 @@ static void put_copies(struct canon *canon, const struct model *m, u32 slot, u32
 	u32 c;
 
 	if (named != CSWAP_NONE) {
-		put(canon, 0x80 | m->copy[named].state);
+		put(canon, 0x80 | m->copy[named].failed << 3 | m->copy[named].state);
 		put(canon, m->mcopy[named].readers);
 		put_version(canon, m->copy[named].counter);
 	}
@@ -157,7 +159,7 @@ static void put_copies(struct canon *canon, const struct model *m, u32 slot, u32
 			continue;
 		put(canon, 0xc0 | (c == named) << 5 | mc->chain_back << 4 | mc->answer << 2 |
 		    mc->exec);
-		put(canon, mc->readers);
+		put(canon, m->copy[c].failed << 7 | mc->readers);
 		put_version(canon, mc->tag);
 	}
 }
@@ -192,7 +194,7 @@ static void put_slot(struct canon *canon, const struct model *m, u32 slot)
 /* What doesn't belong to one slot. */
 static void put_rest(struct canon *canon, const struct model *m)
 {
-	u32 i, count[CSWAP_COPY_ZOMBIE + 1] = { }, zombies[4] = { }, over = 0;
+	u32 i, count[CSWAP_COPY_ZOMBIE + 1] = { }, zombies[8] = { }, over = 0;
 
 	for (i = m->shard.send.first; i != CSWAP_NONE; i = m->copy[i].next)
 		put(canon, 1 + m->copy[i].slot);
@@ -205,7 +207,7 @@ static void put_rest(struct canon *canon, const struct model *m)
 		if (m->mcopy[i].in_flight)
 			put(canon, 1 + m->mcopy[i].slot);
 		if (m->copy[i].state == CSWAP_COPY_ZOMBIE)
-			zombies[m->mcopy[i].readers & 3]++;
+			zombies[m->copy[i].failed << 2 | (m->mcopy[i].readers & 3)]++;
 	}
 	for (i = 0; i < m->shard.nr_loads; i++)
 		over += m->mload[i].owner && !m->mload[i].in_flight;

@@ -91,6 +91,7 @@ struct model_copy {
 	u32 slot, tag;		/* of the STORE in flight, as sent */
 	u8 readers;
 	bool filling, in_flight, chain_back;
+	bool failed;		/* a STORE of what is in it has failed */
 	u8 exec, answer;
 };
 
@@ -266,6 +267,7 @@ static void model_begin(struct model *m)
 		return;
 	REQUIRE(c < m->shard.nr_copies && !m->mcopy[c].filling, "store begin gave a wild copy");
 	m->mcopy[c].filling = true;
+	m->mcopy[c].failed = false;
 	m->mcopy[c].page = PAGE_TORN;	/* sealing may write at once */
 }
 
@@ -355,6 +357,8 @@ static void model_store_event(struct model *m, u32 c, const struct cswap_event *
 	mc->in_flight = false;
 	mc->stale = mc->cookie;
 	model_sync(m, mc->slot);
+	if (state == CSWAP_COPY_KEPT)
+		mc->failed = true;
 	if (failed && was_named && m->slot[mc->slot].wanted == WANTED)
 		REQUIRE(state == CSWAP_COPY_KEPT, "failed STORE: copy %u not kept", c);
 	else if (!failed || !was_named || was_wanted != WANTED)
@@ -585,8 +589,10 @@ static void model_resend(void *arg, u32 l, u64 cookie)
 static void model_reset(struct model *m, bool fail)
 {
 	u32 i, kept = m->shard.kept.count, loads = 0, resent = 0;
+	bool sent[MODEL_COPIES] = { };
 
 	for (i = 0; i < m->shard.nr_copies; i++) {
+		sent[i] = m->mcopy[i].in_flight;
 		if (m->mcopy[i].in_flight)
 			m->mcopy[i].stale = m->mcopy[i].cookie;
 		m->mcopy[i].in_flight = false;
@@ -601,6 +607,10 @@ static void model_reset(struct model *m, bool fail)
 		if (m->slot[i].discard)
 			m->slot[i].discard = DISCARD_LOST;
 	cswap_shard_reset(&m->shard, fail, fail ? NULL : model_resend, m);
+	/* the device didn't fail what is queued again, as far as anybody knows */
+	for (i = 0; i < m->shard.nr_copies; i++)
+		if (m->copy[i].state == CSWAP_COPY_QUEUED && sent[i])
+			m->mcopy[i].failed = false;
 	for (i = 0; i < m->shard.nr_loads; i++)
 		resent += m->mload[i].in_flight;
 	REQUIRE(resent == loads, "reset: %u loads sent again, not %u", resent, loads);
@@ -881,6 +891,8 @@ static void check_copy(const struct model *m, u32 c, const struct slots_view *vi
 		(copy->state == CSWAP_COPY_SENT) == mc->in_flight,
 		"copy %u is in state %u", c, copy->state);
 	if (in_pool(copy) || copy->state == CSWAP_COPY_ZOMBIE)
+		REQUIRE(copy->failed == mc->failed, "copy %u: failed is %d", c, copy->failed);
+	if (in_pool(copy) || copy->state == CSWAP_COPY_ZOMBIE)
 		REQUIRE(model_counter(mc->page) == copy->counter && model_is_tag(copy->tag, mc->page),
 			"copy %u was overwritten", c);
 	REQUIRE(!mc->readers || (mc->page == mc->read_version &&
@@ -979,13 +991,29 @@ static void model_check_lies(struct model *m)
 		REQUIRE(!memcmp(&before, m, sizeof(before)), "a refused cookie changed something");
 }
 
+/* Asked before the record is looked at: only a free can come between. */
+static void check_counter(struct model *m, u32 slot, struct slots_view *view)
+{
+	u64 counter;
+	bool named = cswap_slot_counter(&m->shard, slot, &counter);
+	bool wanted;
+
+	*view = slots_decode(&m->record[slot]);
+	wanted = view->kind == SLOTS_STORED || view->kind == SLOTS_COPY;
+	if (wanted)
+		REQUIRE(named && counter == model_counter(m->slot[slot].last),
+			"slot %u: a wrong counter", slot);
+	else
+		REQUIRE(!named || m->others_free, "slot %u isn't wanted, but has a counter", slot);
+}
+
 static void model_check_state(struct model *m, u32 slots)
 {
 	struct slots_view views[MODEL_SLOTS];
 	u32 ops[MODEL_SLOTS], loads[MODEL_SLOTS] = { }, i;
 
 	for (i = 0; i < slots; i++) {
-		views[i] = slots_decode(&m->record[i]);
+		check_counter(m, i, &views[i]);
 		ops[i] = m->slot[i].discard != DISCARD_NONE;
 		if (m->others_free && m->slot[i].wanted == WANTED && views[i].kind == SLOTS_FREED)
 			m->slot[i].wanted = FREED;
