@@ -635,6 +635,33 @@ static void bad_faults_are_refused(void **state)
 
 /* --- a place for files --- */
 
+static bool write_file(const char *path, const char *format, unsigned int id)
+{
+	char text[64];
+	int n = snprintf(text, sizeof(text), format, id);
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	bool ok = fd >= 0 && write(fd, text, (size_t)n) == n;
+
+	if (fd >= 0)
+		close(fd);
+	return ok;
+}
+
+/* A mount namespace of our own; without root, as root of a user namespace. */
+static bool enter_namespace(void)
+{
+	unsigned int uid = getuid(), gid = getgid();
+
+	if (unshare(CLONE_NEWNS)) {
+		if (unshare(CLONE_NEWUSER | CLONE_NEWNS) ||
+		    !write_file("/proc/self/setgroups", "deny", 0) ||
+		    !write_file("/proc/self/uid_map", "0 %u 1", uid) ||
+		    !write_file("/proc/self/gid_map", "0 %u 1", gid))
+			return false;
+	}
+	return !mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL);
+}
+
 static int make_places(void **state)
 {
 	const char *base = getenv("TMPDIR");
@@ -646,12 +673,7 @@ static int make_places(void **state)
 	assert_non_null(mkdtemp(directory));
 	snprintf(small_disk, sizeof(small_disk), "%s/small", directory);
 	assert_int_equal(mkdir(small_disk, 0700), 0);
-	/* Without root this makes us root of a namespace of our own. */
-	if (unshare(CLONE_NEWNS) && unshare(CLONE_NEWUSER | CLONE_NEWNS)) {
-		*small_disk = '\0';
-		return 0;
-	}
-	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	if (!enter_namespace() ||
 	    mount("tmpfs", small_disk, "tmpfs", 0, "size=1m"))
 		*small_disk = '\0';
 	return 0;
