@@ -392,6 +392,12 @@ static void response_buffers_are_sorted(void **state)
 	pop_response(t);
 	assert_int_equal(device_sort_response(&t->chain),
 			 DEVICE_BUFFER_USELESS);
+	/* A response queue has nothing to read, not even in front. */
+	put_desc(t, 0, DATA_OFFSET, 8, NEXT, 1);
+	put_desc(t, 1, PAGES_AT, 256, WRITE, 0);
+	pop_response(t);
+	assert_int_equal(device_sort_response(&t->chain),
+			 DEVICE_BUFFER_USELESS);
 }
 
 static void acks_are_written(void **state)
