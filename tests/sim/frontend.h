@@ -227,6 +227,8 @@ bool fe_is_closed(struct frontend *fe);
 bool fe_wait_closed(struct frontend *fe);
 
 /* How long a backend that owes something is waited for. */
+#ifndef FE_PATIENCE_MS
 #define FE_PATIENCE_MS	20000
+#endif
 
 #endif /* SIM_FRONTEND_H */
