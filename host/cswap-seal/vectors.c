@@ -70,6 +70,7 @@ static bool parse_vector(const char *line, struct cswap_seal_vector *vector)
 	unsigned long long device, slot, counter;
 	char page[8];
 
+	/* NOLINTNEXTLINE(cert-err34-c): a number out of range makes another line, which is found */
 	if (sscanf(line, "key=%2x device=%llu slot=%llu counter=%llu page=%7s ",
 		   &seed, &device, &slot, &counter, page) != 5)
 		return false;

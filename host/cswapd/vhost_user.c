@@ -289,7 +289,6 @@ static void reset_device(struct vhost_user *vu)
 		vu->ring[i].has_addr = false;
 		vu->ring[i].worker.setup.base = 0;
 	}
-	worker_forget(vu->config.workers);
 	vu->status = 0;
 }
 

@@ -852,16 +852,6 @@ static void drop_list(struct request_list *list)
 		request_put(list_shift(list));
 }
 
-/* Forget what can't be, or needn't be, delivered any more. */
-static void pair_forget(struct pair *pair)
-{
-	drop_list(&pair->loads);
-	drop_list(&pair->done);
-	pair->acks = 0;
-	pair->ack_heads.count = 0;
-	pair->data_heads.count = 0;
-}
-
 /* --- the loop --- */
 
 static void watch(struct worker *worker, int fd, uint64_t token)
@@ -1302,15 +1292,6 @@ static void resume_worker(struct worker *worker, void *arg)
 	worker->paused = false;
 }
 
-static void forget_worker(struct worker *worker, void *arg)
-{
-	struct pair *pair;
-
-	(void)arg;
-	for_each_pair(worker, pair)
-		pair_forget(pair);
-}
-
 static void quit_worker(struct worker *worker, void *arg)
 {
 	(void)arg;
@@ -1375,11 +1356,6 @@ void worker_pause(struct worker_set *set)
 void worker_resume(struct worker_set *set)
 {
 	run_in_all(set, resume_worker);
-}
-
-void worker_forget(struct worker_set *set)
-{
-	run_in_all(set, forget_worker);
 }
 
 void worker_drain(struct worker_set *set)

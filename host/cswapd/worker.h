@@ -65,7 +65,7 @@ struct worker_ring {
 	int kick_fd;
 	int call_fd;			/* -1: the guest needs no calls */
 	int err_fd;			/* -1: nobody wants to know */
-	bool resume;			/* goes on where it was detached, not reset since */
+	bool resume;			/* goes on where it was detached; else outcomes held are dropped */
 };
 
 struct worker_set;
@@ -92,9 +92,6 @@ void worker_set_call(struct worker_set *set, unsigned int index, int call_fd);
 /* Nothing runs and no worker looks at guest memory between these two. */
 void worker_pause(struct worker_set *set);
 void worker_resume(struct worker_set *set);
-
-/* Forget outcomes nobody fetched: the guest has reset the device. */
-void worker_forget(struct worker_set *set);
 
 /* Whether DISCARD was negotiated. */
 void worker_set_discard(struct worker_set *set, bool on);

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <linux/virtio_config.h>
 #include <poll.h>
+#include <sched.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -357,6 +358,25 @@ static void post_ack_buffer(struct bench *b, unsigned int pair)
 	post_and_kick(b, 2 + 2 * pair, 0);
 }
 
+static void post_data_buffer(struct bench *b, unsigned int pair)
+{
+	unsigned int index = 2 + 2 * pair;
+
+	set_desc(b, index, 2, LOAD_HEADER_AT, 48,
+		 VRING_DESC_F_WRITE | VRING_DESC_F_NEXT);
+	set_desc(b, index, 3, LOAD_PAGE_AT, 4096, VRING_DESC_F_WRITE);
+	post_and_kick(b, index, 2);
+}
+
+static void post_load(struct bench *b, unsigned int pair, uint64_t slot)
+{
+	unsigned int index = 1 + 2 * pair;
+
+	put_request(b, VIRTIO_CSWAP_OP_LOAD, slot);
+	set_desc(b, index, 2, REQUEST_AT, 32, 0);
+	post_and_kick(b, index, 2);
+}
+
 static void store_and_load(struct bench *b, unsigned int pair, uint16_t round)
 {
 	unsigned int request = 1 + 2 * pair;
@@ -370,13 +390,8 @@ static void store_and_load(struct bench *b, unsigned int pair, uint16_t round)
 	assert_int_equal(ack_at(b, ACK_AT)->status, 0);
 	assert_int_equal(used_of(b, response)->ring[round % RING_NUM].len, 32);
 
-	set_desc(b, response, 2, LOAD_HEADER_AT, 48,
-		 VRING_DESC_F_WRITE | VRING_DESC_F_NEXT);
-	set_desc(b, response, 3, LOAD_PAGE_AT, 4096, VRING_DESC_F_WRITE);
-	post_and_kick(b, response, 2);
-	put_request(b, VIRTIO_CSWAP_OP_LOAD, 7);
-	set_desc(b, request, 2, REQUEST_AT, 32, 0);
-	post_and_kick(b, request, 2);
+	post_data_buffer(b, pair);
+	post_load(b, pair, 7);
 	await_used(b, response, round + 2);
 	assert_int_equal(ack_at(b, LOAD_HEADER_AT)->status, 0);
 	assert_int_equal(b->guest[LOAD_HEADER_AT + 32], 'p' + 1);
@@ -469,28 +484,107 @@ static void memory_taken_away_breaks_the_rings(void **state)
 	store_and_load(b, 0, 0);
 }
 
+static uint32_t get_base(struct bench *b, unsigned int index)
+{
+	uint32_t reply[2] = { 0 };
+
+	assert_true(say_state(b, GET_VRING_BASE, index, 0));
+	get_reply(b, GET_VRING_BASE, reply, sizeof(reply));
+	return reply[1];
+}
+
+/* As when a VM is stopped and goes on: nothing held may be lost by it. */
 static void rings_stop_and_go_on(void **state)
 {
 	struct bench *b = *state;
-	uint32_t reply[2] = { 0 };
 
 	start_all(b);
 	store_and_load(b, 0, 0);
-	/* A posted ack buffer that isn't used yet must not be lost. */
+	/* An ack buffer not used yet, and a LOAD that waits for a buffer. */
 	post_ack_buffer(b, 0);
-	assert_true(say_state(b, GET_VRING_BASE, 1, 0));
-	get_reply(b, GET_VRING_BASE, reply, sizeof(reply));
-	assert_int_equal(reply[1], 2);
-	assert_true(say_state(b, GET_VRING_BASE, 2, 0));
-	get_reply(b, GET_VRING_BASE, reply, sizeof(reply));
-	assert_true(reply[1] == 2 || reply[1] == 3);
-	assert_true(say_state(b, SET_VRING_BASE, 1, 2));
-	assert_true(say_state(b, SET_VRING_BASE, 2, reply[1]));
+	post_load(b, 0, 7);
+	await_used(b, 1, 3);
+	assert_int_equal(get_base(b, 1), 3);
+	assert_int_equal(get_base(b, 2), 3);
+	assert_true(say_state(b, SET_VRING_BASE, 1, 3));
+	assert_true(say_state(b, SET_VRING_BASE, 2, 3));
 	assert_true(say_u64(b, SET_VRING_KICK, 1, b->kick[1]));
 	assert_true(say_u64(b, SET_VRING_KICK, 2, b->kick[2]));
 	post_store(b, 0, 9, 'q');
 	await_used(b, 2, 3);
 	assert_int_equal(le64toh(ack_at(b, ACK_AT)->cookie), 0xc9);
+	post_data_buffer(b, 0);
+	await_used(b, 2, 4);
+	assert_int_equal(le64toh(ack_at(b, LOAD_HEADER_AT)->cookie), 0xc7);
+	assert_int_equal(b->guest[LOAD_PAGE_AT], 'p');
+}
+
+static void await_flags(struct bench *b, unsigned int index, uint16_t flags)
+{
+	while (__atomic_load_n(&used_of(b, index)->flags, __ATOMIC_ACQUIRE) !=
+	       flags)
+		sched_yield();
+}
+
+/* A kick is asked for only where it would give work. */
+static void kicks_are_asked_for_when_needed(void **state)
+{
+	struct bench *b = *state;
+
+	start_all(b);
+	await_flags(b, 1, 0);
+	assert_int_equal(used_of(b, 2)->flags, VRING_USED_F_NO_NOTIFY);
+	post_load(b, 0, 7);
+	await_flags(b, 2, 0);
+	post_data_buffer(b, 0);
+	await_used(b, 2, 1);
+}
+
+/* Two neighbours, seen at once: one operation, each its own page and tag. */
+static void neighbours_are_kept_apart(void **state)
+{
+	struct bench *b = *state;
+	uint64_t pages = LOAD_PAGE_AT + 4096;
+	struct virtio_cswap_request *request = (void *)(b->guest + REQUEST_AT);
+	struct vring_avail *avail;
+	unsigned int i;
+
+	start_all(b);
+	for (i = 0; i < 2; i++) {
+		post_ack_buffer(b, 0);
+		post_store(b, 0, 40 + i, 'k' + 10 * (int)i);
+		await_used(b, 2, (uint16_t)(i + 1));
+	}
+	avail = avail_of(b, 2);
+	for (i = 0; i < 2; i++) {
+		set_desc(b, 2, 2 + 2 * i, LOAD_HEADER_AT + 64 * i, 48,
+			 VRING_DESC_F_WRITE | VRING_DESC_F_NEXT);
+		set_desc(b, 2, 3 + 2 * i, pages + 4096 * i, 4096,
+			 VRING_DESC_F_WRITE);
+		avail->ring[2 + i] = (uint16_t)(2 + 2 * i);
+		request[4 * i] = (struct virtio_cswap_request) {
+			.op = htole16(VIRTIO_CSWAP_OP_LOAD),
+			.count = htole16(1),
+			.cookie = htole64(40 + i),
+			.slot = htole64(40 + i),
+		};
+		set_desc(b, 1, 4 + i, REQUEST_AT + 128 * i, 32, 0);
+	}
+	__atomic_store_n(&avail->idx, 4, __ATOMIC_RELEASE);
+	avail = avail_of(b, 1);
+	avail->ring[2] = 4;
+	avail->idx = 3;
+	post_and_kick(b, 1, 5);
+	await_used(b, 2, 4);
+	/* Which buffer serves which is the device's choice; the cookie says it. */
+	for (i = 0; i < 2; i++) {
+		uint64_t header = LOAD_HEADER_AT + 64 * i;
+		uint64_t slot = le64toh(ack_at(b, header)->cookie);
+		int byte = slot == 40 ? 'k' : 'k' + 10;
+
+		assert_int_equal(b->guest[header + 32], byte + 1);
+		assert_int_equal(b->guest[pages + 4096 * i], byte);
+	}
 }
 
 /* An outcome that finds no buffer is kept over a stop, dropped by a reset. */
@@ -655,10 +749,11 @@ static void malformed_headers_end_it(void **state)
 		{ SET_FEATURES, 1, UINT32_MAX },
 	};
 	struct bench *b = *state;
+	const uint64_t payload = 0;
 	unsigned int i;
 
 	for (i = 0; i < sizeof(headers) / sizeof(headers[0]); i++) {
-		send_raw(b, &headers[i], "abcdefgh", 8, NULL, 0);
+		send_raw(b, &headers[i], &payload, 8, NULL, 0);
 		assert_false(vhost_user_receive(b->vu));
 		reconnect(b);
 	}
@@ -791,6 +886,8 @@ static void bad_memory_tables_are_refused(void **state)
 		uint32_t count, padding;
 		struct region region[9];
 	} table = { .count = 1 };
+	const int fds[2] = { b->memory_fd, b->memory_fd };
+	struct header header = { SET_MEM_TABLE, 1, 0 };
 
 	table.region[0] = (struct region) { 0, GUEST_BYTES, 0, 0 };
 	/* No descriptor: nothing is shared. */
@@ -812,12 +909,43 @@ static void bad_memory_tables_are_refused(void **state)
 	reconnect(b);
 	assert_false(say(b, SET_MEM_TABLE, 0, &table, 8 + 64, b->memory_fd));
 	reconnect(b);
+	/* And the other way round. */
 	table.count = 1;
+	header.size = 8 + 32;
+	send_raw(b, &header, &table, 8 + 32, fds, 2);
+	assert_false(vhost_user_receive(b->vu));
+	reconnect(b);
 	table.region[0].size++;
 	assert_false(say(b, SET_MEM_TABLE, 0, &table, 8 + 32, b->memory_fd));
 	reconnect(b);
 	table.region[0].size = GUEST_BYTES;
 	assert_true(say(b, SET_MEM_TABLE, 0, &table, 8 + 32, b->memory_fd));
+}
+
+/* Eight regions are the most that come in one message. */
+static void large_memory_tables(void **state)
+{
+	struct bench *b = *state;
+	const struct header header = { SET_MEM_TABLE, 1, 8 + 8 * 32 };
+	struct {
+		uint32_t count, padding;
+		struct region region[8];
+	} table = { .count = 8 };
+	int fds[9];
+	unsigned int i;
+
+	for (i = 0; i < 9; i++)
+		fds[i] = b->memory_fd;
+	for (i = 0; i < 8; i++)
+		table.region[i] = (struct region) {
+			GUEST_GPA + i * 4096, 4096, GUEST_UVA + i * 4096,
+			i * 4096
+		};
+	send_raw(b, &header, &table, sizeof(table), fds, 8);
+	assert_true(vhost_user_receive(b->vu));
+	assert_int_equal(b->memory.count, 8);
+	send_raw(b, &header, &table, sizeof(table), fds, 9);
+	assert_false(vhost_user_receive(b->vu));
 }
 
 /* A kick descriptor that can't be polled breaks its pair only. */
@@ -848,6 +976,8 @@ int main(void)
 		CASE(memory_comes_and_goes_under_load),
 		CASE(memory_taken_away_breaks_the_rings),
 		CASE(rings_stop_and_go_on),
+		CASE(kicks_are_asked_for_when_needed),
+		CASE(neighbours_are_kept_apart),
 		CASE(a_reset_forgets_outcomes),
 		CASE(disabled_ring_is_not_served),
 		CASE(a_broken_pair_leaves_the_other_alone),
@@ -861,6 +991,7 @@ int main(void)
 		CASE(bad_rings_are_refused),
 		CASE(running_rings_keep_their_size),
 		CASE(bad_memory_tables_are_refused),
+		CASE(large_memory_tables),
 		CASE(dead_kicks_break_their_pair),
 	};
 
