@@ -174,3 +174,8 @@ host() {
 host_value() {
 	echo "$host_said" | tr ' ' '\n' | sed -n "s/^$1=//p" | head -n 1
 }
+
+# fault INDEX NAME: of the Nth fault in the report that `host disarm` brought, ops or slots.
+fault() {
+	echo "$host_said" | tr ' ' '\n' | sed -n "s/^$2=//p" | sed -n "$(($1 + 1))p" | grep . || echo 0
+}
