@@ -77,11 +77,16 @@ since() {
 in_use() {
 	grep -q "^$disk " /proc/swaps
 }
+# Some of busybox's swapons know no priorities.
+swap_on() {
+	swapon -p 32767 "$disk" 2>/dev/null || swapon "$disk"
+}
 # The disk is swap, before all other, until the test ends; as it is, if it was already.
 swap_begin() {
 	in_use && return 0
+	mkswap "$disk" >/dev/null && swap_on
 	# A disk that is there and can't be used is no reason to skip.
-	if ! mkswap "$disk" >/dev/null || ! swapon -p 32767 "$disk"; then
+	if ! in_use; then
 		fail "can't use $disk as swap"
 		ktap_end
 	fi
@@ -100,11 +105,11 @@ bad_end() {
 	return 1
 }
 
-# A tenth of free memory, in MiB, 4..128: little enough to hold it twice over.
+# How much to swap, in MiB: $CSWAP_MIB, or a tenth of free memory, 4..8. More takes long in emulators.
 some_mib() {
-	mib=$(awk '/^MemAvailable:/ { print int($2 / 10240) }' /proc/meminfo)
+	mib=${CSWAP_MIB:-$(awk '/^MemAvailable:/ { print int($2 / 10240) }' /proc/meminfo)}
 	[ "$mib" -ge 4 ] || mib=4
-	[ "$mib" -le 128 ] || mib=128
+	[ -n "$CSWAP_MIB" ] || [ "$mib" -le 8 ] || mib=8
 	# The disk has to take it four times.
 	room=$(($(cat "/sys/block/${disk##*/}/size") / 2048 / 4))
 	[ "$mib" -le "$room" ] || mib=$room

@@ -49,7 +49,10 @@ get "$last" 1 | cmp -s - "$dir/block"
 check "reads the last block" test $? = 0
 check "nothing is behind it" test "$(get $((last + 1)) 1 | wc -c)" = 0
 
-if dd if="$dir/one" of="$disk" bs=512 count=1 oflag=direct conv=notrunc 2>/dev/null; then
+# busybox's dd goes on through the page cache when O_DIRECT is refused.
+if ! dd --version >/dev/null 2>&1; then
+	skip "a piece of a block is refused" "not GNU dd"
+elif dd if="$dir/one" of="$disk" bs=512 count=1 oflag=direct conv=notrunc 2>/dev/null; then
 	fail "a piece of a block was written"
 else
 	pass "a piece of a block is refused"

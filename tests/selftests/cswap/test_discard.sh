@@ -33,8 +33,8 @@ check "its slots are discarded" wait_until 60 discarded "$before" $((pages / 2))
 
 # Stores to slots whose discards may be under way.
 before=$(counter discards)
-swap_verify -r 8 "$mib" >/dev/null
-check "eight rounds over the same slots" test $? = 0
+swap_verify -r 3 "$mib" >/dev/null
+check "three rounds over the same slots" test $? = 0
 check "all of them discarded in the end" wait_until 60 discarded "$before" $((pages / 2))
 check "no page was refused" bad_end
 ktap_end

@@ -16,7 +16,7 @@ bad_begin
 pids=
 i=0
 while [ $i -lt "$tasks" ]; do
-	swap_verify -r 4 "$each" >/dev/null &
+	swap_verify -r 2 "$each" >/dev/null &
 	pids="$pids $!"
 	i=$((i + 1))
 done
@@ -26,6 +26,6 @@ for pid in $pids; do
 done
 check "$tasks processes with $each MiB each: all pages right" test $wrong = 0
 check "the pages were on the disk" \
-	test "$(since stores "$before")" -ge $((tasks * each * 256 * 4 * 9 / 10))
+	test "$(since stores "$before")" -ge $((tasks * each * 256 * 2 * 9 / 10))
 check "no page was refused" bad_end
 ktap_end
