@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# shellcheck shell=sh
+# shellcheck shell=bash
 # lib.sh - what the cases share: the disk, its counters, the stress program, the host's side.
 #
 # A case sources this, does what it does, and ends with `finish SUMMARY`. Whatever doesn't hold is

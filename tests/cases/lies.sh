@@ -1,4 +1,4 @@
-#!/bin/sh
+#!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # The host's answers make no sense: acks twice, or for requests that don't exist, wild lengths,

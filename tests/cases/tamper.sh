@@ -1,4 +1,4 @@
-#!/bin/sh
+#!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # The host returns other pages than were stored: changed, old, another slot's, half ones; or none.

@@ -1,0 +1,56 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Space that the guest doesn't need goes back to the host: when a process ends, at swapoff, by
+# blkdiscard. And stores that come right after a free are not hit by the DISCARD. (Traps A1, A2.)
+#
+# beds: uml-debug vm-newest
+# slow: vm-6.12 vm-6.1
+# timeout: 150
+# beside: yes
+# run: --cswapd "--store @RUN@/store --size 64M" --module-args sync=1 --env MIB=12
+# run uml: --mem 256M
+# guest-programs: blkdiscard
+
+. "$(dirname "$0")/lib.sh"
+
+occupies() { # at most so much
+	host blocks
+	[ "$host_said" -le "$1" ]
+}
+occupies_more() {
+	host blocks
+	[ "$host_said" -ge "$1" ]
+}
+
+swap_on
+stress_begin --mib "$MIB" --pageout
+wait_until 20 occupies_more $((MIB * 1000)) || fail "only $host_said KiB in the store for $MIB MiB swapped"
+full=$host_said
+stress_end
+wait_until 20 occupies 1024 || fail "after the process ended the store still occupies $host_said KiB"
+after_exit=$host_said
+
+# Frees and stores of the same slots, as fast as they go.
+stress --mib 8 --limit 3 --procs 2 --rounds 3 --rewrite 100
+expect_clean
+
+# swapoff brings pages back that live on.
+stress_begin --mib "$MIB" --pageout
+wait_until 20 occupies_more $((MIB * 1000)) || fail "only $host_said KiB in the store for $MIB MiB swapped"
+swap_off
+wait_until 20 occupies 1024 || fail "after swapoff the store still occupies $host_said KiB"
+stress_end
+
+# As a plain disk.
+dd if=/dev/urandom of="$tmp/data" bs=64k count=64 2>/dev/null
+dd if="$tmp/data" of="$disk" bs=64k oflag=direct 2>/dev/null || fail "writing to the disk"
+dd if="$disk" bs=64k count=64 iflag=direct 2>/dev/null | cmp -s - "$tmp/data" || fail "what was written to the disk is not what is read"
+wait_until 20 occupies_more 4000 || fail "only $host_said KiB in the store for 4 MiB written"
+blkdiscard "$disk" || fail "blkdiscard"
+wait_until 20 occupies 256 || fail "after blkdiscard the store still occupies $host_said KiB"
+dd if="$disk" bs=64k count=64 2>/dev/null | tr -d '\0' | grep -q . && fail "discarded blocks read as something"
+discards=$(counter discards)
+expect "slots discarded" "$discards" -gt 6000
+expect_clean
+finish "$full KiB with $MIB MiB out, $after_exit KiB after exit, $host_said KiB at the end, $discards slots discarded"

@@ -1,0 +1,63 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Others look at the disk while it swaps, as udev and blkid do; and it is a disk when it doesn't swap.
+# Proves: freed slots read as zeros through the page cache and never as a swapped page; no reader
+# disturbs a page; mkswap, swapon and swapoff again and again. (Trap C17.)
+#
+# beds: uml-debug vm-newest vm-6.1
+# slow: vm-6.12
+# timeout: 180
+# run: --cswapd "--store mem --size 48M" --env MIB=16 --env LIMIT=7 --env CYCLES=20
+# run uml: --mem 256M
+# run vm: --cpus 2 --queues 2 --env CYCLES=8
+# variant sync: --module-args sync=1
+# variant ahead: --module-args sync=0
+
+. "$(dirname "$0")/lib.sh"
+
+# 1. A disk: written, read back, by the page cache and past it.
+dd if=/dev/urandom of="$tmp/data" bs=64k count=32 2>/dev/null
+dd if="$tmp/data" of="$disk" bs=4k seek=100 conv=fsync 2>/dev/null || fail "writing"
+echo 3 >/proc/sys/vm/drop_caches
+dd if="$disk" bs=4k skip=100 count=512 2>/dev/null | cmp -s - "$tmp/data" || fail "reading back"
+dd if="$disk" bs=64k skip=0 count=1 iflag=direct 2>/dev/null | tr -d '\0' | grep -q . && fail "what was never written reads as something"
+
+# 2. Looked at while it swaps.
+swap_on
+swapstress --mib "$MIB" --limit "$LIMIT" --rounds 2 --rewrite 50 >"$tmp/stress.out" 2>"$tmp/stress.err" &
+pid=$!
+looks=0
+while kill -0 $pid 2>/dev/null; do
+	# The cache must not answer for the device.
+	blockdev --flushbufs "$disk" 2>/dev/null
+	blkid -p "$disk" >/dev/null 2>&1
+	dd if="$disk" of=/dev/null bs=64k count=256 2>/dev/null
+	dd if="$disk" of=/dev/null bs=4k skip=$((looks * 37 % 4096)) count=16 2>/dev/null
+	echo change >/sys/block/"${disk##*/}"/uevent
+	looks=$((looks + 1))
+done
+wait $pid
+stress_status=$?
+cat "$tmp/stress.out" "$tmp/stress.err" >"$tmp/stress.all"
+stress_judge
+checked=$(figure checked)
+expect "looks" "$looks" -gt 2
+for name in tampered protocol_errors load_errors load_timeouts store_errors kept; do
+	expect "$name moved" "$(counter $name)" = 0
+done
+[ "$(dmesg | grep -c 'was read after it was freed')" = 0 ] || fail "a swap-in read a freed slot"
+swap_off
+
+# 3. On and off.
+i=0
+while [ $i -lt "$CYCLES" ]; do
+	swap_on
+	stress_begin --mib 2 --seed $i --pageout
+	swap_off
+	stress_end
+	checked=$((checked + $(figure checked)))
+	i=$((i + 1))
+done
+expect "SIGBUS" "$(figure sigbus)" = 0
+finish "$looks looks at the live disk, $CYCLES times on and off, $checked pages checked, 0 wrong"

@@ -1,0 +1,42 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# A new key after every few hundred stores, under a storm.
+# Proves: old slots stay readable, keys that no slot needs go, there are never more than 16; stores
+# that wait for a key are refused, not lost. (Trap C16.)
+#
+# beds: uml-debug
+# slow: uml-smp
+# timeout: 150
+# run: --env MIB=20 --env LIMIT=8
+# run uml: --mem 256M
+# run uml-smp: --cpus 2 --queues 2
+# variant sync: --cswapd "--store mem --size 64M" --module-args "sync=1 rekey_pages=2000"
+# variant ahead: --cswapd "--store mem --size 64M" --module-args "sync=0 rekey_pages=2000"
+
+. "$(dirname "$0")/lib.sh"
+
+swap_on
+most=1
+# A fixed part stays out all the time, sealed with the first key.
+stress_begin --mib 4 --seed 9 --pageout
+swapstress --mib "$MIB" --limit "$LIMIT" --rounds 3 --rewrite 60 >"$tmp/storm.out" 2>&1 &
+storm=$!
+while kill -0 $storm 2>/dev/null; do
+	keys=$(counter keys)
+	[ "$keys" -le $most ] || most=$keys
+	sleep 0.1
+done
+wait $storm
+expect "the storm's status" $? = 0
+expect "keys at once" "$most" -gt 1
+expect "keys at once" "$most" -le 16
+stress_end
+expect "SIGBUS" "$(figure sigbus)" = 0
+stores=$(counter stores)
+expect "stores" "$stores" -gt 6000
+for name in tampered retries protocol_errors load_errors load_timeouts store_errors kept; do
+	expect "$name moved" "$(counter $name)" = 0
+done
+swap_off
+finish "$stores stores, up to $most keys at once, $(counter store_refusals) stores refused, 0 wrong pages"
