@@ -64,7 +64,7 @@ const char *memory_add(struct memory *memory, uint64_t gpa, uint64_t uva,
 	void *map;
 
 	if (fd < 0)
-		return "front end shares no memory for a region (QEMU: -object memory-backend-memfd,share=on)";
+		return "front end shares no memory (QEMU: memory-backend-memfd,share=on)";
 	if (size > UINT64_MAX - offset || size + offset > PTRDIFF_MAX)
 		return "memory region's offset wraps around";
 	if (fstat(fd, &st))

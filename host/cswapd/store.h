@@ -35,6 +35,7 @@ enum store_part {
 	STORE_PART_TAGS = 5,
 	STORE_PART_TIMER = 6,
 };
+
 #define STORE_PART_MASK 7
 
 struct store_op {

@@ -479,8 +479,8 @@ static const char *handle_set_mem_table(struct vhost_user *vu,
 	if (table.count > VU_MAX_FDS ||
 	    msg->header.size < head + table.count * sizeof(table.region[0]))
 		return "memory table is malformed";
-	if (!table.count || (!msg->num_fds && table.count))
-		return "front end shares no memory (QEMU: -object memory-backend-memfd,share=on)";
+	if (!table.count || !msg->num_fds)
+		return "front end shares no memory (QEMU: memory-backend-memfd,share=on)";
 	if (msg->num_fds != table.count)
 		return "memory table has more regions than descriptors";
 	worker_pause(vu->config.workers);

@@ -65,7 +65,7 @@ struct worker_ring {
 	int kick_fd;
 	int call_fd;			/* -1: the guest needs no calls */
 	int err_fd;			/* -1: nobody wants to know */
-	bool resume;			/* goes on where it was detached; else outcomes held are dropped */
+	bool resume;			/* goes on where it stopped; if not, forget what is held */
 };
 
 struct worker_set;
