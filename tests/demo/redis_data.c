@@ -8,7 +8,7 @@
  * version, another key's value, or a single wrong bit shows.
  *
  *	fill	write all keys
- *	use	write one key of eight again; between two of these read and verify
+ *	use	write one key of sixteen again; between two of these read and verify
  *		keys here and there: a mixed load, in pseudo-random order
  *	verify	read and verify all keys, in order
  *
@@ -29,7 +29,7 @@
 #define BATCH 64
 #define MAX_VALUE_BYTES 65536
 #define MAX_COMPLAINTS 5
-#define UPDATE_EVERY 8
+#define UPDATE_EVERY 16
 
 static FILE *to_server, *from_server;
 static uint64_t num_keys, seed;
