@@ -350,6 +350,28 @@ static int case_bad_counts(struct guest *g, const char *socket)
 	return hostile_aftermath(g, &before, true);
 }
 
+/* A page more than is allowed, and all of it is there. */
+static int case_page_too_many(struct guest *g, const char *socket)
+{
+	struct hostile_census before;
+	struct vq_segment s[3];
+	unsigned int pages;
+	u8 *tags;
+
+	TRY(hostile_begin(g, socket, &before));
+	pages = g->geometry.max_request_pages + 1;
+	make_store(g, s);
+	request_of(g)->count = cpu_to_le16(pages);
+	s[0].bytes = sizeof(struct virtio_cswap_request);
+	s[2] = (struct vq_segment){ s[1].address, pages * IO_PAGE_BYTES, false };
+	tags = fe_alloc(&g->fe, pages * VIRTIO_CSWAP_TAG_SIZE, 16);
+	EXPECT(g, tags, "%s", g->fe.error);
+	s[1] = (struct vq_segment){ fe_guest_address(&g->fe, tags),
+				    pages * VIRTIO_CSWAP_TAG_SIZE, false };
+	TRY(expect_status(g, s, 3, VIRTIO_CSWAP_S_INVALID));
+	return hostile_aftermath(g, &before, true);
+}
+
 static int case_bad_slots(struct guest *g, const char *socket)
 {
 	struct hostile_census before;
@@ -760,6 +782,30 @@ static int case_control_headers(struct guest *g, const char *socket)
 	return hostile_aftermath(g, &before, true);
 }
 
+/* A range more than is allowed, and all of it is there. */
+static int case_range_too_many(struct guest *g, const char *socket)
+{
+	const unsigned int count = VIRTIO_CSWAP_MAX_RANGES + 1;
+	struct virtio_cswap_range *range;
+	struct hostile_census before;
+	struct vq_segment s[2];
+	unsigned int i;
+	u8 *header;
+
+	TRY(hostile_begin(g, socket, &before));
+	make_discard(g, s, 1);
+	header = fe_alloc(&g->fe, CSWAP_CTRL_BYTES(count), 16);
+	EXPECT(g, header, "%s", g->fe.error);
+	cswap_wire_put_discard((struct virtio_cswap_ctrl *)header, count);
+	range = (struct virtio_cswap_range *)(header + sizeof(struct virtio_cswap_ctrl));
+	for (i = 0; i < count; i++)
+		cswap_wire_put_range(&range[i], PAGES_AT + i, 1);
+	s[0] = (struct vq_segment){ fe_guest_address(&g->fe, header),
+				    CSWAP_CTRL_BYTES(count), false };
+	TRY(expect_control(g, s, 2, VIRTIO_CSWAP_S_INVALID));
+	return hostile_aftermath(g, &before, true);
+}
+
 /* Everything in pieces of a byte, the answer too. */
 static int case_control_pieces(struct guest *g, const char *socket)
 {
@@ -862,6 +908,7 @@ static const struct suite_case cases[] = {
 	{ "ring changes while it is read", case_changing_ring },
 	{ "empty descriptors between others", case_zero_length_between },
 	{ "page counts out of range", case_bad_counts },
+	{ "a page more than allowed", case_page_too_many },
 	{ "slots out of range", case_bad_slots },
 	{ "every reserved bit of a request", case_reserved_bits },
 	{ "requests too long and too short", case_wrong_lengths },
@@ -882,6 +929,7 @@ static const struct suite_case cases[] = {
 	{ "more response buffers than the ring has", case_too_many_buffers },
 	{ "discard ranges out of range", case_control_ranges },
 	{ "control headers malformed, every reserved bit", case_control_headers },
+	{ "a discard range more than allowed", case_range_too_many },
 	{ "control request in pieces of a byte", case_control_pieces },
 	{ "control request without answer part", case_control_no_answer },
 	{ "control answer part too small", case_control_short_answer },
