@@ -107,6 +107,7 @@ struct cswap_queue {
 	bool broken;			/* the device broke the protocol: fail everything */
 	unsigned int pollers;		/* tasks that look at the ring themselves */
 	unsigned long progress;		/* jiffies: the rings last moved, or began to wait */
+	unsigned long probed;		/* jiffies: a store was let in though they stood still */
 	struct cswap_cipher *ciphers;	/* free ones */
 	struct cswap_copy_io *copy_io;
 	struct cswap_load_io *load_io;

@@ -44,30 +44,43 @@ struct store_hold {
 	struct cswap_cipher *cipher;
 };
 
+/*
+ * What is in flight on a pair that stands still may be lost, and then nothing
+ * would ever move it again: now and then something new must go.
+ */
+static bool probe_due(const struct cswap_queue *queue)
+{
+	return time_after(jiffies, queue->probed + stall_jiffies());
+}
+
 /* True when the wait is over: with something to hold, or with an error. */
 static bool store_try(struct cswap_queue *queue, struct store_hold *hold,
 		      blk_status_t *status)
 {
 	unsigned long flags;
 	bool over = true;
+	bool stalled;
 
 	spin_lock_irqsave(&queue->lock, flags);
-	hold->copy = CSWAP_NONE;
-	hold->cipher = NULL;
 	*status = BLK_STS_IOERR;
+	stalled = cswap_queue_stalled(queue);
 	if (queue->dev->dead || queue->broken || cswap_store_refused(&queue->shard) ||
-	    cswap_queue_stalled(queue))
+	    (stalled && !probe_due(queue)))
 		goto out;
 
-	*status = BLK_STS_OK;
+	hold->copy = CSWAP_NONE;
 	hold->cipher = cswap_queue_get_cipher(queue);
 	if (hold->cipher)
 		hold->copy = cswap_store_begin(&queue->shard);
-	if (hold->copy != CSWAP_NONE)
+	if (hold->copy != CSWAP_NONE) {
+		*status = BLK_STS_OK;
+		if (stalled)
+			queue->probed = jiffies;
 		goto out;
+	}
 	if (hold->cipher)
 		cswap_queue_put_cipher(queue, hold->cipher);
-	over = false;
+	over = stalled;
 out:
 	spin_unlock_irqrestore(&queue->lock, flags);
 	return over;

@@ -7,6 +7,7 @@
 #define CSWAP_SEAL_H
 
 #include <linux/atomic.h>
+#include <linux/bits.h>
 #include <linux/crypto.h>
 #include <linux/scatterlist.h>
 #include <linux/srcu.h>
@@ -22,9 +23,9 @@ struct page;
 /* Keys that slots may still be sealed with. */
 #define CSWAP_MAX_EPOCHS	16
 /* The most pages that a key may seal, before a new one is due. */
-#define CSWAP_MAX_REKEY		(1ULL << 40)
+#define CSWAP_MAX_REKEY		BIT_ULL(40)
 /* A record has 56 bits for the counter; the last value is never handed out. */
-#define CSWAP_MAX_COUNTER	((1ULL << 56) - 1)
+#define CSWAP_MAX_COUNTER	(BIT_ULL(56) - 1)
 
 /* A range of the counter, from @first to the next epoch's, and its key. */
 struct cswap_epoch {

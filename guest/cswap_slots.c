@@ -48,11 +48,6 @@
 
 #include "cswap_slots.h"
 
-/* The tests let a concurrent free happen here, between a read and its cmpxchg. */
-#ifndef CSWAP_RACE_POINT
-#define CSWAP_RACE_POINT(record) do { } while (0)
-#endif
-
 #define KIND_MASK	0x03ULL
 #define KIND_NEVER	0x00ULL
 #define KIND_FREED	0x01ULL
@@ -93,7 +88,6 @@ static u32 copy_of(cswap_record_t r)
 static bool record_change(cswap_record_t *record, cswap_record_t *old,
 			  cswap_record_t to)
 {
-	CSWAP_RACE_POINT(record);
 	return try_cmpxchg(record, old, to);
 }
 
@@ -510,11 +504,11 @@ static int store_part(struct cswap_shard *shard, u64 cookie, u8 part, u32 status
 		return -EPROTO;
 	copy->pending &= ~part;
 	if (part == CSWAP_PART_ANSWER)
-		copy->status = status;
+		copy->stored = status == VIRTIO_CSWAP_S_OK;
 	event->kind = CSWAP_COOKIE_STORE;
 	event->index = copy - shard->copies;
 	event->over = !copy->pending;
-	event->failed = event->over && copy->status != VIRTIO_CSWAP_S_OK;
+	event->failed = event->over && !copy->stored;
 	if (event->over)
 		store_settle(shard, event->index, !event->failed);
 	return 0;

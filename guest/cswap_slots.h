@@ -45,7 +45,7 @@ struct cswap_copy {
 	u16 readers;
 	u8 state;		/* enum cswap_copy_state */
 	u8 pending;		/* CSWAP_PART_*: what a STORE in flight waits for */
-	u8 status;		/* VIRTIO_CSWAP_S_* of the ack */
+	bool stored;		/* the ack said so */
 	bool failed;		/* a STORE of it has failed */
 	u8 tag[VIRTIO_CSWAP_TAG_SIZE];
 };

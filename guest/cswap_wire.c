@@ -47,8 +47,8 @@ const char *cswap_wire_check_config(const struct virtio_cswap_config *config,
 		return "too many queue pairs";
 	if (!pages || pages > VIRTIO_CSWAP_MAX_REQUEST_PAGES)
 		return "pages a request out of range";
-	if (config->reserved0 || config->release_method ||
-	    config->block_size || config->report_period_ms)
+	/* fields of features that we don't negotiate aren't ours to judge */
+	if (config->reserved0)
 		return "a reserved field is not zero";
 	for (i = 0; i < ARRAY_SIZE(config->reserved1); i++)
 		if (config->reserved1[i])

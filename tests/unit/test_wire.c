@@ -227,7 +227,15 @@ static void config_medium(void **state)
 	}
 }
 
-/* Everything behind the medium is reserved, as long as no feature uses it. */
+static bool in_field(u32 byte, size_t offset, size_t size)
+{
+	return byte >= offset && byte < offset + size;
+}
+
+/*
+ * Behind the medium: reserved bits are refused, fields of features that the
+ * driver doesn't know are none of its business.
+ */
 static void config_reserved(void **state)
 {
 	u32 first = offsetof(struct virtio_cswap_config, release_method), bit;
@@ -235,9 +243,16 @@ static void config_reserved(void **state)
 	(void)state;
 	for (bit = 8 * first; bit < 8 * sizeof(struct virtio_cswap_config); bit++) {
 		struct virtio_cswap_config config = right_config();
+		struct cswap_geometry geometry;
 
 		((u8 *)&config)[bit / 8] ^= 1 << bit % 8;
-		refuses(&config, "reserved");
+		if (in_field(bit / 8, offsetof(struct virtio_cswap_config, reserved0),
+			     sizeof(config.reserved0)) ||
+		    in_field(bit / 8, offsetof(struct virtio_cswap_config, reserved1),
+			     sizeof(config.reserved1)))
+			refuses(&config, "reserved");
+		else
+			assert_null(cswap_wire_check_config(&config, &geometry));
 	}
 }
 

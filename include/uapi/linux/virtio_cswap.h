@@ -77,7 +77,9 @@
 
 /*
  * Nothing here ever changes while the device is in use; reading it may be slow
- * (the device may live in another process). What changes travels in EVENT.
+ * (the device may live in another process). What changes travels in EVENT. A
+ * field of a feature is 0 unless that is offered, and only drivers that know the
+ * feature look at it.
  */
 struct virtio_cswap_config {
 	__le64 capacity;		/* slots, 1..MAX_CAPACITY */
@@ -85,10 +87,10 @@ struct virtio_cswap_config {
 	__le16 num_queue_pairs;		/* 1..MAX_QUEUE_PAIRS */
 	__le16 max_request_pages;	/* 1..MAX_REQUEST_PAGES */
 	__u8 medium;			/* VIRTIO_CSWAP_MEDIUM_*; others are UNKNOWN */
-	__u8 release_method;		/* F_BALLOON, else 0 */
+	__u8 release_method;		/* reserved for F_BALLOON, else 0 */
 	__le16 reserved0;
-	__le32 block_size;		/* F_BALLOON: bytes, else 0 */
-	__le32 report_period_ms;	/* F_REPORT, else 0 */
+	__le32 block_size;		/* reserved for F_BALLOON: bytes, else 0 */
+	__le32 report_period_ms;	/* reserved for F_REPORT, else 0 */
 	__le32 reserved1[9];
 };
 
