@@ -58,7 +58,7 @@ static const char *const kind_names[NUM_KINDS] = {
 const char store_fault_help[] =
 "\n"
 "The malicious and broken host:\n"
-"  --fault KIND[:slots=A-B][:every=N][:times=T][:ms=M]\n"
+"  --fault KIND[:slots=A-B][:every=N][:times=T][:ms=M|us=M]\n"
 "                      hit the slots A to B that N divides, the first T times\n"
 "                      each (0, the default: always); may be given repeatedly\n"
 "  --fault-armed       from the start on; else SIGUSR1 arms, SIGUSR2 disarms\n"
@@ -90,7 +90,7 @@ struct fault {
 	uint64_t last;
 	uint64_t every;
 	unsigned int times;		/* 0: always */
-	unsigned int ms;
+	uint64_t delay_us;
 	uint16_t *tries;		/* a slot each; saturates */
 	uint64_t ops;			/* tampered with */
 	uint64_t slots;			/* that were hit at least once */
@@ -277,7 +277,7 @@ static void stall_or_pass(struct fault_lane *lane, struct store_op *op)
 }
 
 static void delay(struct fault_lane *lane, struct store_op *op,
-		  unsigned int ms)
+		  uint64_t delay_us)
 {
 	struct io_uring_sqe *sqe = store_get_sqe(lane->lane.ring);
 
@@ -285,8 +285,8 @@ static void delay(struct fault_lane *lane, struct store_op *op,
 		end_op(lane, op, -EAGAIN);
 		return;
 	}
-	op->delay.tv_sec = ms / 1000;
-	op->delay.tv_nsec = ms % 1000 * 1000000LL;
+	op->delay.tv_sec = (long long)(delay_us / 1000000);
+	op->delay.tv_nsec = (long long)(delay_us % 1000000 * 1000);
 	io_uring_prep_timeout(sqe, &op->delay, 0, 0);
 	store_tag_sqe(sqe, op, STORE_PART_TIMER);
 }
@@ -313,7 +313,7 @@ static void submit_data_op(struct fault_lane *lane, struct store_op *op)
 		remember(store, op);
 	fault = find_hit_op(write ? DELAY_STORE : DELAY_LOAD, op);
 	if (fault)
-		delay(lane, op, fault->ms);
+		delay(lane, op, fault->delay_us);
 	else
 		stall_or_pass(lane, op);
 }
@@ -535,7 +535,9 @@ static const char *parse_field(struct fault *fault, const char *field)
 	} else if (!strncmp(field, "times=", 6) && value < UINT16_MAX) {
 		fault->times = (unsigned int)value;
 	} else if (!strncmp(field, "ms=", 3) && value <= 3600 * 1000) {
-		fault->ms = (unsigned int)value;
+		fault->delay_us = value * 1000;
+	} else if (!strncmp(field, "us=", 3) && value <= 3600 * 1000000ULL) {
+		fault->delay_us = value;
 	} else {
 		return "unknown field, or a value out of range";
 	}
@@ -556,7 +558,7 @@ const char *store_fault_add(const char *spec)
 	memset(fault, 0, sizeof(*fault));
 	fault->last = UINT64_MAX;
 	fault->every = 1;
-	fault->ms = DEFAULT_DELAY_MS;
+	fault->delay_us = DEFAULT_DELAY_MS * 1000;
 	rest = copy;
 	field = strsep(&rest, ":");
 	if (!parse_kind(field, &fault->kind))

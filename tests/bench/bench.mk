@@ -7,3 +7,12 @@ BENCH_ARGS ?=
 ## bench-host: cswapd beside vhost-user-blk and the bare file (BENCH_ARGS=--quick)
 bench-host: $(out)/cswapd $(out)/cswap-sim
 	tests/bench/host-bench --bin $(out) $(BENCH_ARGS)
+
+.PHONY: bench-guest bench
+## bench-guest: sealed swap beside plain, dm-crypt and dm-integrity swap in a guest (needs root)
+bench-guest:
+	tests/bench/guest-bench $(BENCH_ARGS)
+	tests/bench/guest-bench --latency 80 500 $(BENCH_ARGS)
+
+## bench: both, as recorded in docs/benchmarks.md
+bench: bench-host bench-guest

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""benchlib - what the benchmarks share: naming the machine, medians and spreads."""
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+
+
+class Missing(Exception):
+    """Something that a contender needs isn't there."""
+
+
+def need(program):
+    path = shutil.which(program)
+    if not path:
+        raise Missing(f"{program} is not installed")
+    return path
+
+
+def version(program, *options):
+    try:
+        out = subprocess.run([need(program), *options], stdout=subprocess.PIPE, check=False,
+                             encoding="utf-8").stdout
+        return out.splitlines()[0] if out else program
+    except Missing as why:
+        return str(why)
+
+
+def spread(runs, field, digits=0):
+    """The median of a field and, in brackets, its smallest and largest value."""
+    values = [r[field] for r in runs if field in r]
+    if not values:
+        return "-"
+    return (f"{statistics.median(values):.{digits}f} "
+            f"({min(values):.{digits}f}..{max(values):.{digits}f})")
+
+
+def machine(directory):
+    """The machine that figures were measured on, and the file system of @directory."""
+    with open("/proc/cpuinfo", encoding="utf-8") as f:
+        model = next((line.split(":")[1].strip() for line in f
+                      if line.startswith("model name")), "unknown CPU")
+    kind = subprocess.run(["df", "--output=fstype", directory], stdout=subprocess.PIPE,
+                          check=True, encoding="utf-8").stdout.split()[-1]
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / (1 << 30)
+    return (f"{model}, {os.cpu_count()} CPUs, {memory:.0f} GiB, "
+            f"Linux {platform.release()}, {kind}")
