@@ -27,6 +27,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "log.h"
@@ -34,6 +35,8 @@
 
 #define MAX_RETRIES 16
 #define BLOCK_SIZE_BYTES 4096
+#define LOCK_WAIT_MS 5000
+#define LOCK_POLL_MS 20
 
 /* Indices of the files that each lane registers with its ring. */
 enum { DATA_FILE, TAGS_FILE, NUM_FILES };
@@ -298,11 +301,26 @@ static const struct store_ops store_uring_ops = {
 	.close = uring_close,
 };
 
-/* Nobody else may have it: two daemons in one file would eat each other's pages. */
+/*
+ * Nobody else may have it: two daemons in one file would eat each other's pages.
+ * One that was killed holds on to it until the kernel has ended its I/O, which
+ * is what a successor has to wait for anyway.
+ */
 static bool lock_file(int fd, const char *path)
 {
-	if (!flock(fd, LOCK_EX | LOCK_NB))
-		return true;
+	const struct timespec pause = { .tv_nsec = LOCK_POLL_MS * 1000000L };
+	unsigned int tries;
+
+	for (tries = 0; tries <= LOCK_WAIT_MS / LOCK_POLL_MS; tries++) {
+		if (!flock(fd, LOCK_EX | LOCK_NB))
+			return true;
+		if (errno != EWOULDBLOCK)
+			break;
+		if (!tries)
+			log_notice("%s is in use; waiting for its user to end", path);
+		nanosleep(&pause, NULL);
+		errno = EWOULDBLOCK;
+	}
 	if (errno == EWOULDBLOCK)
 		log_err("%s is in use by another process", path);
 	else
