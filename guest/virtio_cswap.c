@@ -196,6 +196,7 @@ static int queues_start(struct cswap_dev *dev)
 			return rc;
 	}
 	cswap_discard_start(dev);
+	queue_delayed_work(dev->wq, &dev->tick, HZ);
 	return 0;
 }
 
@@ -208,6 +209,11 @@ static void queues_stop(struct cswap_dev *dev, bool fail)
 	cswap_discard_stop(dev);
 	for (i = 0; i < dev->nr_queues; i++)
 		cswap_queue_stop(&dev->queues[i], fail);
+	/* whoever may still be about to notify a ring is through after this */
+	cancel_delayed_work_sync(&dev->tick);
+	/* without @fail one may wait for an answer that comes after the restart */
+	for (i = 0; fail && i < dev->nr_queues; i++)
+		flush_work(&dev->queues[i].finish_work);
 }
 
 /* --- memory --- */
@@ -365,7 +371,6 @@ static void dev_kill(struct cswap_dev *dev)
 {
 	WRITE_ONCE(dev->dead, true);
 	queues_stop(dev, true);
-	cancel_delayed_work_sync(&dev->tick);
 }
 
 static int cswap_probe(struct virtio_device *vdev)
@@ -381,15 +386,16 @@ static int cswap_probe(struct virtio_device *vdev)
 		dev_err(&vdev->dev, "cipher=%s can't be used (%d)\n", cipher, rc);
 		goto err_dev;
 	}
-	rc = vqs_find(dev);
-	if (rc)
-		goto err_seal;
-	rc = queues_init(dev);
-	if (rc)
-		goto err_queues;
+	/* from vqs_find() on the device may interrupt, in order or not */
 	rc = cswap_discard_init(dev);
 	if (rc)
 		goto err_discard;
+	rc = vqs_find(dev);
+	if (rc)
+		goto err_discard;
+	rc = queues_init(dev);
+	if (rc)
+		goto err_queues;
 	rc = queues_start(dev);
 	if (rc)
 		goto err_stop;
@@ -413,12 +419,11 @@ err_notifiers:
 	unregister_random_vmfork_notifier(&dev->fork_notifier);
 err_stop:
 	dev_kill(dev);
-err_discard:
-	cswap_discard_exit(dev);
 err_queues:
 	vdev->config->del_vqs(vdev);
 	queues_exit(dev);
-err_seal:
+err_discard:
+	cswap_discard_exit(dev);
 	cswap_seal_exit(&dev->seal);
 err_dev:
 	cswap_dev_free(dev);
