@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <string.h>
 
+#include "bad_config.h"
 #include "daemon.h"
 #include "eavesdrop.h"
 #include "log.h"
@@ -17,6 +18,7 @@ static const struct conf_extra_option faulty_options[] = {
 	{ "fault-armed", false },
 	{ "fault-report", true },
 	{ "search", true },
+	{ "bad-config", true },
 	{ NULL, false },
 };
 
@@ -24,6 +26,8 @@ static const char *take_option(const char *name, const char *value)
 {
 	if (!strcmp(name, "fault"))
 		return store_fault_add(value);
+	if (!strcmp(name, "bad-config"))
+		return bad_config_add(value);
 	if (!strcmp(name, "search"))
 		return eavesdrop_start(value);
 	if (!strcmp(name, "fault-report"))
@@ -61,9 +65,15 @@ static const struct conf_extra faulty_extra = {
 	.options = faulty_options,
 };
 
+static const struct vhost_user_lies faulty_lies = {
+	.config = bad_config_apply,
+	.features = bad_config_features,
+};
+
 static const struct daemon_variant faulty = {
 	.extra = &faulty_extra,
 	.hooks = &store_fault_hooks,
+	.lies = &faulty_lies,
 	.wrap = store_fault_wrap,
 	.signal = handle_signal,
 	.end = end,

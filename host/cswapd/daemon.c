@@ -188,6 +188,7 @@ static bool open_front_end(struct daemon *daemon)
 		.limits = device_limits(daemon),
 		.memory = &daemon->memory,
 		.workers = daemon->workers,
+		.lies = daemon->variant ? daemon->variant->lies : NULL,
 	};
 	int fd = daemon->conf.fd;
 

@@ -13,6 +13,7 @@
 struct daemon_variant {
 	const struct conf_extra *extra;
 	const struct worker_hooks *hooks;
+	const struct vhost_user_lies *lies;
 	/* Put something between the workers and the store; NULL: failed. */
 	struct store *(*wrap)(struct store *store);
 	/* SIGUSR1 or SIGUSR2 came; what the store holds back is let go next. */

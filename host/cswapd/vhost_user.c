@@ -320,7 +320,7 @@ static uint64_t offered(const struct vhost_user *vu)
 
 	if (offer_access_platform(vu))
 		features |= BIT64(VIRTIO_F_ACCESS_PLATFORM);
-	return features;
+	return vu->config.lies ? vu->config.lies->features(features) : features;
 }
 
 static const char *handle_get_features(struct vhost_user *vu,
@@ -429,6 +429,8 @@ static const char *handle_get_config(struct vhost_user *vu,
 		return NULL;
 	}
 	device_fill_config(&vu->config.limits, &config);
+	if (vu->config.lies)
+		vu->config.lies->config(&config);
 	memcpy(space, &config, sizeof(config));
 	memcpy(msg->payload + sizeof(header), space + header.offset,
 	       header.size);

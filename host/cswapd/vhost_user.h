@@ -15,11 +15,18 @@
 /* Offer ACCESS_PLATFORM? AUTO: unless the front end is user-mode Linux. */
 enum vhost_user_access { ACCESS_AUTO, ACCESS_ON, ACCESS_OFF };
 
+/* For tests: what the guest is told instead of the truth. */
+struct vhost_user_lies {
+	void (*config)(struct virtio_cswap_config *config);
+	uint64_t (*features)(uint64_t features);
+};
+
 struct vhost_user_config {
 	enum vhost_user_access access;
 	struct device_limits limits;
 	struct memory *memory;		/* the workers look at it, too */
 	struct worker_set *workers;
+	const struct vhost_user_lies *lies;	/* NULL in cswapd */
 };
 
 struct vhost_user;

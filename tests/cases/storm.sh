@@ -9,10 +9,10 @@
 # slow: vm-6.12
 # timeout: 180
 # beside: yes
-# run uml: --mem 128M --env MIB=24 --env LIMIT=10
+# run uml: --env MIB=14 --env LIMIT=6
 # run uml-smp: --cpus 2 --queues 2
 # run uml-debug uml-smp: --mem 256M
-# run vm: --mem 384M --cpus 2 --queues 2 --env MIB=64 --env LIMIT=28
+# run vm: --mem 384M --cpus 2 --queues 2 --env MIB=40 --env LIMIT=20
 # variant sync-mem: --cswapd "--store mem --size 160M" --module-args sync=1
 # variant ahead-file: --cswapd "--store @RUN@/store --size 160M" --module-args sync=0 --env STORE=file
 # variant ahead-mem uml: --cswapd "--store mem --size 160M" --module-args sync=0
@@ -26,7 +26,7 @@ small() {
 }
 
 swap_on
-stress --mib "$MIB" --limit "$LIMIT" --procs 2 --threads 2 --rounds 2 --rewrite 50
+stress --mib "$MIB" --limit "$LIMIT" --procs 2 --threads 2 --rewrite 50
 expect_clean
 if [ "${STORE-mem}" = file ]; then
 	# Everything was freed when the program ended: the file shrinks to nearly nothing.

@@ -10,23 +10,23 @@
 # slow: vm-6.12 vm-6.1 vm-newest/flip-tag vm-newest/stale-data vm-newest/zero vm-newest/short vm-newest/stale-often vm-newest/swap-slot-ahead
 # timeout: 180
 # beside: yes
-# run: --env MIB=16 --env LIMIT=6 --allow "swapstress.[0-9]+.: segfault at"
+# run: --env MIB=8 --env LIMIT=5 --allow "swapstress.[0-9]+.: segfault at"
 # run uml: --mem 192M
 # run vm: --mem 256M
-# variant flip: --faulty-cswapd "--store mem --size 28M --fault-report @RUN@/report --fault flip:every=15 --fault flip:every=5:times=4 --fault flip:every=3:times=3" --module-args sync=1 --env ONCE=--once
-# variant flip-tag: --faulty-cswapd "--store mem --size 28M --fault-report @RUN@/report --fault flip-tag:every=15 --fault flip-tag:every=5:times=4 --fault flip-tag:every=3:times=2" --module-args sync=1 --env ONCE=--once
-# variant stale: --faulty-cswapd "--store mem --size 28M --fault-report @RUN@/report --fault stale:every=15 --fault stale:every=5:times=4 --fault stale:every=3:times=1" --module-args sync=1 --env ONCE=--once
-# variant stale-data: --faulty-cswapd "--store mem --size 28M --fault-report @RUN@/report --fault stale-data:every=15 --fault stale-data:every=5:times=4 --fault stale-data:every=3:times=3" --module-args sync=1 --env ONCE=--once
-# variant swap-slot: --faulty-cswapd "--store mem --size 28M --fault-report @RUN@/report --fault swap-slot:every=15 --fault swap-slot:every=5:times=4 --fault swap-slot:every=3:times=2" --module-args sync=1 --env ONCE=--once
-# variant zero: --faulty-cswapd "--store mem --size 28M --fault-report @RUN@/report --fault zero:every=15 --fault zero:every=5:times=4 --fault zero:every=3:times=1" --module-args sync=1 --env ONCE=--once
-# variant short: --faulty-cswapd "--store mem --size 28M --fault-report @RUN@/report --fault short:every=15 --fault short:every=5:times=4 --fault short:every=3:times=3" --module-args sync=1 --env ONCE=--once
-# variant eio-load: --faulty-cswapd "--store mem --size 28M --fault-report @RUN@/report --fault eio-load:every=15 --fault eio-load:every=5:times=4 --fault eio-load:every=3:times=2" --module-args sync=1 --env ONCE=--once
-# variant flip-often: --faulty-cswapd "--store mem --size 28M --fault-report @RUN@/report --fault flip:every=30 --fault flip:every=10:times=4 --fault flip:every=3:times=2" --module-args sync=1
-# variant stale-often: --faulty-cswapd "--store mem --size 28M --fault-report @RUN@/report --fault stale:every=15 --fault stale:every=5:times=4 --fault stale:every=3:times=3" --module-args sync=1
-# variant flip-ahead: --faulty-cswapd "--store mem --size 28M --fault-report @RUN@/report --fault flip:every=15 --fault flip:every=5:times=4 --fault flip:every=3:times=3" --module-args sync=0
-# variant stale-ahead: --faulty-cswapd "--store mem --size 28M --fault-report @RUN@/report --fault stale:every=15 --fault stale:every=5:times=4 --fault stale:every=3:times=2" --module-args sync=0
-# variant swap-slot-ahead: --faulty-cswapd "--store mem --size 28M --fault-report @RUN@/report --fault swap-slot:every=15 --fault swap-slot:every=5:times=4 --fault swap-slot:every=3:times=1" --module-args sync=0
-# variant eio-load-ahead: --faulty-cswapd "--store mem --size 28M --fault-report @RUN@/report --fault eio-load:every=15 --fault eio-load:every=5:times=4 --fault eio-load:every=3:times=3" --module-args sync=0
+# variant flip: --faulty-cswapd "--store mem --size 14M --fault-report @RUN@/report --fault flip:every=15 --fault flip:every=5:times=4 --fault flip:every=3:times=3" --module-args sync=1 --env ONCE=--once
+# variant flip-tag: --faulty-cswapd "--store mem --size 14M --fault-report @RUN@/report --fault flip-tag:every=15 --fault flip-tag:every=5:times=4 --fault flip-tag:every=3:times=2" --module-args sync=1 --env ONCE=--once
+# variant stale: --faulty-cswapd "--store mem --size 14M --fault-report @RUN@/report --fault stale:every=15 --fault stale:every=5:times=4 --fault stale:every=3:times=1" --module-args sync=1 --env ONCE=--once
+# variant stale-data: --faulty-cswapd "--store mem --size 14M --fault-report @RUN@/report --fault stale-data:every=15 --fault stale-data:every=5:times=4 --fault stale-data:every=3:times=3" --module-args sync=1 --env ONCE=--once
+# variant swap-slot: --faulty-cswapd "--store mem --size 14M --fault-report @RUN@/report --fault swap-slot:every=15 --fault swap-slot:every=5:times=4 --fault swap-slot:every=3:times=2" --module-args sync=1 --env ONCE=--once
+# variant zero: --faulty-cswapd "--store mem --size 14M --fault-report @RUN@/report --fault zero:every=15 --fault zero:every=5:times=4 --fault zero:every=3:times=1" --module-args sync=1 --env ONCE=--once
+# variant short: --faulty-cswapd "--store mem --size 14M --fault-report @RUN@/report --fault short:every=15 --fault short:every=5:times=4 --fault short:every=3:times=3" --module-args sync=1 --env ONCE=--once
+# variant eio-load: --faulty-cswapd "--store mem --size 14M --fault-report @RUN@/report --fault eio-load:every=15 --fault eio-load:every=5:times=4 --fault eio-load:every=3:times=2" --module-args sync=1 --env ONCE=--once
+# variant flip-often: --faulty-cswapd "--store mem --size 14M --fault-report @RUN@/report --fault flip:every=30 --fault flip:every=10:times=4 --fault flip:every=3:times=2" --module-args sync=1
+# variant stale-often: --faulty-cswapd "--store mem --size 14M --fault-report @RUN@/report --fault stale:every=15 --fault stale:every=5:times=4 --fault stale:every=3:times=3" --module-args sync=1
+# variant flip-ahead: --faulty-cswapd "--store mem --size 14M --fault-report @RUN@/report --fault flip:every=15 --fault flip:every=5:times=4 --fault flip:every=3:times=3" --module-args sync=0
+# variant stale-ahead: --faulty-cswapd "--store mem --size 14M --fault-report @RUN@/report --fault stale:every=15 --fault stale:every=5:times=4 --fault stale:every=3:times=2" --module-args sync=0
+# variant swap-slot-ahead: --faulty-cswapd "--store mem --size 14M --fault-report @RUN@/report --fault swap-slot:every=15 --fault swap-slot:every=5:times=4 --fault swap-slot:every=3:times=1" --module-args sync=0
+# variant eio-load-ahead: --faulty-cswapd "--store mem --size 14M --fault-report @RUN@/report --fault eio-load:every=15 --fault eio-load:every=5:times=4 --fault eio-load:every=3:times=3" --module-args sync=0
 
 . "$(dirname "$0")/lib.sh"
 
