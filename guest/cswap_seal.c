@@ -35,6 +35,7 @@
 #include <linux/gfp.h>
 #include <linux/highmem.h>
 #include <linux/jiffies.h>
+#include <linux/kmod.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/random.h>
@@ -258,6 +259,11 @@ int cswap_seal_init(struct cswap_seal *seal, const char *alg, u64 device,
 	rc = wait_for_random_bytes();
 	if (rc)
 		return rc;
+	/*
+	 * Newer kernels always have a slow implementation built in, so asking
+	 * for the algorithm doesn't load the fast ones; this does.
+	 */
+	request_module("crypto-aes");
 	tfm = key_make(alg);
 	if (IS_ERR(tfm))
 		return PTR_ERR(tfm);

@@ -513,4 +513,4 @@ MODULE_DEVICE_TABLE(virtio, cswap_id_table);
 MODULE_DESCRIPTION("Virtio cooperative swap: sealed swap for confidential guests");
 MODULE_AUTHOR("The virtio-cswap maintainers");
 MODULE_LICENSE("GPL");
-MODULE_SOFTDEP("pre: gcm");
+MODULE_SOFTDEP("pre: gcm aesni_intel");
