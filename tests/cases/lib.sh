@@ -25,7 +25,7 @@ die() {
 }
 # expect WHAT TEST...: `test` with these arguments must hold.
 expect() {
-	what=$1
+	local what=$1
 	shift
 	test "$@" || fail "$what (not: $*)"
 }
@@ -43,7 +43,7 @@ skip() {
 
 # wait_until SECONDS COMMAND...: for what the kernel does in its own time and has no event for.
 wait_until() {
-	tries=$(($1 * 20))
+	local tries=$(($1 * 20))
 	shift
 	while ! "$@"; do
 		tries=$((tries - 1))
@@ -61,12 +61,14 @@ counter_is() {
 	[ "$(counter "$1")" = "$2" ]
 }
 counters() {
+	local file
 	for file in "$stats"/*; do
 		printf '%s=%s ' "${file##*/}" "$(cat "$file")"
 	done
 }
 # Nothing that came back, and nothing that was sent, may have been other than good.
 expect_clean() {
+	local name
 	for name in tampered retries protocol_errors load_errors load_timeouts store_errors store_refusals kept; do
 		expect "$name moved" "$(counter $name)" = 0
 	done
@@ -80,9 +82,9 @@ in_log() {
 
 # ---- swap
 
-swap_on() {
+swap_on() { # [PRIORITY]
 	mkswap "$disk" >/dev/null || die "mkswap"
-	swapon -d -p 10 "$disk" 2>/dev/null || swapon -p 10 "$disk" || die "swapon"
+	swapon -p "${1:-10}" "$disk" || die "swapon"
 }
 swap_off() {
 	swapoff "$disk" || fail "swapoff"

@@ -14,7 +14,7 @@
 # run: --env VECTORS=$repo/tests/vectors/seal.txt --file $repo/tests/vectors/seal.txt
 # run uml: --mem 192M
 # run vm: --mem 256M --modprobe gcm
-# variant library:
+# variant library uml:
 # variant assembly vm: --modprobe aesni_intel
 # variant aes uml: --aes
 

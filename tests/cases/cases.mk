@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# What runs in guests: the driver, in User-Mode Linux and in QEMU.
+## check-uml: the cases that run in User-Mode Linux (debug kernels)
+## check-vm: the cases that run in QEMU, with Debian's kernels
+## check-slow: the cases that check leaves out, more kernels and more variants
+
+$(out)/guest/swap_verify: LIBS := -lpthread
+$(out)/guest/swap_verify: $(out)/obj/tests/selftests/cswap/swap_verify.o
+	$(link)
+bed-programs:: $(out)/guest/swap_verify
+
+.PHONY: check-uml check-vm check-slow
+check-uml:
+	$(Q)tests/cases/run --bed uml --bed uml-debug --bed uml-smp
+
+check-vm:
+	$(Q)tests/cases/run --bed vm
+
+check-slow:
+	$(Q)tests/cases/run --only-slow

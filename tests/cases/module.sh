@@ -1,0 +1,46 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# The module goes and comes.
+# Proves: it can't go while its disk is swap, nothing is left behind when it goes, and it works again
+# when it comes.
+#
+# beds: uml-debug vm-newest
+# slow: uml-smp vm-6.12 vm-6.1
+# timeout: 120
+# run: --cswapd "--store mem --size 48M" --module-args sync=0 --env TIMES=8
+# run uml-debug: --mem 256M --kmemleak
+# run uml-smp: --mem 256M --cpus 2 --queues 2
+# run vm: --mem 256M --cpus 2 --queues 2
+
+. "$(dirname "$0")/lib.sh"
+
+file=
+for file in $CSWAP_INSMOD; do :; done # the driver comes last
+
+gone() {
+	[ ! -e "$disk" ]
+}
+here() {
+	[ -b "$disk" ] && [ -r "$stats/stores" ]
+}
+
+i=0 checked=0
+while [ $i -lt "$TIMES" ]; do
+	swap_on
+	stress_begin --mib 3 --seed $i --pageout
+	rmmod virtio_cswap 2>/dev/null && fail "the module went while its disk was swap"
+	stress_end
+	checked=$((checked + $(figure checked)))
+	expect_clean
+	swap_off
+	# Going with pages stored, pages in flight, and the disk's cache warm.
+	dd if=/dev/zero of="$disk" bs=64k count=16 2>/dev/null
+	rmmod virtio_cswap || die "rmmod"
+	wait_until 10 gone || fail "the disk is still there"
+	# shellcheck disable=SC2086	# words
+	insmod "$file" $CSWAP_MODULE_ARGS || die "insmod"
+	wait_until 10 here || die "no disk after insmod"
+	i=$((i + 1))
+done
+finish "$TIMES times gone and back, $checked pages checked, 0 wrong"
