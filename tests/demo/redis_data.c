@@ -33,7 +33,7 @@
 
 static FILE *to_server, *from_server;
 static uint64_t num_keys, seed;
-static size_t value_bytes;
+static size_t value_bytes, marker_bytes;
 static const char *marker;
 static uint64_t written, verified, wrong;
 
@@ -61,10 +61,10 @@ static uint64_t mix(uint64_t x)
 static void make_value(uint64_t key, unsigned int version, char *value)
 {
 	uint64_t state = mix(seed ^ mix(key * 4 + version));
-	size_t at = strlen(marker);
+	size_t at = marker_bytes;
 	uint64_t word;
 
-	memcpy(value, marker, at);
+	memcpy(value, marker, marker_bytes);
 	for (; at < value_bytes; at += sizeof(word)) {
 		state += 0x9e3779b97f4a7c15;
 		word = mix(state);
@@ -212,9 +212,9 @@ static void connect_server(const char *path)
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	if (strlen(path) >= sizeof(address.sun_path))
+	if (snprintf(address.sun_path, sizeof(address.sun_path), "%s", path) >=
+	    (int)sizeof(address.sun_path))
 		fail("%s: too long", path);
-	strcpy(address.sun_path, path);
 	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)))
 		fail("%s: %s", path, strerror(errno));
 	to_server = fdopen(fd, "w");
@@ -248,7 +248,8 @@ int main(int argc, char **argv)
 	value_bytes = number(argv[4]);
 	seed = number(argv[5]);
 	marker = argv[6];
-	if (!num_keys || value_bytes > MAX_VALUE_BYTES || value_bytes < strlen(marker))
+	marker_bytes = strlen(marker);
+	if (!num_keys || value_bytes > MAX_VALUE_BYTES || value_bytes < marker_bytes)
 		fail("no sensible number");
 	connect_server(argv[2]);
 	for (i = 0; i < sizeof(jobs) / sizeof(jobs[0]); i++) {
