@@ -9,19 +9,19 @@ MANDIR ?= $(PREFIX)/share/man
 UNITDIR ?= $(PREFIX)/lib/systemd/system
 INSTALL ?= install
 
-CSWAPD_LIBS := $(shell $(PKG_CONFIG) --libs liburing libsystemd) -lpthread
+CSWAPD_LIBS = $(shell $(PKG_CONFIG) --libs liburing libsystemd) -lpthread
 # All of cswapd but main(); the tests link these as well.
 CSWAPD_PARTS := conf daemon device listener log memory store_mem store_uring vhost_user vring worker
 CSWAPD_OBJS := $(CSWAPD_PARTS:%=$(out)/obj/host/cswapd/%.o)
 
-$(out)/cswapd: LIBS := $(CSWAPD_LIBS)
+$(out)/cswapd: LIBS = $(CSWAPD_LIBS)
 $(out)/cswapd: $(CSWAPD_OBJS) $(out)/obj/host/cswapd/cswapd.o
 	$(link)
 
 # What eavesdrop.c stands around.
 EAVESDROP_LDFLAGS := -Wl,--wrap=vring_pop,--wrap=vring_push,--wrap=memory_remove,--wrap=memory_clear
 
-$(out)/cswapd-faulty: LIBS := $(CSWAPD_LIBS)
+$(out)/cswapd-faulty: LIBS = $(CSWAPD_LIBS)
 $(out)/cswapd-faulty: LDFLAGS += $(EAVESDROP_LDFLAGS)
 $(out)/cswapd-faulty: $(CSWAPD_OBJS) \
 		$(patsubst %,$(out)/obj/host/cswapd/%.o,store_fault eavesdrop bad_config cswapd_faulty)

@@ -33,7 +33,9 @@ comes_back() {
 
 swap_on
 # Without a limit, or the program's own pages would be out as well, and it could not go on.
-stress_begin --mib "$MIB" --pageout --tolerate-sigbus
+stress_begin --mib "$MIB" --rounds 2 --pageout --tolerate-sigbus
+stress_to_gate
+expect_clean
 if [ "$CSWAP_BED" = uml ]; then
 	host kill
 else

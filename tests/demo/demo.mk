@@ -16,7 +16,7 @@ $(out)/find-text: $(out)/obj/tests/demo/find_text.o
 .PHONY: bed-programs
 bed-programs:: $(out)/guest/redis-data $(out)/find-text
 
-$(out)/tests/test_eavesdrop: LIBS := $(CSWAPD_LIBS) -lcmocka
+$(out)/tests/test_eavesdrop: LIBS = $(CSWAPD_LIBS) -lcmocka
 $(out)/tests/test_eavesdrop: LDFLAGS += $(EAVESDROP_LDFLAGS)
 $(out)/tests/test_eavesdrop: $(out)/obj/tests/demo/test_eavesdrop.o $(CSWAPD_OBJS) \
 		$(out)/obj/host/cswapd/eavesdrop.o

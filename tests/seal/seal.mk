@@ -5,14 +5,14 @@
 PREFIX ?= /usr/local
 
 seal_objects := $(addprefix $(out)/obj/host/cswap-seal/,cswap_seal.o sealed_page.o vectors.o)
-$(out)/obj/host/cswap-seal/%.o: OBJ_CFLAGS := -Itests/vectors $(shell $(PKG_CONFIG) --cflags libsodium)
+$(out)/obj/host/cswap-seal/%.o: OBJ_CFLAGS = -Itests/vectors $(shell $(PKG_CONFIG) --cflags libsodium)
 
-$(out)/cswap-seal: LIBS := $(shell $(PKG_CONFIG) --libs libsodium)
+$(out)/cswap-seal: LIBS = $(shell $(PKG_CONFIG) --libs libsodium)
 $(out)/cswap-seal: $(seal_objects)
 	$(link)
 
-$(out)/obj/tests/seal/%.o: OBJ_CFLAGS := -Ihost/cswap-seal $(shell $(PKG_CONFIG) --cflags libsodium cmocka)
-$(out)/tests/test_sealed_page: LIBS := $(shell $(PKG_CONFIG) --libs libsodium cmocka)
+$(out)/obj/tests/seal/%.o: OBJ_CFLAGS = -Ihost/cswap-seal $(shell $(PKG_CONFIG) --cflags libsodium cmocka)
+$(out)/tests/test_sealed_page: LIBS = $(shell $(PKG_CONFIG) --libs libsodium cmocka)
 $(out)/tests/test_sealed_page: $(out)/obj/tests/seal/test_sealed_page.o \
 		$(out)/obj/host/cswap-seal/sealed_page.o
 	$(link)

@@ -24,11 +24,11 @@ $(out)/tests/random_slots_tsan: tests/unit/random_slots.c tests/unit/slots_hooke
 	$(Q)$(CC) -std=gnu11 -g -O1 -fsanitize=thread -D_GNU_SOURCE -Iinclude/uapi $(SHIM_CFLAGS) \
 		-o $@ $(filter %.c,$(wordlist 1,2,$^)) -lpthread
 
-$(out)/tests/test_wire: LIBS := $(shell $(PKG_CONFIG) --libs cmocka) -lpthread
+$(out)/tests/test_wire: LIBS = $(shell $(PKG_CONFIG) --libs cmocka) -lpthread
 $(out)/tests/test_wire: $(out)/obj/tests/unit/test_wire.o $(out)/obj/guest/cswap_wire.o
 	$(link)
 
-$(out)/tests/test_wire_fetch: LIBS := $(shell $(PKG_CONFIG) --libs cmocka)
+$(out)/tests/test_wire_fetch: LIBS = $(shell $(PKG_CONFIG) --libs cmocka)
 $(out)/tests/test_wire_fetch: $(out)/obj/tests/unit/test_wire_fetch.o
 	$(link)
 
