@@ -89,10 +89,10 @@ const char store_fault_help[] =
 
 struct fault {
 	enum kind kind;
+	unsigned int times;		/* 0: always */
 	uint64_t first;
 	uint64_t last;
 	uint64_t every;
-	unsigned int times;		/* 0: always */
 	uint64_t delay_us;
 	uint16_t *tries;		/* a slot each; saturates */
 	uint64_t ops;			/* tampered with */

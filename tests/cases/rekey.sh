@@ -24,7 +24,7 @@ swapstress --mib "$MIB" --limit "$LIMIT" --rounds 3 --rewrite 60 >"$tmp/storm.ou
 storm=$!
 while kill -0 $storm 2>/dev/null; do
 	keys=$(counter keys)
-	[ "$keys" -le $most ] || most=$keys
+	[ "$keys" -le "$most" ] || most=$keys
 	sleep 0.1
 done
 wait $storm
