@@ -200,7 +200,7 @@ static void rekey_work(struct work_struct *work)
 		atomic_set(&seal->wanted, 0);
 		return;
 	}
-	pr_warn_ratelimited("virtio_cswap: can't make a new key (%d): pages can't be stored until that works\n",
+	pr_warn_ratelimited("virtio_cswap: no new key yet (%d): it's tried again, and the old one serves for as long as it may\n",
 			    rc);
 	if (rc != -EKEYEXPIRED)
 		queue_delayed_work(system_unbound_wq, &seal->rekey_work,

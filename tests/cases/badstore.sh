@@ -8,7 +8,7 @@
 #
 # beds: uml-debug
 # slow: vm-newest
-# timeout: 150
+# timeout: 300
 # beside: yes
 # run: --env MIB=12 --allow "swapstress.[0-9]+.: segfault at"
 # run uml: --mem 256M

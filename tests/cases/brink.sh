@@ -9,7 +9,7 @@
 #
 # beds: uml-debug vm-newest
 # slow: uml-smp vm-6.12 vm-6.1
-# timeout: 180
+# timeout: 360
 # run: --cswapd "--store mem --size 96M"
 # run uml: --mem 256M --env LEAVE=40 --env MIB=44
 # run uml-smp: --cpus 2 --queues 2

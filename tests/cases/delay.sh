@@ -8,7 +8,7 @@
 #
 # beds: uml-debug
 # slow: uml-smp
-# timeout: 150
+# timeout: 300
 # beside: yes
 # run: --env MIB=10
 # run uml-smp: --cpus 2 --queues 2

@@ -6,7 +6,7 @@
 #
 # beds: uml-debug vm-newest
 # slow: vm-6.12 vm-6.1
-# timeout: 150
+# timeout: 300
 # beside: yes
 # run: --cswapd "--store @RUN@/store --size 64M" --module-args sync=1 --env MIB=12
 # run uml: --mem 256M

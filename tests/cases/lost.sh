@@ -6,7 +6,7 @@
 # for nobody, and the slot is as good as any other. (Traps A7, I3.)
 #
 # beds: uml-debug
-# timeout: 120
+# timeout: 240
 # beside: yes
 # run: --env MIB=12 --allow "swapstress.[0-9]+.: segfault at"
 # run uml: --mem 256M

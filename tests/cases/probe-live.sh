@@ -7,7 +7,7 @@
 #
 # beds: uml-debug vm-newest vm-6.1
 # slow: vm-6.12
-# timeout: 180
+# timeout: 360
 # run: --cswapd "--store mem --size 48M" --env MIB=16 --env LIMIT=7 --env CYCLES=20
 # run uml: --mem 256M
 # run vm: --cpus 2 --queues 2 --env CYCLES=8

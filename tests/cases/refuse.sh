@@ -6,7 +6,7 @@
 #
 # beds: uml-debug vm-newest vm-6.1
 # slow: vm-6.12
-# timeout: 120
+# timeout: 240
 # run: --cswapd "--store mem --size 32M" --module-args sync=1
 # run uml: --mem 256M
 # run vm: --mem 256M

@@ -6,8 +6,8 @@
 # that wait for a key are refused, not lost. (Trap C16.)
 #
 # beds: uml-debug
-# slow: uml-smp
-# timeout: 150
+# slow: uml-smp sync
+# timeout: 300
 # run: --env MIB=20 --env LIMIT=8
 # run uml: --mem 256M
 # run uml-smp: --cpus 2 --queues 2

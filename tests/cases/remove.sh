@@ -8,7 +8,7 @@
 #
 # beds: uml-debug vm-newest
 # slow: uml-smp vm-6.12 vm-6.1
-# timeout: 120
+# timeout: 240
 # beside: yes
 # run: --env MIB=12 --cswapd "--store mem --size 48M" --daemon-may-die
 # run: --allow "swapstress.[0-9]+.: segfault at"

@@ -9,7 +9,7 @@
 #
 # beds: uml-debug uml vm-newest vm-6.1
 # slow: vm-6.12
-# timeout: 120
+# timeout: 240
 # module: tests/kmod
 # run: --env VECTORS=$repo/tests/vectors/seal.txt --file $repo/tests/vectors/seal.txt
 # run uml: --mem 192M

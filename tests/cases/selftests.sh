@@ -5,7 +5,7 @@
 #
 # beds: vm-newest uml-debug
 # slow: vm-6.12 vm-6.1
-# timeout: 180
+# timeout: 360
 # run: --cswapd "--store mem --size 256M" --file $repo/tests/selftests/cswap --env SELFTESTS=$repo/tests/selftests/cswap
 # run uml: --mem 256M
 # run vm: --mem 384M --cpus 2 --queues 2

@@ -8,7 +8,7 @@
 #
 # beds: uml-debug
 # slow: uml-smp vm-newest
-# timeout: 150
+# timeout: 300
 # beside: yes
 # run: --env MIB=12 --module-args "sync=1 stall_ms=500"
 # run uml: --mem 256M --env BIG=/usr/bin/qemu-system-x86_64

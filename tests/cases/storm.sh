@@ -7,7 +7,7 @@
 #
 # beds: uml-debug uml-smp vm-newest vm-6.1
 # slow: vm-6.12
-# timeout: 180
+# timeout: 360
 # beside: yes
 # run uml: --env MIB=14 --env LIMIT=6
 # run uml-smp: --cpus 2 --queues 2

@@ -8,7 +8,7 @@
 #
 # beds: uml-debug vm-newest
 # slow: vm-6.12 vm-6.1 vm-newest/flip-tag vm-newest/stale-data vm-newest/zero vm-newest/short vm-newest/stale-often vm-newest/swap-slot-ahead
-# timeout: 180
+# timeout: 360
 # beside: yes
 # run: --env MIB=8 --env LIMIT=5 --allow "swapstress.[0-9]+.: segfault at"
 # run uml: --mem 192M

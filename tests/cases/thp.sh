@@ -8,7 +8,7 @@
 #
 # beds: vm-newest vm-6.1
 # slow: vm-6.12 vm-6.1/ahead
-# timeout: 150
+# timeout: 300
 # run: --mem 384M --cpus 2 --queues 2 --cswapd "--store mem --size 160M"
 # variant sync: --module-args sync=1
 # variant ahead: --module-args sync=0
