@@ -398,7 +398,14 @@ static int case_bad_tables(struct guest *g, const char *socket)
 	for (i = 0; i < ARRAY_SIZE(counts); i++) {
 		struct fe_message m = { .header = { FE_SET_MEM_TABLE, 0, 8 + 2 * 32 } };
 		const int fds[] = { g->fe.memory_fd, g->fe.memory_fd };
+		unsigned int k;
 
+		/* The regions are good; only their number is wrong. */
+		for (k = 0; k < 2; k++)
+			m.payload.table.region[k] = (struct fe_wire_region){
+				g->fe.region[k].guest_address, g->fe.region[k].bytes,
+				g->fe.region[k].user_address, g->fe.region[k].offset,
+			};
 		m.payload.table.regions = counts[i];
 		EXPECT(g, fe_tell(&g->fe, &m, fds, 2), "%u regions in a table of 2",
 		       counts[i]);
