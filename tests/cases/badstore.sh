@@ -6,7 +6,8 @@
 # when too many are kept new stores are refused and the swap core keeps the pages. A store that
 # the host lied about is found at the next read.
 #
-# beds: uml-debug
+# beds: uml uml-debug
+# fast uml-debug: nospc-all eio-some
 # slow: vm-newest
 # timeout: 300
 # beside: yes

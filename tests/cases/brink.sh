@@ -7,7 +7,8 @@
 # Proves: neither path allocates, or waits for who allocates (I3, trap A3): nothing hangs, no page is
 # lost, no request fails.
 #
-# beds: uml-debug vm-newest
+# beds: uml uml-debug vm-newest
+# fast uml-debug: faults-sync faults-ahead
 # slow: uml-smp vm-6.12 vm-6.1
 # timeout: 360
 # run: --cswapd "--store mem --size 96M"
@@ -16,8 +17,8 @@
 # run vm: --mem 256M --cpus 2 --queues 2 --env LEAVE=40 --env MIB=56
 # variant global-sync: --module-args sync=1
 # variant global-ahead uml: --module-args sync=0
-# variant faults-sync uml: --module-args sync=1 --env INJECT=1 --allow FAULT_INJECTION
-# variant faults-ahead uml: --module-args sync=0 --env INJECT=1 --allow FAULT_INJECTION
+# variant faults-sync uml-debug: --module-args sync=1 --env INJECT=1 --allow FAULT_INJECTION
+# variant faults-ahead uml-debug: --module-args sync=0 --env INJECT=1 --allow FAULT_INJECTION
 
 . "$(dirname "$0")/lib.sh"
 

@@ -6,7 +6,8 @@
 # Proves: one operation in flight a slot (I1): a store of a slot whose older store or load is still
 # on its way is kept waiting, and the newest version wins. (Trap A2.)
 #
-# beds: uml-debug
+# beds: uml uml-debug
+# fast uml-debug: both-ahead
 # slow: uml-smp
 # timeout: 300
 # beside: yes

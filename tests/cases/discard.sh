@@ -4,8 +4,8 @@
 # Space that the guest doesn't need goes back to the host: when a process ends, at swapoff, by
 # blkdiscard. And stores that come right after a free are not hit by the DISCARD. (Traps A1, A2.)
 #
-# beds: uml-debug vm-newest
-# slow: vm-6.12 vm-6.1
+# beds: uml vm-newest
+# slow: uml-debug vm-6.12 vm-6.1
 # timeout: 300
 # beside: yes
 # run: --cswapd "--store @RUN@/store --size 64M" --module-args sync=1 --env MIB=12

@@ -6,7 +6,8 @@
 # Proves: such an answer is ignored and counted, whatever it was about; a page whose answer was lost
 # so is given up at the time-out and no sooner; nothing else suffers.
 #
-# beds: uml-debug
+# beds: uml uml-debug
+# fast uml-debug: bad-cookie reserved-bits
 # slow: vm-newest
 # timeout: 300
 # beside: yes

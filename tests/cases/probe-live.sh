@@ -5,11 +5,14 @@
 # Proves: freed slots read as zeros through the page cache and never as a swapped page; no reader
 # disturbs a page; mkswap, swapon and swapoff again and again. (Trap C17.)
 #
-# beds: uml-debug vm-newest vm-6.1
-# slow: vm-6.12
+# beds: uml uml-debug vm-newest
+# fast uml-debug: ahead
+# fast vm-newest: sync
+# slow: vm-6.12 vm-6.1
 # timeout: 360
 # run: --cswapd "--store mem --size 48M" --env MIB=16 --env LIMIT=7 --env CYCLES=20
 # run uml: --mem 256M
+# run uml-debug: --env CYCLES=6
 # run vm: --cpus 2 --queues 2 --env CYCLES=8
 # variant sync: --module-args sync=1
 # variant ahead: --module-args sync=0

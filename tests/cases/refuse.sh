@@ -4,8 +4,8 @@
 # Eleven devices, or twelve, whose configuration makes no sense, beside one that is as it should be.
 # Proves: each is refused with one clear line, without a disk and without harm to anything else.
 #
-# beds: uml-debug vm-newest vm-6.1
-# slow: vm-6.12
+# beds: uml-debug vm-newest
+# slow: vm-6.12 vm-6.1
 # timeout: 240
 # run: --cswapd "--store mem --size 32M" --module-args sync=1
 # run uml: --mem 256M

@@ -5,14 +5,15 @@
 # Proves: old slots stay readable, keys that no slot needs go, there are never more than 16; stores
 # that wait for a key are refused, not lost. (Trap C16.)
 #
-# beds: uml-debug
-# slow: uml-smp sync
+# beds: uml uml-debug
+# fast uml-debug: sync
+# slow: uml-smp
 # timeout: 300
-# run: --env MIB=20 --env LIMIT=8
+# run: --env MIB=12 --env LIMIT=6
 # run uml: --mem 256M
 # run uml-smp: --cpus 2 --queues 2
-# variant sync: --cswapd "--store mem --size 64M" --module-args "sync=1 rekey_pages=2000"
-# variant ahead: --cswapd "--store mem --size 64M" --module-args "sync=0 rekey_pages=2000"
+# variant sync: --cswapd "--store mem --size 64M" --module-args "sync=1 rekey_pages=1000"
+# variant ahead: --cswapd "--store mem --size 64M" --module-args "sync=0 rekey_pages=1000"
 
 . "$(dirname "$0")/lib.sh"
 
@@ -20,7 +21,7 @@ swap_on
 most=1
 # A fixed part stays out all the time, sealed with the first key.
 stress_begin --mib 4 --seed 9 --pageout
-swapstress --mib "$MIB" --limit "$LIMIT" --rounds 3 --rewrite 60 >"$tmp/storm.out" 2>&1 &
+swapstress --mib "$MIB" --limit "$LIMIT" --rounds 2 --rewrite 60 >"$tmp/storm.out" 2>&1 &
 storm=$!
 while kill -0 $storm 2>/dev/null; do
 	keys=$(counter keys)
@@ -34,7 +35,7 @@ expect "keys at once" "$most" -le 16
 stress_end
 expect "SIGBUS" "$(figure sigbus)" = 0
 stores=$(counter stores)
-expect "stores" "$stores" -gt 6000
+expect "stores" "$stores" -gt 5000
 for name in tampered retries protocol_errors load_errors load_timeouts store_errors kept; do
 	expect "$name moved" "$(counter $name)" = 0
 done

@@ -7,6 +7,8 @@
 # new device works.
 #
 # beds: uml-debug vm-newest
+# fast uml-debug: sync
+# fast vm-newest: ahead
 # slow: uml-smp vm-6.12 vm-6.1
 # timeout: 240
 # beside: yes

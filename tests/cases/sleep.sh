@@ -6,6 +6,7 @@
 # write the key to a disk, is refused.
 #
 # beds: vm-newest
+# fast vm-newest: sync
 # slow: vm-6.12 vm-6.1
 # timeout: 240
 # After this sleep QEMU's ACPI can't power off any more.

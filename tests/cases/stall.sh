@@ -6,7 +6,7 @@
 # cache is still reclaimed and the OOM killer still kills; when the host goes on, so does the guest,
 # and every page is right. (Trap A7, invariant I3.)
 #
-# beds: uml-debug
+# beds: uml uml-debug
 # slow: uml-smp vm-newest
 # timeout: 300
 # beside: yes

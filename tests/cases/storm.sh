@@ -5,7 +5,11 @@
 # Proves: what was stored comes back; one operation in flight a slot (I1); freed slots return disk
 # space (issue: DISCARD). Traps A2, A6, A21, C17.
 #
-# beds: uml-debug uml-smp vm-newest vm-6.1
+# beds: uml uml-debug uml-smp vm-newest vm-6.1
+# fast uml: sync-file ahead-mem
+# fast uml-debug: sync-mem ahead-file
+# fast uml-smp: sync-mem ahead-file
+# fast vm-6.1: sync-mem
 # slow: vm-6.12
 # timeout: 360
 # beside: yes

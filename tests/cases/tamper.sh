@@ -6,8 +6,11 @@
 # Proves: never wrong content; SIGBUS where, and only where, four tries have failed; less is healed
 # by trying again; each failure is counted, and the kernel names slot and cause. (I4, trap A4.)
 #
-# beds: uml-debug vm-newest
-# slow: vm-6.12 vm-6.1 vm-newest/flip-tag vm-newest/stale-data vm-newest/zero vm-newest/short vm-newest/stale-often vm-newest/swap-slot-ahead
+# beds: uml uml-debug vm-newest vm-6.1
+# fast uml-debug: flip eio-load-ahead
+# fast vm-newest: flip stale-ahead
+# fast vm-6.1: swap-slot
+# slow: vm-6.12
 # timeout: 360
 # beside: yes
 # run: --env MIB=8 --env LIMIT=5 --allow "swapstress.[0-9]+.: segfault at"
