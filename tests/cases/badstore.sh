@@ -18,6 +18,7 @@
 # variant eio-once: --faulty-cswapd "--store mem --size 40M --fault-report @RUN@/report --fault eio-store:every=3:times=1" --module-args sync=0
 # variant lose-store: --faulty-cswapd "--store mem --size 40M --fault-report @RUN@/report --fault lose-store:every=3" --module-args sync=1 --env TOLERATE=--tolerate-sigbus
 
+# shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
 swap_on

@@ -20,13 +20,11 @@
 # variant faults-sync uml-debug: --module-args sync=1 --env INJECT=1 --allow FAULT_INJECTION
 # variant faults-ahead uml-debug: --module-args sync=0 --env INJECT=1 --allow FAULT_INJECTION
 
+# shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
 available() {
 	awk '/^MemAvailable:/ { print int($2 / 1024) }' /proc/meminfo
-}
-free_pages() {
-	awk '/^MemFree:/ { print $2 }' /proc/meminfo
 }
 vmstat() {
 	awk -v name="$1" '$1 ~ name { sum += $2 } END { print sum + 0 }' /proc/vmstat

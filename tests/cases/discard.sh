@@ -12,6 +12,8 @@
 # run uml: --mem 256M
 # guest-programs: blkdiscard
 
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+# shellcheck disable=SC2317	# functions are called by wait_until
 . "$(dirname "$0")/lib.sh"
 
 occupies() { # at most so much

@@ -82,9 +82,10 @@ in_log() {
 
 # ---- swap
 
-swap_on() { # [PRIORITY]
+# The disk is swap, of $swap_priority if that is set.
+swap_on() {
 	mkswap "$disk" >/dev/null || die "mkswap"
-	swapon -p "${1:-10}" "$disk" || die "swapon"
+	swapon -p "${swap_priority:-10}" "$disk" || die "swapon"
 }
 swap_off() {
 	swapoff "$disk" || fail "swapoff"
@@ -100,7 +101,7 @@ stress() {
 	stress_judge
 }
 stress_judge() {
-	[ $stress_status = 0 ] || {
+	[ "$stress_status" = 0 ] || {
 		fail "swapstress ended with $stress_status"
 		sed 's/^/# stress: /' "$tmp/stress.all"
 	}

@@ -20,6 +20,7 @@
 # variant reserved-bits: --faulty-cswapd "--store mem --size 40M --fault-report @RUN@/report --fault reserved-bits:slots=401-2500:every=401:times=1" --module-args "sync=1 load_timeout_s=1" --env LOST=all
 # variant reserved-bits-ahead: --faulty-cswapd "--store mem --size 40M --fault-report @RUN@/report --fault reserved-bits:slots=401-2500:every=401:times=1" --module-args "sync=0 load_timeout_s=1" --env LOST=all
 
+# shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
 swap_on

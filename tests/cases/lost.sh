@@ -14,6 +14,7 @@
 # variant sync: --faulty-cswapd "--store mem --size 40M --fault-report @RUN@/report --fault stall:every=301" --module-args "sync=1 load_timeout_s=2"
 # variant ahead: --faulty-cswapd "--store mem --size 40M --fault-report @RUN@/report --fault stall:every=301" --module-args "sync=0 load_timeout_s=2"
 
+# shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
 swap_on

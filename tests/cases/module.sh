@@ -13,6 +13,8 @@
 # run uml-smp: --mem 256M --cpus 2 --queues 2
 # run vm: --mem 256M --cpus 2 --queues 2
 
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+# shellcheck disable=SC2317	# functions are called by wait_until
 . "$(dirname "$0")/lib.sh"
 
 file=

@@ -17,6 +17,7 @@
 # variant sync: --module-args sync=1
 # variant ahead: --module-args sync=0
 
+# shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
 # 1. A disk: written, read back, by the page cache and past it.
@@ -35,8 +36,8 @@ while kill -0 $pid 2>/dev/null; do
 	# The cache must not answer for the device.
 	blockdev --flushbufs "$disk" 2>/dev/null
 	blkid -p "$disk" >/dev/null 2>&1
-	dd if="$disk" of=/dev/null bs=64k count=256 2>/dev/null
-	dd if="$disk" of=/dev/null bs=4k skip=$((looks * 37 % 4096)) count=16 2>/dev/null
+	dd if="$disk" of=/dev/null bs=64k count=256 2>/dev/null || fail "an error when the live disk was read"
+	dd if="$disk" of=/dev/null bs=4k skip=$((looks * 37 % 4096)) count=16 2>/dev/null || fail "an error when the live disk was read"
 	echo change >/sys/block/"${disk##*/}"/uevent
 	looks=$((looks + 1))
 done

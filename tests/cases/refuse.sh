@@ -23,6 +23,7 @@
 # run: --daemon 13 "build/bed/cswapd-faulty --socket @SOCK@ --store mem --size 8M --bad-config reserved1=1"
 # run uml: --daemon 13 "build/bed/cswapd-faulty --socket @SOCK@ --store mem --size 8M --bad-config no-version-1"
 
+# shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
 devices=0

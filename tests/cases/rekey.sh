@@ -15,6 +15,7 @@
 # variant sync: --cswapd "--store mem --size 64M" --module-args "sync=1 rekey_pages=1000"
 # variant ahead: --cswapd "--store mem --size 64M" --module-args "sync=0 rekey_pages=1000"
 
+# shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
 swap_on

@@ -21,6 +21,8 @@
 # variant sync: --module-args sync=1
 # variant ahead: --module-args sync=0
 
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+# shellcheck disable=SC2317	# functions are called by wait_until
 . "$(dirname "$0")/lib.sh"
 
 gone() {
@@ -59,7 +61,8 @@ wait_until 20 comes_back || die "no disk after the device came back"
 stats=/sys/block/${disk##*/}/cswap
 wait_until 10 test -r "$stats/stores" || die "no counters of $disk"
 # The kernel keeps the dead one in its list, so the new one must come before it.
-swap_on 20
+swap_priority=20
+swap_on
 stress --mib "$MIB" --limit 6
 expect_clean
 swap_off

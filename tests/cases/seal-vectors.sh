@@ -18,6 +18,7 @@
 # variant assembly vm: --modprobe aesni_intel
 # variant aes uml: --aes
 
+# shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
 results=/sys/kernel/debug/cswap_seal_test

@@ -11,6 +11,7 @@
 # run vm: --mem 384M --cpus 2 --queues 2
 # guest-programs: blkid
 
+# shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
 bash "$SELFTESTS/run_tests.sh" >"$tmp/tap" 2>&1

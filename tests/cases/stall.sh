@@ -15,6 +15,7 @@
 # run vm: --mem 384M --env BIG=/dev/bed/results
 # run: --faulty-cswapd "--store mem --size 96M --fault-report @RUN@/report --fault stall"
 
+# shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
 cgroup=/sys/fs/cgroup

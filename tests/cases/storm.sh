@@ -22,6 +22,8 @@
 # variant ahead-mem uml: --cswapd "--store mem --size 160M" --module-args sync=0
 # variant sync-file uml: --cswapd "--store @RUN@/store --size 160M" --module-args sync=1 --env STORE=file
 
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+# shellcheck disable=SC2317	# functions are called by wait_until
 . "$(dirname "$0")/lib.sh"
 
 small() {

@@ -31,6 +31,7 @@
 # variant swap-slot-ahead: --faulty-cswapd "--store mem --size 14M --fault-report @RUN@/report --fault swap-slot:every=15 --fault swap-slot:every=5:times=4 --fault swap-slot:every=3:times=1" --module-args sync=0
 # variant eio-load-ahead: --faulty-cswapd "--store mem --size 14M --fault-report @RUN@/report --fault eio-load:every=15 --fault eio-load:every=5:times=4 --fault eio-load:every=3:times=3" --module-args sync=0
 
+# shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
 swap_on

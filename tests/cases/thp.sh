@@ -15,6 +15,7 @@
 # variant sync: --module-args sync=1
 # variant ahead: --module-args sync=0
 
+# shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
 thp() {
