@@ -80,7 +80,7 @@ refuses $header 's/^struct virtio_cswap_aad/struct virtio_cswap_extra { __u8 a; 
 # --- the text ---
 refuses $description 's/field\{max_request_pages\}/field{max_pages}/' 'max_pages'
 refuses $description 's/VIRTIO_CSWAP_F_BALLOON \(1\)/VIRTIO_CSWAP_F_BALLOON (2)/' VIRTIO_CSWAP_F_BALLOON
-refuses $description 's/The device MUST NOT offer VIRTIO_CSWAP_F_BALLOON/The device MUST NOT offer VIRTIO_CSWAP_BALLOON/' VIRTIO_CSWAP_BALLOON
+refuses $description 's/The device MUST offer VIRTIO_F_VERSION_1/The device MUST offer VIRTIO_CSWAP_VERSION_1/' VIRTIO_CSWAP_VERSION_1
 refuses $description 's/ref\{sec:Device Types . Cooperative Swap Device . Sealed pages\}/ref{sec:Sealed}/' 'sec:Sealed'
 refuses $description '0,/^%: driver-/{/^%: driver-/d}' 'without a name'
 refuses $description 's/^%: device-store-unit/%: driver-store-unit/' 'without a name'

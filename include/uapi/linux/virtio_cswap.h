@@ -6,11 +6,12 @@
  * driver seals cold pages (AEAD, a key that never leaves private memory) and
  * hands the sealed pages through shared memory to the device, which keeps them
  * in numbered slots. The device sees ciphertext, tags and slot numbers only.
+ * The memory that becomes free in this way the guest can give back: it RELEASEs
+ * it up to a target that the host sets, and RECLAIMs it when that falls.
  *
  * Virtqueues
- *	0		control: DISCARD (and, with later features, RELEASE,
- *			RECLAIM, REPORT, EVENT); ordinary request + response
- *			chains
+ *	0		control: DISCARD, RELEASE, RECLAIM, EVENT, REPORT;
+ *			ordinary request + response chains
  *	1 + 2 * i	request queue of pair i: device-readable buffers only
  *	2 + 2 * i	response queue of pair i: device-writable buffers only
  *
@@ -45,9 +46,9 @@
 
 /* DISCARD is served on the control queue. */
 #define VIRTIO_CSWAP_F_DISCARD		0
-/* Reserved: RELEASE, RECLAIM and EVENT on the control queue. */
+/* RELEASE, RECLAIM and EVENT are served on the control queue. */
 #define VIRTIO_CSWAP_F_BALLOON		1
-/* Reserved: REPORT on the control queue. */
+/* REPORT is served on the control queue. */
 #define VIRTIO_CSWAP_F_REPORT		2
 
 /* --- virtqueues --- */
@@ -66,6 +67,9 @@
 #define VIRTIO_CSWAP_MAX_RANGES		64	/* in one control request */
 /* 2^36 slots are 256 TiB; it keeps slot arithmetic far from any overflow. */
 #define VIRTIO_CSWAP_MAX_CAPACITY	0x1000000000
+/* Bounds of block_size, bytes; it is a power of two between them. */
+#define VIRTIO_CSWAP_MIN_BLOCK_SIZE	4096
+#define VIRTIO_CSWAP_MAX_BLOCK_SIZE	0x40000000
 
 /* --- configuration --- */
 
@@ -74,6 +78,13 @@
 #define VIRTIO_CSWAP_MEDIUM_MEMORY	1	/* about as fast as a copy */
 #define VIRTIO_CSWAP_MEDIUM_FLASH	2	/* tens to hundreds of microseconds */
 #define VIRTIO_CSWAP_MEDIUM_DISK	3	/* seeks, or crosses a network */
+
+/* How released memory becomes the host's. */
+#define VIRTIO_CSWAP_RELEASE_NONE	0	/* F_BALLOON is not offered */
+/* By the guest's own conversion of it to shared; RELEASE is for the record. */
+#define VIRTIO_CSWAP_RELEASE_CONVERT	1
+/* The device discards what it shares with the guest there; it reads as zeros. */
+#define VIRTIO_CSWAP_RELEASE_DISCARD	2
 
 /*
  * Nothing here ever changes while the device is in use; reading it may be slow
@@ -87,10 +98,10 @@ struct virtio_cswap_config {
 	__le16 num_queue_pairs;		/* 1..MAX_QUEUE_PAIRS */
 	__le16 max_request_pages;	/* 1..MAX_REQUEST_PAGES */
 	__u8 medium;			/* VIRTIO_CSWAP_MEDIUM_*; others are UNKNOWN */
-	__u8 release_method;		/* reserved for F_BALLOON, else 0 */
+	__u8 release_method;		/* F_BALLOON: VIRTIO_CSWAP_RELEASE_*, else 0 */
 	__le16 reserved0;
-	__le32 block_size;		/* reserved for F_BALLOON: bytes, else 0 */
-	__le32 report_period_ms;	/* reserved for F_REPORT, else 0 */
+	__le32 block_size;		/* F_BALLOON: unit of RELEASE, bytes, else 0 */
+	__le32 report_period_ms;	/* F_REPORT: 1 or more, else 0 */
 	__le32 reserved1[9];
 };
 
@@ -166,16 +177,25 @@ struct virtio_cswap_ack {
 /* --- control queue: one readable part, then one writable part --- */
 
 #define VIRTIO_CSWAP_CTRL_DISCARD	0x0101
-/* Reserved with F_BALLOON and F_REPORT: */
+/* With F_BALLOON: */
 #define VIRTIO_CSWAP_CTRL_RELEASE	0x0102
 #define VIRTIO_CSWAP_CTRL_RECLAIM	0x0103
 #define VIRTIO_CSWAP_CTRL_EVENT		0x0104
+/* With F_REPORT: */
 #define VIRTIO_CSWAP_CTRL_REPORT	0x0105
 
-/* Readable: this header and @count ranges. */
+/*
+ * The readable bytes of a request begin with this header:
+ *	DISCARD			header, @count ranges of slots
+ *	RELEASE, RECLAIM	header, @count ranges of memory
+ *	EVENT			header, @count is 0
+ *	REPORT			header, @count is 0, one report
+ * The writable bytes are struct virtio_cswap_event for EVENT, else struct
+ * virtio_cswap_ctrl_response.
+ */
 struct virtio_cswap_ctrl {
 	__le16 op;			/* VIRTIO_CSWAP_CTRL_* */
-	__le16 count;			/* ranges, 1..MAX_RANGES */
+	__le16 count;			/* ranges, 1..MAX_RANGES; 0 where there are none */
 	__le32 reserved0;
 	__le64 reserved1;
 };
@@ -186,7 +206,70 @@ struct virtio_cswap_range {
 	__le64 count;			/* slots, 1 or more */
 };
 
-/* Writable. */
+/*
+ * RELEASE: memory that the driver doesn't use any more. The device may discard it
+ * until it answers, and never after that: so the driver leaves the memory alone
+ * until then, and may use it again whenever it likes from then on. What it finds
+ * there is unspecified, but nobody else's.
+ * RECLAIM: memory that was released and that the driver uses again, or is about to.
+ * A device that has no memory for it answers NOSPC; the driver decides what that
+ * means to it.
+ * Both are repeated without harm. Addresses are those of the guest's physical
+ * memory, without any bit that tells private from shared.
+ */
+struct virtio_cswap_mem_range {
+	__le64 addr;			/* a multiple of block_size */
+	__le64 len;			/* bytes; a multiple of block_size, 1 block or more */
+};
+
+/*
+ * EVENT: the device holds the buffer until there is something to tell: until the
+ * target is another than it was in the last EVENT that it used, or 0 if there
+ * was none since the reset. A driver that would be told less often makes it
+ * available less often.
+ */
+struct virtio_cswap_event {
+	__le32 status;			/* VIRTIO_CSWAP_S_* */
+	__le32 reserved0;
+	__le64 target;			/* bytes that the device wants released in all */
+	__le64 reserved1[2];
+};
+
+/* Why there isn't more released than there is. */
+#define VIRTIO_CSWAP_STOP_NONE		0	/* the target is reached */
+#define VIRTIO_CSWAP_STOP_WORKING	1	/* it is being worked at */
+#define VIRTIO_CSWAP_STOP_FLOOR		2	/* the guest wouldn't be smaller */
+#define VIRTIO_CSWAP_STOP_MEMORY	3	/* no more could be made free, for now */
+#define VIRTIO_CSWAP_STOP_PRESSURE	4	/* the guest needs what it has */
+#define VIRTIO_CSWAP_STOP_OOM		5	/* it was out of memory, and took some back */
+#define VIRTIO_CSWAP_STOP_DEVICE	6	/* the device failed, or doesn't answer */
+#define VIRTIO_CSWAP_STOP_OWNER		7	/* its owner has switched the balloon off */
+
+/*
+ * REPORT: what the guest says of itself; a claim, nothing more. Sizes are in
+ * bytes, pages are of 4096 bytes, and counts begin with the guest.
+ */
+struct virtio_cswap_report {
+	__le64 size;			/* memory, released or not */
+	__le64 released;		/* not in use: RELEASEd, or about to be */
+	__le64 target;			/* the last that was heard */
+	__le64 floor;			/* size - released wouldn't be less */
+	__le64 lost;			/* neither released nor usable: failed conversions */
+	__le64 free;
+	__le64 available;		/* without swapping, as the guest estimates it */
+	__le64 file;			/* page cache */
+	__le64 swap_in;			/* pages */
+	__le64 swap_out;		/* pages */
+	__le64 refaults;		/* pages that were reclaimed too early */
+	__le64 alloc_stalls;		/* allocations that had to reclaim */
+	__le64 swap_in_ns;		/* time for which tasks waited for LOADs */
+	__le64 tampered;		/* pages that didn't open */
+	__le32 stopped;			/* VIRTIO_CSWAP_STOP_* */
+	__le32 epoch;			/* keys made since the device was found */
+	__le64 reserved[17];
+};
+
+/* Writable, but for EVENT. */
 struct virtio_cswap_ctrl_response {
 	__le32 status;			/* VIRTIO_CSWAP_S_* */
 	__le32 reserved0;
