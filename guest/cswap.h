@@ -28,6 +28,8 @@
 /* A page is fetched so often before it's given up. */
 #define CSWAP_OPEN_TRIES	4
 
+struct cswap_dev;
+
 /* A piece of the pool: never more than a page, never across pages. */
 struct cswap_piece {
 	void *va;
@@ -123,18 +125,41 @@ struct cswap_queue {
 	unsigned int nr_ciphers;
 } ____cacheline_aligned_in_smp;
 
-/* DISCARD, one request at a time. */
-struct cswap_discard {
-	spinlock_t lock;		/* the control ring */
+/* What is said on the control queue: one request of each kind at a time. */
+enum cswap_control_kind {
+	CSWAP_CONTROL_DISCARD,
+	CSWAP_CONTROL_KINDS
+};
+
+enum cswap_request_state {
+	CSWAP_REQUEST_IDLE,
+	CSWAP_REQUEST_SENT,		/* with the device */
+	CSWAP_REQUEST_ANSWERED,		/* the answer waits to be fetched */
+};
+
+struct cswap_control_request {
+	void *request, *response;	/* the owner's while idle */
+	enum cswap_request_state state;
+	u32 used;			/* bytes of the answer, as the device claims */
+	unsigned long sent;		/* jiffies */
+	void (*answered)(struct cswap_dev *dev); /* there's an answer; in interrupt */
+};
+
+struct cswap_control {
+	spinlock_t lock;		/* the ring, and requests' states */
 	struct virtqueue *vq;
-	bool supported, running, busy;
+	bool running;
+	struct cswap_control_request request[CSWAP_CONTROL_KINDS];
+};
+
+/* DISCARD. */
+struct cswap_discard {
+	bool supported, running;
 	unsigned long *clusters;	/* runs of CSWAP_SHARD_SLOTS with freed slots */
 	unsigned long pending;		/* bit 0: the work is due */
 	struct delayed_work work;
-	struct cswap_range range[VIRTIO_CSWAP_MAX_RANGES]; /* in flight if @busy */
+	struct cswap_range range[VIRTIO_CSWAP_MAX_RANGES]; /* in flight */
 	unsigned int nr_ranges;
-	struct virtio_cswap_ctrl_response *response;
-	void *request;			/* CSWAP_CTRL_BYTES(MAX_RANGES) */
 	u64 cursor;			/* cluster to go on with */
 	atomic64_t slots;		/* discarded, for the statistics */
 };
@@ -151,6 +176,7 @@ struct cswap_dev {
 	struct cswap_queue *queues;
 	struct cswap_pool pool;
 	struct cswap_seal seal;
+	struct cswap_control control;
 	struct cswap_discard discard;
 
 	struct gendisk *disk;
@@ -218,13 +244,47 @@ void cswap_finish_work(struct work_struct *work);
 /* Only the memory that the disk itself needs until its last user is gone. */
 void cswap_dev_free(struct cswap_dev *dev);
 
-/* --- cswap_control.c: DISCARD --- */
+/* --- cswap_control.c: the control ring --- */
+
+/* After the last of all, or a failure, comes cswap_control_exit(). May sleep. */
+int cswap_control_init(struct cswap_dev *dev);
+void cswap_control_exit(struct cswap_dev *dev);
+void cswap_control_start(struct cswap_dev *dev);
+/* No answer is taken any more. */
+void cswap_control_stop(struct cswap_dev *dev);
+/* The rings are deleted: nothing is with the device. */
+void cswap_control_forget(struct cswap_dev *dev);
+void cswap_control_interrupt(struct virtqueue *vq);
+/*
+ * Send the request of @kind, whose first @bytes were filled in. Any context.
+ * Returns 0, -EBUSY when it's with the device already or there's none, or what
+ * else became of it.
+ */
+int cswap_control_send(struct cswap_dev *dev, enum cswap_control_kind kind,
+		       unsigned int bytes);
+/*
+ * Fetch an answer: what the device wrote, which is checked by whoever reads it,
+ * or NULL if there's none. From here on the request is idle.
+ */
+const void *cswap_control_answer(struct cswap_dev *dev, enum cswap_control_kind kind,
+				 u32 *used);
+/* It has been with the device for longer than that. */
+bool cswap_control_overdue(struct cswap_dev *dev, enum cswap_control_kind kind,
+			   unsigned int ms);
+
+static inline void *cswap_control_request(struct cswap_dev *dev,
+					  enum cswap_control_kind kind)
+{
+	return dev->control.request[kind].request;
+}
+
+/* --- cswap_discard.c: DISCARD --- */
 
 int cswap_discard_init(struct cswap_dev *dev);
-void cswap_discard_exit(struct cswap_dev *dev);
 void cswap_discard_start(struct cswap_dev *dev);
 void cswap_discard_stop(struct cswap_dev *dev);
-void cswap_discard_interrupt(struct virtqueue *vq);
+/* The rings are deleted: what was in flight isn't. */
+void cswap_discard_forget(struct cswap_dev *dev);
 /* @slot was freed. Any context, no lock of ours. */
 void cswap_discard_note(struct cswap_dev *dev, u64 slot);
 

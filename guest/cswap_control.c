@@ -1,260 +1,154 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * cswap_control.c - the control queue: DISCARD, so that the host gets its disk
- * space back.
+ * cswap_control.c - the control ring: one request of each kind at a time.
  *
- * Theory of operation: the swap core tells of every slot that it frees, one at
- * a time, under its locks. That only marks the slot's record, and the run of
- * slots (the cluster) that it's in. A while later a worker looks through the
- * marked clusters, claims what is still free, and sends one request with as many
- * ranges as fit; its end starts the next. A slot that was stored meanwhile
- * isn't claimed, one that is claimed keeps its next store waiting in the pool
- * until the request is over.
+ * Theory of operation: whoever has something to say on the control queue has
+ * one request for it, made at probe, buffers and all. So sending never
+ * allocates anything of ours, the ring can't be full, and a device that answers
+ * one kind late or never holds up none of the others. An answer is noted in the
+ * interrupt, and its owner woken; the owner fetches it when it runs.
  *
- * Discards are a courtesy: one that fails costs the host disk space, nothing else.
+ * What becomes of requests in flight when the device goes away is for their
+ * owners to know, and they may ask only when the rings are deleted: there are
+ * transports whose reset doesn't reach the device, but that does.
  */
-#include <linux/bitmap.h>
+#include <linux/jiffies.h>
 #include <linux/scatterlist.h>
 #include <linux/slab.h>
-#include <linux/vmalloc.h>
 
 #include "compat.h"
 #include "cswap.h"
 
-/* Frees come in bursts: an exiting process, a swapoff. */
-#define GATHER_MS	100
-#define PENDING		0
+static const struct {
+	unsigned int request_bytes, response_bytes;
+} sizes[CSWAP_CONTROL_KINDS] = {
+	[CSWAP_CONTROL_DISCARD] = { CSWAP_CTRL_BYTES(VIRTIO_CSWAP_MAX_RANGES),
+				    sizeof(struct virtio_cswap_ctrl_response) },
+};
 
-static struct cswap_dev *to_dev(struct cswap_discard *discard)
+void cswap_control_interrupt(struct virtqueue *vq)
 {
-	return container_of(discard, struct cswap_dev, discard);
-}
+	struct cswap_dev *dev = vq->vdev->priv;
+	struct cswap_control *control = &dev->control;
+	struct cswap_control_request *request;
+	unsigned long flags, answered = 0;
+	unsigned int kind, used;
 
-static u64 nr_clusters(const struct cswap_dev *dev)
-{
-	return DIV_ROUND_UP_ULL(dev->geometry.capacity, CSWAP_SHARD_SLOTS);
-}
-
-static void work_soon(struct cswap_discard *discard, unsigned int ms)
-{
-	/* the bit spares most callers the workqueue's lock */
-	if (!test_and_set_bit(PENDING, &discard->pending))
-		queue_delayed_work(to_dev(discard)->wq, &discard->work,
-				   msecs_to_jiffies(ms));
-}
-
-void cswap_discard_note(struct cswap_dev *dev, u64 slot)
-{
-	struct cswap_discard *discard = &dev->discard;
-	u64 cluster = slot / CSWAP_SHARD_SLOTS;
-
-	if (!discard->supported || READ_ONCE(dev->dead))
-		return;
-	if (!test_bit(cluster, discard->clusters))
-		set_bit(cluster, discard->clusters);
-	work_soon(discard, GATHER_MS);
-}
-
-/* Claim from one cluster; false when the request is full. */
-static bool claim_cluster(struct cswap_dev *dev, u64 cluster, bool *again)
-{
-	struct cswap_discard *discard = &dev->discard;
-	u64 start = cluster * CSWAP_SHARD_SLOTS;
-	u64 count = min_t(u64, CSWAP_SHARD_SLOTS, dev->geometry.capacity - start);
-	struct cswap_queue *queue = cswap_queue_of(dev, start);
-	unsigned long flags;
-	bool later = false;
-	u64 next;
-
-	clear_bit(cluster, discard->clusters);
-	/* what is freed from here on sets it again, and is looked at then */
-	smp_mb__after_atomic();
-	spin_lock_irqsave(&queue->lock, flags);
-	discard->nr_ranges +=
-		cswap_discard_claim(&queue->shard, start, count,
-				    discard->range + discard->nr_ranges,
-				    ARRAY_SIZE(discard->range) - discard->nr_ranges,
-				    &next, &later);
-	spin_unlock_irqrestore(&queue->lock, flags);
-
-	if (later || next < start + count)
-		set_bit(cluster, discard->clusters);
-	*again |= later;
-	return next == start + count;
-}
-
-/* Fill discard->range from the marked clusters, round robin. */
-static void claim(struct cswap_dev *dev, bool *again)
-{
-	struct cswap_discard *discard = &dev->discard;
-	u64 nr = nr_clusters(dev), cluster = discard->cursor;
-	bool wrapped = false;
-
-	discard->nr_ranges = 0;
-	while (discard->nr_ranges < ARRAY_SIZE(discard->range)) {
-		cluster = find_next_bit(discard->clusters, nr, cluster);
-		if (wrapped && cluster >= discard->cursor)
-			break;
-		if (cluster >= nr) {
-			if (!discard->cursor)
-				break;
-			wrapped = true;
-			cluster = 0;
-			continue;
-		}
-		if (!claim_cluster(dev, cluster, again))
-			break;
-		cluster++;
+	spin_lock_irqsave(&control->lock, flags);
+	while (control->running && (request = virtqueue_get_buf(vq, &used))) {
+		request->state = CSWAP_REQUEST_ANSWERED;
+		request->used = used;
+		__set_bit(request - control->request, &answered);
 	}
-	discard->cursor = cluster < nr ? cluster : 0;
+	spin_unlock_irqrestore(&control->lock, flags);
+	for_each_set_bit(kind, &answered, CSWAP_CONTROL_KINDS)
+		control->request[kind].answered(dev);
 }
 
-/* The ranges are out of flight; stores that waited for them go. */
-static void release(struct cswap_dev *dev, bool done)
+int cswap_control_send(struct cswap_dev *dev, enum cswap_control_kind kind,
+		       unsigned int bytes)
 {
-	struct cswap_discard *discard = &dev->discard;
-	unsigned int i;
-
-	for (i = 0; i < discard->nr_ranges; i++) {
-		struct cswap_range *range = &discard->range[i];
-		struct cswap_queue *queue = cswap_queue_of(dev, range->start);
-		unsigned long flags;
-
-		spin_lock_irqsave(&queue->lock, flags);
-		cswap_discard_done(&queue->shard, range, done);
-		cswap_queue_unlock_and_send(queue, flags);
-		if (done)
-			atomic64_add(range->count, &discard->slots);
-	}
-	discard->nr_ranges = 0;
-}
-
-static int send(struct cswap_discard *discard)
-{
-	struct virtio_cswap_ctrl *request = discard->request;
-	struct virtio_cswap_range *range = (void *)(request + 1);
+	struct cswap_control *control = &dev->control;
+	struct cswap_control_request *request = &control->request[kind];
 	struct scatterlist out, in, *sgs[] = { &out, &in };
 	unsigned long flags;
-	unsigned int i;
 	bool notify;
 	int rc;
 
-	cswap_wire_put_discard(request, discard->nr_ranges);
-	for (i = 0; i < discard->nr_ranges; i++)
-		cswap_wire_put_range(&range[i], discard->range[i].start,
-				     discard->range[i].count);
-	sg_init_one(&out, request, CSWAP_CTRL_BYTES(discard->nr_ranges));
-	sg_init_one(&in, discard->response, sizeof(*discard->response));
+	sg_init_one(&out, request->request, bytes);
+	sg_init_one(&in, request->response, sizes[kind].response_bytes);
 
-	spin_lock_irqsave(&discard->lock, flags);
-	rc = discard->running ? virtqueue_add_sgs(discard->vq, sgs, 1, 1, discard,
-						  GFP_NOWAIT | __GFP_NOWARN) : -EBUSY;
-	notify = !rc && virtqueue_kick_prepare(discard->vq);
-	discard->busy = !rc;
-	spin_unlock_irqrestore(&discard->lock, flags);
+	spin_lock_irqsave(&control->lock, flags);
+	rc = control->running && request->state == CSWAP_REQUEST_IDLE ?
+	     virtqueue_add_sgs(control->vq, sgs, 1, 1, request,
+			       GFP_NOWAIT | __GFP_NOWARN) : -EBUSY;
+	notify = !rc && virtqueue_kick_prepare(control->vq);
+	if (!rc) {
+		request->state = CSWAP_REQUEST_SENT;
+		request->sent = jiffies;
+	}
+	spin_unlock_irqrestore(&control->lock, flags);
 	if (notify)
-		virtqueue_notify(discard->vq);
+		virtqueue_notify(control->vq);
 	return rc;
 }
 
-/* The answer to the request in flight, if there is one yet. */
-static bool response_get(struct cswap_discard *discard, u32 *status)
+const void *cswap_control_answer(struct cswap_dev *dev, enum cswap_control_kind kind,
+				 u32 *used)
 {
+	struct cswap_control *control = &dev->control;
+	struct cswap_control_request *request = &control->request[kind];
+	const void *response = NULL;
 	unsigned long flags;
-	unsigned int used;
-	bool got;
 
-	spin_lock_irqsave(&discard->lock, flags);
-	got = discard->running && virtqueue_get_buf(discard->vq, &used);
-	if (got) {
-		*status = cswap_wire_get_ctrl_status(discard->response, used);
-		discard->busy = false;
+	spin_lock_irqsave(&control->lock, flags);
+	if (request->state == CSWAP_REQUEST_ANSWERED) {
+		request->state = CSWAP_REQUEST_IDLE;
+		*used = request->used;
+		response = request->response;
 	}
-	spin_unlock_irqrestore(&discard->lock, flags);
-	return got;
+	spin_unlock_irqrestore(&control->lock, flags);
+	return response;
 }
 
-static void discard_work(struct work_struct *work)
+bool cswap_control_overdue(struct cswap_dev *dev, enum cswap_control_kind kind,
+			   unsigned int ms)
 {
-	struct cswap_discard *discard = container_of(to_delayed_work(work),
-						     struct cswap_discard, work);
-	struct cswap_dev *dev = to_dev(discard);
-	bool again = false;
-	u32 status;
+	const struct cswap_control_request *request = &dev->control.request[kind];
 
-	clear_bit(PENDING, &discard->pending);
-	/* a cluster marked after this sets the bit anew and has us run again */
-	smp_mb__after_atomic();
-	if (discard->busy) {
-		if (!response_get(discard, &status))
-			return;		/* its interrupt brings us back */
-		release(dev, status == VIRTIO_CSWAP_S_OK);
+	return READ_ONCE(request->state) == CSWAP_REQUEST_SENT &&
+	       time_after(jiffies, READ_ONCE(request->sent) + msecs_to_jiffies(ms));
+}
+
+void cswap_control_start(struct cswap_dev *dev)
+{
+	spin_lock_irq(&dev->control.lock);
+	dev->control.running = true;
+	spin_unlock_irq(&dev->control.lock);
+}
+
+void cswap_control_stop(struct cswap_dev *dev)
+{
+	spin_lock_irq(&dev->control.lock);
+	dev->control.running = false;
+	spin_unlock_irq(&dev->control.lock);
+}
+
+void cswap_control_forget(struct cswap_dev *dev)
+{
+	unsigned int kind;
+
+	for (kind = 0; kind < CSWAP_CONTROL_KINDS; kind++)
+		dev->control.request[kind].state = CSWAP_REQUEST_IDLE;
+}
+
+int cswap_control_init(struct cswap_dev *dev)
+{
+	struct cswap_control *control = &dev->control;
+	unsigned int kind;
+
+	spin_lock_init(&control->lock);
+	for (kind = 0; kind < CSWAP_CONTROL_KINDS; kind++) {
+		struct cswap_control_request *request = &control->request[kind];
+
+		request->request = kzalloc(sizes[kind].request_bytes, GFP_KERNEL);
+		request->response = kzalloc(sizes[kind].response_bytes, GFP_KERNEL);
+		if (!request->request || !request->response)
+			return -ENOMEM;
 	}
-	if (dev->dead || !discard->running)
-		return;
-	claim(dev, &again);
-	if (discard->nr_ranges) {
-		if (!send(discard))
-			return;
-		release(dev, false);
-		again = true;
+	return 0;
+}
+
+void cswap_control_exit(struct cswap_dev *dev)
+{
+	unsigned int kind;
+
+	for (kind = 0; kind < CSWAP_CONTROL_KINDS; kind++) {
+		struct cswap_control_request *request = &dev->control.request[kind];
+
+		kfree(request->request);
+		kfree(request->response);
+		request->request = NULL;
+		request->response = NULL;
 	}
-	if (again)
-		work_soon(discard, GATHER_MS);
-}
-
-void cswap_discard_interrupt(struct virtqueue *vq)
-{
-	struct cswap_dev *dev = vq->vdev->priv;
-
-	mod_delayed_work(dev->wq, &dev->discard.work, 0);
-}
-
-void cswap_discard_start(struct cswap_dev *dev)
-{
-	struct cswap_discard *discard = &dev->discard;
-
-	spin_lock_irq(&discard->lock);
-	discard->running = discard->supported;
-	spin_unlock_irq(&discard->lock);
-	work_soon(discard, 0);
-}
-
-void cswap_discard_stop(struct cswap_dev *dev)
-{
-	struct cswap_discard *discard = &dev->discard;
-
-	spin_lock_irq(&discard->lock);
-	discard->running = false;
-	spin_unlock_irq(&discard->lock);
-	cancel_delayed_work_sync(&discard->work);
-	clear_bit(PENDING, &discard->pending);
-	if (discard->busy) {
-		/* the device was reset: it won't run it any more */
-		discard->busy = false;
-		release(dev, false);
-	}
-}
-
-int cswap_discard_init(struct cswap_dev *dev)
-{
-	struct cswap_discard *discard = &dev->discard;
-
-	spin_lock_init(&discard->lock);
-	INIT_DELAYED_WORK(&discard->work, discard_work);
-	discard->supported = virtio_has_feature(dev->vdev, VIRTIO_CSWAP_F_DISCARD);
-	discard->clusters = kvcalloc(BITS_TO_LONGS(nr_clusters(dev)),
-				     sizeof(long), GFP_KERNEL);
-	discard->request = kmalloc(CSWAP_CTRL_BYTES(VIRTIO_CSWAP_MAX_RANGES), GFP_KERNEL);
-	discard->response = kmalloc(sizeof(*discard->response), GFP_KERNEL);
-	return discard->clusters && discard->request && discard->response ? 0 : -ENOMEM;
-}
-
-/* But for the map of clusters, which frees may still mark: cswap_dev_free(). */
-void cswap_discard_exit(struct cswap_dev *dev)
-{
-	kfree(dev->discard.request);
-	kfree(dev->discard.response);
-	dev->discard.request = NULL;
-	dev->discard.response = NULL;
 }

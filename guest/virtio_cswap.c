@@ -10,7 +10,8 @@
  *	cswap_slots.c	what each slot holds, what is in flight (pure)
  *	cswap_queue.c	a pair of rings; the clocks
  *	cswap_wire.c	building requests, checking answers (pure)
- *	cswap_control.c	the control queue
+ *	cswap_control.c	the control ring
+ *	cswap_discard.c	DISCARD
  *	cswap_pool.c	memory shared with the device
  *
  * Probe builds them from the bottom up, and the disk appears last. Whatever the
@@ -143,7 +144,7 @@ static int vqs_find(struct cswap_dev *dev)
 	if (!info || !vqs)
 		goto out;
 	info[VIRTIO_CSWAP_VQ_CONTROL].name = "control";
-	info[VIRTIO_CSWAP_VQ_CONTROL].callback = cswap_discard_interrupt;
+	info[VIRTIO_CSWAP_VQ_CONTROL].callback = cswap_control_interrupt;
 	for (i = 0; i < dev->nr_queues; i++) {
 		info[VIRTIO_CSWAP_VQ_REQUEST(i)].name = "request";
 		info[VIRTIO_CSWAP_VQ_RESPONSE(i)].name = "response";
@@ -153,7 +154,7 @@ static int vqs_find(struct cswap_dev *dev)
 	if (rc)
 		goto out;
 
-	dev->discard.vq = vqs[VIRTIO_CSWAP_VQ_CONTROL];
+	dev->control.vq = vqs[VIRTIO_CSWAP_VQ_CONTROL];
 	for (i = 0; i < dev->nr_queues; i++) {
 		dev->queues[i].request_vq = vqs[VIRTIO_CSWAP_VQ_REQUEST(i)];
 		dev->queues[i].response_vq = vqs[VIRTIO_CSWAP_VQ_RESPONSE(i)];
@@ -195,6 +196,7 @@ static int queues_start(struct cswap_dev *dev)
 		if (rc)
 			return rc;
 	}
+	cswap_control_start(dev);
 	cswap_discard_start(dev);
 	queue_delayed_work(dev->wq, &dev->tick, HZ);
 	return 0;
@@ -206,6 +208,7 @@ static void queues_stop(struct cswap_dev *dev, bool fail)
 	unsigned int i;
 
 	virtio_reset_device(dev->vdev);
+	cswap_control_stop(dev);
 	cswap_discard_stop(dev);
 	for (i = 0; i < dev->nr_queues; i++)
 		cswap_queue_stop(&dev->queues[i], fail);
@@ -214,6 +217,17 @@ static void queues_stop(struct cswap_dev *dev, bool fail)
 	/* without @fail one may wait for an answer that comes after the restart */
 	for (i = 0; fail && i < dev->nr_queues; i++)
 		flush_work(&dev->queues[i].finish_work);
+}
+
+/*
+ * Delete the rings. What was in flight isn't any more, and only now: there are
+ * transports whose reset doesn't reach the device, but this does.
+ */
+static void vqs_delete(struct cswap_dev *dev)
+{
+	dev->vdev->config->del_vqs(dev->vdev);
+	cswap_control_forget(dev);
+	cswap_discard_forget(dev);
 }
 
 /* --- memory --- */
@@ -387,12 +401,12 @@ static int cswap_probe(struct virtio_device *vdev)
 		goto err_dev;
 	}
 	/* from vqs_find() on the device may interrupt, in order or not */
-	rc = cswap_discard_init(dev);
+	rc = cswap_control_init(dev) ?: cswap_discard_init(dev);
 	if (rc)
-		goto err_discard;
+		goto err_control;
 	rc = vqs_find(dev);
 	if (rc)
-		goto err_discard;
+		goto err_control;
 	rc = queues_init(dev);
 	if (rc)
 		goto err_queues;
@@ -420,10 +434,10 @@ err_notifiers:
 err_stop:
 	dev_kill(dev);
 err_queues:
-	vdev->config->del_vqs(vdev);
+	vqs_delete(dev);
 	queues_exit(dev);
-err_discard:
-	cswap_discard_exit(dev);
+err_control:
+	cswap_control_exit(dev);
 	cswap_seal_exit(&dev->seal);
 err_dev:
 	cswap_dev_free(dev);
@@ -443,8 +457,8 @@ static void cswap_remove(struct virtio_device *vdev)
 	del_gendisk(disk);
 	for (i = 0; i < dev->nr_queues; i++)
 		flush_work(&dev->queues[i].finish_work);
-	cswap_discard_exit(dev);
-	vdev->config->del_vqs(vdev);
+	vqs_delete(dev);
+	cswap_control_exit(dev);
 	queues_exit(dev);
 	cswap_seal_exit(&dev->seal);
 	/* the records stay for as long as somebody has the disk open */
@@ -456,7 +470,7 @@ static int cswap_freeze(struct virtio_device *vdev)
 	struct cswap_dev *dev = vdev->priv;
 
 	queues_stop(dev, false);
-	vdev->config->del_vqs(vdev);
+	vqs_delete(dev);
 	return 0;
 }
 

@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * cswap_discard.c - DISCARD, so that the host gets its disk space back.
+ *
+ * Theory of operation: the swap core tells of every slot that it frees, one at
+ * a time, under its locks. That only marks the slot's record, and the run of
+ * slots (the cluster) that it's in. A while later a worker looks through the
+ * marked clusters, claims what is still free, and sends one request with as many
+ * ranges as fit; its end starts the next. A slot that was stored meanwhile
+ * isn't claimed, one that is claimed keeps its next store waiting in the pool
+ * until the request is over.
+ *
+ * Discards are a courtesy: one that fails costs the host disk space, nothing else.
+ */
+#include <linux/bitmap.h>
+#include <linux/slab.h>
+
+#include "compat.h"
+#include "cswap.h"
+
+/* Frees come in bursts: an exiting process, a swapoff. */
+#define GATHER_MS	100
+#define PENDING		0
+
+static struct cswap_dev *to_dev(struct cswap_discard *discard)
+{
+	return container_of(discard, struct cswap_dev, discard);
+}
+
+static u64 nr_clusters(const struct cswap_dev *dev)
+{
+	return DIV_ROUND_UP_ULL(dev->geometry.capacity, CSWAP_SHARD_SLOTS);
+}
+
+static void work_soon(struct cswap_discard *discard, unsigned int ms)
+{
+	/* the bit spares most callers the workqueue's lock */
+	if (!test_and_set_bit(PENDING, &discard->pending))
+		queue_delayed_work(to_dev(discard)->wq, &discard->work,
+				   msecs_to_jiffies(ms));
+}
+
+void cswap_discard_note(struct cswap_dev *dev, u64 slot)
+{
+	struct cswap_discard *discard = &dev->discard;
+	u64 cluster = slot / CSWAP_SHARD_SLOTS;
+
+	if (!discard->supported || READ_ONCE(dev->dead))
+		return;
+	if (!test_bit(cluster, discard->clusters))
+		set_bit(cluster, discard->clusters);
+	work_soon(discard, GATHER_MS);
+}
+
+/* Claim from one cluster; false when the request is full. */
+static bool claim_cluster(struct cswap_dev *dev, u64 cluster, bool *again)
+{
+	struct cswap_discard *discard = &dev->discard;
+	u64 start = cluster * CSWAP_SHARD_SLOTS;
+	u64 count = min_t(u64, CSWAP_SHARD_SLOTS, dev->geometry.capacity - start);
+	struct cswap_queue *queue = cswap_queue_of(dev, start);
+	unsigned long flags;
+	bool later = false;
+	u64 next;
+
+	clear_bit(cluster, discard->clusters);
+	/* what is freed from here on sets it again, and is looked at then */
+	smp_mb__after_atomic();
+	spin_lock_irqsave(&queue->lock, flags);
+	discard->nr_ranges +=
+		cswap_discard_claim(&queue->shard, start, count,
+				    discard->range + discard->nr_ranges,
+				    ARRAY_SIZE(discard->range) - discard->nr_ranges,
+				    &next, &later);
+	spin_unlock_irqrestore(&queue->lock, flags);
+
+	if (later || next < start + count)
+		set_bit(cluster, discard->clusters);
+	*again |= later;
+	return next == start + count;
+}
+
+/* Fill discard->range from the marked clusters, round robin. */
+static void claim(struct cswap_dev *dev, bool *again)
+{
+	struct cswap_discard *discard = &dev->discard;
+	u64 nr = nr_clusters(dev), cluster = discard->cursor;
+	bool wrapped = false;
+
+	discard->nr_ranges = 0;
+	while (discard->nr_ranges < ARRAY_SIZE(discard->range)) {
+		cluster = find_next_bit(discard->clusters, nr, cluster);
+		if (wrapped && cluster >= discard->cursor)
+			break;
+		if (cluster >= nr) {
+			if (!discard->cursor)
+				break;
+			wrapped = true;
+			cluster = 0;
+			continue;
+		}
+		if (!claim_cluster(dev, cluster, again))
+			break;
+		cluster++;
+	}
+	discard->cursor = cluster < nr ? cluster : 0;
+}
+
+/* The ranges are out of flight; stores that waited for them go. */
+static void release(struct cswap_dev *dev, bool done)
+{
+	struct cswap_discard *discard = &dev->discard;
+	unsigned int i;
+
+	for (i = 0; i < discard->nr_ranges; i++) {
+		struct cswap_range *range = &discard->range[i];
+		struct cswap_queue *queue = cswap_queue_of(dev, range->start);
+		unsigned long flags;
+
+		spin_lock_irqsave(&queue->lock, flags);
+		cswap_discard_done(&queue->shard, range, done);
+		cswap_queue_unlock_and_send(queue, flags);
+		if (done)
+			atomic64_add(range->count, &discard->slots);
+	}
+	discard->nr_ranges = 0;
+}
+
+static int send(struct cswap_dev *dev)
+{
+	struct cswap_discard *discard = &dev->discard;
+	struct virtio_cswap_ctrl *request = cswap_control_request(dev, CSWAP_CONTROL_DISCARD);
+	struct virtio_cswap_range *range = (void *)(request + 1);
+	unsigned int i;
+
+	cswap_wire_put_discard(request, discard->nr_ranges);
+	for (i = 0; i < discard->nr_ranges; i++)
+		cswap_wire_put_range(&range[i], discard->range[i].start,
+				     discard->range[i].count);
+	return cswap_control_send(dev, CSWAP_CONTROL_DISCARD,
+				  CSWAP_CTRL_BYTES(discard->nr_ranges));
+}
+
+static void discard_work(struct work_struct *work)
+{
+	struct cswap_discard *discard = container_of(to_delayed_work(work),
+						     struct cswap_discard, work);
+	struct cswap_dev *dev = to_dev(discard);
+	const void *response;
+	bool again = false;
+	u32 used;
+
+	clear_bit(PENDING, &discard->pending);
+	/* a cluster marked after this sets the bit anew and has us run again */
+	smp_mb__after_atomic();
+	if (discard->nr_ranges) {
+		response = cswap_control_answer(dev, CSWAP_CONTROL_DISCARD, &used);
+		if (!response)
+			return;		/* its interrupt brings us back */
+		release(dev, cswap_wire_get_ctrl_status(response, used) ==
+			     VIRTIO_CSWAP_S_OK);
+	}
+	if (dev->dead || !discard->running)
+		return;
+	claim(dev, &again);
+	if (discard->nr_ranges) {
+		if (!send(dev))
+			return;
+		release(dev, false);
+		again = true;
+	}
+	if (again)
+		work_soon(discard, GATHER_MS);
+}
+
+static void answered(struct cswap_dev *dev)
+{
+	mod_delayed_work(dev->wq, &dev->discard.work, 0);
+}
+
+void cswap_discard_start(struct cswap_dev *dev)
+{
+	struct cswap_discard *discard = &dev->discard;
+
+	WRITE_ONCE(discard->running, discard->supported);
+	work_soon(discard, 0);
+}
+
+void cswap_discard_stop(struct cswap_dev *dev)
+{
+	struct cswap_discard *discard = &dev->discard;
+
+	WRITE_ONCE(discard->running, false);
+	cancel_delayed_work_sync(&discard->work);
+	clear_bit(PENDING, &discard->pending);
+}
+
+void cswap_discard_forget(struct cswap_dev *dev)
+{
+	/* the device won't run it any more */
+	release(dev, false);
+}
+
+int cswap_discard_init(struct cswap_dev *dev)
+{
+	struct cswap_discard *discard = &dev->discard;
+
+	INIT_DELAYED_WORK(&discard->work, discard_work);
+	dev->control.request[CSWAP_CONTROL_DISCARD].answered = answered;
+	discard->supported = virtio_has_feature(dev->vdev, VIRTIO_CSWAP_F_DISCARD);
+	discard->clusters = kvcalloc(BITS_TO_LONGS(nr_clusters(dev)),
+				     sizeof(long), GFP_KERNEL);
+	return discard->clusters ? 0 : -ENOMEM;
+}
