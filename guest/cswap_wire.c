@@ -22,14 +22,38 @@ static_assert(sizeof(struct virtio_cswap_response) == 16);
 static_assert(sizeof(struct virtio_cswap_ack) == 16);
 static_assert(sizeof(struct virtio_cswap_ctrl) == 16);
 static_assert(sizeof(struct virtio_cswap_range) == 16);
+static_assert(sizeof(struct virtio_cswap_mem_range) == 16);
+static_assert(sizeof(struct virtio_cswap_event) == 32);
+static_assert(sizeof(struct virtio_cswap_report) == 256);
 static_assert(sizeof(struct virtio_cswap_ctrl_response) == 8);
 static_assert(sizeof(struct virtio_cswap_aad) == 16);
 static_assert(CSWAP_ACK_BUFFER_BYTES == 256);
 static_assert(VIRTIO_CSWAP_DATA_BUFFER_SIZE(1) == 48 + 4096);
 
-const char *cswap_wire_check_config(const struct virtio_cswap_config *config,
-				    struct cswap_geometry *geometry)
+/* What F_BALLOON and F_REPORT say, for a device that offers them. */
+static const char *check_features(const struct virtio_cswap_config *config, u64 features)
 {
+	u32 block_size = le32_to_cpu(config->block_size);
+
+	if (features & CSWAP_FEATURE(BALLOON)) {
+		if (config->release_method != VIRTIO_CSWAP_RELEASE_CONVERT &&
+		    config->release_method != VIRTIO_CSWAP_RELEASE_DISCARD)
+			return "unknown release method";
+		if (block_size < VIRTIO_CSWAP_MIN_BLOCK_SIZE ||
+		    block_size > VIRTIO_CSWAP_MAX_BLOCK_SIZE)
+			return "block size out of range";
+		if (block_size & (block_size - 1))
+			return "block size is not a power of two";
+	}
+	if (features & CSWAP_FEATURE(REPORT) && !config->report_period_ms)
+		return "report period is zero";
+	return NULL;
+}
+
+const char *cswap_wire_check_config(const struct virtio_cswap_config *config,
+				    u64 features, struct cswap_geometry *geometry)
+{
+	const char *wrong;
 	u64 capacity = le64_to_cpu(config->capacity);
 	u16 pairs = le16_to_cpu(config->num_queue_pairs);
 	u16 pages = le16_to_cpu(config->max_request_pages);
@@ -47,7 +71,10 @@ const char *cswap_wire_check_config(const struct virtio_cswap_config *config,
 		return "too many queue pairs";
 	if (!pages || pages > VIRTIO_CSWAP_MAX_REQUEST_PAGES)
 		return "pages a request out of range";
-	/* fields of features that we don't negotiate aren't ours to judge */
+	/* fields of features that weren't negotiated aren't ours to judge */
+	wrong = check_features(config, features);
+	if (wrong)
+		return wrong;
 	if (config->reserved0)
 		return "a reserved field is not zero";
 	for (i = 0; i < ARRAY_SIZE(config->reserved1); i++)
@@ -59,6 +86,14 @@ const char *cswap_wire_check_config(const struct virtio_cswap_config *config,
 	geometry->max_request_pages = pages;
 	geometry->medium = config->medium <= VIRTIO_CSWAP_MEDIUM_DISK ?
 		config->medium : VIRTIO_CSWAP_MEDIUM_UNKNOWN;
+	geometry->release_method = VIRTIO_CSWAP_RELEASE_NONE;
+	geometry->block_size = 0;
+	if (features & CSWAP_FEATURE(BALLOON)) {
+		geometry->release_method = config->release_method;
+		geometry->block_size = le32_to_cpu(config->block_size);
+	}
+	geometry->report_period_ms = features & CSWAP_FEATURE(REPORT) ?
+		le32_to_cpu(config->report_period_ms) : 0;
 	return NULL;
 }
 
@@ -86,14 +121,34 @@ void cswap_wire_put_load(void *to, u64 cookie, u64 slot)
 	put_request(to, VIRTIO_CSWAP_OP_LOAD, cookie, slot);
 }
 
-void cswap_wire_put_discard(struct virtio_cswap_ctrl *to, unsigned int count)
+static void put_ctrl(struct virtio_cswap_ctrl *to, u16 op, unsigned int count)
 {
 	const struct virtio_cswap_ctrl ctrl = {
-		.op = cpu_to_le16(VIRTIO_CSWAP_CTRL_DISCARD),
+		.op = cpu_to_le16(op),
 		.count = cpu_to_le16(count),
 	};
 
 	memcpy(to, &ctrl, sizeof(ctrl));
+}
+
+void cswap_wire_put_discard(struct virtio_cswap_ctrl *to, unsigned int count)
+{
+	put_ctrl(to, VIRTIO_CSWAP_CTRL_DISCARD, count);
+}
+
+void cswap_wire_put_release(struct virtio_cswap_ctrl *to, unsigned int count)
+{
+	put_ctrl(to, VIRTIO_CSWAP_CTRL_RELEASE, count);
+}
+
+void cswap_wire_put_reclaim(struct virtio_cswap_ctrl *to, unsigned int count)
+{
+	put_ctrl(to, VIRTIO_CSWAP_CTRL_RECLAIM, count);
+}
+
+void cswap_wire_put_event(struct virtio_cswap_ctrl *to)
+{
+	put_ctrl(to, VIRTIO_CSWAP_CTRL_EVENT, 0);
 }
 
 void cswap_wire_put_range(struct virtio_cswap_range *to, u64 start, u64 count)
@@ -104,6 +159,41 @@ void cswap_wire_put_range(struct virtio_cswap_range *to, u64 start, u64 count)
 	};
 
 	memcpy(to, &range, sizeof(range));
+}
+
+void cswap_wire_put_mem_range(struct virtio_cswap_mem_range *to, u64 addr, u64 len)
+{
+	const struct virtio_cswap_mem_range range = {
+		.addr = cpu_to_le64(addr),
+		.len = cpu_to_le64(len),
+	};
+
+	memcpy(to, &range, sizeof(range));
+}
+
+void cswap_wire_put_report(struct virtio_cswap_ctrl *to, const struct cswap_report *report)
+{
+	const struct virtio_cswap_report wire = {
+		.size = cpu_to_le64(report->size),
+		.released = cpu_to_le64(report->released),
+		.target = cpu_to_le64(report->target),
+		.floor = cpu_to_le64(report->floor),
+		.lost = cpu_to_le64(report->lost),
+		.free = cpu_to_le64(report->free),
+		.available = cpu_to_le64(report->available),
+		.file = cpu_to_le64(report->file),
+		.swap_in = cpu_to_le64(report->swap_in),
+		.swap_out = cpu_to_le64(report->swap_out),
+		.refaults = cpu_to_le64(report->refaults),
+		.alloc_stalls = cpu_to_le64(report->alloc_stalls),
+		.swap_in_ns = cpu_to_le64(report->swap_in_ns),
+		.tampered = cpu_to_le64(report->tampered),
+		.stopped = cpu_to_le32(report->stopped),
+		.epoch = cpu_to_le32(report->epoch),
+	};
+
+	put_ctrl(to, VIRTIO_CSWAP_CTRL_REPORT, 0);
+	memcpy((u8 *)to + sizeof(*to), &wire, sizeof(wire));
 }
 
 static u32 known_status(__le32 raw)
@@ -201,4 +291,20 @@ u32 cswap_wire_get_ctrl_status(const struct virtio_cswap_ctrl_response *from,
 		return VIRTIO_CSWAP_S_IOERR;
 	memcpy(&copy, from, sizeof(copy));
 	return copy.reserved0 ? VIRTIO_CSWAP_S_IOERR : known_status(copy.status);
+}
+
+u32 cswap_wire_get_event(const struct virtio_cswap_event *from, u32 used, u64 *target)
+{
+	struct virtio_cswap_event copy;
+	u32 status;
+
+	if (used != sizeof(copy))
+		return VIRTIO_CSWAP_S_IOERR;
+	memcpy(&copy, from, sizeof(copy));
+	if (copy.reserved0 || copy.reserved1[0] || copy.reserved1[1])
+		return VIRTIO_CSWAP_S_IOERR;
+	status = known_status(copy.status);
+	if (status == VIRTIO_CSWAP_S_OK)
+		*target = le64_to_cpu(copy.target);
+	return status;
 }

@@ -26,12 +26,30 @@
 	(sizeof(struct virtio_cswap_ctrl) + \
 	 (ranges) * sizeof(struct virtio_cswap_range))
 
+#define CSWAP_REPORT_BYTES \
+	(sizeof(struct virtio_cswap_ctrl) + sizeof(struct virtio_cswap_report))
+/* A feature as it stands among all: CSWAP_FEATURE(BALLOON). */
+#define CSWAP_FEATURE(name)	(1ULL << VIRTIO_CSWAP_F_##name)
+
 /* The device's configuration, checked, in the CPU's byte order. */
 struct cswap_geometry {
 	u64 capacity;			/* slots */
 	unsigned int queue_pairs;
 	unsigned int max_request_pages;
 	u8 medium;			/* VIRTIO_CSWAP_MEDIUM_* */
+	u8 release_method;		/* VIRTIO_CSWAP_RELEASE_*; NONE without F_BALLOON */
+	u32 block_size;			/* bytes; 0 without F_BALLOON */
+	u32 report_period_ms;		/* 0 without F_REPORT */
+};
+
+/* What a REPORT says; struct virtio_cswap_report has what it means. */
+struct cswap_report {
+	u64 size, released, target, floor, lost;
+	u64 free, available, file;
+	u64 swap_in, swap_out, refaults, alloc_stalls;
+	u64 swap_in_ns, tampered;
+	u32 stopped;			/* VIRTIO_CSWAP_STOP_* */
+	u32 epoch;
 };
 
 /* One request's outcome, checked. */
@@ -49,11 +67,12 @@ struct cswap_answer {
 };
 
 /*
- * Check a configuration that was read from the device. Returns NULL and fills
- * @geometry, or says in a few words what is wrong.
+ * Check a configuration that was read from the device. @features are those that
+ * were negotiated. Returns NULL and fills @geometry, or says in a few words what
+ * is wrong.
  */
 const char *cswap_wire_check_config(const struct virtio_cswap_config *config,
-				    struct cswap_geometry *geometry);
+				    u64 features, struct cswap_geometry *geometry);
 
 /* Write a request for one page at @to (shared memory; it is only written). */
 void cswap_wire_put_store(void *to, u64 cookie, u64 slot, const u8 *tag);
@@ -62,6 +81,13 @@ void cswap_wire_put_load(void *to, u64 cookie, u64 slot);
 /* Write the header of a DISCARD of @count ranges, which follow it. */
 void cswap_wire_put_discard(struct virtio_cswap_ctrl *to, unsigned int count);
 void cswap_wire_put_range(struct virtio_cswap_range *to, u64 start, u64 count);
+/* The same of a RELEASE or RECLAIM, whose ranges are of memory, in bytes. */
+void cswap_wire_put_release(struct virtio_cswap_ctrl *to, unsigned int count);
+void cswap_wire_put_reclaim(struct virtio_cswap_ctrl *to, unsigned int count);
+void cswap_wire_put_mem_range(struct virtio_cswap_mem_range *to, u64 addr, u64 len);
+void cswap_wire_put_event(struct virtio_cswap_ctrl *to);
+/* CSWAP_REPORT_BYTES in all. */
+void cswap_wire_put_report(struct virtio_cswap_ctrl *to, const struct cswap_report *report);
 
 /*
  * Fetch and check what the device wrote into a response buffer.
@@ -77,5 +103,7 @@ int cswap_wire_get_answer(struct cswap_answer *to, const void *from, u32 used,
 /* The status of a control response: VIRTIO_CSWAP_S_*, IOERR if malformed. */
 u32 cswap_wire_get_ctrl_status(const struct virtio_cswap_ctrl_response *from,
 			       u32 used);
+/* The status of an answered EVENT, the same way; *@target is set if it's OK. */
+u32 cswap_wire_get_event(const struct virtio_cswap_event *from, u32 used, u64 *target);
 
 #endif /* CSWAP_WIRE_H */

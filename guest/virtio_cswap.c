@@ -102,7 +102,7 @@ static int config_read(struct cswap_dev *dev)
 	const char *wrong;
 
 	virtio_cread_bytes(vdev, 0, &config, sizeof(config));
-	wrong = cswap_wire_check_config(&config, &dev->geometry);
+	wrong = cswap_wire_check_config(&config, vdev->features, &dev->geometry);
 	if (wrong) {
 		dev_err(&vdev->dev, "the device's configuration makes no sense (%s): not used\n",
 			wrong);

@@ -63,7 +63,7 @@ static int read_geometry(struct guest *g)
 
 	if (fe_read_config(&g->fe, 0, &config, sizeof(config)))
 		return frontend_failed(g);
-	wrong = cswap_wire_check_config(&config, &g->geometry);
+	wrong = cswap_wire_check_config(&config, g->fe.features, &g->geometry);
 	if (wrong)
 		return guest_fail(g, "the device's configuration: %s", wrong);
 	if (!g->options.pairs)

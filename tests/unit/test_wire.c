@@ -101,7 +101,63 @@ static void builds_discard(void **state)
 	expect_bytes(range, 16);
 }
 
+static void builds_memory_requests(void **state)
+{
+	static const u8 release[] = {
+		0x02, 0x01, 0x40, 0x00, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+	};
+	static const u8 reclaim[] = {
+		0x03, 0x01, 0x01, 0x00, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+	};
+	static const u8 event[] = {
+		0x04, 0x01, 0x00, 0x00, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+	};
+	static const u8 range[] = {
+		0x00, 0x00, 0x20, 0x05, 0x04, 0x03, 0x02, 0x01,
+		0x00, 0x00, 0x00, 0x40, 0x01, 0, 0, 0x80,
+	};
+
+	(void)state;
+	cswap_wire_put_release((void *)blank(16), 64);
+	expect_bytes(release, 16);
+	cswap_wire_put_reclaim((void *)blank(16), 1);
+	expect_bytes(reclaim, 16);
+	cswap_wire_put_event((void *)blank(16));
+	expect_bytes(event, 16);
+	cswap_wire_put_mem_range((void *)blank(16), 0x0102030405200000ULL, 0x8000000140000000ULL);
+	expect_bytes(range, 16);
+}
+
+/* Each field has a value of its own, so that one in another's place would show. */
+static void builds_report(void **state)
+{
+	static const struct cswap_report report = {
+		.size = 0x1101, .released = 0x1102, .target = 0x1103, .floor = 0x1104,
+		.lost = 0x1105, .free = 0x1106, .available = 0x1107, .file = 0x1108,
+		.swap_in = 0x1109, .swap_out = 0x110a, .refaults = 0x110b,
+		.alloc_stalls = 0x110c, .swap_in_ns = 0x8877665544332211ULL,
+		.tampered = 0x110e, .stopped = 0x04030201, .epoch = 0x08070605,
+	};
+	u8 expected[CSWAP_REPORT_BYTES] = { 0x05, 0x01 };
+	u32 i;
+
+	(void)state;
+	assert_int_equal(CSWAP_REPORT_BYTES, 16 + 256);
+	for (i = 0; i < 14; i++) {
+		expected[16 + 8 * i] = i + 1;
+		expected[17 + 8 * i] = 0x11;
+	}
+	for (i = 0; i < 8; i++) {
+		expected[16 + 8 * 12 + i] = 0x11 * (i + 1);
+		expected[16 + 8 * 14 + i] = i + 1;
+	}
+	cswap_wire_put_report((void *)blank(sizeof(expected)), &report);
+	expect_bytes(expected, sizeof(expected));
+}
+
 /* --- the configuration --- */
+
+static u64 features;	/* that were negotiated */
 
 static struct virtio_cswap_config right_config(void)
 {
@@ -117,7 +173,7 @@ static struct virtio_cswap_config right_config(void)
 static void accepts(const struct virtio_cswap_config *config)
 {
 	struct cswap_geometry geometry;
-	const char *wrong = cswap_wire_check_config(config, &geometry);
+	const char *wrong = cswap_wire_check_config(config, features, &geometry);
 
 	if (wrong)
 		fail_msg("refused: %s", wrong);
@@ -133,7 +189,7 @@ static void refuses(const struct virtio_cswap_config *config, const char *word)
 
 	memset(&geometry, 0x5a, sizeof(geometry));
 	before = geometry;
-	wrong = cswap_wire_check_config(config, &geometry);
+	wrong = cswap_wire_check_config(config, features, &geometry);
 	assert_non_null(wrong);
 	assert_non_null(strstr(wrong, word));
 	assert_memory_equal(&geometry, &before, sizeof(geometry));
@@ -221,10 +277,71 @@ static void config_medium(void **state)
 	(void)state;
 	for (i = 0; i <= 0xff; i++) {
 		config.medium = i;
-		assert_null(cswap_wire_check_config(&config, &geometry));
+		assert_null(cswap_wire_check_config(&config, features, &geometry));
 		assert_int_equal(geometry.medium, i <= VIRTIO_CSWAP_MEDIUM_DISK ?
 				 i : VIRTIO_CSWAP_MEDIUM_UNKNOWN);
 	}
+}
+
+static void config_balloon(void **state)
+{
+	static const u32 right[] = { 4096, 8192, 2 << 20, 4 << 20, 1 << 30 };
+	static const u32 wrong[] = { 0, 1, 2048, 1u << 31, ~0u };
+	struct virtio_cswap_config config = right_config();
+	struct cswap_geometry geometry;
+	u32 i;
+
+	(void)state;
+	/* without the feature nobody looks */
+	assert_null(cswap_wire_check_config(&config, features, &geometry));
+	assert_int_equal(geometry.release_method, VIRTIO_CSWAP_RELEASE_NONE);
+	assert_int_equal(geometry.block_size, 0);
+
+	features = CSWAP_FEATURE(BALLOON);
+	config.block_size = cpu_to_le32(4096);
+	for (i = 0; i <= 0xff; i++) {
+		config.release_method = i;
+		if (i == VIRTIO_CSWAP_RELEASE_CONVERT || i == VIRTIO_CSWAP_RELEASE_DISCARD)
+			accepts(&config);
+		else
+			refuses(&config, "release method");
+	}
+	config.release_method = VIRTIO_CSWAP_RELEASE_DISCARD;
+	for (i = 0; i < ARRAY_SIZE(right); i++) {
+		config.block_size = cpu_to_le32(right[i]);
+		assert_null(cswap_wire_check_config(&config, features, &geometry));
+		assert_int_equal(geometry.block_size, right[i]);
+		assert_int_equal(geometry.release_method, VIRTIO_CSWAP_RELEASE_DISCARD);
+		assert_int_equal(geometry.report_period_ms, 0);
+		config.block_size = cpu_to_le32(right[i] + 4096);
+		if (right[i] != 4096)
+			refuses(&config, "block size");
+	}
+	for (i = 0; i < ARRAY_SIZE(wrong); i++) {
+		config.block_size = cpu_to_le32(wrong[i]);
+		refuses(&config, "block size out of range");
+	}
+	config.block_size = cpu_to_le32(4096 + 2048);
+	refuses(&config, "power of two");
+	features = 0;
+}
+
+static void config_report(void **state)
+{
+	struct virtio_cswap_config config = right_config();
+	struct cswap_geometry geometry;
+
+	(void)state;
+	config.report_period_ms = cpu_to_le32(0x01020304);
+	assert_null(cswap_wire_check_config(&config, features, &geometry));
+	assert_int_equal(geometry.report_period_ms, 0);
+	features = CSWAP_FEATURE(REPORT);
+	assert_null(cswap_wire_check_config(&config, features, &geometry));
+	assert_int_equal(geometry.report_period_ms, 0x01020304);
+	assert_int_equal(geometry.block_size, 0);
+	config.report_period_ms = 0;
+	refuses(&config, "report period");
+	features = 0;
 }
 
 static bool in_field(u32 byte, size_t offset, size_t size)
@@ -233,8 +350,8 @@ static bool in_field(u32 byte, size_t offset, size_t size)
 }
 
 /*
- * Behind the medium: reserved bits are refused, fields of features that the
- * driver doesn't know are none of its business.
+ * Behind the medium: reserved bits are refused, fields of features that were
+ * not negotiated are none of the driver's business.
  */
 static void config_reserved(void **state)
 {
@@ -252,7 +369,7 @@ static void config_reserved(void **state)
 			     sizeof(config.reserved1)))
 			refuses(&config, "reserved");
 		else
-			assert_null(cswap_wire_check_config(&config, &geometry));
+			assert_null(cswap_wire_check_config(&config, features, &geometry));
 	}
 }
 
@@ -509,6 +626,48 @@ static void control_status(void **state)
 	}
 }
 
+static void put_target(u32 status, u64 target)
+{
+	memset(fence - 32, 0, 32);
+	put16(fence - 32, status);
+	memcpy(fence - 24, &(u64) { cpu_to_le64(target) }, 8);
+}
+
+static u32 get_event(u32 used, u64 *target)
+{
+	return cswap_wire_get_event((void *)(fence - 32), used, target);
+}
+
+static void events(void **state)
+{
+	u64 target = 7;
+	u32 used, i;
+
+	(void)state;
+	put_target(VIRTIO_CSWAP_S_OK, 0x8102030405060708ULL);
+	for (used = 0; used <= 64; used++)
+		if (used != 32)
+			assert_int_equal(get_event(used, &target), VIRTIO_CSWAP_S_IOERR);
+	assert_int_equal(get_event(~0u, &target), VIRTIO_CSWAP_S_IOERR);
+	assert_int_equal(target, 7);
+	assert_int_equal(get_event(32, &target), VIRTIO_CSWAP_S_OK);
+	assert_true(target == 0x8102030405060708ULL);
+
+	for (i = 1; i <= 0xffff; i++) {
+		put_target(i, 9);
+		assert_int_equal(get_event(32, &target), i <= 4 ? i : VIRTIO_CSWAP_S_IOERR);
+	}
+	assert_true(target == 0x8102030405060708ULL);
+	for (i = 0; i < 8 * 32; i++) {
+		if (i < 32 || (i >= 64 && i < 128))
+			continue;
+		put_target(VIRTIO_CSWAP_S_OK, 9);
+		fence[-32 + (int)i / 8] ^= 1 << i % 8;
+		assert_int_equal(get_event(32, &target), VIRTIO_CSWAP_S_IOERR);
+	}
+	assert_true(target == 0x8102030405060708ULL);
+}
+
 /* --- a host that changes the buffer meanwhile --- */
 
 static u8 views[2][CSWAP_ACK_BUFFER_BYTES];
@@ -580,11 +739,15 @@ int main(void)
 		cmocka_unit_test(builds_store),
 		cmocka_unit_test(builds_load),
 		cmocka_unit_test(builds_discard),
+		cmocka_unit_test(builds_memory_requests),
+		cmocka_unit_test(builds_report),
 		cmocka_unit_test(config_is_read_in_place),
 		cmocka_unit_test(config_slot_size),
 		cmocka_unit_test(config_capacity),
 		cmocka_unit_test(config_counts),
 		cmocka_unit_test(config_medium),
+		cmocka_unit_test(config_balloon),
+		cmocka_unit_test(config_report),
 		cmocka_unit_test(config_reserved),
 		cmocka_unit_test(acks_of_all_lengths),
 		cmocka_unit_test(acks_of_absurd_lengths),
@@ -596,6 +759,7 @@ int main(void)
 		cmocka_unit_test(data_counts),
 		cmocka_unit_test(data_reserved),
 		cmocka_unit_test(control_status),
+		cmocka_unit_test(events),
 		cmocka_unit_test(scribbled_acks),
 		cmocka_unit_test(scribbled_data),
 	};

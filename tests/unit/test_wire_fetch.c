@@ -79,6 +79,7 @@ static void expect_once(const unsigned char *touched, const unsigned char *untou
 static void requests_are_only_written(void **state)
 {
 	static const u8 tag[VIRTIO_CSWAP_TAG_SIZE] = { 1, 2, 3 };
+	static const struct cswap_report report;
 
 	(void)state;
 	forget();
@@ -91,6 +92,19 @@ static void requests_are_only_written(void **state)
 	cswap_wire_put_discard((void *)shared, 1);
 	cswap_wire_put_range((void *)(shared + 16), 1, 2);
 	expect_once(writes, reads, CSWAP_CTRL_BYTES(1));
+	forget();
+	cswap_wire_put_release((void *)shared, 1);
+	cswap_wire_put_mem_range((void *)(shared + 16), 1, 2);
+	expect_once(writes, reads, CSWAP_CTRL_BYTES(1));
+	forget();
+	cswap_wire_put_reclaim((void *)shared, 1);
+	expect_once(writes, reads, CSWAP_CTRL_BYTES(0));
+	forget();
+	cswap_wire_put_event((void *)shared);
+	expect_once(writes, reads, CSWAP_CTRL_BYTES(0));
+	forget();
+	cswap_wire_put_report((void *)shared, &report);
+	expect_once(writes, reads, CSWAP_REPORT_BYTES);
 }
 
 static void acks_are_fetched_once(void **state)
@@ -153,6 +167,29 @@ static void control_status_is_fetched_once(void **state)
 	expect_once(reads, writes, 8);
 }
 
+/* A target that the host changes after the check is the one that was checked. */
+static void event_is_fetched_once(void **state)
+{
+	u64 target = 0;
+	u32 bit;
+
+	(void)state;
+	forget();
+	behind[8] = 5;
+	assert_int_equal(cswap_wire_get_event((void *)shared, 32, &target), VIRTIO_CSWAP_S_OK);
+	assert_int_equal(target, 5);
+	expect_once(reads, writes, 32);
+	for (bit = 0; bit < 8 * 32; bit++) {
+		forget();
+		behind[bit / 8] = 1 << bit % 8;
+		cswap_wire_get_event((void *)shared, 32, &target);
+		expect_once(reads, writes, 32);
+	}
+	forget();
+	assert_int_equal(cswap_wire_get_event((void *)shared, 31, &target), VIRTIO_CSWAP_S_IOERR);
+	expect_once(reads, writes, 0);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -161,6 +198,7 @@ int main(void)
 		cmocka_unit_test(refused_answers_are_fetched_once),
 		cmocka_unit_test(data_is_fetched_once),
 		cmocka_unit_test(control_status_is_fetched_once),
+		cmocka_unit_test(event_is_fetched_once),
 	};
 
 	return cmocka_run_group_tests_name("wire-fetch", tests, set_up, NULL);
