@@ -74,6 +74,10 @@ refuses $description 's/^  le32 reserved1\[9\]/  le32 reserved1[8]/' 'type of vi
 refuses $description 's/VIRTIO_CSWAP_TAG_SIZE\];/VIRTIO_CSWAP_KEY_SIZE];/' 'struct virtio_cswap_tag'
 refuses $description 's/(struct virtio_cswap_ack \{ ..) 16/\1 24/' 'stated size of virtio_cswap_ack'
 refuses $description 's/(struct virtio_cswap_range \{) .*/\1/' 'struct virtio_cswap_range'
+refuses $description 's/^  le64 reserved\[17\]/  le64 reserved[16]/' 'size of virtio_cswap_report'
+refuses $description '/^  le64 swap_in;/d' 'struct virtio_cswap_report'
+refuses $description 's/(define VIRTIO_CSWAP_STOP_OOM +)5/\13/' VIRTIO_CSWAP_STOP_OOM
+refuses $description '/^  le64 target;/{N;s/target(.*)/goal\1/}' 'goal'
 refuses $header 's/__le32 status;/__le64 status;/' 'struct virtio_cswap_ack'
 refuses $header 's/^struct virtio_cswap_aad/struct virtio_cswap_extra { __u8 a; };\n&/' 'struct virtio_cswap_extra'
 
@@ -97,6 +101,7 @@ refuses $description 's/^(.drivernormative.*)\{STORE\}/\1{LOAD}/' 'title'
 
 # --- the conformance lists ---
 refuses spec/device-types/cswap/driver-conformance.tex '/DISCARD/d' 'DISCARD'
+refuses spec/device-types/cswap/device-conformance.tex '/RELEASE/{h;d};/RECLAIM/G' 'another order'
 refuses spec/device-types/cswap/device-conformance.tex 's/devicenormative:(.*DISCARD)/drivernormative:\1/' 'DISCARD'
 refuses $description '/^.devicenormative.*DISCARD/d' 'DISCARD'
 
