@@ -7,6 +7,7 @@
 check-spec:
 	$(Q)tests/spec/check-abi
 	$(Q)tests/spec/test_check_abi.sh
+	$(Q)tests/spec/check-claims
 
 # Exit 4 is a skip, which has been said.
 check-latex:

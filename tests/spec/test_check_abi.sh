@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# test_check_abi.sh - can check-abi fail? Changes copies of the chapter and the header, one thing at
-# a time, and expects a fault that names it. TAP.
+# test_check_abi.sh - can check-abi and check-claims fail? Changes copies of the chapter, the header
+# and the tables of promises, one thing at a time, and expects a fault that names it. TAP.
 set -euo pipefail
 
 here=$(dirname "$(realpath "$0")")
@@ -104,6 +104,24 @@ refuses spec/device-types/cswap/driver-conformance.tex '/DISCARD/d' 'DISCARD'
 refuses spec/device-types/cswap/device-conformance.tex '/RELEASE/{h;d};/RECLAIM/G' 'another order'
 refuses spec/device-types/cswap/device-conformance.tex 's/devicenormative:(.*DISCARD)/drivernormative:\1/' 'DISCARD'
 refuses $description '/^.devicenormative.*DISCARD/d' 'DISCARD'
+
+# --- promises and their tests ---
+claims() { # SED-SCRIPT WORD: with the change to SECURITY.md, check-claims fails and its output has WORD.
+	sed -E "$1" "$root/SECURITY.md" >"$dir/SECURITY.md"
+	if cmp -s "$root/SECURITY.md" "$dir/SECURITY.md"; then
+		echo "the change did nothing" >"$dir/out"
+		report 1 "$1"
+	elif "$here/check-claims" "$dir/SECURITY.md" >"$dir/out" 2>&1; then
+		report 1 "$1: not noticed"
+	else
+		report "$(grep -qF -- "$2" "$dir/out"; echo $?)" "$1"
+	fi
+}
+claims 's/cases.tamper\.sh:stale/cases\/tempt.sh:stale/' "tests/cases/tempt.sh isn't there"
+claims 's/tamper\.sh:stale/tamper.sh:stal/' "'stal' isn't in"
+claims 's/`tests.cases.stall[^|]*/ /' 'names no test'
+claims 's/^(.*absurd configuration [|]) /\1 | /' 'columns'
+claims 's/proved by/told by/' 'no claim'
 
 echo "1..$tests"
 [ "$failures" = 0 ] || { echo "# $failures of $tests failed"; exit 1; }
