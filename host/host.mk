@@ -11,7 +11,7 @@ INSTALL ?= install
 
 CSWAPD_LIBS = $(shell $(PKG_CONFIG) --libs liburing libsystemd) -lpthread
 # All of cswapd but main(); the tests link these as well.
-CSWAPD_PARTS := conf daemon device listener log memory store_mem store_uring vhost_user vring worker
+CSWAPD_PARTS := blockmap conf daemon device listener log memory store_mem store_uring vhost_user vring worker
 CSWAPD_OBJS := $(CSWAPD_PARTS:%=$(out)/obj/host/cswapd/%.o)
 
 $(out)/cswapd: LIBS = $(CSWAPD_LIBS)

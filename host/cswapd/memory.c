@@ -7,9 +7,11 @@
  *
  * Not thread-safe: the table changes only while no worker runs.
  */
+#include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "memory.h"
 
@@ -51,6 +53,7 @@ const char *memory_add_mapped(struct memory *memory, uint64_t gpa,
 		.uva = uva,
 		.size = size,
 		.host = host,
+		.fd = -1,
 	};
 	return NULL;
 }
@@ -87,7 +90,18 @@ const char *memory_add(struct memory *memory, uint64_t gpa, uint64_t uva,
 	region = &memory->region[memory->count - 1];
 	region->map = map;
 	region->map_size = size + offset;
+	/* Without one there is nothing to punch or to measure, that's all. */
+	region->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	region->offset = offset;
 	return NULL;
+}
+
+static void free_region(const struct memory_region *region)
+{
+	if (region->map)
+		munmap(region->map, region->map_size);
+	if (region->fd >= 0)
+		close(region->fd);
 }
 
 const char *memory_remove(struct memory *memory, uint64_t gpa, uint64_t uva,
@@ -101,8 +115,7 @@ const char *memory_remove(struct memory *memory, uint64_t gpa, uint64_t uva,
 		if (region->gpa != gpa || region->uva != uva ||
 		    region->size != size)
 			continue;
-		if (region->map)
-			munmap(region->map, region->map_size);
+		free_region(region);
 		*region = memory->region[--memory->count];
 		return NULL;
 	}
@@ -111,16 +124,12 @@ const char *memory_remove(struct memory *memory, uint64_t gpa, uint64_t uva,
 
 void memory_clear(struct memory *memory)
 {
-	while (memory->count) {
-		const struct memory_region *region =
-			&memory->region[--memory->count];
-
-		if (region->map)
-			munmap(region->map, region->map_size);
-	}
+	while (memory->count)
+		free_region(&memory->region[--memory->count]);
 }
 
-void *memory_from_gpa(const struct memory *memory, uint64_t gpa, uint64_t *len)
+const struct memory_region *memory_find_region(const struct memory *memory,
+					       uint64_t gpa, uint64_t *len)
 {
 	unsigned int i;
 
@@ -132,9 +141,58 @@ void *memory_from_gpa(const struct memory *memory, uint64_t gpa, uint64_t *len)
 			continue;
 		if (*len > region->size - offset)
 			*len = region->size - offset;
-		return region->host + offset;
+		return region;
 	}
 	return NULL;
+}
+
+void *memory_from_gpa(const struct memory *memory, uint64_t gpa, uint64_t *len)
+{
+	const struct memory_region *region =
+		memory_find_region(memory, gpa, len);
+
+	return region ? region->host + (gpa - region->gpa) : NULL;
+}
+
+bool memory_covers(const struct memory *memory, uint64_t gpa, uint64_t len)
+{
+	uint64_t piece;
+
+	if (len > UINT64_MAX - gpa)
+		return false;
+	for (; len; gpa += piece, len -= piece) {
+		piece = len;
+		if (!memory_find_region(memory, gpa, &piece))
+			return false;
+	}
+	return true;
+}
+
+bool memory_to_gpa(const struct memory *memory, const void *host, uint64_t *gpa)
+{
+	unsigned int i;
+
+	for (i = 0; i < memory->count; i++) {
+		const struct memory_region *region = &memory->region[i];
+		uintptr_t offset = (uintptr_t)host - (uintptr_t)region->host;
+
+		if ((uintptr_t)host < (uintptr_t)region->host ||
+		    offset >= region->size)
+			continue;
+		*gpa = region->gpa + offset;
+		return true;
+	}
+	return false;
+}
+
+uint64_t memory_size(const struct memory *memory)
+{
+	uint64_t bytes = 0;
+	unsigned int i;
+
+	for (i = 0; i < memory->count; i++)
+		bytes += memory->region[i].size;
+	return bytes;
 }
 
 void *memory_from_uva(const struct memory *memory, uint64_t uva, uint64_t len)

@@ -19,6 +19,8 @@ struct memory_region {
 	uint8_t *host;			/* as we address it */
 	void *map;			/* what to unmap, NULL if not ours */
 	size_t map_size;
+	int fd;				/* the file it is of, ours; -1 if unknown */
+	uint64_t offset;		/* in the file */
 };
 
 struct memory {
@@ -28,7 +30,8 @@ struct memory {
 
 /*
  * Map @size bytes of @fd at @offset as the region at @gpa and @uva. @fd stays
- * the caller's. Returns NULL, or what is wrong with the region.
+ * the caller's; the region has a duplicate. Returns NULL, or what is wrong with
+ * the region.
  */
 const char *memory_add(struct memory *memory, uint64_t gpa, uint64_t uva,
 		       uint64_t size, uint64_t offset, int fd);
@@ -47,6 +50,22 @@ void memory_clear(struct memory *memory);
  * wanted lie there in one piece (1 or more). NULL if @gpa isn't shared.
  */
 void *memory_from_gpa(const struct memory *memory, uint64_t gpa, uint64_t *len);
+
+/* Does all of it lie in shared memory, be it in several regions? */
+bool memory_covers(const struct memory *memory, uint64_t gpa, uint64_t len);
+
+/* The same as memory_from_gpa(), of a pointer into shared memory. */
+bool memory_to_gpa(const struct memory *memory, const void *host, uint64_t *gpa);
+
+/*
+ * The region that @gpa lies in, and in *@len how many of the *@len bytes wanted
+ * do. NULL if @gpa isn't shared.
+ */
+const struct memory_region *memory_find_region(const struct memory *memory,
+					       uint64_t gpa, uint64_t *len);
+
+/* Bytes shared. */
+uint64_t memory_size(const struct memory *memory);
 
 /* The pointer to @len bytes at the front end's address @uva, or NULL. */
 void *memory_from_uva(const struct memory *memory, uint64_t uva, uint64_t len);
