@@ -9,9 +9,10 @@ MANDIR ?= $(PREFIX)/share/man
 UNITDIR ?= $(PREFIX)/lib/systemd/system
 INSTALL ?= install
 
-CSWAPD_LIBS = $(shell $(PKG_CONFIG) --libs liburing libsystemd) -lpthread
+CSWAPD_LIBS = $(shell $(PKG_CONFIG) --libs liburing libsystemd json-c) -lpthread
 # All of cswapd but main(); the tests link these as well.
-CSWAPD_PARTS := blockmap conf daemon device listener log memory store_mem store_uring vhost_user vring worker
+CSWAPD_PARTS := balloon blockmap command conf ctl daemon device listener log measure memory \
+	store_mem store_uring vhost_user vring worker
 CSWAPD_OBJS := $(CSWAPD_PARTS:%=$(out)/obj/host/cswapd/%.o)
 
 $(out)/cswapd: LIBS = $(CSWAPD_LIBS)

@@ -19,11 +19,14 @@
 #define DEFAULT_QUEUE_PAIRS 4
 #define DEFAULT_POLL_US 20
 #define MAX_POLL_US 10000
+#define DEFAULT_REPORT_PERIOD_MS 1000
+#define MAX_REPORT_PERIOD_MS 3600000
 #define MAX_EXTRA_OPTIONS 8
 
 enum {
 	OPT_SOCKET = 256, OPT_FD, OPT_STORE, OPT_TAGS, OPT_SIZE, OPT_QUEUES,
 	OPT_WORKERS, OPT_MEDIUM, OPT_POLL_US, OPT_ACCESS_PLATFORM,
+	OPT_RELEASE, OPT_BLOCK_SIZE, OPT_REPORT_PERIOD, OPT_CONTROL,
 	OPT_LOG_LEVEL, OPT_ONE_SHOT, OPT_HELP, OPT_VERSION,
 	OPT_EXTRA,			/* and those behind it */
 };
@@ -39,6 +42,10 @@ static const struct option options[] = {
 	{ "medium", required_argument, NULL, OPT_MEDIUM },
 	{ "poll-us", required_argument, NULL, OPT_POLL_US },
 	{ "access-platform", required_argument, NULL, OPT_ACCESS_PLATFORM },
+	{ "release", required_argument, NULL, OPT_RELEASE },
+	{ "block-size", required_argument, NULL, OPT_BLOCK_SIZE },
+	{ "report-period", required_argument, NULL, OPT_REPORT_PERIOD },
+	{ "control", required_argument, NULL, OPT_CONTROL },
 	{ "log-level", required_argument, NULL, OPT_LOG_LEVEL },
 	{ "one-shot", no_argument, NULL, OPT_ONE_SHOT },
 	{ "help", no_argument, NULL, OPT_HELP },
@@ -65,6 +72,14 @@ static const char usage[] =
 "  --access-platform auto|on|off\n"
 "                      offer VIRTIO_F_ACCESS_PLATFORM (auto: unless the front\n"
 "                      end is user-mode Linux)\n"
+"  --release convert|punch|off\n"
+"                      memory that the guest releases is freed by its own\n"
+"                      conversion (convert, default), by discarding what is\n"
+"                      behind it (punch: plain guests, no assigned devices), or\n"
+"                      there is no balloon (off)\n"
+"  --block-size SIZE   unit of that (default 4K; the page size of hugetlb memory)\n"
+"  --report-period MS  how often the guest may report (default 1000; 0: never)\n"
+"  --control PATH      take an operator's requests here (see cswapctl)\n"
 "  --log-level LEVEL   error, warning, notice, info (default) or debug\n"
 "  --one-shot          exit when the front end disconnects\n"
 "  --help, --version\n";
@@ -153,6 +168,30 @@ static bool parse_access(const char *text, enum vhost_user_access *access)
 	return true;
 }
 
+static bool parse_release(const char *text, enum conf_release *release)
+{
+	if (!strcmp(text, "convert"))
+		*release = CONF_RELEASE_CONVERT;
+	else if (!strcmp(text, "punch"))
+		*release = CONF_RELEASE_PUNCH;
+	else if (!strcmp(text, "off"))
+		*release = CONF_RELEASE_OFF;
+	else
+		return false;
+	return true;
+}
+
+static bool parse_block_size(const char *text, uint32_t *bytes)
+{
+	uint64_t size = conf_parse_size(text);
+
+	if (size < VIRTIO_CSWAP_MIN_BLOCK_SIZE ||
+	    size > VIRTIO_CSWAP_MAX_BLOCK_SIZE || size & (size - 1))
+		return false;
+	*bytes = (uint32_t)size;
+	return true;
+}
+
 static bool parse_level(const char *text, int *level)
 {
 	*level = log_parse_level(text);
@@ -199,6 +238,16 @@ static bool take_option(struct conf *conf, int option, const char *value)
 		return parse_number(value, MAX_POLL_US, &conf->poll_us);
 	case OPT_ACCESS_PLATFORM:
 		return parse_access(value, &conf->access);
+	case OPT_RELEASE:
+		return parse_release(value, &conf->release);
+	case OPT_BLOCK_SIZE:
+		return parse_block_size(value, &conf->block_bytes);
+	case OPT_REPORT_PERIOD:
+		return parse_number(value, MAX_REPORT_PERIOD_MS,
+				    &conf->report_period_ms);
+	case OPT_CONTROL:
+		conf->control_path = value;
+		return *value;
 	case OPT_LOG_LEVEL:
 		return parse_level(value, &conf->log_level);
 	case OPT_ONE_SHOT:
@@ -257,6 +306,8 @@ static void set_defaults(struct conf *conf)
 	conf->queue_pairs = DEFAULT_QUEUE_PAIRS;
 	conf->workers = 1;
 	conf->medium = CONF_MEDIUM_AUTO;
+	conf->block_bytes = VIRTIO_CSWAP_MIN_BLOCK_SIZE;
+	conf->report_period_ms = DEFAULT_REPORT_PERIOD_MS;
 	conf->log_level = LOG_INFO;
 	/* Polling on the only CPU keeps off what it waits for. */
 	conf->poll_us = sysconf(_SC_NPROCESSORS_ONLN) > 1 ? DEFAULT_POLL_US : 0;

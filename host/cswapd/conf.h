@@ -12,6 +12,13 @@
 
 #define CONF_MEDIUM_AUTO 0xff
 
+/* What becomes of memory that the guest releases. */
+enum conf_release {
+	CONF_RELEASE_CONVERT,		/* the guest's conversion of it frees it */
+	CONF_RELEASE_PUNCH,		/* we discard what is behind it */
+	CONF_RELEASE_OFF,		/* no balloon */
+};
+
 struct conf {
 	const char *socket_path;
 	int fd;				/* -1: none was given */
@@ -23,6 +30,10 @@ struct conf {
 	uint8_t medium;			/* VIRTIO_CSWAP_MEDIUM_*, or AUTO */
 	unsigned int poll_us;
 	enum vhost_user_access access;
+	enum conf_release release;
+	uint32_t block_bytes;
+	unsigned int report_period_ms;	/* 0: no reports */
+	const char *control_path;	/* NULL: no control socket */
 	int log_level;
 	bool one_shot;
 };

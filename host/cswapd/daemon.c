@@ -3,9 +3,9 @@
  * daemon.c - what cswapd does from start to end.
  *
  * Theory of operation: command line, store, workers, socket, in this order, so
- * that READY means that a front end can be served. Then one loop over signals
- * and the socket: it accepts a front end, handles its messages until it goes,
- * and listens again. What the store holds stays: the same guest may come back.
+ * that READY means that a front end can be served. Then one loop over signals,
+ * the socket and the control socket: it accepts a front end, handles its messages
+ * until it goes, and listens again. What the store holds stays: the same guest may come back.
  * Signals come by descriptor only; a worker never sees one.
  */
 #include <errno.h>
@@ -18,6 +18,8 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
+#include "command.h"
+#include "ctl.h"
 #include "daemon.h"
 #include "listener.h"
 #include "log.h"
@@ -28,8 +30,12 @@ struct daemon {
 	struct conf conf;
 	struct store *store;
 	struct memory memory;
+	struct balloon balloon;
+	struct measure measure;
 	struct worker_set *workers;
 	struct vhost_user *vu;
+	struct ctl *ctl;		/* NULL: no control socket */
+	struct command_context command;
 	int listen_fd;			/* -1: one connection was given */
 	int signal_fd;
 	bool made_socket;
@@ -47,6 +53,10 @@ static void report_counters(struct daemon *daemon)
 		   (uintmax_t)sum.discards,
 		   (uintmax_t)sum.stores * VIRTIO_CSWAP_SLOT_SIZE,
 		   (uintmax_t)sum.loads * VIRTIO_CSWAP_SLOT_SIZE);
+	log_notice("bytes released %ju, reclaimed %ju; punches %ju, targets told %ju, reports %ju",
+		   (uintmax_t)sum.released, (uintmax_t)sum.reclaimed,
+		   (uintmax_t)sum.punches, (uintmax_t)sum.events,
+		   (uintmax_t)sum.reports);
 	log_notice("errors: medium %ju, no space %ju, bad requests %ju, broken queues %ju",
 		   (uintmax_t)sum.errors_io, (uintmax_t)sum.errors_nospc,
 		   (uintmax_t)sum.errors_invalid, (uintmax_t)sum.broken);
@@ -81,6 +91,7 @@ static void handle_signal(struct daemon *daemon)
 static void connect_front_end(struct daemon *daemon, int fd)
 {
 	vhost_user_connect(daemon->vu, fd);
+	measure_open(&daemon->measure, fd);
 	daemon->connected = true;
 	log_info("front end connected");
 }
@@ -101,24 +112,36 @@ static void accept_front_end(struct daemon *daemon)
 static void lose_front_end(struct daemon *daemon)
 {
 	vhost_user_disconnect(daemon->vu);
+	measure_close(&daemon->measure);
 	daemon->connected = false;
 	log_info("front end disconnected");
 	if (daemon->conf.one_shot || daemon->listen_fd < 0)
 		daemon->quit = true;
 }
 
+static void handle_front_end(struct daemon *daemon)
+{
+	if (!daemon->connected)
+		accept_front_end(daemon);
+	else if (!vhost_user_receive(daemon->vu))
+		lose_front_end(daemon);
+}
+
 static void serve(struct daemon *daemon)
 {
+	struct ctl *ctl = daemon->ctl;
+
 	while (!daemon->quit) {
 		/* While there is a front end, another one waits in the queue. */
-		struct pollfd fds[2] = {
+		struct pollfd fds[2 + CTL_MAX_POLLS] = {
 			{ .fd = daemon->signal_fd, .events = POLLIN },
 			{ .fd = daemon->connected ? vhost_user_fd(daemon->vu) :
 						    daemon->listen_fd,
 			  .events = POLLIN },
 		};
+		nfds_t count = 2 + (ctl ? ctl_prepare_poll(ctl, fds + 2) : 0);
 
-		if (poll(fds, 2, -1) < 0) {
+		if (poll(fds, count, ctl ? ctl_timeout_ms(ctl) : -1) < 0) {
 			if (errno == EINTR)
 				continue;
 			log_err("poll: %s", strerror(errno));
@@ -126,12 +149,10 @@ static void serve(struct daemon *daemon)
 		}
 		if (fds[0].revents)
 			handle_signal(daemon);
-		if (!fds[1].revents)
-			continue;
-		if (!daemon->connected)
-			accept_front_end(daemon);
-		else if (!vhost_user_receive(daemon->vu))
-			lose_front_end(daemon);
+		if (fds[1].revents)
+			handle_front_end(daemon);
+		if (ctl)
+			ctl_run(ctl, fds + 2);
 	}
 }
 
@@ -159,10 +180,19 @@ static bool open_store(struct daemon *daemon)
 
 static struct device_limits device_limits(const struct daemon *daemon)
 {
+	static const uint8_t methods[] = {
+		[CONF_RELEASE_CONVERT] = VIRTIO_CSWAP_RELEASE_CONVERT,
+		[CONF_RELEASE_PUNCH] = VIRTIO_CSWAP_RELEASE_DISCARD,
+		[CONF_RELEASE_OFF] = VIRTIO_CSWAP_RELEASE_NONE,
+	};
+
 	return (struct device_limits) {
 		.capacity = daemon->conf.slots,
 		.queue_pairs = daemon->conf.queue_pairs,
 		.medium = daemon->store->medium,
+		.release_method = methods[daemon->conf.release],
+		.block_bytes = daemon->conf.block_bytes,
+		.report_period_ms = daemon->conf.report_period_ms,
 	};
 }
 
@@ -174,9 +204,12 @@ static bool start_workers(struct daemon *daemon)
 		.limits = device_limits(daemon),
 		.store = daemon->store,
 		.memory = &daemon->memory,
+		.balloon = &daemon->balloon,
+		.punch = daemon->conf.release == CONF_RELEASE_PUNCH,
 		.hooks = daemon->variant ? daemon->variant->hooks : NULL,
 	};
 
+	balloon_init(&daemon->balloon, daemon->conf.block_bytes);
 	daemon->workers = worker_start(&config);
 	return daemon->workers;
 }
@@ -196,7 +229,7 @@ static bool open_front_end(struct daemon *daemon)
 	if (!daemon->vu)
 		return false;
 	if (daemon->conf.socket_path) {
-		daemon->listen_fd = listener_open(daemon->conf.socket_path);
+		daemon->listen_fd = listener_open(daemon->conf.socket_path, 1);
 		daemon->made_socket = daemon->listen_fd >= 0;
 		return daemon->made_socket;
 	}
@@ -218,6 +251,23 @@ static bool open_front_end(struct daemon *daemon)
 	}
 }
 
+static bool open_control(struct daemon *daemon)
+{
+	daemon->command = (struct command_context) {
+		.conf = &daemon->conf,
+		.memory = &daemon->memory,
+		.measure = &daemon->measure,
+		.vu = daemon->vu,
+		.balloon = &daemon->balloon,
+		.workers = daemon->workers,
+	};
+	if (!daemon->conf.control_path)
+		return true;
+	daemon->ctl = ctl_open(daemon->conf.control_path, &command_ops,
+			       &daemon->command);
+	return daemon->ctl;
+}
+
 /* Before any thread starts, so that all of them inherit the mask. */
 static bool take_signals(struct daemon *daemon)
 {
@@ -237,19 +287,25 @@ static bool take_signals(struct daemon *daemon)
 static bool open_all(struct daemon *daemon)
 {
 	return take_signals(daemon) && open_store(daemon) &&
-	       start_workers(daemon) && open_front_end(daemon);
+	       start_workers(daemon) && open_front_end(daemon) &&
+	       open_control(daemon);
 }
 
 static void close_all(struct daemon *daemon)
 {
+	if (daemon->ctl)
+		ctl_close(daemon->ctl);
 	if (daemon->made_socket)
 		unlink(daemon->conf.socket_path);
 	if (daemon->listen_fd >= 0)
 		close(daemon->listen_fd);
 	if (daemon->vu)
 		vhost_user_free(daemon->vu);
-	if (daemon->workers)
+	measure_close(&daemon->measure);
+	if (daemon->workers) {
 		worker_stop(daemon->workers);
+		balloon_free(&daemon->balloon);
+	}
 	if (daemon->store)
 		store_close(daemon->store);
 	if (daemon->signal_fd >= 0)
@@ -262,6 +318,7 @@ int daemon_main(int argc, char **argv, const struct daemon_variant *variant)
 		.variant = variant,
 		.listen_fd = -1,
 		.signal_fd = -1,
+		.measure = MEASURE_NONE,
 	};
 	bool opened;
 

@@ -25,6 +25,9 @@ _Static_assert(sizeof(struct virtio_cswap_ack) == 16, "wire");
 _Static_assert(sizeof(struct virtio_cswap_ctrl) == 16, "wire");
 _Static_assert(sizeof(struct virtio_cswap_range) == 16, "wire");
 _Static_assert(sizeof(struct virtio_cswap_ctrl_response) == 8, "wire");
+_Static_assert(sizeof(struct virtio_cswap_mem_range) == 16, "wire");
+_Static_assert(sizeof(struct virtio_cswap_event) == 32, "wire");
+_Static_assert(sizeof(struct virtio_cswap_report) == 256, "wire");
 
 void device_fill_config(const struct device_limits *limits,
 			struct virtio_cswap_config *config)
@@ -35,6 +38,10 @@ void device_fill_config(const struct device_limits *limits,
 	config->num_queue_pairs = htole16((uint16_t)limits->queue_pairs);
 	config->max_request_pages = htole16(DEVICE_MAX_PAGES);
 	config->medium = limits->medium;
+	config->report_period_ms = htole32(limits->report_period_ms);
+	config->release_method = limits->release_method;
+	if (limits->release_method != VIRTIO_CSWAP_RELEASE_NONE)
+		config->block_size = htole32(limits->block_bytes);
 }
 
 static bool range_valid(const struct device_limits *limits, uint64_t start,
@@ -117,30 +124,170 @@ const char *device_parse_request(const struct device_limits *limits,
 	return NULL;
 }
 
-static uint32_t parse_ranges(const struct device_limits *limits,
-			     const struct vring_chain *chain,
-			     struct device_control *control)
+/* Fetch the ranges, whatever they are of. */
+static bool get_ranges(const struct vring_chain *chain,
+		       struct device_control *control)
 {
-	struct virtio_cswap_range range[VIRTIO_CSWAP_MAX_RANGES];
+	__le64 range[VIRTIO_CSWAP_MAX_RANGES][2];
 	uint64_t at = sizeof(struct virtio_cswap_ctrl);
 	unsigned int i;
 
 	if (!control->count || control->count > VIRTIO_CSWAP_MAX_RANGES ||
 	    chain->readable_bytes != at + control->count * sizeof(range[0]))
-		return VIRTIO_CSWAP_S_INVALID;
+		return false;
 	vring_copy_from(range, chain->segment, at,
 			control->count * sizeof(range[0]));
 	for (i = 0; i < control->count; i++) {
-		control->range[i].start = le64toh(range[i].start);
-		control->range[i].count = le64toh(range[i].count);
+		control->range[i].start = le64toh(range[i][0]);
+		control->range[i].count = le64toh(range[i][1]);
+	}
+	return true;
+}
+
+static uint32_t parse_discard(const struct device_limits *limits,
+			      const struct vring_chain *chain,
+			      struct device_control *control)
+{
+	unsigned int i;
+
+	if (!get_ranges(chain, control))
+		return VIRTIO_CSWAP_S_INVALID;
+	for (i = 0; i < control->count; i++)
 		if (!range_valid(limits, control->range[i].start,
 				 control->range[i].count))
 			return VIRTIO_CSWAP_S_INVALID;
-	}
 	return VIRTIO_CSWAP_S_OK;
 }
 
+/* In ascending order, neighbours and overlapping ones as one. */
+static void merge_ranges(struct device_control *control)
+{
+	struct device_range *range = control->range;
+	unsigned int i, j, merged = 0;
+
+	for (i = 1; i < control->count; i++) {
+		const struct device_range one = range[i];
+
+		for (j = i; j && range[j - 1].start > one.start; j--)
+			range[j] = range[j - 1];
+		range[j] = one;
+	}
+	for (i = 1; i < control->count; i++) {
+		struct device_range *last = &range[merged];
+		uint64_t gap = range[i].start - last->start;
+
+		if (gap > last->count)
+			range[++merged] = range[i];
+		else if (range[i].count > last->count - gap)
+			last->count = gap + range[i].count;
+	}
+	control->count = merged + 1;
+}
+
+static uint32_t parse_memory(const struct device_limits *limits,
+			     const struct memory *memory,
+			     const struct blockmap *pinned,
+			     const struct vring_chain *chain,
+			     struct device_control *control)
+{
+	unsigned int i;
+
+	if (!get_ranges(chain, control))
+		return VIRTIO_CSWAP_S_INVALID;
+	for (i = 0; i < control->count; i++) {
+		uint64_t addr = control->range[i].start;
+		uint64_t len = control->range[i].count;
+
+		if (!len || addr % limits->block_bytes ||
+		    len % limits->block_bytes ||
+		    !memory_covers(memory, addr, len))
+			return VIRTIO_CSWAP_S_INVALID;
+		if (control->op == DEVICE_RELEASE &&
+		    blockmap_any(pinned, addr, len))
+			return VIRTIO_CSWAP_S_INVALID;
+	}
+	merge_ranges(control);
+	return VIRTIO_CSWAP_S_OK;
+}
+
+static uint32_t parse_event(const struct vring_chain *chain,
+			    const struct device_control *control)
+{
+	return control->count ||
+	       chain->readable_bytes != sizeof(struct virtio_cswap_ctrl) ||
+	       chain->writable_bytes < sizeof(struct virtio_cswap_event) ?
+		       VIRTIO_CSWAP_S_INVALID : VIRTIO_CSWAP_S_OK;
+}
+
+static struct device_report report_to_host(const struct virtio_cswap_report *wire)
+{
+	return (struct device_report) {
+		.size = le64toh(wire->size),
+		.released = le64toh(wire->released),
+		.target = le64toh(wire->target),
+		.floor = le64toh(wire->floor),
+		.lost = le64toh(wire->lost),
+		.free = le64toh(wire->free),
+		.available = le64toh(wire->available),
+		.file = le64toh(wire->file),
+		.swap_in = le64toh(wire->swap_in),
+		.swap_out = le64toh(wire->swap_out),
+		.refaults = le64toh(wire->refaults),
+		.alloc_stalls = le64toh(wire->alloc_stalls),
+		.swap_in_ns = le64toh(wire->swap_in_ns),
+		.tampered = le64toh(wire->tampered),
+		.stopped = le32toh(wire->stopped),
+		.epoch = le32toh(wire->epoch),
+	};
+}
+
+/* That a report's figures make sense is nobody's concern: it's a claim. */
+static uint32_t parse_report(const struct vring_chain *chain,
+			     struct device_control *control)
+{
+	const uint64_t at = sizeof(struct virtio_cswap_ctrl);
+	struct virtio_cswap_report report;
+	unsigned int i;
+
+	if (control->count ||
+	    chain->readable_bytes != at + sizeof(report))
+		return VIRTIO_CSWAP_S_INVALID;
+	vring_copy_from(&report, chain->segment, at, sizeof(report));
+	for (i = 0; i < sizeof(report.reserved) / sizeof(report.reserved[0]); i++)
+		if (report.reserved[i])
+			return VIRTIO_CSWAP_S_INVALID;
+	control->report = report_to_host(&report);
+	return VIRTIO_CSWAP_S_OK;
+}
+
+/* What the opcode means, if it's one that was negotiated. */
+static bool sort_control(const struct device_limits *limits, uint16_t op,
+			 enum device_control_op *to)
+{
+	switch (op) {
+	case VIRTIO_CSWAP_CTRL_DISCARD:
+		*to = DEVICE_DISCARD;
+		return limits->discard;
+	case VIRTIO_CSWAP_CTRL_RELEASE:
+		*to = DEVICE_RELEASE;
+		return limits->balloon;
+	case VIRTIO_CSWAP_CTRL_RECLAIM:
+		*to = DEVICE_RECLAIM;
+		return limits->balloon;
+	case VIRTIO_CSWAP_CTRL_EVENT:
+		*to = DEVICE_EVENT;
+		return limits->balloon;
+	case VIRTIO_CSWAP_CTRL_REPORT:
+		*to = DEVICE_REPORT;
+		return limits->report;
+	default:
+		return false;
+	}
+}
+
 const char *device_parse_control(const struct device_limits *limits,
+				 const struct memory *memory,
+				 const struct blockmap *pinned,
 				 const struct vring_chain *chain,
 				 struct device_control *control)
 {
@@ -149,15 +296,34 @@ const char *device_parse_control(const struct device_limits *limits,
 	if (chain->writable_bytes < sizeof(struct virtio_cswap_ctrl_response))
 		return "no room for the answer on the control queue";
 	control->count = 0;
+	control->op = DEVICE_DISCARD;
 	control->status = VIRTIO_CSWAP_S_INVALID;
 	if (chain->readable_bytes < sizeof(header))
 		return NULL;
 	vring_copy_from(&header, chain->segment, 0, sizeof(header));
 	control->count = le16toh(header.count);
-	if (le16toh(header.op) != VIRTIO_CSWAP_CTRL_DISCARD || !limits->discard)
+	if (!sort_control(limits, le16toh(header.op), &control->op)) {
 		control->status = VIRTIO_CSWAP_S_UNSUPP;
-	else if (!header.reserved0 && !header.reserved1)
-		control->status = parse_ranges(limits, chain, control);
+		return NULL;
+	}
+	if (header.reserved0 || header.reserved1)
+		return NULL;
+	switch (control->op) {
+	case DEVICE_DISCARD:
+		control->status = parse_discard(limits, chain, control);
+		break;
+	case DEVICE_RELEASE:
+	case DEVICE_RECLAIM:
+		control->status = parse_memory(limits, memory, pinned, chain,
+					       control);
+		break;
+	case DEVICE_EVENT:
+		control->status = parse_event(chain, control);
+		break;
+	case DEVICE_REPORT:
+		control->status = parse_report(chain, control);
+		break;
+	}
 	return NULL;
 }
 
@@ -242,15 +408,38 @@ uint32_t device_put_data(const struct vring_chain *chain,
 	return (uint32_t)(at + (uint64_t)count * DEVICE_PAGE_SIZE);
 }
 
-uint32_t device_put_control(const struct vring_chain *chain, uint32_t status)
+uint32_t device_put_event(const struct vring_chain *chain,
+			  const struct virtio_cswap_event *event)
 {
+	vring_copy_to(chain->segment + chain->readable, 0, event,
+		      sizeof(*event));
+	return sizeof(*event);
+}
+
+/* An EVENT that fails is answered by an event, if there is room for one. */
+uint32_t device_put_control(const struct vring_chain *chain,
+			    const struct device_control *control,
+			    uint32_t status)
+{
+	const struct virtio_cswap_event event = { .status = htole32(status) };
 	const struct virtio_cswap_ctrl_response response = {
 		.status = htole32(status),
 	};
 
+	if (control->op == DEVICE_EVENT &&
+	    chain->writable_bytes >= sizeof(event))
+		return device_put_event(chain, &event);
 	vring_copy_to(chain->segment + chain->readable, 0, &response,
 		      sizeof(response));
 	return sizeof(response);
+}
+
+struct virtio_cswap_event device_make_event(uint64_t target_bytes)
+{
+	return (struct virtio_cswap_event) {
+		.status = htole32(VIRTIO_CSWAP_S_OK),
+		.target = htole64(target_bytes),
+	};
 }
 
 struct virtio_cswap_ack device_make_ack(uint64_t cookie, uint32_t status)

@@ -12,6 +12,8 @@
 #include <stdint.h>
 #include <linux/virtio_cswap.h>
 
+#include "blockmap.h"
+#include "memory.h"
 #include "vring.h"
 
 #define DEVICE_PAGE_SIZE VIRTIO_CSWAP_SLOT_SIZE
@@ -24,7 +26,12 @@ struct device_limits {
 	uint64_t capacity;		/* slots */
 	unsigned int queue_pairs;
 	uint8_t medium;			/* VIRTIO_CSWAP_MEDIUM_* */
+	uint8_t release_method;		/* VIRTIO_CSWAP_RELEASE_*; NONE: no balloon */
+	uint32_t block_bytes;		/* unit of RELEASE */
+	uint32_t report_period_ms;	/* 0: no reports */
 	bool discard;			/* F_DISCARD negotiated */
+	bool balloon;			/* F_BALLOON negotiated */
+	bool report;			/* F_REPORT negotiated */
 };
 
 /* A request, checked. */
@@ -39,15 +46,46 @@ struct device_request {
 };
 
 struct device_range {
-	uint64_t start;			/* slots */
-	uint64_t count;
+	uint64_t start;			/* slot, or guest address */
+	uint64_t count;			/* slots, or bytes */
+};
+
+enum device_control_op {
+	DEVICE_DISCARD,
+	DEVICE_RELEASE,
+	DEVICE_RECLAIM,
+	DEVICE_EVENT,
+	DEVICE_REPORT,
+};
+
+/* What the guest says of itself: struct virtio_cswap_report, as it is there. */
+struct device_report {
+	uint64_t size;
+	uint64_t released;
+	uint64_t target;
+	uint64_t floor;
+	uint64_t lost;
+	uint64_t free;
+	uint64_t available;
+	uint64_t file;
+	uint64_t swap_in;
+	uint64_t swap_out;
+	uint64_t refaults;
+	uint64_t alloc_stalls;
+	uint64_t swap_in_ns;
+	uint64_t tampered;
+	uint32_t stopped;		/* any number at all */
+	uint32_t epoch;
 };
 
 /* A control request, checked. */
 struct device_control {
+	enum device_control_op op;	/* void if it's unknown: @status is UNSUPP */
 	uint32_t status;		/* if not OK, answer with it at once */
 	unsigned int count;
+	/* RELEASE, RECLAIM: shared memory, ascending, with gaps between them */
 	struct device_range range[VIRTIO_CSWAP_MAX_RANGES];
+	struct device_report report;	/* REPORT */
 };
 
 /* The outcome of one request. */
@@ -73,8 +111,13 @@ const char *device_parse_request(const struct device_limits *limits,
 				 const struct vring_chain *chain,
 				 struct device_request *request);
 
-/* The same for the control queue; the answer goes to the same chain. */
+/*
+ * The same for the control queue; the answer goes to the same chain. Of @memory
+ * what is @pinned can't be released.
+ */
 const char *device_parse_control(const struct device_limits *limits,
+				 const struct memory *memory,
+				 const struct blockmap *pinned,
 				 const struct vring_chain *chain,
 				 struct device_control *control);
 
@@ -99,7 +142,14 @@ uint32_t device_put_data(const struct vring_chain *chain,
 			 const struct virtio_cswap_ack *ack,
 			 const struct virtio_cswap_tag *tag,
 			 unsigned int count);
-uint32_t device_put_control(const struct vring_chain *chain, uint32_t status);
+uint32_t device_put_control(const struct vring_chain *chain,
+			    const struct device_control *control,
+			    uint32_t status);
+
+/* An EVENT, for which there is room: device_parse_control() saw to that. */
+struct virtio_cswap_event device_make_event(uint64_t target_bytes);
+uint32_t device_put_event(const struct vring_chain *chain,
+			  const struct virtio_cswap_event *event);
 
 struct virtio_cswap_ack device_make_ack(uint64_t cookie, uint32_t status);
 

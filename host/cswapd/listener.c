@@ -54,7 +54,7 @@ static bool remove_stale(const struct sockaddr_un *address)
 	return true;
 }
 
-int listener_open(const char *path)
+int listener_open(const char *path, int backlog)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	int fd;
@@ -69,7 +69,7 @@ int listener_open(const char *path)
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0 ||
 	    bind(fd, (const struct sockaddr *)&address, sizeof(address)) ||
-	    listen(fd, 1)) {
+	    listen(fd, backlog)) {
 		log_err("can't listen at %s: %s", path, strerror(errno));
 		if (fd >= 0)
 			close(fd);

@@ -9,10 +9,10 @@
 
 /*
  * Listen at @path. A socket file that nobody listens at is replaced; one that
- * is in use, or another kind of file, is not. Returns a descriptor, or -1
- * (logged).
+ * is in use, or another kind of file, is not. @backlog connections may wait.
+ * Returns a descriptor, or -1 (logged).
  */
-int listener_open(const char *path);
+int listener_open(const char *path, int backlog);
 
 /* Is @fd a listening socket? -1 (logged) if it is no socket. */
 int listener_is_listening(int fd);

@@ -289,6 +289,7 @@ static void reset_device(struct vhost_user *vu)
 		vu->ring[i].has_addr = false;
 		vu->ring[i].worker.setup.base = 0;
 	}
+	worker_forget(vu->config.workers);
 	vu->status = 0;
 }
 
@@ -318,6 +319,10 @@ static uint64_t offered(const struct vhost_user *vu)
 			    BIT64(VU_F_PROTOCOL_FEATURES) |
 			    BIT64(VIRTIO_CSWAP_F_DISCARD);
 
+	if (vu->config.limits.release_method != VIRTIO_CSWAP_RELEASE_NONE)
+		features |= BIT64(VIRTIO_CSWAP_F_BALLOON);
+	if (vu->config.limits.report_period_ms)
+		features |= BIT64(VIRTIO_CSWAP_F_REPORT);
 	if (offer_access_platform(vu))
 		features |= BIT64(VIRTIO_F_ACCESS_PLATFORM);
 	return vu->config.lies ? vu->config.lies->features(features) : features;
@@ -342,8 +347,10 @@ static const char *handle_set_features(struct vhost_user *vu,
 	if (features & ~offered(vu))
 		return "features that were not offered";
 	vu->features = features;
-	worker_set_discard(vu->config.workers,
-			   accepted(vu, VIRTIO_CSWAP_F_DISCARD));
+	worker_set_features(vu->config.workers,
+			    accepted(vu, VIRTIO_CSWAP_F_DISCARD),
+			    accepted(vu, VIRTIO_CSWAP_F_BALLOON),
+			    accepted(vu, VIRTIO_CSWAP_F_REPORT));
 	log_debug("features %#jx", (uintmax_t)features);
 	if (accepted(vu, VU_F_PROTOCOL_FEATURES))
 		return NULL;
@@ -909,6 +916,11 @@ bool vhost_user_receive(struct vhost_user *vu)
 	alive = read_message(vu->fd, &msg) && dispatch(vu, &msg);
 	close_fds(&msg);
 	return alive;
+}
+
+bool vhost_user_has(const struct vhost_user *vu, unsigned int feature)
+{
+	return accepted(vu, feature);
 }
 
 /* --- connections --- */

@@ -41,6 +41,9 @@ void vhost_user_connect(struct vhost_user *vu, int fd);
 /* What to poll for messages. */
 int vhost_user_fd(const struct vhost_user *vu);
 
+/* Was the feature negotiated with the guest? */
+bool vhost_user_has(const struct vhost_user *vu, unsigned int feature);
+
 /* Receive and handle one message. False when the connection is over. */
 bool vhost_user_receive(struct vhost_user *vu);
 

@@ -19,11 +19,17 @@
  * that find no buffer wait, and with them the request's own state, of which
  * each pair has a fixed number. So a guest that posts no buffers stops itself.
  *
+ * The control queue's requests are served beside each other, so that a slow one,
+ * such as the discarding of much memory, holds up none of the others; a RELEASE
+ * is answered when the memory is discarded, never before. EVENTs are set aside
+ * until there is another target to tell.
+ *
  * Of a response buffer only the head is kept. It's looked up and checked again
  * whenever it is used, so no pointer into guest memory outlives an operation,
  * and a change of the memory table needs no more than a quiet moment.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -44,9 +50,13 @@
 /* Acks worth sending before their pair runs out of other things to do. */
 #define ACK_BATCH 15
 #define RESPONSE_HEADS VRING_MAX_NUM
+/* Control requests served at a time; EVENTs set aside don't count. */
+#define CONTROL_REQUESTS 32
+/* Of guest memory, under way at a time. */
+#define MAX_PUNCHES 16
 
 /* What a completion is about, if not an operation of the store's. */
-enum { TOKEN_NONE = 0, TOKEN_KICK = 1, TOKEN_MAIL = 2 };
+enum { TOKEN_NONE = 0, TOKEN_KICK = 1, TOKEN_MAIL = 2, TOKEN_PUNCH = 3 };
 #define TOKEN_MASK STORE_PART_MASK
 
 /* A virtqueue, as its worker sees it. */
@@ -93,15 +103,24 @@ struct pair {
 	struct request requests[REQUESTS_PER_PAIR];
 };
 
-/* The control queue serves one chain at a time. */
+struct control_request {
+	struct control_request *next;
+	uint16_t head;
+	uint32_t status;
+	unsigned int next_range;	/* to begin with */
+	uint64_t next_byte;		/* in it; RELEASE */
+	unsigned int running;		/* operations at the store, or punches */
+	struct device_control wire;
+};
+
 struct control {
 	struct ring ring;
-	bool busy;
-	uint16_t head;
-	unsigned int next_range;
-	unsigned int running;		/* operations at the store */
-	uint32_t status;
-	struct device_control wire;
+	struct control_request *free;
+	struct control_request *busy;	/* oldest first */
+	unsigned int punches;		/* of all of them */
+	struct heads events;		/* EVENTs set aside, oldest first */
+	uint64_t told_bytes;		/* the target in the last one used */
+	struct control_request requests[CONTROL_REQUESTS];
 };
 
 typedef void worker_fn(struct worker *worker, void *arg);
@@ -140,6 +159,7 @@ struct worker {
 struct worker_set {
 	struct worker_config config;
 	unsigned int num_pairs;
+	unsigned int attached;		/* rings */
 	struct pair *pairs;
 	struct worker *workers;
 };
@@ -532,12 +552,12 @@ static void finish_data_op(struct worker *worker, struct store_op *op)
 
 static void finish_discard_op(struct worker *worker, struct store_op *op)
 {
-	struct control *control = &worker->control;
+	struct control_request *request = op->user;
 
-	control->running--;
+	request->running--;
 	if (op->error) {
 		report_error(worker, op);
-		control->status = status_of_error(op->error);
+		request->status = status_of_error(op->error);
 		COUNT(worker, errors_io, 1);
 	} else {
 		COUNT(worker, discards, op->count);
@@ -565,6 +585,19 @@ static unsigned int finish_ops(struct worker *worker)
 
 /* --- guest -> store --- */
 
+/* What the device may write to must not be released under it. */
+static void pin_segments(struct worker *worker, const struct vring_chain *chain)
+{
+	const struct worker_config *config = &worker->set->config;
+	unsigned int i;
+
+	if (!config->limits.balloon)
+		return;
+	for (i = 0; i < chain->readable + chain->writable; i++)
+		balloon_pin(config->balloon, config->memory,
+			    chain->segment[i].host, chain->segment[i].len);
+}
+
 /* Collect the response buffers that the guest has posted. */
 static unsigned int take_responses(struct pair *pair)
 {
@@ -589,6 +622,7 @@ static unsigned int take_responses(struct pair *pair)
 		}
 		/* vring_pop() sees to it that no more are out than the ring has. */
 		heads->head[heads->count++] = chain->head;
+		pin_segments(pair->worker, chain);
 		taken++;
 	}
 	if (result == VRING_BROKEN)
@@ -677,86 +711,274 @@ static unsigned int take_requests(struct pair *pair)
 	return taken;
 }
 
-static void answer_control(struct worker *worker)
-{
-	struct control *control = &worker->control;
-	struct vring_device *vring = &control->ring.vring;
-	uint32_t len;
+/* --- the control queue --- */
 
-	control->busy = false;
-	if (!ring_live(&control->ring))
-		return;
-	if (vring_walk(vring, control->head, &worker->chain) != VRING_OK ||
-	    worker->chain.writable_bytes <
-	    sizeof(struct virtio_cswap_ctrl_response)) {
-		break_control(worker, vring->broken ? vring->broken :
-			      "control chain changed while in use");
-		return;
-	}
-	len = device_put_control(&worker->chain, control->status);
-	vring_push(vring, control->head, len);
+/* Find a control chain again that shall be answered. False: the ring is broken. */
+static bool find_answer(struct worker *worker, uint16_t head, size_t room)
+{
+	struct vring_device *vring = &worker->control.ring.vring;
+
+	if (!ring_live(&worker->control.ring))
+		return false;
+	if (vring_walk(vring, head, &worker->chain) == VRING_OK &&
+	    worker->chain.writable_bytes >= room)
+		return true;
+	break_control(worker, vring->broken ? vring->broken :
+		      "control chain changed while in use");
+	return false;
 }
 
-/* Take the next control chain, if none is being served. */
+static void answer_control(struct worker *worker,
+			   const struct control_request *request)
+{
+	uint32_t len;
+
+	if (!find_answer(worker, request->head,
+			 sizeof(struct virtio_cswap_ctrl_response)))
+		return;
+	len = device_put_control(&worker->chain, &request->wire, request->status);
+	vring_push(&worker->control.ring.vring, request->head, len);
+}
+
+/* What needs no operation, or is due when all of them have ended. */
+static void settle_control(struct worker *worker,
+			   const struct control_request *request)
+{
+	struct balloon *balloon = worker->set->config.balloon;
+	unsigned int i;
+
+	if (request->status != VIRTIO_CSWAP_S_OK)
+		return;
+	switch (request->wire.op) {
+	case DEVICE_RELEASE:
+		for (i = 0; i < request->wire.count; i++)
+			COUNT(worker, released, request->wire.range[i].count);
+		balloon_set_released(balloon, &request->wire, true);
+		break;
+	case DEVICE_RECLAIM:
+		for (i = 0; i < request->wire.count; i++)
+			COUNT(worker, reclaimed, request->wire.range[i].count);
+		balloon_set_released(balloon, &request->wire, false);
+		break;
+	case DEVICE_REPORT:
+		COUNT(worker, reports, 1);
+		balloon_take_report(balloon, &request->wire.report);
+		break;
+	case DEVICE_DISCARD:
+	case DEVICE_EVENT:
+		break;
+	}
+}
+
+/* Discard a range of a slot's worth or more. False: not now. */
+static bool start_discard(struct worker *worker, struct control_request *request)
+{
+	const struct device_range *range =
+		&request->wire.range[request->next_range];
+	struct store_op *op;
+
+	if (!worker->free_ops)
+		return false;
+	op = op_get(worker);
+	op->kind = STORE_DISCARD;
+	op->slot = range->start;
+	op->count = range->count;
+	op->user = request;
+	request->next_range++;
+	request->running++;
+	op_submit(worker, op);
+	return true;
+}
+
+static void submit_punch(struct worker *worker, struct io_uring_sqe *sqe,
+			 struct control_request *request,
+			 const struct memory_region *region, uint64_t gpa,
+			 uint64_t len)
+{
+	/* Without a file it fails there, as everything else. */
+	io_uring_prep_fallocate(sqe, region->fd,
+				FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+				region->offset + (gpa - region->gpa), len);
+	io_uring_sqe_set_data64(sqe, (uintptr_t)request | TOKEN_PUNCH);
+	worker->control.punches++;
+	request->running++;
+	COUNT(worker, punches, 1);
+}
+
+/*
+ * Discard what is behind a range, or as much of it as one region has: a punch
+ * is one operation, however long. False: not now.
+ */
+static bool start_punch(struct worker *worker, struct control_request *request)
+{
+	const struct device_range *range =
+		&request->wire.range[request->next_range];
+	uint64_t gpa = range->start + request->next_byte;
+	uint64_t len = range->count - request->next_byte;
+	const struct memory_region *region =
+		memory_find_region(worker->set->config.memory, gpa, &len);
+	struct io_uring_sqe *sqe;
+
+	if (worker->control.punches == MAX_PUNCHES)
+		return false;
+	sqe = store_get_sqe(&worker->uring);
+	if (!sqe)
+		return false;
+	/* The table was checked, and changes only when nothing is under way. */
+	submit_punch(worker, sqe, request, region, gpa, len);
+	request->next_byte += len;
+	if (request->next_byte == range->count) {
+		request->next_byte = 0;
+		request->next_range++;
+	}
+	return true;
+}
+
+static void punch_done(struct worker *worker, struct control_request *request,
+		       int result)
+{
+	uint64_t suppressed;
+
+	worker->control.punches--;
+	request->running--;
+	if (result >= 0)
+		return;
+	if (log_rate_allows(&worker->error_rate, &suppressed))
+		log_warning("can't discard released memory: %s (%ju such errors not logged before)",
+			    strerror(-result), (uintmax_t)suppressed);
+	request->status = VIRTIO_CSWAP_S_IOERR;
+	COUNT(worker, errors_io, 1);
+}
+
+/* True if the request needs an operation and it was begun. */
+static bool start_operation(struct worker *worker,
+			    struct control_request *request)
+{
+	if (request->next_range == request->wire.count)
+		return false;
+	switch (request->wire.op) {
+	case DEVICE_DISCARD:
+		return start_discard(worker, request);
+	case DEVICE_RELEASE:
+		if (worker->set->config.punch)
+			return start_punch(worker, request);
+		break;
+	default:
+		break;
+	}
+	request->next_range = request->wire.count;
+	return false;
+}
+
+static void accept_control(struct worker *worker)
+{
+	const struct worker_config *config = &worker->set->config;
+	struct control *control = &worker->control;
+	struct control_request *request = control->free;
+	struct control_request **last = &control->busy;
+	const char *wrong;
+
+	wrong = device_parse_control(&config->limits, config->memory,
+				     &config->balloon->pinned, &worker->chain,
+				     &request->wire);
+	if (wrong) {
+		break_control(worker, wrong);
+		return;
+	}
+	request->status = request->wire.status;
+	if (request->status != VIRTIO_CSWAP_S_OK) {
+		request->wire.count = 0;
+		COUNT(worker, errors_invalid, 1);
+	} else if (request->wire.op == DEVICE_EVENT) {
+		/* vring_pop() sees to it that no more are out than the ring has. */
+		control->events.head[control->events.count++] =
+			worker->chain.head;
+		return;
+	}
+	control->free = request->next;
+	request->head = worker->chain.head;
+	request->next_range = 0;
+	request->next_byte = 0;
+	request->next = NULL;
+	while (*last)
+		last = &(*last)->next;
+	*last = request;
+}
+
 static unsigned int take_control(struct worker *worker)
 {
 	struct control *control = &worker->control;
 	struct vring_device *vring = &control->ring.vring;
-	const char *wrong;
+	unsigned int taken = 0;
 
-	if (control->busy || !ring_live(&control->ring))
-		return 0;
-	switch (vring_pop(vring, &worker->chain)) {
-	case VRING_EMPTY:
-		return 0;
-	case VRING_BROKEN:
-		break_control(worker, vring->broken);
-		return 0;
-	case VRING_OK:
-		break;
+	while (control->free && ring_live(&control->ring)) {
+		switch (vring_pop(vring, &worker->chain)) {
+		case VRING_EMPTY:
+			return taken;
+		case VRING_BROKEN:
+			break_control(worker, vring->broken);
+			return taken;
+		case VRING_OK:
+			accept_control(worker);
+			taken++;
+		}
 	}
-	wrong = device_parse_control(&worker->set->config.limits,
-				     &worker->chain, &control->wire);
-	if (wrong) {
-		break_control(worker, wrong);
+	return taken;
+}
+
+/* Use an EVENT if there is a target that the guest hasn't been told. */
+static unsigned int run_events(struct worker *worker)
+{
+	struct balloon *balloon = worker->set->config.balloon;
+	struct control *control = &worker->control;
+	struct heads *events = &control->events;
+	struct virtio_cswap_event event;
+	uint64_t target = balloon_get_target(balloon);
+	uint16_t head;
+
+	/* While paused the ring may be gone from memory. */
+	if (!events->count || target == control->told_bytes ||
+	    worker->paused || !ring_live(&control->ring))
 		return 0;
-	}
-	control->busy = true;
-	control->head = worker->chain.head;
-	control->status = control->wire.status;
-	control->next_range = 0;
-	if (control->status != VIRTIO_CSWAP_S_OK) {
-		control->wire.count = 0;
-		COUNT(worker, errors_invalid, 1);
-	}
+	head = events->head[0];
+	events->count--;
+	memmove(events->head, events->head + 1,
+		events->count * sizeof(events->head[0]));
+	if (!find_answer(worker, head, sizeof(event)))
+		return 0;
+	event = device_make_event(target);
+	vring_push(&control->ring.vring, head,
+		   device_put_event(&worker->chain, &event));
+	control->told_bytes = target;
+	balloon_tell(balloon, target);
+	COUNT(worker, events, 1);
 	return 1;
 }
 
 static unsigned int run_control(struct worker *worker)
 {
 	struct control *control = &worker->control;
+	struct control_request **at, *request;
 	unsigned int work = 0;
 
-	while (control->busy && control->next_range < control->wire.count &&
-	       worker->free_ops) {
-		const struct device_range *range =
-			&control->wire.range[control->next_range++];
-		struct store_op *op = op_get(worker);
-
-		op->kind = STORE_DISCARD;
-		op->slot = range->start;
-		op->count = range->count;
-		control->running++;
-		op_submit(worker, op);
-		work++;
-	}
+	for (request = control->busy; request; request = request->next)
+		while (start_operation(worker, request))
+			work++;
 	work += finish_ops(worker);
-	if (control->busy && control->next_range == control->wire.count &&
-	    !control->running) {
-		answer_control(worker);
+	for (at = &control->busy; (request = *at);) {
+		if (request->next_range != request->wire.count ||
+		    request->running) {
+			at = &request->next;
+			continue;
+		}
+		*at = request->next;
+		settle_control(worker, request);
+		answer_control(worker, request);
+		request->next = control->free;
+		control->free = request;
 		work++;
 	}
-	return work;
+	return work + run_events(worker);
 }
 
 /* --- store -> guest --- */
@@ -912,6 +1134,10 @@ static void handle_cqe(struct worker *worker, const struct io_uring_cqe *cqe)
 	case TOKEN_MAIL:
 		worker->mail_watched = cqe->flags & IORING_CQE_F_MORE;
 		break;
+	case TOKEN_PUNCH:
+		punch_done(worker, (struct control_request *)(uintptr_t)(token & ~(uint64_t)TOKEN_MASK),
+			   cqe->res);
+		break;
 	default:
 		part = token & STORE_PART_MASK;
 		worker->lane->store->ops->complete(worker->lane,
@@ -997,7 +1223,7 @@ static bool enable_kicks(struct worker *worker)
 		vring_enable_kicks(&pair->request.vring);
 		more |= vring_has_avail(&pair->request.vring);
 	}
-	if (ring_live(&worker->control.ring) && !worker->control.busy) {
+	if (ring_live(&worker->control.ring) && worker->control.free) {
 		vring_enable_kicks(control);
 		more |= vring_has_avail(control);
 	}
@@ -1064,8 +1290,8 @@ static bool poll_awhile(struct worker *worker)
 }
 
 /*
- * Until nothing is at the store, and the control request, if any, is answered.
- * Outcomes that have no buffer stay.
+ * Until nothing is at the store, no memory is being discarded, and the control
+ * requests are answered. Outcomes that have no buffer stay, as do EVENTs.
  */
 static void drain(struct worker *worker)
 {
@@ -1076,7 +1302,7 @@ static void drain(struct worker *worker)
 		worker->lane->store->ops->hurry(worker->lane);
 		finish_ops(worker);
 		run_control(worker);
-		if (!worker->busy_ops)
+		if (!worker->busy_ops && !worker->control.busy)
 			break;
 		io_uring_submit_and_wait(&worker->uring, 1);
 		reap(worker);
@@ -1190,22 +1416,72 @@ struct attach {
 	const char *wrong;
 };
 
+static void forget_balloon(struct worker *worker, void *arg)
+{
+	(void)arg;
+	worker->control.events.count = 0;
+	worker->control.told_bytes = 0;
+	balloon_forget(worker->set->config.balloon);
+}
+
+static void reconcile_control(struct worker *worker, bool resumed,
+			      unsigned int out)
+{
+	if (!resumed)
+		forget_balloon(worker, NULL);
+	else if (out != worker->control.events.count)
+		worker->control.events.count = 0;
+}
+
+/* When the last ring went, so did the marks of what is posted. */
+static void pin_heads(struct pair *pair, const struct heads *heads)
+{
+	struct worker *worker = pair->worker;
+	unsigned int i;
+
+	for (i = 0; i < heads->count; i++)
+		if (vring_walk(&pair->response.vring, heads->head[i],
+			       &worker->chain) == VRING_OK)
+			pin_segments(worker, &worker->chain);
+}
+
+static void pin_ring(struct worker *worker, const struct vring_device *vring)
+{
+	const struct worker_config *config = &worker->set->config;
+
+	if (!config->limits.balloon)
+		return;
+	balloon_pin(config->balloon, config->memory, vring->desc,
+		    sizeof(vring->desc[0]) * vring->num);
+	balloon_pin(config->balloon, config->memory, vring->avail,
+		    sizeof(*vring->avail) +
+		    sizeof(vring->avail->ring[0]) * vring->num);
+	balloon_pin(config->balloon, config->memory, vring->used,
+		    sizeof(*vring->used) +
+		    sizeof(vring->used->ring[0]) * vring->num);
+}
+
 /*
  * Is the ring the one that was detached, going on where it stopped? Then what
  * is held is still wanted. The ring itself says how many buffers are out.
  */
-static void reconcile(struct ring *ring)
+static void reconcile(struct worker *worker, struct ring *ring)
 {
 	struct pair *pair = ring->pair;
 	unsigned int out = vring_outstanding(&ring->vring);
 	bool resumed = ring->setup.resume;
 
-	if (!pair)
+	if (!pair) {
+		reconcile_control(worker, resumed, out);
 		return;
+	}
 	if (ring == &pair->response) {
 		if (resumed &&
-		    out == pair->ack_heads.count + pair->data_heads.count)
+		    out == pair->ack_heads.count + pair->data_heads.count) {
+			pin_heads(pair, &pair->ack_heads);
+			pin_heads(pair, &pair->data_heads);
 			return;
+		}
 		pair->ack_heads.count = 0;
 		pair->data_heads.count = 0;
 	} else if (!resumed || out) {
@@ -1228,7 +1504,8 @@ static void attach_ring(struct worker *worker, void *arg)
 	if (attach->wrong)
 		return;
 	ring->setup = *attach->setup;
-	reconcile(ring);
+	reconcile(worker, ring);
+	pin_ring(worker, &ring->vring);
 	ring->attached = true;
 	vring_disable_kicks(&ring->vring);
 	watch(worker, ring->setup.kick_fd, (uintptr_t)ring | TOKEN_KICK);
@@ -1327,6 +1604,8 @@ const char *worker_attach(struct worker_set *set, unsigned int index,
 	struct worker *worker = worker_of(set, index, &attach.ring);
 
 	run_in_worker(worker, attach_ring, &attach);
+	if (!attach.wrong)
+		set->attached++;
 	return attach.wrong;
 }
 
@@ -1336,6 +1615,8 @@ uint16_t worker_detach(struct worker_set *set, unsigned int index)
 	struct worker *worker = worker_of(set, index, &ring);
 
 	run_in_worker(worker, detach_ring, ring);
+	if (!--set->attached)
+		balloon_unpin_all(set->config.balloon);
 	return ring->vring.last_avail;
 }
 
@@ -1355,6 +1636,7 @@ void worker_pause(struct worker_set *set)
 
 void worker_resume(struct worker_set *set)
 {
+	balloon_follow(set->config.balloon, set->config.memory);
 	run_in_all(set, resume_worker);
 }
 
@@ -1363,12 +1645,26 @@ void worker_drain(struct worker_set *set)
 	run_in_all(set, nothing);
 }
 
-void worker_set_discard(struct worker_set *set, bool on)
+void worker_set_features(struct worker_set *set, bool discard, bool balloon,
+			 bool report)
 {
 	/* The workers look at it while they run. */
 	worker_pause(set);
-	set->config.limits.discard = on;
+	set->config.limits.discard = discard;
+	set->config.limits.balloon = balloon;
+	set->config.limits.report = report;
 	worker_resume(set);
+}
+
+void worker_forget(struct worker_set *set)
+{
+	run_in_worker(&set->workers[0], forget_balloon, NULL);
+}
+
+void worker_tell_target(struct worker_set *set)
+{
+	/* It looks at the target in each round: wake it for one. */
+	signal_fd(set->workers[0].mail_fd);
 }
 
 void worker_count(struct worker_set *set, struct worker_counters *sum)
@@ -1411,6 +1707,10 @@ static int init_worker(struct worker *worker, struct worker_set *set,
 
 	worker->set = set;
 	worker->index = index;
+	for (i = 0; i < CONTROL_REQUESTS; i++) {
+		worker->control.requests[i].next = worker->control.free;
+		worker->control.free = &worker->control.requests[i];
+	}
 	worker->poll_ns = (uint64_t)set->config.poll_us * 1000;
 	pthread_mutex_init(&worker->lock, NULL);
 	pthread_cond_init(&worker->replied, NULL);

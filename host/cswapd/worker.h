@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "balloon.h"
 #include "device.h"
 #include "memory.h"
 #include "store.h"
@@ -40,6 +41,11 @@ struct worker_counters {
 	uint64_t stores;		/* pages, by outcome OK */
 	uint64_t loads;
 	uint64_t discards;		/* slots */
+	uint64_t released;		/* bytes, RELEASEd with outcome OK */
+	uint64_t reclaimed;		/* bytes, RECLAIMed */
+	uint64_t punches;		/* of guest memory */
+	uint64_t events;		/* targets told */
+	uint64_t reports;
 	uint64_t errors_io;		/* requests, by outcome */
 	uint64_t errors_nospc;
 	uint64_t errors_invalid;	/* INVALID and UNSUPP */
@@ -56,6 +62,8 @@ struct worker_config {
 	struct device_limits limits;
 	struct store *store;
 	const struct memory *memory;	/* changes only while paused */
+	struct balloon *balloon;
+	bool punch;			/* discard what is RELEASEd */
 	const struct worker_hooks *hooks;
 };
 
@@ -93,8 +101,15 @@ void worker_set_call(struct worker_set *set, unsigned int index, int call_fd);
 void worker_pause(struct worker_set *set);
 void worker_resume(struct worker_set *set);
 
-/* Whether DISCARD was negotiated. */
-void worker_set_discard(struct worker_set *set, bool on);
+/* What the guest may send on the control queue: what was negotiated. */
+void worker_set_features(struct worker_set *set, bool discard, bool balloon,
+			 bool report);
+
+/* The guest is another one from now on, or has been reset; no ring is attached. */
+void worker_forget(struct worker_set *set);
+
+/* The balloon's target has changed. */
+void worker_tell_target(struct worker_set *set);
 
 /* Wait for everything under way, even what the store holds back. */
 void worker_drain(struct worker_set *set);

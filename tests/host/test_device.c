@@ -10,6 +10,7 @@
 #define NEXT VRING_DESC_F_NEXT
 #define WRITE VRING_DESC_F_WRITE
 #define CAPACITY 1000
+#define BLOCK 8192
 /* Where each test puts things in guest memory. */
 #define HEADER_AT DATA_OFFSET
 #define PAGES_AT (DATA_OFFSET + 4096)
@@ -18,8 +19,16 @@ static const struct device_limits limits = {
 	.capacity = CAPACITY,
 	.queue_pairs = 2,
 	.medium = VIRTIO_CSWAP_MEDIUM_FLASH,
+	.release_method = VIRTIO_CSWAP_RELEASE_DISCARD,
+	.block_bytes = BLOCK,
+	.report_period_ms = 250,
 	.discard = true,
+	.balloon = true,
+	.report = true,
 };
+
+/* Nothing is pinned but what a test pins. */
+static struct blockmap pinned = { .block_bytes = 4096 };
 
 static struct virtio_cswap_request *header_of(struct test_ring *t)
 {
@@ -74,8 +83,23 @@ static void config_is_what_was_promised(void **state)
 	assert_int_equal(le16toh(config.num_queue_pairs), 2);
 	assert_int_equal(le16toh(config.max_request_pages), 16);
 	assert_int_equal(config.medium, VIRTIO_CSWAP_MEDIUM_FLASH);
+	assert_int_equal(config.release_method, VIRTIO_CSWAP_RELEASE_DISCARD);
+	assert_int_equal(le32toh(config.block_size), BLOCK);
+	assert_int_equal(le32toh(config.report_period_ms), 250);
+}
+
+static void config_without_a_balloon(void **state)
+{
+	struct device_limits without = limits;
+	struct virtio_cswap_config config;
+
+	(void)state;
+	without.release_method = VIRTIO_CSWAP_RELEASE_NONE;
+	without.report_period_ms = 0;
+	device_fill_config(&without, &config);
 	assert_int_equal(config.release_method, 0);
 	assert_int_equal(config.block_size, 0);
+	assert_int_equal(config.report_period_ms, 0);
 }
 
 static void store_is_parsed(void **state)
@@ -264,7 +288,8 @@ static const char *parse_control(struct test_ring *t,
 	post(t, 0);
 	assert_int_equal(pop(t), VRING_OK);
 	vring_push(&t->vring, 0, 0);
-	return device_parse_control(with, &t->chain, control);
+	return device_parse_control(with, &t->memory, &pinned, &t->chain,
+				    control);
 }
 
 static void expect_control(struct test_ring *t, uint32_t status)
@@ -286,7 +311,7 @@ static void discard_is_parsed(void **state)
 	assert_int_equal(control.count, 64);
 	assert_int_equal(control.range[63].start, 63);
 	assert_int_equal(control.range[63].count, 2);
-	assert_int_equal(device_put_control(&t->chain, VIRTIO_CSWAP_S_NOSPC),
+	assert_int_equal(device_put_control(&t->chain, &control, VIRTIO_CSWAP_S_NOSPC),
 			 8);
 	assert_int_equal(t->guest[PAGES_AT], VIRTIO_CSWAP_S_NOSPC);
 }
@@ -339,7 +364,7 @@ static void bad_control_requests(void **state)
 	range[1].count = htole64(UINT64_MAX);
 	expect_control(t, VIRTIO_CSWAP_S_INVALID);
 	put_discard(t, 1);
-	ctrl->op = htole16(VIRTIO_CSWAP_CTRL_RELEASE);
+	ctrl->op = htole16(VIRTIO_CSWAP_CTRL_REPORT + 1);
 	expect_control(t, VIRTIO_CSWAP_S_UNSUPP);
 }
 
@@ -351,6 +376,216 @@ static void discard_must_be_negotiated(void **state)
 
 	without.discard = false;
 	put_discard(t, 1);
+	assert_null(parse_control(t, &without, &control));
+	assert_int_equal(control.status, VIRTIO_CSWAP_S_UNSUPP);
+}
+
+/* --- the balloon --- */
+
+/* A RELEASE or RECLAIM of ranges, given as blocks of guest memory. */
+static void put_memory(struct test_ring *t, uint16_t op, uint16_t count,
+		       const unsigned int (*blocks)[2])
+{
+	struct virtio_cswap_ctrl *ctrl = (void *)(t->guest + HEADER_AT);
+	struct virtio_cswap_mem_range *range = (void *)(ctrl + 1);
+	unsigned int i;
+
+	put_discard(t, count);
+	ctrl->op = htole16(op);
+	for (i = 0; i < count; i++) {
+		range[i].addr = htole64(GUEST_GPA + BLOCK * (uint64_t)blocks[i][0]);
+		range[i].len = htole64(BLOCK * (uint64_t)blocks[i][1]);
+	}
+}
+
+static void ranges_are_merged(void **state)
+{
+	static const unsigned int blocks[][2] = {
+		{ 20, 2 }, { 4, 1 }, { 5, 3 }, { 21, 4 }, { 10, 1 }, { 20, 1 }, { 3, 1 },
+	};
+	static const unsigned int merged[][2] = { { 3, 5 }, { 10, 1 }, { 20, 5 } };
+	struct test_ring *t = *state;
+	struct device_control control;
+	unsigned int i;
+
+	put_memory(t, VIRTIO_CSWAP_CTRL_RELEASE, 7, blocks);
+	assert_null(parse_control(t, &limits, &control));
+	assert_int_equal(control.status, VIRTIO_CSWAP_S_OK);
+	assert_int_equal(control.op, DEVICE_RELEASE);
+	assert_int_equal(control.count, 3);
+	for (i = 0; i < 3; i++) {
+		assert_int_equal(control.range[i].start,
+				 GUEST_GPA + BLOCK * merged[i][0]);
+		assert_int_equal(control.range[i].count, BLOCK * merged[i][1]);
+	}
+}
+
+static void bad_memory_ranges(void **state)
+{
+	static const struct {
+		uint64_t addr, len;
+	} bad[] = {
+		{ GUEST_GPA, 0 },
+		{ GUEST_GPA + 4096, BLOCK },
+		{ GUEST_GPA + 1, BLOCK },
+		{ GUEST_GPA, BLOCK + 4096 },
+		{ GUEST_GPA - BLOCK, BLOCK },
+		{ GUEST_GPA - BLOCK, 2 * BLOCK },
+		{ GUEST_GPA + GUEST_BYTES, BLOCK },
+		{ GUEST_GPA + GUEST_BYTES - BLOCK, 2 * BLOCK },
+		{ GUEST_GPA, GUEST_BYTES + BLOCK },
+		{ GUEST_GPA, -(uint64_t)BLOCK },
+		{ -(uint64_t)BLOCK, BLOCK },
+		{ -(uint64_t)BLOCK, 2 * BLOCK },
+		{ GUEST_GPA, -(uint64_t)GUEST_GPA },
+		{ 0, 1ULL << 63 },
+	};
+	static const unsigned int good[][2] = { { 2, 1 }, { 4, 1 } };
+	struct test_ring *t = *state;
+	struct virtio_cswap_mem_range *range =
+		(void *)(t->guest + HEADER_AT + sizeof(struct virtio_cswap_ctrl));
+	unsigned int i, op;
+
+	for (op = VIRTIO_CSWAP_CTRL_RELEASE; op <= VIRTIO_CSWAP_CTRL_RECLAIM; op++) {
+		for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+			put_memory(t, (uint16_t)op, 2, good);
+			range[1].addr = htole64(bad[i].addr);
+			range[1].len = htole64(bad[i].len);
+			expect_control(t, VIRTIO_CSWAP_S_INVALID);
+		}
+		put_memory(t, (uint16_t)op, 2, good);
+		expect_control(t, VIRTIO_CSWAP_S_OK);
+	}
+}
+
+/* What the device uses can't be released; to take it back does no harm. */
+static void pinned_memory_stays(void **state)
+{
+	static const unsigned int blocks[][2] = { { 2, 1 }, { 8, 4 } };
+	struct test_ring *t = *state;
+
+	blockmap_init(&pinned, 4096);
+	assert_true(blockmap_follow(&pinned, &t->memory));
+	blockmap_mark(&pinned, GUEST_GPA + BLOCK * 12 - 1, 1);
+	put_memory(t, VIRTIO_CSWAP_CTRL_RELEASE, 2, blocks);
+	expect_control(t, VIRTIO_CSWAP_S_INVALID);
+	put_memory(t, VIRTIO_CSWAP_CTRL_RECLAIM, 2, blocks);
+	expect_control(t, VIRTIO_CSWAP_S_OK);
+	put_memory(t, VIRTIO_CSWAP_CTRL_RELEASE, 1, blocks);
+	expect_control(t, VIRTIO_CSWAP_S_OK);
+	blockmap_free(&pinned);
+}
+
+static void put_event(struct test_ring *t)
+{
+	struct virtio_cswap_ctrl *ctrl = (void *)(t->guest + HEADER_AT);
+
+	put_discard(t, 0);
+	ctrl->op = htole16(VIRTIO_CSWAP_CTRL_EVENT);
+	t->desc[1].len = sizeof(struct virtio_cswap_event);
+}
+
+static void events(void **state)
+{
+	struct test_ring *t = *state;
+	struct virtio_cswap_ctrl *ctrl = (void *)(t->guest + HEADER_AT);
+	const struct virtio_cswap_event event = device_make_event(0x123456789);
+	struct device_control control;
+
+	put_event(t);
+	assert_null(parse_control(t, &limits, &control));
+	assert_int_equal(control.status, VIRTIO_CSWAP_S_OK);
+	assert_int_equal(control.op, DEVICE_EVENT);
+	memset(t->guest + PAGES_AT, 0xff, 64);
+	assert_int_equal(device_put_event(&t->chain, &event), 32);
+	assert_memory_equal(t->guest + PAGES_AT, "\0\0\0\0\0\0\0\0"
+			    "\x89\x67\x45\x23\x01\0\0\0"
+			    "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\xff", 33);
+	/* A failed one has no target. */
+	assert_int_equal(device_put_control(&t->chain, &control,
+					    VIRTIO_CSWAP_S_INVALID), 32);
+	assert_memory_equal(t->guest + PAGES_AT, "\3\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 16);
+	put_event(t);
+	t->desc[1].len = 31;
+	expect_control(t, VIRTIO_CSWAP_S_INVALID);
+	put_event(t);
+	t->desc[0].len = 32;
+	expect_control(t, VIRTIO_CSWAP_S_INVALID);
+	put_event(t);
+	ctrl->count = htole16(1);
+	expect_control(t, VIRTIO_CSWAP_S_INVALID);
+	put_event(t);
+	ctrl->reserved0 = 1;
+	expect_control(t, VIRTIO_CSWAP_S_INVALID);
+}
+
+static struct virtio_cswap_report *put_report(struct test_ring *t)
+{
+	struct virtio_cswap_ctrl *ctrl = (void *)(t->guest + HEADER_AT);
+	struct virtio_cswap_report *report = (void *)(ctrl + 1);
+	uint64_t *field = (uint64_t *)report;
+	unsigned int i;
+
+	put_discard(t, 0);
+	ctrl->op = htole16(VIRTIO_CSWAP_CTRL_REPORT);
+	t->desc[0].len = sizeof(*ctrl) + sizeof(*report);
+	memset(report, 0, sizeof(*report));
+	for (i = 0; i < 14; i++)
+		field[i] = htole64(0x100000000 + i);
+	report->stopped = htole32(99);
+	report->epoch = htole32(7);
+	return report;
+}
+
+static void reports(void **state)
+{
+	struct test_ring *t = *state;
+	struct virtio_cswap_ctrl *ctrl = (void *)(t->guest + HEADER_AT);
+	struct device_control control;
+	unsigned int i;
+
+	put_report(t);
+	assert_null(parse_control(t, &limits, &control));
+	assert_int_equal(control.status, VIRTIO_CSWAP_S_OK);
+	for (i = 0; i < 14; i++)
+		assert_int_equal(((uint64_t *)&control.report)[i], 0x100000000 + i);
+	/* No figure is refused: it's a claim. */
+	assert_int_equal(control.report.stopped, 99);
+	assert_int_equal(control.report.epoch, 7);
+	for (i = 0; i < 17; i++) {
+		put_report(t)->reserved[i] = htole64(1ULL << (i * 3));
+		expect_control(t, VIRTIO_CSWAP_S_INVALID);
+	}
+	put_report(t);
+	t->desc[0].len--;
+	expect_control(t, VIRTIO_CSWAP_S_INVALID);
+	put_report(t);
+	t->desc[0].len += 8;
+	expect_control(t, VIRTIO_CSWAP_S_INVALID);
+	put_report(t);
+	ctrl->count = htole16(1);
+	expect_control(t, VIRTIO_CSWAP_S_INVALID);
+}
+
+static void the_balloon_must_be_negotiated(void **state)
+{
+	static const unsigned int blocks[][2] = { { 2, 1 } };
+	struct test_ring *t = *state;
+	struct device_limits without = limits;
+	struct device_control control;
+
+	without.balloon = false;
+	without.report = false;
+	put_memory(t, VIRTIO_CSWAP_CTRL_RELEASE, 1, blocks);
+	assert_null(parse_control(t, &without, &control));
+	assert_int_equal(control.status, VIRTIO_CSWAP_S_UNSUPP);
+	put_memory(t, VIRTIO_CSWAP_CTRL_RECLAIM, 1, blocks);
+	assert_null(parse_control(t, &without, &control));
+	assert_int_equal(control.status, VIRTIO_CSWAP_S_UNSUPP);
+	put_event(t);
+	assert_null(parse_control(t, &without, &control));
+	assert_int_equal(control.status, VIRTIO_CSWAP_S_UNSUPP);
+	put_report(t);
 	assert_null(parse_control(t, &without, &control));
 	assert_int_equal(control.status, VIRTIO_CSWAP_S_UNSUPP);
 }
@@ -463,6 +698,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(config_is_what_was_promised),
+		cmocka_unit_test(config_without_a_balloon),
+		cmocka_unit_test(config_without_a_balloon),
 		CASE(store_is_parsed),
 		CASE(store_is_gathered),
 		CASE(load_is_parsed),
@@ -477,6 +714,12 @@ int main(void)
 		CASE(control_without_room_for_the_answer),
 		CASE(bad_control_requests),
 		CASE(discard_must_be_negotiated),
+		CASE(ranges_are_merged),
+		CASE(bad_memory_ranges),
+		CASE(pinned_memory_stays),
+		CASE(events),
+		CASE(reports),
+		CASE(the_balloon_must_be_negotiated),
 		CASE(response_buffers_are_sorted),
 		CASE(acks_are_written),
 		CASE(data_is_placed_by_the_room),

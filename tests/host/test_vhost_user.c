@@ -53,6 +53,7 @@ struct region {
 struct bench {
 	struct store *store;
 	struct memory memory;
+	struct balloon balloon;
 	struct worker_set *workers;
 	struct vhost_user *vu;
 	int fd;				/* the front end's end */
@@ -67,8 +68,14 @@ static int bench_setup(void **state)
 	struct bench *b = calloc(1, sizeof(*b));
 	struct worker_config workers = {
 		.workers = 2,
-		.limits = { .capacity = CAPACITY, .queue_pairs = PAIRS },
+		.limits = {
+			.capacity = CAPACITY, .queue_pairs = PAIRS,
+			.release_method = VIRTIO_CSWAP_RELEASE_DISCARD,
+			.block_bytes = 4096, .report_period_ms = 1000,
+		},
 		.memory = &b->memory,
+		.balloon = &b->balloon,
+		.punch = true,
 	};
 	struct vhost_user_config config = {
 		.limits = workers.limits,
@@ -78,6 +85,7 @@ static int bench_setup(void **state)
 
 	/* What is wrong is checked below; nobody needs to read it. */
 	log_init(LOG_CRIT);
+	balloon_init(&b->balloon, 4096);
 	b->store = store_mem_open(CAPACITY);
 	workers.store = b->store;
 	b->workers = worker_start(&workers);
@@ -104,6 +112,7 @@ static int bench_teardown(void **state)
 
 	vhost_user_free(b->vu);
 	worker_stop(b->workers);
+	balloon_free(&b->balloon);
 	store_close(b->store);
 	munmap(b->guest, GUEST_BYTES);
 	for (i = 0; i < NUM_RINGS; i++) {
@@ -409,7 +418,9 @@ static void features_are_as_specified(void **state)
 	assert_int_equal(features, 1ULL << VIRTIO_F_VERSION_1 |
 			 1ULL << VIRTIO_F_ACCESS_PLATFORM |
 			 1ULL << VIRTIO_RING_F_EVENT_IDX | PROTOCOL_FEATURES |
-			 1ULL << VIRTIO_CSWAP_F_DISCARD);
+			 1ULL << VIRTIO_CSWAP_F_DISCARD |
+			 1ULL << VIRTIO_CSWAP_F_BALLOON |
+			 1ULL << VIRTIO_CSWAP_F_REPORT);
 	assert_int_equal(ask_u64(b, GET_PROTOCOL_FEATURES), 0x1a229);
 	assert_int_equal(ask_u64(b, GET_QUEUE_NUM), NUM_RINGS);
 	assert_int_equal(ask_u64(b, GET_MAX_MEM_SLOTS), MEMORY_MAX_REGIONS);

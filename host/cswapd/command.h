@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * command.h - what an operator's requests mean: JSON in, JSON out.
+ */
+#ifndef CSWAPD_COMMAND_H
+#define CSWAPD_COMMAND_H
+
+#include "balloon.h"
+#include "conf.h"
+#include "ctl.h"
+#include "measure.h"
+#include "memory.h"
+#include "vhost_user.h"
+#include "worker.h"
+
+/* What the requests are about; all of it is somebody else's. */
+struct command_context {
+	const struct conf *conf;
+	const struct memory *memory;
+	const struct measure *measure;
+	const struct vhost_user *vu;
+	struct balloon *balloon;
+	struct worker_set *workers;
+};
+
+/* For ctl_open(); the context is a struct command_context. */
+extern const struct ctl_ops command_ops;
+
+#endif

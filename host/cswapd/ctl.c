@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * ctl.c - the control socket: an operator's requests, a line each.
+ *
+ * Theory of operation: everything here is non-blocking and bounded, because the
+ * thread that does it also serves the front end. A client has one answer under
+ * way at a time; as long as it doesn't read that, nothing more is read from it,
+ * and what a watch would have sent is left out. Too long a line ends the
+ * connection. When there are too many clients, the one that was silent for the
+ * longest time has to go.
+ *
+ * Who may connect: root, and the user that the daemon runs as. That's checked by
+ * the peer's credentials, whatever the socket's mode is.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "ctl.h"
+#include "listener.h"
+#include "log.h"
+
+struct client {
+	int fd;				/* -1: none */
+	bool ended;			/* it will send nothing more */
+	uint64_t heard_ms;
+	unsigned int watch_ms;		/* 0: no watch */
+	uint64_t next_ms;		/* when the watch is due */
+	size_t in_bytes;
+	char in[CTL_LINE_BYTES];
+	char *out;			/* NULL: nothing to send */
+	size_t out_bytes;
+	size_t out_sent;
+};
+
+struct ctl {
+	const struct ctl_ops *ops;
+	void *context;
+	char *path;
+	int listen_fd;
+	struct client client[CTL_MAX_CLIENTS];
+};
+
+static uint64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static void client_close(struct client *client)
+{
+	close(client->fd);
+	free(client->out);
+	memset(client, 0, sizeof(*client));
+	client->fd = -1;
+}
+
+/* --- answers --- */
+
+/* Send as much as goes. False: the client is gone. */
+static bool client_send(struct client *client)
+{
+	ssize_t n;
+
+	while (client->out) {
+		n = send(client->fd, client->out + client->out_sent,
+			 client->out_bytes - client->out_sent,
+			 MSG_NOSIGNAL | MSG_DONTWAIT);
+		if (n < 0)
+			return errno == EAGAIN || errno == EINTR;
+		client->out_sent += (size_t)n;
+		if (client->out_sent < client->out_bytes)
+			continue;
+		free(client->out);
+		client->out = NULL;
+	}
+	return true;
+}
+
+/* Begin to send @text, which is ours to free; nothing else is under way. */
+static bool client_answer(struct client *client, char *text)
+{
+	size_t len;
+	char *line;
+
+	if (!text)
+		return false;
+	len = strlen(text);
+	line = realloc(text, len + 1);
+	if (!line) {
+		free(text);
+		return false;
+	}
+	/* The end of the string becomes the end of the line. */
+	line[len] = '\n';
+	client->out = line;
+	client->out_bytes = len + 1;
+	client->out_sent = 0;
+	return client_send(client);
+}
+
+/* --- requests --- */
+
+static bool client_request(struct ctl *ctl, struct client *client, char *line)
+{
+	client->watch_ms = 0;
+	if (!client_answer(client, ctl->ops->answer(ctl->context, line,
+						    &client->watch_ms)))
+		return false;
+	client->next_ms = now_ms() + client->watch_ms;
+	return true;
+}
+
+/* Answer the requests that are whole, as long as the answers go out. */
+static bool client_take_lines(struct ctl *ctl, struct client *client)
+{
+	char *end;
+
+	while (!client->out &&
+	       (end = memchr(client->in, '\n', client->in_bytes))) {
+		size_t bytes = (size_t)(end - client->in) + 1;
+		char line[CTL_LINE_BYTES];
+
+		memcpy(line, client->in, bytes - 1);
+		line[bytes - 1] = '\0';
+		client->in_bytes -= bytes;
+		memmove(client->in, end + 1, client->in_bytes);
+		if (!client_request(ctl, client, line))
+			return false;
+	}
+	if (client->in_bytes == sizeof(client->in) &&
+	    !memchr(client->in, '\n', client->in_bytes))
+		return false;
+	return !client->ended || client->out;
+}
+
+static bool client_receive(struct client *client)
+{
+	ssize_t n;
+
+	if (client->in_bytes == sizeof(client->in))
+		return true;
+	n = recv(client->fd, client->in + client->in_bytes,
+		 sizeof(client->in) - client->in_bytes, MSG_DONTWAIT);
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR;
+	client->heard_ms = now_ms();
+	client->in_bytes += (size_t)n;
+	client->ended = !n;
+	return true;
+}
+
+/* False: it's to be closed. */
+static bool client_run(struct ctl *ctl, struct client *client, short events)
+{
+	if (events & (POLLERR | POLLNVAL))
+		return false;
+	if (!client_send(client))
+		return false;
+	if (events & (POLLIN | POLLHUP) && !client->out &&
+	    !client_receive(client))
+		return false;
+	if (!client_take_lines(ctl, client))
+		return false;
+	if (!client->watch_ms || now_ms() < client->next_ms)
+		return true;
+	client->next_ms = now_ms() + client->watch_ms;
+	return client->out ||
+	       client_answer(client, ctl->ops->watch(ctl->context));
+}
+
+/* --- clients come --- */
+
+static bool may_connect(int fd)
+{
+	struct ucred peer;
+	socklen_t size = sizeof(peer);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size))
+		return false;
+	if (!peer.uid || peer.uid == geteuid())
+		return true;
+	log_warning("control socket: user %u was refused", peer.uid);
+	return false;
+}
+
+/* A free place, or that of who is missed least. */
+static struct client *make_room(struct ctl *ctl)
+{
+	struct client *oldest = NULL;
+	unsigned int i;
+
+	for (i = 0; i < CTL_MAX_CLIENTS; i++) {
+		struct client *client = &ctl->client[i];
+
+		if (client->fd < 0)
+			return client;
+		if (!oldest || client->heard_ms < oldest->heard_ms)
+			oldest = client;
+	}
+	client_close(oldest);
+	return oldest;
+}
+
+static void accept_client(struct ctl *ctl)
+{
+	int fd = accept4(ctl->listen_fd, NULL, NULL,
+			 SOCK_CLOEXEC | SOCK_NONBLOCK);
+	struct client *client;
+
+	if (fd < 0)
+		return;
+	if (!may_connect(fd)) {
+		close(fd);
+		return;
+	}
+	client = make_room(ctl);
+	client->fd = fd;
+	client->heard_ms = now_ms();
+}
+
+/* --- for the caller's loop --- */
+
+size_t ctl_prepare_poll(const struct ctl *ctl, struct pollfd *fds)
+{
+	unsigned int i;
+
+	fds[0] = (struct pollfd) { .fd = ctl->listen_fd, .events = POLLIN };
+	for (i = 0; i < CTL_MAX_CLIENTS; i++) {
+		const struct client *client = &ctl->client[i];
+
+		/* One that has ended is always readable; it's only written to. */
+		fds[1 + i] = (struct pollfd) {
+			.fd = client->fd,
+			.events = client->out ? POLLOUT : POLLIN,
+		};
+	}
+	return CTL_MAX_POLLS;
+}
+
+int ctl_timeout_ms(const struct ctl *ctl)
+{
+	uint64_t now = now_ms(), soonest = UINT64_MAX;
+	unsigned int i;
+
+	for (i = 0; i < CTL_MAX_CLIENTS; i++)
+		if (ctl->client[i].fd >= 0 && ctl->client[i].watch_ms &&
+		    ctl->client[i].next_ms < soonest)
+			soonest = ctl->client[i].next_ms;
+	if (soonest == UINT64_MAX)
+		return -1;
+	return soonest > now ? (int)(soonest - now) : 0;
+}
+
+void ctl_run(struct ctl *ctl, const struct pollfd *fds)
+{
+	unsigned int i;
+
+	for (i = 0; i < CTL_MAX_CLIENTS; i++) {
+		struct client *client = &ctl->client[i];
+
+		if (client->fd >= 0 && client->fd == fds[1 + i].fd &&
+		    !client_run(ctl, client, fds[1 + i].revents))
+			client_close(client);
+	}
+	if (fds[0].revents)
+		accept_client(ctl);
+}
+
+/* --- opening and closing --- */
+
+struct ctl *ctl_open(const char *path, const struct ctl_ops *ops,
+		     void *context)
+{
+	struct ctl *ctl = calloc(1, sizeof(*ctl));
+	unsigned int i;
+	mode_t mask;
+
+	if (!ctl)
+		return NULL;
+	for (i = 0; i < CTL_MAX_CLIENTS; i++)
+		ctl->client[i].fd = -1;
+	ctl->ops = ops;
+	ctl->context = context;
+	ctl->path = strdup(path);
+	mask = umask(0177);
+	ctl->listen_fd = ctl->path ? listener_open(path, CTL_MAX_CLIENTS) : -1;
+	umask(mask);
+	if (ctl->listen_fd < 0) {
+		free(ctl->path);
+		free(ctl);
+		return NULL;
+	}
+	return ctl;
+}
+
+void ctl_close(struct ctl *ctl)
+{
+	unsigned int i;
+
+	for (i = 0; i < CTL_MAX_CLIENTS; i++)
+		if (ctl->client[i].fd >= 0)
+			client_close(&ctl->client[i]);
+	unlink(ctl->path);
+	close(ctl->listen_fd);
+	free(ctl->path);
+	free(ctl);
+}
