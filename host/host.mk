@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# What runs on the host: cswapd, the store daemon, and cswapd-faulty, the same daemon lying on demand (for tests).
+# What runs on the host: cswapd, the store daemon; cswapd-faulty, the same daemon lying on demand
+# (for tests); cswapctl, the operator's view of it.
 ## host: build the host's programs
 ## install: install the host's programs, man pages and units (PREFIX, DESTDIR)
 
 PREFIX ?= /usr/local
+BINDIR ?= $(PREFIX)/bin
 SBINDIR ?= $(PREFIX)/sbin
 MANDIR ?= $(PREFIX)/share/man
+COMPLETIONDIR ?= $(PREFIX)/share/bash-completion/completions
 UNITDIR ?= $(PREFIX)/lib/systemd/system
 INSTALL ?= install
 
@@ -28,11 +31,20 @@ $(out)/cswapd-faulty: $(CSWAPD_OBJS) \
 		$(patsubst %,$(out)/obj/host/cswapd/%.o,store_fault eavesdrop bad_config cswapd_faulty)
 	$(link)
 
-.PHONY: host install
-host:: $(out)/cswapd $(out)/cswapd-faulty
+CSWAPCTL_OBJS := $(patsubst %,$(out)/obj/host/cswapctl/%.o,connection cswapctl status)
 
-install:: $(out)/cswapd
+$(out)/cswapctl: LIBS = $(shell $(PKG_CONFIG) --libs json-c)
+$(out)/cswapctl: $(CSWAPCTL_OBJS)
+	$(link)
+
+.PHONY: host install
+host:: $(out)/cswapd $(out)/cswapd-faulty $(out)/cswapctl
+
+install:: $(out)/cswapd $(out)/cswapctl
 	$(INSTALL) -D -m 755 $(out)/cswapd $(DESTDIR)$(SBINDIR)/cswapd
+	$(INSTALL) -D -m 755 $(out)/cswapctl $(DESTDIR)$(BINDIR)/cswapctl
+	$(INSTALL) -D -m 644 host/cswapctl/cswapctl.1 $(DESTDIR)$(MANDIR)/man1/cswapctl.1
+	$(INSTALL) -D -m 644 host/cswapctl/cswapctl.bash $(DESTDIR)$(COMPLETIONDIR)/cswapctl
 	$(INSTALL) -D -m 644 host/cswapd/cswapd.8 $(DESTDIR)$(MANDIR)/man8/cswapd.8
 	$(INSTALL) -d $(DESTDIR)$(UNITDIR)
 	sed 's|@SBINDIR@|$(SBINDIR)|' host/cswapd/cswapd@.service >$(DESTDIR)$(UNITDIR)/cswapd@.service

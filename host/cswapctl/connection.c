@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * connection.c - a daemon's control socket: finding it, and lines of JSON over it.
+ */
+#include <errno.h>
+#include <glob.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "connection.h"
+
+/* As the unit cswapd@.service has it. */
+#define SOCKET_OF "/run/cswapd/%s/control"
+
+/* A daemon that doesn't answer so long is stuck, or isn't one. */
+#define PATIENCE_MS 30000
+
+static bool complain(const char *what, const char *about)
+{
+	fprintf(stderr, "cswapctl: %s%s%s\n", about ? about : "",
+		about ? ": " : "", what);
+	return false;
+}
+
+char *connection_find_socket(const char *guest)
+{
+	char *pattern = NULL, *path = NULL;
+	glob_t found;
+	size_t i;
+
+	if (asprintf(&pattern, SOCKET_OF, guest ? guest : "*") < 0)
+		return NULL;
+	if (guest)
+		return pattern;
+	if (glob(pattern, 0, NULL, &found)) {
+		complain("no guest's daemon listens there; name one with --socket",
+			 pattern);
+		free(pattern);
+		return NULL;
+	}
+	if (found.gl_pathc == 1) {
+		path = strdup(found.gl_pathv[0]);
+	} else {
+		complain("which guest? Name one of these with --socket:", NULL);
+		for (i = 0; i < found.gl_pathc; i++)
+			fprintf(stderr, "  %s\n", found.gl_pathv[i]);
+	}
+	globfree(&found);
+	free(pattern);
+	return path;
+}
+
+bool connection_open(struct connection *connection, const char *path)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+
+	connection->in_bytes = 0;
+	if (strlen(path) >= sizeof(address.sun_path))
+		return complain("path too long for a socket", path);
+	memcpy(address.sun_path, path, strlen(path));
+	connection->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (connection->fd < 0)
+		return complain(strerror(errno), "socket");
+	if (!connect(connection->fd, (const struct sockaddr *)&address,
+		     sizeof(address)))
+		return true;
+	complain(strerror(errno), path);
+	close(connection->fd);
+	return false;
+}
+
+void connection_close(struct connection *connection)
+{
+	close(connection->fd);
+}
+
+bool connection_send(struct connection *connection, struct json_object *request)
+{
+	const char *text = json_object_to_json_string_ext(request,
+							  JSON_C_TO_STRING_PLAIN);
+	struct iovec iov[2] = {
+		{ (void *)(uintptr_t)text, strlen(text) }, { (char[]){ "\n" }, 1 },
+	};
+	struct msghdr header = { .msg_iov = iov, .msg_iovlen = 2 };
+	ssize_t n;
+
+	/* A request is far smaller than a socket's buffer: all or nothing. */
+	n = sendmsg(connection->fd, &header, MSG_NOSIGNAL);
+	json_object_put(request);
+	return n >= 0 || complain(strerror(errno), "the daemon is gone");
+}
+
+uint64_t connection_now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static enum connection_result failed(const char *what, const char *about)
+{
+	complain(what, about);
+	return CONNECTION_FAILED;
+}
+
+/* Read on; what is read comes behind what is there. */
+static enum connection_result fill(struct connection *connection,
+				   uint64_t deadline_ms)
+{
+	struct pollfd pollfd = { .fd = connection->fd, .events = POLLIN };
+	uint64_t now = connection_now_ms(), wait_ms = PATIENCE_MS;
+	ssize_t n;
+
+	if (deadline_ms && deadline_ms < now + wait_ms)
+		wait_ms = deadline_ms > now ? deadline_ms - now : 0;
+	n = poll(&pollfd, 1, (int)wait_ms);
+	if (!n)
+		return wait_ms == PATIENCE_MS ?
+			       failed("the daemon doesn't answer", NULL) :
+			       CONNECTION_TIMEOUT;
+	if (connection->in_bytes == sizeof(connection->in))
+		return failed("the answer is too long", NULL);
+	n = recv(connection->fd, connection->in + connection->in_bytes,
+		 sizeof(connection->in) - connection->in_bytes, 0);
+	if (n < 0 && errno == EINTR)
+		return CONNECTION_OK;
+	if (n <= 0)
+		return failed(n ? strerror(errno) : "it hung up (is this user permitted?)",
+			      "the daemon is gone");
+	connection->in_bytes += (size_t)n;
+	return CONNECTION_OK;
+}
+
+static enum connection_result check_answer(struct json_object *answer)
+{
+	struct json_object *value;
+
+	if (!json_object_is_type(answer, json_type_object) ||
+	    !json_object_object_get_ex(answer, "ok", &value))
+		return failed("the answer makes no sense", NULL);
+	if (json_object_get_boolean(value))
+		return CONNECTION_OK;
+	json_object_object_get_ex(answer, "error", &value);
+	return failed(json_object_get_string(value), "the daemon refuses");
+}
+
+enum connection_result connection_receive(struct connection *connection,
+					  uint64_t deadline_ms,
+					  struct json_object **answer)
+{
+	enum connection_result result;
+	size_t bytes;
+	char *end;
+
+	while (!(end = memchr(connection->in, '\n', connection->in_bytes))) {
+		result = fill(connection, deadline_ms);
+		if (result != CONNECTION_OK)
+			return result;
+	}
+	*end = '\0';
+	*answer = json_tokener_parse(connection->in);
+	bytes = (size_t)(end - connection->in) + 1;
+	connection->in_bytes -= bytes;
+	memmove(connection->in, end + 1, connection->in_bytes);
+	result = check_answer(*answer);
+	if (result != CONNECTION_OK)
+		json_object_put(*answer);
+	return result;
+}

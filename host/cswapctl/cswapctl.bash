@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+# cswapctl.bash - completion of cswapctl's command line for bash.
+
+_cswapctl() {
+	local word=$2 previous=$3 dir
+	COMPREPLY=()
+	case $previous in
+	--socket)
+		mapfile -t COMPREPLY < <(compgen -f -- "$word")
+		return
+		;;
+	--guest)
+		for dir in /run/cswapd/"$word"*/; do
+			[[ ! -S ${dir}control ]] || COMPREPLY+=("$(basename "$dir")")
+		done
+		return
+		;;
+	--timeout | --interval) return ;;
+	target)
+		mapfile -t COMPREPLY < <(compgen -W '0 25% 50%' -- "$word")
+		return
+		;;
+	esac
+	if [[ $word == -* ]]; then
+		mapfile -t COMPREPLY < <(compgen -W '--guest --socket --json --wait --timeout --interval
+			--help --version' -- "$word")
+	else
+		mapfile -t COMPREPLY < <(compgen -W 'status target watch' -- "$word")
+	fi
+}
+complete -F _cswapctl cswapctl

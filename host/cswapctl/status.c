@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * status.c - a daemon's status, taken from its JSON, and for the eye.
+ *
+ * A target is what the guest shall give up, not what it shall keep; as both are
+ * in use elsewhere, all that is printed names both.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "status.h"
+
+/* The guest works in blocks of this size: nearer it may not come. */
+#define GUEST_BLOCK_BYTES (2 * 1024 * 1024)
+
+/* --- from JSON --- */
+
+static struct json_object *member(struct json_object *from, const char *name)
+{
+	struct json_object *value = NULL;
+
+	json_object_object_get_ex(from, name, &value);
+	return value;
+}
+
+static uint64_t number(struct json_object *from, const char *name)
+{
+	struct json_object *value = member(from, name);
+
+	return json_object_is_type(value, json_type_int) ?
+		       json_object_get_uint64(value) : STATUS_UNKNOWN;
+}
+
+static const char *string(struct json_object *from, const char *name)
+{
+	struct json_object *value = member(from, name);
+
+	return json_object_is_type(value, json_type_string) ?
+		       json_object_get_string(value) : NULL;
+}
+
+static void read_report(struct json_object *report, struct status *status)
+{
+	status->reported = report;
+	status->report_number = report ? number(report, "number") : 0;
+	status->report_age_ms = number(report, "age_ms");
+	status->report_size = number(report, "size_bytes");
+	status->report_target = number(report, "target_bytes");
+	status->report_available = number(report, "available_bytes");
+	status->report_lost = number(report, "lost_bytes");
+	status->report_tampered = number(report, "tampered_pages");
+	status->stopped = string(report, "stopped");
+	if (!status->stopped)
+		status->stopped = "unknown";
+}
+
+void status_read(struct json_object *answer, struct status *status)
+{
+	struct json_object *measured = member(answer, "measured");
+	struct json_object *store = member(answer, "store");
+
+	memset(status, 0, sizeof(*status));
+	status->balloon = string(answer, "balloon");
+	if (!status->balloon)
+		status->balloon = "unknown";
+	status->release = string(answer, "release");
+	status->memory = number(answer, "memory_bytes");
+	status->target = number(answer, "target_bytes");
+	status->told = number(answer, "told_bytes");
+	status->released = number(member(answer, "claimed"), "released_bytes");
+	status->files = number(measured, "memory_file_bytes");
+	status->cgroup = number(measured, "cgroup_bytes");
+	status->cgroup_path = string(measured, "cgroup");
+	status->stored_pages = number(store, "stored_pages");
+	status->loaded_pages = number(store, "loaded_pages");
+	read_report(member(answer, "report"), status);
+}
+
+/* --- what it means --- */
+
+enum status_progress status_progress(const struct status *status,
+				     uint64_t number)
+{
+	uint64_t gap = status->released > status->target ?
+			       status->released - status->target :
+			       status->target - status->released;
+
+	/* All of it back is all of it. */
+	if (status->told == status->target &&
+	    (status->target ? gap < GUEST_BLOCK_BYTES : !gap))
+		return STATUS_REACHED;
+	/* An older one is about another target, though it be the same number. */
+	if (!status->reported || status->report_number <= number ||
+	    status->report_target != status->target ||
+	    !strcmp(status->stopped, "working") ||
+	    !strcmp(status->stopped, "unknown"))
+		return STATUS_WORKING;
+	return strcmp(status->stopped, "none") ? STATUS_STOPPED : STATUS_REACHED;
+}
+
+const char *status_reason(const struct status *status)
+{
+	static const struct {
+		const char *word, *reason;
+	} reasons[] = {
+		{ "none", "the target is reached" },
+		{ "working", "it is at work" },
+		{ "floor", "it has reached its floor" },
+		{ "memory", "no more memory could be made free, for now" },
+		{ "pressure", "it needs what it has" },
+		{ "oom", "it was out of memory, and took some back" },
+		{ "device", "the device failed, or did not answer" },
+		{ "owner", "its owner has switched the balloon off" },
+	};
+	unsigned int i;
+
+	for (i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)
+		if (!strcmp(status->stopped, reasons[i].word))
+			return reasons[i].reason;
+	return "it doesn't say why";
+}
+
+/* --- for the eye --- */
+
+/* One of a few buffers, so that a line may have several. */
+static const char *size_text(uint64_t bytes)
+{
+	static char text[8][32];
+	static unsigned int next;
+	char *to = text[next++ % 8];
+	const double mib = (double)bytes / (1 << 20);
+
+	if (bytes == STATUS_UNKNOWN)
+		return "unknown";
+	if (mib < 10240)
+		snprintf(to, sizeof(text[0]), "%.*f MiB", mib == (double)(uint64_t)mib ? 0 : 1, mib);
+	else
+		snprintf(to, sizeof(text[0]), "%.1f GiB", mib / 1024);
+	return to;
+}
+
+static const char *kept_text(const struct status *status)
+{
+	if (status->memory == STATUS_UNKNOWN || status->released > status->memory)
+		return "unknown";
+	return size_text(status->memory - status->released);
+}
+
+void status_print_line(const struct status *status)
+{
+	printf("released %s of %s, the guest keeps %s",
+	       size_text(status->released), size_text(status->target),
+	       kept_text(status));
+	if (status->reported)
+		printf("; %s", status_reason(status));
+	if (status->cgroup != STATUS_UNKNOWN)
+		printf("; the VMM's cgroup uses %s", size_text(status->cgroup));
+	else if (status->files != STATUS_UNKNOWN)
+		printf("; its memory's files occupy %s", size_text(status->files));
+	putchar('\n');
+	fflush(stdout);
+}
+
+static void print_report(const struct status *status)
+{
+	if (!status->reported) {
+		puts("  reports            none");
+		return;
+	}
+	printf("  last report        %.1f s ago: %s\n",
+	       (double)status->report_age_ms / 1000, status_reason(status));
+	printf("  size               %s, of which %s are available without swapping\n",
+	       size_text(status->report_size), size_text(status->report_available));
+	if (status->report_lost)
+		printf("  lost               %s (failed conversions)\n",
+		       size_text(status->report_lost));
+	if (status->report_tampered)
+		printf("  tampered pages     %ju\n",
+		       (uintmax_t)status->report_tampered);
+}
+
+void status_print(const struct status *status)
+{
+	printf("guest's memory       %s\n", size_text(status->memory));
+	printf("asked to release     %s%s\n", size_text(status->target),
+	       status->told == status->target ? "" : " (the guest wasn't told yet)");
+	printf("balloon              %s, by %s\n", status->balloon,
+	       status->release ? status->release : "unknown");
+	puts("the guest claims:");
+	printf("  released           %s of %s (it keeps %s)\n",
+	       size_text(status->released), size_text(status->target),
+	       kept_text(status));
+	print_report(status);
+	puts("the host measures:");
+	printf("  memory's files     %s occupied\n", size_text(status->files));
+	printf("  VMM's cgroup       %s%s%s\n", size_text(status->cgroup),
+	       status->cgroup_path ? ", " : "",
+	       status->cgroup_path ? status->cgroup_path : "");
+	printf("sealed store         %ju pages stored, %ju loaded\n",
+	       (uintmax_t)status->stored_pages, (uintmax_t)status->loaded_pages);
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * status.h - a daemon's status, taken from its JSON, and for the eye.
+ */
+#ifndef CSWAPCTL_STATUS_H
+#define CSWAPCTL_STATUS_H
+
+#include <json-c/json.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define STATUS_UNKNOWN UINT64_MAX
+
+struct status {
+	const char *balloon;		/* ready, absent, unsupported, off */
+	const char *release;
+	uint64_t memory;		/* bytes, as all of these; or UNKNOWN */
+	uint64_t target;
+	uint64_t told;
+	uint64_t released;
+	uint64_t files;
+	uint64_t cgroup;
+	const char *cgroup_path;	/* NULL: unknown */
+	uint64_t stored_pages;
+	uint64_t loaded_pages;
+
+	/* The guest's last report, if there was one. */
+	bool reported;
+	uint64_t report_number;
+	uint64_t report_age_ms;
+	uint64_t report_size;
+	uint64_t report_target;
+	uint64_t report_available;
+	uint64_t report_lost;
+	uint64_t report_tampered;
+	const char *stopped;
+};
+
+enum status_progress {
+	STATUS_WORKING,
+	STATUS_REACHED,
+	STATUS_STOPPED,			/* and status.stopped says why */
+};
+
+/* Strings are the answer's: @status is void when that is put. */
+void status_read(struct json_object *answer, struct status *status);
+
+/* How far the guest is with its target, by a report newer than @number. */
+enum status_progress status_progress(const struct status *status,
+				     uint64_t number);
+
+/* In words, why the guest has stopped. */
+const char *status_reason(const struct status *status);
+
+/* Many lines, and one. */
+void status_print(const struct status *status);
+void status_print_line(const struct status *status);
+
+#endif
