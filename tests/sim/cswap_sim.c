@@ -33,6 +33,8 @@ static const char usage[] =
 "  functional [TEXT]  the named functional cases, or those with TEXT (TAP)\n"
 "  hostile [TEXT]     what a malicious guest may try (TAP)\n"
 "  hostile-vmm [TEXT] what a malicious VMM may try (TAP)\n"
+"  balloon [TEXT]     memory given to the host and taken back, by good and by\n"
+"                     malicious guests (TAP); needs --release punch\n"
 "  load               stores and loads of random pages; each page is opened and compared\n"
 "  fill               store --pages pages; names each slot that fails\n"
 "  verify             load what --state remembers; names each slot that fails\n"
@@ -303,6 +305,7 @@ static const struct {
 	{ "functional", run_functional },
 	{ "hostile", run_hostile },
 	{ "hostile-vmm", run_hostile_vmm },
+	{ "balloon", run_balloon },
 };
 
 int main(int argc, char **argv)

@@ -124,6 +124,7 @@ int guest_attach(struct guest *g, const char *path,
 		(g->options.pairs ? g->options.pairs : VIRTIO_CSWAP_MAX_QUEUE_PAIRS);
 	/* What doesn't fit at the end of a region is lost. */
 	fo->memory_bytes += fo->regions * guest_pair_bytes(&g->options);
+	fo->memory_bytes += g->options.extra_bytes;
 	if (fe_connect(&g->fe, path, fo))
 		return frontend_failed(g);
 	if (read_geometry(g) || make_records(g) || make_queues(g))
@@ -331,20 +332,15 @@ int guest_check_pair(struct guest *g, unsigned int pair, u64 slot)
 
 /* --- control --- */
 
-int guest_control(struct guest *g, const struct vq_segment *segments,
-		  unsigned int count, u32 *used)
+int guest_await_control(struct guest *g, void **token, u32 *used)
 {
 	struct pollfd fds[] = {
 		{ .fd = g->control.call_fd, .events = POLLIN },
 		{ .fd = g->fe.socket, .events = POLLIN },
 	};
-	void *token;
 	int rc;
 
-	if (vq_add(&g->control, segments, count, NULL))
-		return guest_fail(g, "no room in the control queue");
-	vq_publish(&g->control);
-	while (!(rc = vq_take(&g->control, &token, used))) {
+	while (!(rc = vq_take(&g->control, token, used))) {
 		if (!vq_arm(&g->control))
 			continue;
 		rc = poll(fds, 2, FE_PATIENCE_MS);
@@ -355,6 +351,17 @@ int guest_control(struct guest *g, const struct vq_segment *segments,
 			return guest_fail(g, "the daemon has hung up");
 	}
 	return rc < 0 ? guest_fail(g, "the control queue is corrupt") : 0;
+}
+
+int guest_control(struct guest *g, const struct vq_segment *segments,
+		  unsigned int count, u32 *used)
+{
+	void *token;
+
+	if (vq_add(&g->control, segments, count, NULL))
+		return guest_fail(g, "no room in the control queue");
+	vq_publish(&g->control);
+	return guest_await_control(g, &token, used);
 }
 
 static void forget(struct guest *g, u64 start, u64 count)

@@ -30,6 +30,7 @@ struct guest_options {
 	bool no_seal;			/* pages travel as they are */
 	enum guest_framing framing;
 	u16 base;			/* the index at which the rings begin */
+	size_t extra_bytes;		/* of memory, for fe_alloc() */
 	unsigned int spin_ns;		/* before it sleeps */
 };
 
@@ -135,6 +136,8 @@ int guest_discard(struct guest *g, const struct guest_range *ranges,
 /* Send a chain on the control queue and wait until it is back. */
 int guest_control(struct guest *g, const struct vq_segment *segments,
 		  unsigned int count, u32 *used);
+/* Wait until any chain is back. */
+int guest_await_control(struct guest *g, void **token, u32 *used);
 
 /* Store a page in @slot and load it again, by pair @pair: the device is well. */
 int guest_check_pair(struct guest *g, unsigned int pair, u64 slot);

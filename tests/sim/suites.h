@@ -8,6 +8,8 @@
 /* @filter: only cases whose names contain it; NULL for all. */
 int run_functional(const char *socket, const char *filter);
 int run_hostile(const char *socket, const char *filter);
+/* Of a daemon with --release punch and --control, at @socket with ".ctl" behind it. */
+int run_balloon(const char *socket, const char *filter);
 int run_hostile_vmm(const char *socket, const char *filter);
 
 #endif /* SIM_SUITES_H */

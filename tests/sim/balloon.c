@@ -1,0 +1,691 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * balloon.c - RELEASE, RECLAIM, EVENT and REPORT, as a good and as a malicious
+ * guest sends them.
+ *
+ * The daemon runs with --release punch and --control. What it frees is seen in
+ * the blocks of the memory's file, what it has noted in its status.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <asm/byteorder.h>
+
+#include "hostile.h"
+#include "operator.h"
+#include "suites.h"
+
+#define MIB		(1024 * 1024ull)
+#define PAGE		4096ull
+#define CLAIMED		"\"claimed\":{\"released_bytes\""
+#define MEASURED	"\"memory_file_bytes\""
+#define PUNCHES		"\"punches\""
+
+/* A piece of the guest's memory, for a case to do with as it likes. */
+struct area {
+	u8 *base;
+	u64 address;			/* of the guest */
+	size_t bytes;
+};
+
+static int connect_with(struct guest *g, const char *socket, struct area *area,
+			size_t bytes)
+{
+	const struct guest_options o = {
+		.frontend = { .style = FE_STYLE_QEMU, .regions = 1 },
+		.pairs = 2, .extra_bytes = bytes + MIB,
+	};
+
+	TRY(guest_connect(g, socket, &o));
+	area->base = fe_alloc(&g->fe, bytes, PAGE);
+	EXPECT(g, area->base, "%s", g->fe.error);
+	area->address = fe_guest_address(&g->fe, area->base);
+	area->bytes = bytes;
+	memset(area->base, 0x5a, bytes);
+	return 0;
+}
+
+static u64 blocks(struct guest *g)
+{
+	struct stat st;
+
+	return fstat(g->fe.memory_fd, &st) ? 0 : st.st_blocks;
+}
+
+/* Is all of it this byte? */
+static bool is_all(const u8 *from, size_t bytes, u8 byte)
+{
+	return *from == byte && !memcmp(from, from + 1, bytes - 1);
+}
+
+/* --- requests --- */
+
+static void put_ranges(struct guest *g, u16 op, const struct guest_range *ranges,
+		       unsigned int count, struct vq_segment s[2])
+{
+	struct virtio_cswap_mem_range *to = (void *)(g->ctrl + 1);
+	unsigned int i;
+
+	*g->ctrl = (struct virtio_cswap_ctrl) {
+		.op = cpu_to_le16(op), .count = cpu_to_le16(count),
+	};
+	for (i = 0; i < count; i++)
+		to[i] = (struct virtio_cswap_mem_range) {
+			.addr = cpu_to_le64(ranges[i].start),
+			.len = cpu_to_le64(ranges[i].count),
+		};
+	s[0] = (struct vq_segment) { fe_guest_address(&g->fe, g->ctrl),
+				     CSWAP_CTRL_BYTES(count), false };
+	s[1] = (struct vq_segment) { fe_guest_address(&g->fe, g->ctrl_response),
+				     sizeof(*g->ctrl_response), true };
+}
+
+static int expect_answer(struct guest *g, const struct vq_segment s[2], u32 status)
+{
+	u32 used, got;
+
+	memset(g->ctrl_response, 0xff, sizeof(*g->ctrl_response));
+	TRY(guest_control(g, s, 2, &used));
+	got = cswap_wire_get_ctrl_status(g->ctrl_response, used);
+	EXPECT(g, got == status, "status %u, not %u", got, status);
+	return 0;
+}
+
+static int expect_ranges(struct guest *g, u16 op, const struct guest_range *ranges,
+			 unsigned int count, u32 status)
+{
+	struct vq_segment s[2];
+
+	put_ranges(g, op, ranges, count, s);
+	return expect_answer(g, s, status);
+}
+
+static int expect_release(struct guest *g, u64 address, u64 bytes, u32 status)
+{
+	const struct guest_range range = { address, bytes };
+
+	return expect_ranges(g, VIRTIO_CSWAP_CTRL_RELEASE, &range, 1, status);
+}
+
+static int expect_reclaim(struct guest *g, u64 address, u64 bytes, u32 status)
+{
+	const struct guest_range range = { address, bytes };
+
+	return expect_ranges(g, VIRTIO_CSWAP_CTRL_RECLAIM, &range, 1, status);
+}
+
+static int expect_noted(struct guest *g, const char *socket, const char *key, u64 bytes)
+{
+	u64 value;
+
+	TRY(operator_status(g, socket, key, &value));
+	EXPECT(g, value == bytes, "%s is %llu, not %llu", key, value, bytes);
+	return 0;
+}
+
+/* --- RELEASE and RECLAIM --- */
+
+static int case_config(struct guest *g, const char *socket)
+{
+	struct virtio_cswap_config config;
+	struct area area;
+
+	TRY(connect_with(g, socket, &area, MIB));
+	TRY_FE(g, fe_read_config(&g->fe, 0, &config, sizeof(config)));
+	EXPECT(g, config.release_method == VIRTIO_CSWAP_RELEASE_DISCARD,
+	       "release method %u", config.release_method);
+	EXPECT(g, le32_to_cpu(config.block_size) == PAGE, "block size %u",
+	       le32_to_cpu(config.block_size));
+	EXPECT(g, le32_to_cpu(config.report_period_ms) == 1000, "report period %u",
+	       le32_to_cpu(config.report_period_ms));
+	return 0;
+}
+
+/* What is released is the host's, to the block, and nothing beside it is. */
+static int case_frees(struct guest *g, const char *socket)
+{
+	struct guest_range ranges[2];
+	struct area area;
+	u64 before;
+
+	TRY(connect_with(g, socket, &area, 32 * MIB));
+	before = blocks(g);
+	ranges[0] = (struct guest_range) { area.address + PAGE, 8 * MIB };
+	ranges[1] = (struct guest_range) { area.address + 20 * MIB, 3 * PAGE };
+	TRY(expect_ranges(g, VIRTIO_CSWAP_CTRL_RELEASE, ranges, 2, VIRTIO_CSWAP_S_OK));
+	EXPECT(g, before - blocks(g) == (8 * MIB + 3 * PAGE) / 512,
+	       "%llu blocks freed", before - blocks(g));
+	TRY(expect_noted(g, socket, CLAIMED, 8 * MIB + 3 * PAGE));
+	TRY(expect_noted(g, socket, MEASURED, blocks(g) * 512));
+	EXPECT(g, is_all(area.base, PAGE, 0x5a) &&
+	       is_all(area.base + PAGE + 8 * MIB, 12 * MIB - PAGE, 0x5a) &&
+	       is_all(area.base + 20 * MIB + 3 * PAGE, 12 * MIB - 3 * PAGE, 0x5a),
+	       "neighbours were discarded, too");
+	EXPECT(g, is_all(area.base + PAGE, 8 * MIB, 0) &&
+	       is_all(area.base + 20 * MIB, 3 * PAGE, 0), "it doesn't read as zeros");
+	return guest_check_pair(g, 0, 0);
+}
+
+static int case_claims(struct guest *g, const char *socket)
+{
+	struct area area;
+	u64 at;
+
+	TRY(connect_with(g, socket, &area, 16 * MIB));
+	at = area.address;
+	TRY(expect_noted(g, socket, CLAIMED, 0));
+	TRY(expect_reclaim(g, at, 16 * MIB, VIRTIO_CSWAP_S_OK));
+	TRY(expect_noted(g, socket, CLAIMED, 0));
+	TRY(expect_release(g, at, 4 * MIB, VIRTIO_CSWAP_S_OK));
+	TRY(expect_release(g, at, 4 * MIB, VIRTIO_CSWAP_S_OK));
+	TRY(expect_noted(g, socket, CLAIMED, 4 * MIB));
+	TRY(expect_release(g, at + 2 * MIB, 4 * MIB, VIRTIO_CSWAP_S_OK));
+	TRY(expect_noted(g, socket, CLAIMED, 6 * MIB));
+	TRY(expect_reclaim(g, at + PAGE, PAGE, VIRTIO_CSWAP_S_OK));
+	TRY(expect_noted(g, socket, CLAIMED, 6 * MIB - PAGE));
+	TRY(expect_reclaim(g, at, 16 * MIB, VIRTIO_CSWAP_S_OK));
+	TRY(expect_noted(g, socket, CLAIMED, 0));
+	/* Taken back it's the guest's as before. */
+	memset(area.base, 0x77, area.bytes);
+	TRY(expect_noted(g, socket, CLAIMED, 0));
+	EXPECT(g, is_all(area.base, area.bytes, 0x77), "reclaimed memory changed");
+	return 0;
+}
+
+/* However long a range is, and however many make one: one operation. */
+static int case_one_operation(struct guest *g, const char *socket)
+{
+	struct guest_range ranges[VIRTIO_CSWAP_MAX_RANGES];
+	unsigned int i, n = VIRTIO_CSWAP_MAX_RANGES;
+	u64 before, after;
+	struct area area;
+
+	TRY(connect_with(g, socket, &area, 64 * MIB));
+	area.base = fe_alloc(&g->fe, 1024 * MIB, PAGE);
+	EXPECT(g, !area.base, "the guest has more memory than it should");
+	guest_disconnect(g);
+	TRY(guest_connect(g, socket, &(struct guest_options) {
+		.frontend = { .style = FE_STYLE_QEMU, .regions = 1 },
+		.pairs = 1, .extra_bytes = 1026 * MIB }));
+	area.base = fe_alloc(&g->fe, 1024 * MIB, PAGE);
+	EXPECT(g, area.base, "%s", g->fe.error);
+	area.address = fe_guest_address(&g->fe, area.base);
+	TRY(operator_status(g, socket, PUNCHES, &before));
+	TRY(expect_release(g, area.address, 1024 * MIB, VIRTIO_CSWAP_S_OK));
+	/* From the last to the first. */
+	for (i = 0; i < n; i++)
+		ranges[i] = (struct guest_range) {
+			area.address + (n - 1 - i) * 2 * MIB, 2 * MIB };
+	TRY(expect_ranges(g, VIRTIO_CSWAP_CTRL_RELEASE, ranges, n, VIRTIO_CSWAP_S_OK));
+	TRY(operator_status(g, socket, PUNCHES, &after));
+	EXPECT(g, after - before == 2, "%llu operations", after - before);
+	return expect_noted(g, socket, CLAIMED, 1024 * MIB);
+}
+
+/* --- what is refused --- */
+
+static int case_bad_ranges(struct guest *g, const char *socket)
+{
+	struct hostile_census before;
+	struct guest_range ranges[2];
+	const struct fe_region *r;
+	unsigned int i;
+	u64 begin, end, at;
+	u8 *base;
+
+	TRY(hostile_begin(g, socket, &before));
+	r = &g->fe.region[0];
+	begin = r->guest_address;
+	end = begin + r->bytes;
+	base = fe_alloc(&g->fe, 4 * PAGE, PAGE);
+	EXPECT(g, base, "%s", g->fe.error);
+	memset(base, 0x5a, 4 * PAGE);
+	at = fe_guest_address(&g->fe, base);
+	const struct guest_range bad[] = {
+		{ at, 0 }, { at + 1, PAGE }, { at, PAGE + 1 }, { at + 2048, PAGE },
+		{ begin - PAGE, PAGE }, { begin - PAGE, 2 * PAGE }, { 0, PAGE },
+		{ end, PAGE }, { end - PAGE, 2 * PAGE },
+		{ at, -PAGE }, { at, -at }, { -PAGE, PAGE }, { -PAGE, 2 * PAGE },
+		{ at, 1ull << 63 }, { 1ull << 63, 1ull << 63 }, { 0, -PAGE },
+	};
+
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
+		ranges[0] = (struct guest_range) { at, 2 * PAGE };
+		ranges[1] = bad[i];
+		TRY(expect_ranges(g, VIRTIO_CSWAP_CTRL_RELEASE, ranges, 2,
+				  VIRTIO_CSWAP_S_INVALID));
+		TRY(expect_ranges(g, VIRTIO_CSWAP_CTRL_RECLAIM, ranges, 2,
+				  VIRTIO_CSWAP_S_INVALID));
+		EXPECT(g, is_all(base, 4 * PAGE, 0x5a),
+		       "part of a refused request was done");
+	}
+	return hostile_aftermath(g, &before, true);
+}
+
+static int expect_pinned(struct guest *g, const void *pointer)
+{
+	u64 address = fe_guest_address(&g->fe, pointer);
+
+	return expect_release(g, address - address % PAGE, PAGE,
+			      VIRTIO_CSWAP_S_INVALID);
+}
+
+static int rings_and_pool_are_pinned(struct guest *g)
+{
+	struct guest_pair *p = &g->pair[0];
+	unsigned int i;
+
+	TRY(expect_pinned(g, g->control.desc));
+	TRY(expect_pinned(g, g->control.used));
+	TRY(expect_pinned(g, p->request.desc));
+	TRY(expect_pinned(g, p->request.avail));
+	TRY(expect_pinned(g, p->response.used));
+	for (i = 0; i < p->nr_acks + p->nr_data; i++)
+		TRY(expect_pinned(g, p->buffers[i].header));
+	for (i = p->nr_acks; i < p->nr_acks + p->nr_data; i++)
+		TRY(expect_pinned(g, p->buffers[i].pages));
+	return 0;
+}
+
+/* Also when all of it was stopped for a while, and goes on. */
+static int case_pinned(struct guest *g, const char *socket)
+{
+	struct hostile_census before;
+	unsigned int i;
+	u16 base;
+
+	TRY(hostile_begin(g, socket, &before));
+	TRY(guest_check_pair(g, 0, 0));
+	TRY(rings_and_pool_are_pinned(g));
+	for (i = 0; i < 2; i++)
+		TRY(guest_stop_pair(&g->pair[i]));
+	TRY_FE(g, fe_stop_vq(&g->fe, &g->control, &base));
+	TRY_FE(g, fe_start_vq(&g->fe, &g->control, base));
+	for (i = 0; i < 2; i++)
+		TRY(guest_resume_pair(&g->pair[i]));
+	TRY(guest_check_pair(g, 0, 0));
+	TRY(rings_and_pool_are_pinned(g));
+	return hostile_aftermath(g, &before, true);
+}
+
+static int case_headers(struct guest *g, const char *socket)
+{
+	static const u16 ops[] = {
+		VIRTIO_CSWAP_CTRL_RELEASE, VIRTIO_CSWAP_CTRL_RECLAIM,
+	};
+	static const u16 counts[] = { 0, 2, 64, 65, 0xffff };
+	struct hostile_census before;
+	struct guest_range range;
+	struct vq_segment s[2];
+	unsigned int i, j;
+
+	TRY(hostile_begin(g, socket, &before));
+	range = (struct guest_range) { g->fe.region[1].guest_address, PAGE };
+	for (i = 0; i < ARRAY_SIZE(ops); i++) {
+		for (j = 0; j < ARRAY_SIZE(counts); j++) {
+			put_ranges(g, ops[i], &range, 1, s);
+			g->ctrl->count = cpu_to_le16(counts[j]);
+			TRY(expect_answer(g, s, VIRTIO_CSWAP_S_INVALID));
+		}
+		for (j = 0; j < 96; j++) {
+			put_ranges(g, ops[i], &range, 1, s);
+			if (j < 32)
+				g->ctrl->reserved0 = cpu_to_le32(1u << j);
+			else
+				g->ctrl->reserved1 = cpu_to_le64(1ull << (j - 32));
+			TRY(expect_answer(g, s, VIRTIO_CSWAP_S_INVALID));
+		}
+		put_ranges(g, ops[i], &range, 1, s);
+		TRY(expect_answer(g, s, VIRTIO_CSWAP_S_OK));
+	}
+	return hostile_aftermath(g, &before, true);
+}
+
+/* --- reset, and changes of the memory, while it is at work --- */
+
+/* A RELEASE on its way, not waited for. */
+static int send_release(struct guest *g, u64 address, u64 bytes)
+{
+	const struct guest_range range = { address, bytes };
+	struct vq_segment s[2];
+
+	put_ranges(g, VIRTIO_CSWAP_CTRL_RELEASE, &range, 1, s);
+	EXPECT(g, !vq_add(&g->control, s, 2, NULL), "no room in the control queue");
+	vq_publish(&g->control);
+	vq_kick(&g->control);
+	return 0;
+}
+
+static int restart(struct guest *g)
+{
+	unsigned int i;
+
+	TRY_FE(g, fe_start_features(&g->fe));
+	TRY(guest_start_control(g));
+	for (i = 0; i < g->pairs; i++)
+		TRY(guest_start_pair(g, i));
+	return 0;
+}
+
+/* After a reset memory is the guest's again, whatever was on its way. */
+static int case_reset(struct guest *g, const char *socket)
+{
+	struct area area;
+	unsigned int i;
+
+	TRY(connect_with(g, socket, &area, 32 * MIB));
+	for (i = 0; i < 20; i++) {
+		memset(area.base, 0x5a, area.bytes);
+		TRY(send_release(g, area.address, area.bytes));
+		TRY_FE(g, fe_set_status(&g->fe, 0));
+		memset(area.base, 0x77, area.bytes);
+		TRY(expect_noted(g, socket, CLAIMED, 0));
+		TRY(restart(g));
+		TRY(expect_release(g, area.address, PAGE, VIRTIO_CSWAP_S_OK));
+		TRY(expect_noted(g, socket, CLAIMED, PAGE));
+		EXPECT(g, is_all(area.base + PAGE, area.bytes - PAGE, 0x77),
+		       "memory was discarded after a reset");
+	}
+	return guest_check_pair(g, 1, 0);
+}
+
+/* The same when the front end hangs up. */
+static int case_hang_up(struct guest *g, const char *socket)
+{
+	struct area area;
+	unsigned int i;
+
+	TRY(connect_with(g, socket, &area, 32 * MIB));
+	for (i = 0; i < 5; i++) {
+		memset(area.base, 0x5a, area.bytes);
+		TRY(send_release(g, area.address, area.bytes));
+		TRY(guest_reconnect(g));
+		/* It serves a new connection: it's done with the old one. */
+		memset(area.base, 0x77, area.bytes);
+		TRY(guest_check_pair(g, 0, 0));
+		TRY(expect_noted(g, socket, CLAIMED, 0));
+		EXPECT(g, is_all(area.base, area.bytes, 0x77),
+		       "memory was discarded after the connection's end");
+	}
+	return 0;
+}
+
+static int case_table_again(struct guest *g, const char *socket)
+{
+	struct area area;
+	unsigned int i;
+	void *token;
+	u32 used;
+
+	TRY(connect_with(g, socket, &area, 32 * MIB));
+	for (i = 0; i < 10; i++) {
+		memset(area.base, 0x5a, area.bytes);
+		TRY(send_release(g, area.address, area.bytes));
+		TRY_FE(g, fe_share_table(&g->fe, false));
+		TRY(guest_await_control(g, &token, &used));
+		EXPECT(g, is_all(area.base, area.bytes, 0), "it wasn't discarded");
+		/* What was released before still is. */
+		TRY(expect_noted(g, socket, CLAIMED, area.bytes));
+		TRY(guest_check_pair(g, 0, 0));
+	}
+	return 0;
+}
+
+/* Memory that goes takes the account of it along. */
+static int case_region_removed(struct guest *g, const char *socket)
+{
+	struct fe_message m = { .header = { FE_REM_MEM_REG, 0, 40 } };
+	const struct guest_options o = {
+		.frontend = { .style = FE_STYLE_QEMU, .regions = 2 },
+		.pairs = 2, .extra_bytes = 32 * MIB,
+	};
+	struct hostile_census before;
+	const struct fe_region *r;
+
+	/* Rings and buffers all lie at the begin of the first region. */
+	TRY(hostile_begin_with(g, socket, &before, &o));
+	r = &g->fe.region[1];
+	TRY(expect_release(g, r->guest_address, 2 * MIB, VIRTIO_CSWAP_S_OK));
+	TRY(expect_release(g, g->fe.region[0].guest_address + g->fe.region[0].bytes - MIB,
+			   MIB, VIRTIO_CSWAP_S_OK));
+	TRY(expect_noted(g, socket, CLAIMED, 3 * MIB));
+	m.payload.one.region = (struct fe_wire_region) {
+		r->guest_address, r->bytes, r->user_address, r->offset,
+	};
+	TRY_FE(g, fe_tell(&g->fe, &m, NULL, 0));
+	TRY(expect_noted(g, socket, CLAIMED, MIB));
+	TRY(expect_release(g, r->guest_address, PAGE, VIRTIO_CSWAP_S_INVALID));
+	return hostile_aftermath(g, &before, true);
+}
+
+/* Many at a time, more than are served at a time. */
+static int case_many(struct guest *g, const char *socket)
+{
+	struct area area;
+	unsigned int i, n;
+	void *token;
+	u32 used;
+
+	TRY(connect_with(g, socket, &area, 32 * MIB));
+	for (n = 0; n < 40; n++) {
+		const struct guest_range range = { area.address, area.bytes };
+		struct vq_segment s[2];
+
+		put_ranges(g, n % 2 ? VIRTIO_CSWAP_CTRL_RECLAIM :
+				      VIRTIO_CSWAP_CTRL_RELEASE, &range, 1, s);
+		if (vq_add(&g->control, s, 2, NULL))
+			break;
+		/* All have the same header: nothing else is of interest. */
+	}
+	vq_publish(&g->control);
+	for (i = 0; i < n; i++)
+		TRY(guest_await_control(g, &token, &used));
+	EXPECT(g, n > 20, "only %u requests fit", n);
+	return guest_check_pair(g, 0, 0);
+}
+
+/* --- EVENT --- */
+
+struct event_buffer {
+	struct virtio_cswap_ctrl *ctrl;
+	struct virtio_cswap_event *event;
+};
+
+static int make_event(struct guest *g, struct event_buffer *e)
+{
+	e->ctrl = fe_alloc(&g->fe, sizeof(*e->ctrl), 64);
+	e->event = fe_alloc(&g->fe, sizeof(*e->event), 64);
+	EXPECT(g, e->ctrl && e->event, "%s", g->fe.error);
+	e->ctrl->op = cpu_to_le16(VIRTIO_CSWAP_CTRL_EVENT);
+	return 0;
+}
+
+static int post_event(struct guest *g, struct event_buffer *e)
+{
+	const struct vq_segment s[] = {
+		{ fe_guest_address(&g->fe, e->ctrl), sizeof(*e->ctrl), false },
+		{ fe_guest_address(&g->fe, e->event), sizeof(*e->event), true },
+	};
+
+	memset(e->event, 0xff, sizeof(*e->event));
+	EXPECT(g, !vq_add(&g->control, s, 2, e), "no room in the control queue");
+	vq_publish(&g->control);
+	return 0;
+}
+
+static int expect_event(struct guest *g, struct event_buffer *e, u64 target)
+{
+	void *token;
+	u32 used;
+
+	TRY(guest_await_control(g, &token, &used));
+	EXPECT(g, token == e, "another buffer was used");
+	EXPECT(g, used == sizeof(*e->event), "%u bytes used", used);
+	EXPECT(g, !e->event->status && !e->event->reserved0 &&
+	       !e->event->reserved1[0] && !e->event->reserved1[1],
+	       "the event is malformed");
+	EXPECT(g, le64_to_cpu(e->event->target) == target, "target %llu, not %llu",
+	       le64_to_cpu(e->event->target), target);
+	return 0;
+}
+
+/* Two requests in turn are answered, so any event due has come before them. */
+static int expect_no_event(struct guest *g)
+{
+	const struct guest_range range = { g->fe.region[0].guest_address, PAGE };
+	struct vq_segment s[2];
+	unsigned int i;
+	void *token;
+	u32 used;
+
+	for (i = 0; i < 2; i++) {
+		put_ranges(g, VIRTIO_CSWAP_CTRL_RECLAIM, &range, 1, s);
+		EXPECT(g, !vq_add(&g->control, s, 2, g), "no room");
+		vq_publish(&g->control);
+		TRY(guest_await_control(g, &token, &used));
+		EXPECT(g, token == g, "an event that wasn't due");
+	}
+	return 0;
+}
+
+static int case_event(struct guest *g, const char *socket)
+{
+	struct event_buffer e[2];
+	struct area area;
+	unsigned int i;
+
+	TRY(connect_with(g, socket, &area, 16 * MIB));
+	TRY(operator_target(g, socket, 0));
+	for (i = 0; i < 2; i++) {
+		TRY(make_event(g, &e[i]));
+		TRY(post_event(g, &e[i]));
+	}
+	TRY(expect_no_event(g));
+	TRY(operator_target(g, socket, 3 * MIB));
+	TRY(expect_event(g, &e[0], 3 * MIB));
+	TRY(expect_no_event(g));
+	TRY(expect_noted(g, socket, "\"told_bytes\"", 3 * MIB));
+	TRY(operator_target(g, socket, 3 * MIB));
+	TRY(expect_no_event(g));
+	TRY(operator_target(g, socket, 4 * MIB));
+	TRY(expect_event(g, &e[1], 4 * MIB));
+	/* Without a buffer nothing is told; with the next one, what holds then. */
+	TRY(operator_target(g, socket, 5 * MIB));
+	TRY(operator_target(g, socket, 6 * MIB));
+	TRY(expect_noted(g, socket, "\"told_bytes\"", 4 * MIB));
+	TRY(post_event(g, &e[0]));
+	TRY(expect_event(g, &e[0], 6 * MIB));
+	/* There and back again is no change. */
+	TRY(operator_target(g, socket, 7 * MIB));
+	TRY(operator_target(g, socket, 6 * MIB));
+	TRY(post_event(g, &e[0]));
+	TRY(post_event(g, &e[1]));
+	TRY(expect_no_event(g));
+	return operator_target(g, socket, 0) || expect_event(g, &e[0], 0) ? -1 : 0;
+}
+
+/* Held EVENTs outlast a stop, and a reset forgets them and what was told. */
+static int case_event_reset(struct guest *g, const char *socket)
+{
+	struct event_buffer e;
+	struct area area;
+	u16 base;
+
+	TRY(connect_with(g, socket, &area, 16 * MIB));
+	TRY(operator_target(g, socket, 0));
+	TRY(make_event(g, &e));
+	TRY(post_event(g, &e));
+	TRY(expect_no_event(g));
+	TRY_FE(g, fe_stop_vq(&g->fe, &g->control, &base));
+	TRY(operator_target(g, socket, 2 * MIB));
+	TRY_FE(g, fe_start_vq(&g->fe, &g->control, base));
+	TRY(expect_event(g, &e, 2 * MIB));
+	TRY(post_event(g, &e));
+	TRY(expect_no_event(g));
+	TRY_FE(g, fe_set_status(&g->fe, 0));
+	TRY(restart(g));
+	TRY(expect_noted(g, socket, "\"told_bytes\"", 0));
+	TRY(post_event(g, &e));
+	TRY(expect_event(g, &e, 2 * MIB));
+	TRY(operator_target(g, socket, 0));
+	return 0;
+}
+
+/* --- REPORT --- */
+
+static struct virtio_cswap_report *put_report(struct guest *g, struct vq_segment s[2])
+{
+	struct virtio_cswap_report *report = (void *)(g->ctrl + 1);
+
+	*g->ctrl = (struct virtio_cswap_ctrl) {
+		.op = cpu_to_le16(VIRTIO_CSWAP_CTRL_REPORT),
+	};
+	memset(report, 0, sizeof(*report));
+	report->size = cpu_to_le64(64 * MIB);
+	report->released = cpu_to_le64(9 * MIB);
+	report->target = cpu_to_le64(10 * MIB);
+	report->stopped = cpu_to_le32(VIRTIO_CSWAP_STOP_FLOOR);
+	s[0] = (struct vq_segment) { fe_guest_address(&g->fe, g->ctrl),
+				     sizeof(*g->ctrl) + sizeof(*report), false };
+	s[1] = (struct vq_segment) { fe_guest_address(&g->fe, g->ctrl_response),
+				     sizeof(*g->ctrl_response), true };
+	return report;
+}
+
+static int case_report(struct guest *g, const char *socket)
+{
+	char reply[OPERATOR_REPLY_BYTES];
+	struct vq_segment s[2];
+	struct area area;
+	unsigned int i;
+
+	TRY(connect_with(g, socket, &area, MIB));
+	TRY(operator_ask(g, socket, "{\"request\":\"status\"}", reply));
+	EXPECT(g, strstr(reply, "\"report\":null"), "a report that nobody sent");
+	for (i = 0; i < 17 * 64; i += 37) {
+		put_report(g, s)->reserved[i / 64] = cpu_to_le64(1ull << (i % 64));
+		TRY(expect_answer(g, s, VIRTIO_CSWAP_S_INVALID));
+	}
+	put_report(g, s);
+	s[0].bytes--;
+	TRY(expect_answer(g, s, VIRTIO_CSWAP_S_INVALID));
+	put_report(g, s);
+	TRY(expect_answer(g, s, VIRTIO_CSWAP_S_OK));
+	TRY(operator_ask(g, socket, "{\"request\":\"status\"}", reply));
+	EXPECT(g, operator_number(reply, "\"size_bytes\"") == 64 * MIB &&
+	       strstr(reply, "\"released_bytes\":9437184,\"target_bytes\":10485760,\"stopped\":\"floor\""),
+	       "the report isn't shown: %s", reply);
+	/* A claim: it isn't what was RELEASEd. */
+	TRY(expect_noted(g, socket, CLAIMED, 0));
+	put_report(g, s)->stopped = cpu_to_le32(12345);
+	TRY(expect_answer(g, s, VIRTIO_CSWAP_S_OK));
+	TRY(operator_ask(g, socket, "{\"request\":\"status\"}", reply));
+	EXPECT(g, strstr(reply, "\"stopped\":\"unknown\""), "a reason unknown isn't called so");
+	TRY_FE(g, fe_set_status(&g->fe, 0));
+	TRY(operator_ask(g, socket, "{\"request\":\"status\"}", reply));
+	EXPECT(g, strstr(reply, "\"report\":null"), "a report outlived a reset");
+	return 0;
+}
+
+static const struct suite_case cases[] = {
+	{ "configuration", case_config },
+	{ "released memory is freed, and nothing else", case_frees },
+	{ "what is released counts once", case_claims },
+	{ "a gigabyte, or many neighbours, are one operation", case_one_operation },
+	{ "ranges out of range, unaligned, wrapping", case_bad_ranges },
+	{ "rings and posted buffers can't be released", case_pinned },
+	{ "headers malformed, every reserved bit", case_headers },
+	{ "reset with a release under way", case_reset },
+	{ "hang up with a release under way", case_hang_up },
+	{ "the memory table again with a release under way", case_table_again },
+	{ "memory that is removed", case_region_removed },
+	{ "more requests than are served at a time", case_many },
+	{ "a target is told once", case_event },
+	{ "targets, stop and reset", case_event_reset },
+	{ "reports", case_report },
+};
+
+int run_balloon(const char *socket, const char *filter)
+{
+	return suite_run(socket, filter, cases, ARRAY_SIZE(cases));
+}
