@@ -40,7 +40,8 @@ run_usage() {
 	  --mem SIZE           the guest's memory ($3)
 	  --cpus N             ($4)
 	  --cswapd ARGS        start cswapd with these arguments and attach it (device 13); may be
-	                       words like "--store mem --size 256M"; @RUN@ is the run's folder
+	                       words like "--store mem --size 256M"; @RUN@ is the run's folder;
+	                       its control socket is @RUN@/cswapd.ctl
 	  --faulty-cswapd ARGS the same with cswapd-faulty
 	  --queues N           queue pairs (1)
 	  --daemon ID CMD      start another vhost-user daemon; @SOCK@ in CMD is its socket
@@ -274,7 +275,7 @@ run_start_daemons() {
 	if ((${#opt_cswapd[@]})); then
 		read -ra words <<<"${opt_cswapd[1]//@RUN@/$run}"
 		run_start_daemon cswapd "$run/cswapd.sock" "$repo/build/bed/${opt_cswapd[0]}" \
-			--socket "$run/cswapd.sock" --queues "${opt_queues:-1}" "${words[@]}"
+			--socket "$run/cswapd.sock" --control "$run/cswapd.ctl" --queues "${opt_queues:-1}" "${words[@]}"
 		devices+=("$run/cswapd.sock:13")
 	fi
 	for ((i = 0; i < ${#opt_daemons[@]}; i += 2)); do
