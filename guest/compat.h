@@ -8,6 +8,8 @@
 
 #include <linux/blkdev.h>
 #include <linux/cc_platform.h>
+#include <linux/gfp.h>
+#include <linux/mm.h>
 #include <linux/version.h>
 #include <linux/virtio.h>
 #include <linux/virtio_config.h>
@@ -157,6 +159,48 @@ static inline struct gendisk *cswap_alloc_disk(bool synchronous, u32 max_discard
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
 #define CSWAP_NEED_RW_PAGE
 #endif
+
+/*
+ * Take just these pages, moving what is in them elsewhere. Each has a reference of
+ * its own then. Never calls the OOM killer.
+ */
+#ifdef CONFIG_CONTIG_ALLOC
+#define CSWAP_CAN_TAKE_RANGE	true
+static inline int cswap_take_range(unsigned long pfn, unsigned long pages)
+{
+	gfp_t gfp = GFP_KERNEL | __GFP_RETRY_MAYFAIL | __GFP_NOWARN;
+
+#ifdef ACR_FLAGS_NONE
+	return alloc_contig_range(pfn, pfn + pages, ACR_FLAGS_NONE, gfp);
+#else
+	return alloc_contig_range(pfn, pfn + pages, MIGRATE_MOVABLE, gfp);
+#endif
+}
+#else
+#define CSWAP_CAN_TAKE_RANGE	false
+static inline int cswap_take_range(unsigned long pfn, unsigned long pages)
+{
+	return -EOPNOTSUPP;
+}
+#endif
+
+/* What balloons have taken, in /proc/meminfo. */
+static inline void cswap_count_balloon_pages(struct page *page, long pages)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 16, 0)
+	mod_node_page_state(page_pgdat(page), NR_BALLOON_PAGES, pages);
+#endif
+}
+
+/* Free memory that the guest hasn't accepted from its host yet. */
+static inline unsigned long cswap_unaccepted_pages(void)
+{
+#ifdef CONFIG_UNACCEPTED_MEMORY
+	return global_zone_page_state(NR_UNACCEPTED);
+#else
+	return 0;
+#endif
+}
 
 /* Memory is encrypted against the host (x86 SME alone isn't that). */
 static inline bool cswap_guest_is_confidential(void)

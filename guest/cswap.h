@@ -5,8 +5,8 @@
  *
  * Locks: each queue pair has one spinlock (irqs off) that guards its shard, its
  * rings and its ciphers; no path takes two of them. The control queue has its
- * own and nests in none. All else is either set up before the disk exists, or
- * atomic.
+ * own, and the balloon's blocks have one (never taken in interrupts); they nest in
+ * none. All else is either set up before the disk exists, one worker's, or atomic.
  */
 #ifndef CSWAP_H
 #define CSWAP_H
@@ -16,9 +16,12 @@
 #include <linux/notifier.h>
 #include <linux/spinlock.h>
 #include <linux/virtio.h>
+#include <linux/vmstat.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 
+#include "cswap_blocks.h"
+#include "cswap_policy.h"
 #include "cswap_seal.h"
 #include "cswap_slots.h"
 #include "cswap_wire.h"
@@ -42,7 +45,7 @@ struct cswap_pool {
 	unsigned int order;		/* of a block */
 	unsigned int nr_blocks;
 	unsigned int nr_pages;
-	struct cswap_block {
+	struct cswap_pool_block {
 		void *va;
 		dma_addr_t dma;
 	} *blocks;
@@ -128,6 +131,9 @@ struct cswap_queue {
 /* What is said on the control queue: one request of each kind at a time. */
 enum cswap_control_kind {
 	CSWAP_CONTROL_DISCARD,
+	CSWAP_CONTROL_MEM,		/* RELEASE or RECLAIM */
+	CSWAP_CONTROL_EVENT,
+	CSWAP_CONTROL_REPORT,
 	CSWAP_CONTROL_KINDS
 };
 
@@ -164,6 +170,78 @@ struct cswap_discard {
 	atomic64_t slots;		/* discarded, for the statistics */
 };
 
+/* Counts of the kernel's, that only grow. */
+struct cswap_mem_counts {
+	u64 swap_in, swap_out;		/* pages */
+	u64 refaults;			/* pages */
+	u64 alloc_stalls;
+	unsigned long events[NR_VM_EVENT_ITEMS]; /* too large for a stack */
+};
+
+/* Where memory is taken from the guest. */
+struct cswap_mem {
+	int node;			/* the cursor in all memory */
+	unsigned long next_pfn;
+	bool barren;			/* since its last round nothing was had by moving */
+	u32 singles;			/* pages to be taken singly before blocks are sought again */
+	bool reclaimed;			/* for want of free pages, since somebody looked */
+	/* for the statistics */
+	u64 moved;			/* blocks had by moving what was in them */
+	u64 pinned;			/* tries of that which failed */
+	u64 gathered;			/* pages */
+};
+
+/* Something that failed, to be tried later each time. In jiffies. */
+struct cswap_backoff {
+	unsigned long delay;		/* 0: all is well */
+	unsigned long until;
+};
+
+struct cswap_balloon {
+	bool supported, running;
+	bool shut_down;			/* nothing is converted any more */
+	bool single;			/* single pages, if there are no blocks */
+
+	spinlock_t lock;		/* blocks; what is out may be read without */
+	struct cswap_blocks blocks;
+
+	/* the worker's; read by others */
+	struct workqueue_struct *wq;	/* freezable, and may allocate */
+	struct delayed_work work;
+	struct cswap_mem mem;
+	struct cswap_policy policy;
+	struct cswap_mem_counts counts;
+	struct cswap_mem_range ranges[VIRTIO_CSWAP_MAX_RANGES];
+	u64 target;			/* bytes, as the device says; any value */
+	u64 floor, reserve;		/* pages */
+	u32 stopped;			/* VIRTIO_CSWAP_STOP_* */
+	bool heard;			/* a target, since the start */
+	unsigned long started;		/* jiffies */
+	unsigned long event_at;		/* jiffies: the next isn't asked for before */
+	s64 step_ooms;			/* when the step began */
+	struct cswap_backoff memory;	/* there was none to be had */
+	struct cswap_backoff release, reclaim; /* the device refused */
+	u64 events, event_errors, requests, ranges_sent, refusals;
+
+	struct task_struct *rescuer;
+	wait_queue_head_t rescue_wait, rescue_done;
+	bool rescue_wanted;
+	struct notifier_block oom_notifier, reboot_notifier;
+	atomic64_t ooms;		/* times that the guest was out of memory */
+	atomic64_t rescued;		/* pages taken back then */
+	/* pages, in all */
+	atomic64_t taken, returned;
+	atomic64_t lost;		/* in no known state, and nobody's */
+};
+
+struct cswap_reporter {
+	bool running;
+	unsigned long period;		/* jiffies; 0: the device wants none */
+	struct delayed_work work;
+	struct cswap_mem_counts counts;
+	u64 reports;			/* sent */
+};
+
 struct cswap_dev {
 	struct virtio_device *vdev;
 	struct cswap_geometry geometry;
@@ -178,6 +256,8 @@ struct cswap_dev {
 	struct cswap_seal seal;
 	struct cswap_control control;
 	struct cswap_discard discard;
+	struct cswap_balloon balloon;
+	struct cswap_reporter reporter;
 
 	struct gendisk *disk;
 	struct workqueue_struct *wq;	/* WQ_MEM_RECLAIM: reads end here */
@@ -190,6 +270,14 @@ struct cswap_dev {
 extern unsigned int cswap_stall_ms;
 extern unsigned int cswap_load_timeout_s;
 extern unsigned int cswap_spin_us;
+extern bool cswap_balloon_enabled;
+extern bool cswap_reports_enabled;
+extern bool cswap_single_pages;
+extern unsigned int cswap_brake_percent;
+extern struct cswap_floor {
+	u32 percent;
+	u32 mib;			/* rather than that, if it isn't 0 */
+} cswap_floor;
 
 /* --- cswap_pool.c --- */
 
@@ -272,6 +360,8 @@ const void *cswap_control_answer(struct cswap_dev *dev, enum cswap_control_kind 
 bool cswap_control_overdue(struct cswap_dev *dev, enum cswap_control_kind kind,
 			   unsigned int ms);
 
+bool cswap_control_is_idle(struct cswap_dev *dev, enum cswap_control_kind kind);
+
 static inline void *cswap_control_request(struct cswap_dev *dev,
 					  enum cswap_control_kind kind)
 {
@@ -288,9 +378,64 @@ void cswap_discard_forget(struct cswap_dev *dev);
 /* @slot was freed. Any context, no lock of ours. */
 void cswap_discard_note(struct cswap_dev *dev, u64 slot);
 
+/* --- cswap_mem.c: memory of the guest's --- */
+
+void cswap_mem_init(struct cswap_mem *mem);
+/*
+ * Take a block from the guest, or with @single a page if there's no block, leaving
+ * @reserve pages free. @stop says when to break off. May take long, reclaim, and
+ * sleep. Returns 0; -ENOMEM when no more can be had for now; -EAGAIN.
+ */
+int cswap_mem_take(struct cswap_mem *mem, u64 reserve, bool single,
+		   bool (*stop)(void *arg), void *arg, struct cswap_mem_range *range);
+/* Back to the guest. */
+void cswap_mem_put(const struct cswap_mem_range *range);
+/*
+ * Convert memory that was taken: to be the host's, to be the guest's again.
+ * What fails is in no known state: it's lost. They sleep, and don't allocate for
+ * a block that has been converted before.
+ */
+int __must_check cswap_mem_share(const struct cswap_mem_range *range);
+int __must_check cswap_mem_unshare(const struct cswap_mem_range *range);
+/* Free pages that the guest has accepted. */
+u64 cswap_mem_free_pages(void);
+/* Sleeps. */
+void cswap_mem_count(struct cswap_mem_counts *counts);
+
+/* --- cswap_balloon.c --- */
+
+/* After all, or a failure, comes cswap_balloon_exit(). */
+int cswap_balloon_init(struct cswap_dev *dev);
+void cswap_balloon_exit(struct cswap_dev *dev);
+void cswap_balloon_start(struct cswap_dev *dev);
+void cswap_balloon_stop(struct cswap_dev *dev);
+/* The rings are deleted: the device can't touch a block any more. */
+void cswap_balloon_forget(struct cswap_dev *dev);
+/* Pages that are given up now. */
+u64 cswap_balloon_pages(const struct cswap_balloon *balloon);
+/* Why there aren't more, in a word. */
+const char *cswap_balloon_stopped(const struct cswap_balloon *balloon);
+
+/* --- cswap_report.c --- */
+
+void cswap_report_init(struct cswap_dev *dev);
+void cswap_report_start(struct cswap_dev *dev);
+void cswap_report_stop(struct cswap_dev *dev);
+
 /* --- cswap_sysfs.c --- */
 
 extern const struct attribute_group *cswap_disk_groups[];
+
+/* A member of struct cswap_stats, over all pairs. */
+static inline u64 cswap_stats_sum(const struct cswap_dev *dev, size_t offset)
+{
+	unsigned int i;
+	u64 total = 0;
+
+	for (i = 0; i < dev->nr_queues; i++)
+		total += READ_ONCE(*(u64 *)((u8 *)&dev->queues[i].stats + offset));
+	return total;
+}
 
 static inline struct cswap_queue *cswap_queue_of(struct cswap_dev *dev, u64 slot)
 {

@@ -24,7 +24,15 @@ static const struct {
 } sizes[CSWAP_CONTROL_KINDS] = {
 	[CSWAP_CONTROL_DISCARD] = { CSWAP_CTRL_BYTES(VIRTIO_CSWAP_MAX_RANGES),
 				    sizeof(struct virtio_cswap_ctrl_response) },
+	[CSWAP_CONTROL_MEM] = { CSWAP_CTRL_BYTES(VIRTIO_CSWAP_MAX_RANGES),
+				sizeof(struct virtio_cswap_ctrl_response) },
+	[CSWAP_CONTROL_EVENT] = { CSWAP_CTRL_BYTES(0), sizeof(struct virtio_cswap_event) },
+	[CSWAP_CONTROL_REPORT] = { CSWAP_REPORT_BYTES,
+				   sizeof(struct virtio_cswap_ctrl_response) },
 };
+
+/* Ranges are of the same size, be they of slots or of memory. */
+static_assert(sizeof(struct virtio_cswap_mem_range) == sizeof(struct virtio_cswap_range));
 
 void cswap_control_interrupt(struct virtqueue *vq)
 {
@@ -98,6 +106,11 @@ bool cswap_control_overdue(struct cswap_dev *dev, enum cswap_control_kind kind,
 
 	return READ_ONCE(request->state) == CSWAP_REQUEST_SENT &&
 	       time_after(jiffies, READ_ONCE(request->sent) + msecs_to_jiffies(ms));
+}
+
+bool cswap_control_is_idle(struct cswap_dev *dev, enum cswap_control_kind kind)
+{
+	return READ_ONCE(dev->control.request[kind].state) == CSWAP_REQUEST_IDLE;
 }
 
 void cswap_control_start(struct cswap_dev *dev)

@@ -20,7 +20,7 @@
 
 #define POOL_BLOCK_ORDER	(21 - PAGE_SHIFT)
 
-static int block_alloc(struct cswap_pool *pool, struct cswap_block *block)
+static int block_alloc(struct cswap_pool *pool, struct cswap_pool_block *block)
 {
 	gfp_t gfp = GFP_KERNEL | __GFP_NOWARN | __GFP_ZERO;
 	struct page *page;
@@ -39,7 +39,7 @@ static int block_alloc(struct cswap_pool *pool, struct cswap_block *block)
 	return 0;
 }
 
-static void block_free(struct cswap_pool *pool, struct cswap_block *block)
+static void block_free(struct cswap_pool *pool, struct cswap_pool_block *block)
 {
 	if (pool->dma_dev)
 		dma_free_coherent(pool->dma_dev, PAGE_SIZE << pool->order,
@@ -81,7 +81,7 @@ void cswap_pool_free(struct cswap_pool *pool)
 struct cswap_piece cswap_pool_piece(const struct cswap_pool *pool,
 				    unsigned int page, unsigned int offset)
 {
-	const struct cswap_block *block = &pool->blocks[page >> pool->order];
+	const struct cswap_pool_block *block = &pool->blocks[page >> pool->order];
 	size_t at = ((size_t)(page & ((1U << pool->order) - 1)) << PAGE_SHIFT) + offset;
 
 	return (struct cswap_piece) { block->va + at, block->dma + at };

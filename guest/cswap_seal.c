@@ -166,6 +166,7 @@ static int rekey(struct cswap_seal *seal)
 	}
 	rcu_assign_pointer(seal->epochs, new);
 	counter_jump(seal, new->epoch[new->nr - 1].first);
+	WRITE_ONCE(seal->made, seal->made + 1);
 
 	synchronize_srcu(&seal->srcu);
 	for (i = 0; i < dropped.nr; i++)
@@ -281,6 +282,7 @@ int cswap_seal_init(struct cswap_seal *seal, const char *alg, u64 device,
 	seal->rekey_pages = rekey_pages;
 	seal->renew_at = rekey_pages;
 	seal->in_use = in_use;
+	seal->made = 1;
 	seal->last_rekey = jiffies - REKEY_INTERVAL;
 	atomic64_set(&seal->counter, 0);
 	atomic_set(&seal->stale, 0);

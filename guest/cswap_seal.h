@@ -44,6 +44,7 @@ struct cswap_seal {
 	u64 rekey_pages;		/* a new key after so many stores */
 	char alg[CRYPTO_MAX_ALG_NAME];	/* driver name of the AEAD, for all epochs */
 
+	unsigned int made;		/* keys so far */
 	atomic64_t counter;		/* the last value handed out */
 	u64 renew_at;			/* counter at which the newest key has done its work */
 	atomic_t stale;			/* notices not served: no store before a new key */

@@ -16,23 +16,13 @@ static struct cswap_dev *to_cswap(struct device *dev)
 	return dev_to_disk(dev)->private_data;
 }
 
-static u64 sum(struct cswap_dev *dev, size_t offset)
-{
-	unsigned int i;
-	u64 total = 0;
-
-	for (i = 0; i < dev->nr_queues; i++)
-		total += READ_ONCE(*(u64 *)((u8 *)&dev->queues[i].stats + offset));
-	return total;
-}
-
 #define CSWAP_STAT(_name)							\
 static ssize_t _name##_show(struct device *device,				\
 			    struct device_attribute *attr, char *buf)		\
 {										\
 	return sysfs_emit(buf, "%llu\n",					\
-			  sum(to_cswap(device),					\
-			      offsetof(struct cswap_stats, _name)));		\
+			  cswap_stats_sum(to_cswap(device),			\
+					  offsetof(struct cswap_stats, _name)));	\
 }										\
 static DEVICE_ATTR_RO(_name)
 
@@ -111,6 +101,60 @@ static ssize_t synchronous_show(struct device *device, struct device_attribute *
 }
 static DEVICE_ATTR_RO(synchronous);
 
+/* Keys that there have been. */
+static ssize_t epoch_show(struct device *device, struct device_attribute *attr,
+			  char *buf)
+{
+	return sysfs_emit(buf, "%u\n", READ_ONCE(to_cswap(device)->seal.made));
+}
+static DEVICE_ATTR_RO(epoch);
+
+/* --- the balloon, in bytes where it's memory --- */
+
+#define CSWAP_BALLOON(_name, _value)						\
+static ssize_t balloon_##_name##_show(struct device *device,			\
+				      struct device_attribute *attr, char *buf)	\
+{										\
+	struct cswap_balloon *balloon = &to_cswap(device)->balloon;		\
+										\
+	return sysfs_emit(buf, "%llu\n", (u64)(_value));			\
+}										\
+static DEVICE_ATTR_RO(balloon_##_name)
+
+CSWAP_BALLOON(target, READ_ONCE(balloon->target));
+CSWAP_BALLOON(released, cswap_balloon_pages(balloon) << PAGE_SHIFT);
+CSWAP_BALLOON(floor, READ_ONCE(balloon->floor) << PAGE_SHIFT);
+CSWAP_BALLOON(lost, (u64)atomic64_read(&balloon->lost) << PAGE_SHIFT);
+/* since the device was probed */
+CSWAP_BALLOON(taken, (u64)atomic64_read(&balloon->taken) << PAGE_SHIFT);
+CSWAP_BALLOON(returned, (u64)atomic64_read(&balloon->returned) << PAGE_SHIFT);
+CSWAP_BALLOON(rescued, (u64)atomic64_read(&balloon->rescued) << PAGE_SHIFT);
+CSWAP_BALLOON(gathered, READ_ONCE(balloon->mem.gathered) << PAGE_SHIFT);
+CSWAP_BALLOON(ooms, atomic64_read(&balloon->ooms));
+CSWAP_BALLOON(brakes, READ_ONCE(balloon->policy.trips));
+CSWAP_BALLOON(moved_blocks, READ_ONCE(balloon->mem.moved));
+CSWAP_BALLOON(pinned_blocks, READ_ONCE(balloon->mem.pinned));
+CSWAP_BALLOON(events, READ_ONCE(balloon->events));
+CSWAP_BALLOON(event_errors, READ_ONCE(balloon->event_errors));
+CSWAP_BALLOON(requests, READ_ONCE(balloon->requests));
+CSWAP_BALLOON(ranges, READ_ONCE(balloon->ranges_sent));
+CSWAP_BALLOON(refusals, READ_ONCE(balloon->refusals));
+
+/* Why it isn't larger, in a word. */
+static ssize_t balloon_stopped_show(struct device *device,
+				    struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%s\n", cswap_balloon_stopped(&to_cswap(device)->balloon));
+}
+static DEVICE_ATTR_RO(balloon_stopped);
+
+static ssize_t reports_show(struct device *device, struct device_attribute *attr,
+			    char *buf)
+{
+	return sysfs_emit(buf, "%llu\n", READ_ONCE(to_cswap(device)->reporter.reports));
+}
+static DEVICE_ATTR_RO(reports);
+
 static struct attribute *cswap_attrs[] = {
 	&dev_attr_stores.attr,
 	&dev_attr_loads.attr,
@@ -130,6 +174,26 @@ static struct attribute *cswap_attrs[] = {
 	&dev_attr_cipher.attr,
 	&dev_attr_queue_pairs.attr,
 	&dev_attr_synchronous.attr,
+	&dev_attr_epoch.attr,
+	&dev_attr_balloon_target.attr,
+	&dev_attr_balloon_released.attr,
+	&dev_attr_balloon_floor.attr,
+	&dev_attr_balloon_lost.attr,
+	&dev_attr_balloon_taken.attr,
+	&dev_attr_balloon_returned.attr,
+	&dev_attr_balloon_rescued.attr,
+	&dev_attr_balloon_gathered.attr,
+	&dev_attr_balloon_ooms.attr,
+	&dev_attr_balloon_brakes.attr,
+	&dev_attr_balloon_moved_blocks.attr,
+	&dev_attr_balloon_pinned_blocks.attr,
+	&dev_attr_balloon_events.attr,
+	&dev_attr_balloon_event_errors.attr,
+	&dev_attr_balloon_requests.attr,
+	&dev_attr_balloon_ranges.attr,
+	&dev_attr_balloon_refusals.attr,
+	&dev_attr_balloon_stopped.attr,
+	&dev_attr_reports.attr,
 	NULL
 };
 

@@ -12,6 +12,11 @@
  *	cswap_wire.c	building requests, checking answers (pure)
  *	cswap_control.c	the control ring
  *	cswap_discard.c	DISCARD
+ *	cswap_balloon.c	the balloon: a target, and steps toward it
+ *	cswap_policy.c	how large it may be (pure)
+ *	cswap_blocks.c	what state each block of memory is in (pure)
+ *	cswap_mem.c	memory taken from the guest, and back
+ *	cswap_report.c	reports to the host
  *	cswap_pool.c	memory shared with the device
  *
  * Probe builds them from the bottom up, and the disk appears last. Whatever the
@@ -23,6 +28,7 @@
 #include <linux/random.h>
 #include <linux/reboot.h>
 #include <linux/slab.h>
+#include <linux/string.h>
 #include <linux/suspend.h>
 #include <linux/virtio_ring.h>
 #include <linux/vmalloc.h>
@@ -66,6 +72,57 @@ MODULE_PARM_DESC(load_timeout_s, "Give a page up when the device has not returne
 unsigned int cswap_spin_us = 20;
 module_param_named(spin_us, cswap_spin_us, uint, 0644);
 MODULE_PARM_DESC(spin_us, "Poll so long for a page before sleeping, in microseconds (default 20, 0: never)");
+
+bool cswap_balloon_enabled = true;
+module_param_named(balloon, cswap_balloon_enabled, bool, 0644);
+MODULE_PARM_DESC(balloon, "Give memory back to the host when it asks for it (default 1); 0: keep it, and take back what it has");
+
+unsigned int cswap_brake_percent = 30;
+module_param_named(brake_percent, cswap_brake_percent, uint, 0644);
+MODULE_PARM_DESC(brake_percent, "Take memory back from the host when tasks wait for pages for so much of the time, in percent (default 30, 0: no brakes at all)");
+
+bool cswap_single_pages;
+module_param_named(single_pages, cswap_single_pages, bool, 0444);
+MODULE_PARM_DESC(single_pages, "Give back single pages when there are no blocks of 2 MiB; it makes memory slower for ever (default 0)");
+
+bool cswap_reports_enabled = true;
+module_param_named(reports, cswap_reports_enabled, bool, 0644);
+MODULE_PARM_DESC(reports, "Tell the host how the guest is, if it wants to know (default 1)");
+
+struct cswap_floor cswap_floor = { .percent = 25 };
+
+static int floor_set(const char *value, const struct kernel_param *param)
+{
+	char text[16], *percent;
+	u32 number;
+	int rc;
+
+	if (strscpy(text, value, sizeof(text)) < 0)
+		return -EINVAL;
+	percent = strchr(strim(text), '%');
+	if (percent)
+		*percent = '\0';
+	rc = kstrtou32(strim(text), 10, &number);
+	if (rc)
+		return rc;
+	if (percent ? number > 100 : !number)
+		return -EINVAL;
+	if (percent)
+		WRITE_ONCE(cswap_floor.percent, number);
+	WRITE_ONCE(cswap_floor.mib, percent ? 0 : number);
+	return 0;
+}
+
+static int floor_get(char *buffer, const struct kernel_param *param)
+{
+	if (cswap_floor.mib)
+		return scnprintf(buffer, PAGE_SIZE, "%u\n", cswap_floor.mib);
+	return scnprintf(buffer, PAGE_SIZE, "%u%%\n", cswap_floor.percent);
+}
+
+static const struct kernel_param_ops floor_ops = { .set = floor_set, .get = floor_get };
+module_param_cb(floor, &floor_ops, NULL, 0644);
+MODULE_PARM_DESC(floor, "What the guest keeps whatever the host asks for, in MiB (16 or more), or in percent of its memory (64 MiB or more; default 25%)");
 
 static DEFINE_IDA(cswap_ida);
 
@@ -198,6 +255,8 @@ static int queues_start(struct cswap_dev *dev)
 	}
 	cswap_control_start(dev);
 	cswap_discard_start(dev);
+	cswap_balloon_start(dev);
+	cswap_report_start(dev);
 	queue_delayed_work(dev->wq, &dev->tick, HZ);
 	return 0;
 }
@@ -210,6 +269,8 @@ static void queues_stop(struct cswap_dev *dev, bool fail)
 	virtio_reset_device(dev->vdev);
 	cswap_control_stop(dev);
 	cswap_discard_stop(dev);
+	cswap_balloon_stop(dev);
+	cswap_report_stop(dev);
 	for (i = 0; i < dev->nr_queues; i++)
 		cswap_queue_stop(&dev->queues[i], fail);
 	/* whoever may still be about to notify a ring is through after this */
@@ -228,6 +289,7 @@ static void vqs_delete(struct cswap_dev *dev)
 	dev->vdev->config->del_vqs(dev->vdev);
 	cswap_control_forget(dev);
 	cswap_discard_forget(dev);
+	cswap_balloon_forget(dev);
 }
 
 /* --- memory --- */
@@ -401,9 +463,10 @@ static int cswap_probe(struct virtio_device *vdev)
 		goto err_dev;
 	}
 	/* from vqs_find() on the device may interrupt, in order or not */
-	rc = cswap_control_init(dev) ?: cswap_discard_init(dev);
+	rc = cswap_control_init(dev) ?: cswap_discard_init(dev) ?: cswap_balloon_init(dev);
 	if (rc)
 		goto err_control;
+	cswap_report_init(dev);
 	rc = vqs_find(dev);
 	if (rc)
 		goto err_control;
@@ -437,6 +500,7 @@ err_queues:
 	vqs_delete(dev);
 	queues_exit(dev);
 err_control:
+	cswap_balloon_exit(dev);
 	cswap_control_exit(dev);
 	cswap_seal_exit(&dev->seal);
 err_dev:
@@ -458,6 +522,7 @@ static void cswap_remove(struct virtio_device *vdev)
 	for (i = 0; i < dev->nr_queues; i++)
 		flush_work(&dev->queues[i].finish_work);
 	vqs_delete(dev);
+	cswap_balloon_exit(dev);
 	cswap_control_exit(dev);
 	queues_exit(dev);
 	cswap_seal_exit(&dev->seal);
@@ -498,6 +563,8 @@ static void cswap_shutdown(struct virtio_device *vdev)
 
 static const unsigned int cswap_features[] = {
 	VIRTIO_CSWAP_F_DISCARD,
+	VIRTIO_CSWAP_F_BALLOON,
+	VIRTIO_CSWAP_F_REPORT,
 };
 
 static const struct virtio_device_id cswap_id_table[] = {

@@ -2,6 +2,8 @@
 # Tests of the driver's pure code, compiled as it is in userspace.
 ## check-slots: slot records: every interleaving, random runs, threads
 ## check-mutants: faults put into the pure code, each must be found
+## check-blocks: the balloon's blocks: every interleaving, random runs
+## check-policy: how large the balloon may be, and what a guest feels of it
 ## check-wire: what the driver builds and refuses, byte by byte
 ## check-deep: the slots again in larger configurations, minutes
 
@@ -32,14 +34,27 @@ $(out)/tests/test_wire_fetch: LIBS = $(shell $(PKG_CONFIG) --libs cmocka)
 $(out)/tests/test_wire_fetch: $(out)/obj/tests/unit/test_wire_fetch.o
 	$(link)
 
-.PHONY: check-unit check-slots check-mutants check-wire check-deep
+$(out)/tests/explore_blocks: $(out)/obj/tests/unit/explore_blocks.o $(out)/obj/guest/cswap_blocks.o
+	$(link)
+
+$(out)/tests/test_policy: LIBS = $(shell $(PKG_CONFIG) --libs cmocka)
+$(out)/tests/test_policy: $(out)/obj/tests/unit/test_policy.o $(out)/obj/guest/cswap_policy.o
+	$(link)
+
+.PHONY: check-unit check-slots check-blocks check-policy check-mutants check-wire check-deep
 check-slots: $(addprefix $(out)/tests/,explore_slots random_slots random_slots_tsan)
 	$(Q)$(out)/tests/explore_slots $(if $(SAN),--small)
 	$(Q)$(out)/tests/random_slots $(if $(SAN),--steps 100000)
 	$(Q)$(out)/tests/random_slots --threads --steps 50000
 	$(Q)$(out)/tests/random_slots_tsan --threads --steps 20000
 
-check-mutants: $(addprefix $(out)/obj/tests/unit/,explore_slots.o test_wire.o)
+check-blocks: $(out)/tests/explore_blocks
+	$(Q)$(out)/tests/explore_blocks
+
+check-policy: $(out)/tests/test_policy
+	$(Q)$(out)/tests/test_policy
+
+check-mutants: $(addprefix $(out)/obj/tests/unit/,explore_slots.o explore_blocks.o test_policy.o test_wire.o)
 	$(Q)CC="$(CC)" CFLAGS="$(CSWAP_CFLAGS) $(CSWAP_LDFLAGS) $(SHIM_CFLAGS)" \
 		tests/unit/mutants $(mutants_every) $(<D) $(out)/mutants
 
@@ -51,7 +66,7 @@ check-deep: $(addprefix $(out)/tests/,explore_slots random_slots)
 	$(Q)$(out)/tests/explore_slots --deep
 	$(Q)$(out)/tests/random_slots --steps 20000000
 
-check-unit:: check-slots check-wire
+check-unit:: check-slots check-wire check-blocks check-policy
 # Mutants are about the tests, not about memory: once is enough. Some of them, for
 # the sake of time, unless they were asked for.
 ifeq ($(SAN),)

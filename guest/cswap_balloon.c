@@ -1,0 +1,647 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * cswap_balloon.c - the balloon: gives memory back to the host, and takes it back.
+ *
+ * Theory of operation
+ *
+ * The host's target comes in an EVENT, which the device holds until there is a
+ * new one, and which is sent again a while after the last, so that the guest
+ * sets the pace. A worker compares what is given up with what the policy makes of
+ * the target, does a step that is short, and goes on as long as there's something
+ * to do; it looks at everything anew before each step.
+ *
+ *	more:	take blocks (cswap_mem.c), convert them, RELEASE what is held
+ *	less:	RECLAIM, wait for the answer, convert back, free
+ *
+ * What may be done with a block, and when, is in cswap_blocks.c. A device that
+ * refuses a RELEASE gets no more memory for a while, and what it didn't want goes
+ * back to the guest; one that refuses a RECLAIM has no memory, and is asked again
+ * later. If one doesn't answer at all, nothing goes on, and it's said why.
+ *
+ * A guest that is out of memory doesn't ask. The notifier lets a thread that is
+ * there already take blocks back, of those that aren't on their way to the device,
+ * and waits for it a tenth of a second. Nothing on this path allocates, or waits
+ * for the host. The device is told later.
+ *
+ * The lock guards the blocks; the worker and the rescuer are the only ones to
+ * change them. Conversions and frees are done outside of it, on blocks that are
+ * on no list.
+ */
+#include <linux/kthread.h>
+#include <linux/mm.h>
+#include <linux/oom.h>
+#include <linux/reboot.h>
+#include <linux/slab.h>
+#include <linux/swap.h>
+
+#include "compat.h"
+#include "cswap.h"
+
+/* A step of the worker, and what may be held while a RELEASE is on its way. */
+#define STEP_PAGES		(32 * CSWAP_BLOCK_PAGES)
+/* What a guest that is out of memory gets at a time. */
+#define RESCUE_PAGES		(8 * CSWAP_BLOCK_PAGES)
+#define RESCUE_WAIT		(HZ / 10)
+/* The device is asked for the target again so long after the last time. */
+#define EVENT_INTERVAL		(HZ / 10)
+#define ANSWER_MS		5000
+#define LEAST_DELAY		HZ
+#define MOST_DELAY		(32 * HZ)
+
+static const char * const stop_names[] = {
+	[VIRTIO_CSWAP_STOP_NONE] = "none",
+	[VIRTIO_CSWAP_STOP_WORKING] = "working",
+	[VIRTIO_CSWAP_STOP_FLOOR] = "floor",
+	[VIRTIO_CSWAP_STOP_MEMORY] = "memory",
+	[VIRTIO_CSWAP_STOP_PRESSURE] = "pressure",
+	[VIRTIO_CSWAP_STOP_OOM] = "oom",
+	[VIRTIO_CSWAP_STOP_DEVICE] = "device",
+	[VIRTIO_CSWAP_STOP_OWNER] = "owner",
+};
+
+static struct cswap_dev *to_dev(struct cswap_balloon *balloon)
+{
+	return container_of(balloon, struct cswap_dev, balloon);
+}
+
+const char *cswap_balloon_stopped(const struct cswap_balloon *balloon)
+{
+	return stop_names[READ_ONCE(balloon->stopped)];
+}
+
+u64 cswap_balloon_pages(const struct cswap_balloon *balloon)
+{
+	return cswap_blocks_out(&balloon->blocks);
+}
+
+static bool is_running(const struct cswap_balloon *balloon)
+{
+	return READ_ONCE(balloon->running) && !READ_ONCE(balloon->shut_down);
+}
+
+/* --- waiting longer each time --- */
+
+static void backoff_more(struct cswap_backoff *backoff)
+{
+	backoff->delay = clamp(2 * backoff->delay, (unsigned long)LEAST_DELAY,
+			       (unsigned long)MOST_DELAY);
+	backoff->until = jiffies + backoff->delay;
+}
+
+static void backoff_end(struct cswap_backoff *backoff)
+{
+	backoff->delay = 0;
+}
+
+/* Jiffies to wait; 0: go on. */
+static unsigned long backoff_left(const struct cswap_backoff *backoff)
+{
+	return backoff->delay && time_before(jiffies, backoff->until) ?
+	       backoff->until - jiffies : 0;
+}
+
+/* --- blocks --- */
+
+static void lose(struct cswap_balloon *balloon, const struct cswap_mem_range *range, int rc)
+{
+	if (!atomic64_fetch_add(range->pages, &balloon->lost))
+		dev_err(&to_dev(balloon)->vdev->dev,
+			"memory at 0x%llx could not be converted (%d): it is lost until the next boot (more is counted silently)\n",
+			range->pfn << PAGE_SHIFT, rc);
+}
+
+/* Back into the guest's use. */
+static void give_back(struct cswap_balloon *balloon, const struct cswap_mem_range *range)
+{
+	int rc = cswap_mem_unshare(range);
+
+	if (rc) {
+		lose(balloon, range, rc);
+		return;
+	}
+	cswap_mem_put(range);
+	atomic64_add(range->pages, &balloon->returned);
+}
+
+static bool block_get(struct cswap_balloon *balloon, bool urgent,
+		      struct cswap_mem_range *range)
+{
+	bool got;
+
+	spin_lock(&balloon->lock);
+	got = cswap_blocks_get(&balloon->blocks, urgent, range);
+	spin_unlock(&balloon->lock);
+	return got;
+}
+
+static struct cswap_block *spare_get(struct cswap_balloon *balloon)
+{
+	struct cswap_block *block;
+
+	spin_lock(&balloon->lock);
+	block = cswap_blocks_spare(&balloon->blocks);
+	spin_unlock(&balloon->lock);
+	return block;
+}
+
+/* --- out of memory --- */
+
+static void rescue(struct cswap_balloon *balloon)
+{
+	struct cswap_mem_range range;
+	u64 done = 0;
+
+	while (done < RESCUE_PAGES && block_get(balloon, true, &range)) {
+		give_back(balloon, &range);
+		done += range.pages;
+		atomic64_add(range.pages, &balloon->rescued);
+	}
+	WRITE_ONCE(balloon->rescue_wanted, false);
+	wake_up(&balloon->rescue_done);
+	if (done && is_running(balloon))
+		mod_delayed_work(balloon->wq, &balloon->work, 0);
+}
+
+static int rescuer(void *arg)
+{
+	struct cswap_balloon *balloon = arg;
+
+	while (!kthread_should_stop()) {
+		wait_event_idle(balloon->rescue_wait, READ_ONCE(balloon->rescue_wanted) ||
+				kthread_should_stop());
+		if (READ_ONCE(balloon->rescue_wanted))
+			rescue(balloon);
+	}
+	return 0;
+}
+
+/* Called with the OOM killer waiting, one at a time. */
+static int oom_notify(struct notifier_block *nb, unsigned long unused, void *freed)
+{
+	struct cswap_balloon *balloon = container_of(nb, struct cswap_balloon, oom_notifier);
+	u64 before = atomic64_read(&balloon->rescued);
+
+	/* the worker lets go of what it gathers */
+	atomic64_inc(&balloon->ooms);
+	if (!cswap_balloon_pages(balloon))
+		return NOTIFY_OK;
+	WRITE_ONCE(balloon->rescue_wanted, true);
+	wake_up(&balloon->rescue_wait);
+	wait_event_timeout(balloon->rescue_done, !READ_ONCE(balloon->rescue_wanted),
+			   RESCUE_WAIT);
+	*(unsigned long *)freed += atomic64_read(&balloon->rescued) - before;
+	return NOTIFY_OK;
+}
+
+/* --- what the device is told, and tells --- */
+
+static bool mem_send(struct cswap_balloon *balloon, u16 op, unsigned int nr)
+{
+	struct cswap_dev *dev = to_dev(balloon);
+	struct virtio_cswap_ctrl *request = cswap_control_request(dev, CSWAP_CONTROL_MEM);
+	struct virtio_cswap_mem_range *range = (void *)(request + 1);
+	unsigned int i;
+
+	if (!nr)
+		return false;
+	if (op == VIRTIO_CSWAP_CTRL_RELEASE)
+		cswap_wire_put_release(request, nr);
+	else
+		cswap_wire_put_reclaim(request, nr);
+	for (i = 0; i < nr; i++)
+		cswap_wire_put_mem_range(&range[i], balloon->ranges[i].pfn << PAGE_SHIFT,
+					 balloon->ranges[i].pages << PAGE_SHIFT);
+	if (!cswap_control_send(dev, CSWAP_CONTROL_MEM, CSWAP_CTRL_BYTES(nr))) {
+		balloon->ranges_sent += nr;
+		balloon->requests++;
+		return true;
+	}
+	spin_lock(&balloon->lock);
+	cswap_blocks_unsent(&balloon->blocks);
+	spin_unlock(&balloon->lock);
+	return false;
+}
+
+static bool release_send(struct cswap_balloon *balloon)
+{
+	unsigned int nr;
+
+	spin_lock(&balloon->lock);
+	nr = cswap_blocks_release(&balloon->blocks, balloon->ranges);
+	spin_unlock(&balloon->lock);
+	return mem_send(balloon, VIRTIO_CSWAP_CTRL_RELEASE, nr);
+}
+
+static bool reclaim_send(struct cswap_balloon *balloon, u64 pages)
+{
+	unsigned int nr;
+
+	spin_lock(&balloon->lock);
+	nr = cswap_blocks_reclaim(&balloon->blocks, pages, balloon->ranges);
+	spin_unlock(&balloon->lock);
+	return mem_send(balloon, VIRTIO_CSWAP_CTRL_RECLAIM, nr);
+}
+
+static void refused(struct cswap_balloon *balloon, enum cswap_batch_op op, u32 status)
+{
+	balloon->refusals++;
+	backoff_more(op == CSWAP_BATCH_RELEASE ? &balloon->release : &balloon->reclaim);
+	dev_warn_ratelimited(&to_dev(balloon)->vdev->dev,
+			     "the device refuses to %s memory (%u); it's tried again later\n",
+			     op == CSWAP_BATCH_RELEASE ? "take" : "return", status);
+}
+
+static void mem_answer_take(struct cswap_balloon *balloon)
+{
+	enum cswap_batch_op op;
+	const void *response;
+	u32 used, status;
+
+	response = cswap_control_answer(to_dev(balloon), CSWAP_CONTROL_MEM, &used);
+	if (!response)
+		return;
+	status = cswap_wire_get_ctrl_status(response, used);
+	spin_lock(&balloon->lock);
+	op = balloon->blocks.op;
+	cswap_blocks_answered(&balloon->blocks, status == VIRTIO_CSWAP_S_OK);
+	spin_unlock(&balloon->lock);
+	if (status != VIRTIO_CSWAP_S_OK)
+		refused(balloon, op, status);
+	else
+		backoff_end(op == CSWAP_BATCH_RELEASE ? &balloon->release : &balloon->reclaim);
+}
+
+static void event_take(struct cswap_balloon *balloon)
+{
+	struct cswap_dev *dev = to_dev(balloon);
+	const void *response;
+	u64 target;
+	u32 used;
+
+	response = cswap_control_answer(dev, CSWAP_CONTROL_EVENT, &used);
+	if (!response)
+		return;
+	if (cswap_wire_get_event(response, used, &target) == VIRTIO_CSWAP_S_OK) {
+		WRITE_ONCE(balloon->target, target);
+		balloon->heard = true;
+		balloon->events++;
+		return;
+	}
+	balloon->event_errors++;
+	balloon->event_at = jiffies + HZ;
+	dev_warn_ratelimited(&dev->vdev->dev, "ignored a malformed event from the device\n");
+}
+
+/* Ask for the next target. Returns jiffies until that is due. */
+static unsigned long event_ask(struct cswap_balloon *balloon)
+{
+	struct cswap_dev *dev = to_dev(balloon);
+
+	if (!cswap_control_is_idle(dev, CSWAP_CONTROL_EVENT))
+		return MAX_JIFFY_OFFSET;
+	if (time_before(jiffies, balloon->event_at))
+		return balloon->event_at - jiffies;
+	cswap_wire_put_event(cswap_control_request(dev, CSWAP_CONTROL_EVENT));
+	if (cswap_control_send(dev, CSWAP_CONTROL_EVENT, sizeof(struct virtio_cswap_ctrl)))
+		return HZ;
+	balloon->event_at = jiffies + EVENT_INTERVAL;
+	return MAX_JIFFY_OFFSET;
+}
+
+/* --- decisions --- */
+
+static u64 target_pages(const struct cswap_balloon *balloon)
+{
+	/* a device that was reset says nothing if it wants nothing: give it a moment */
+	if (!balloon->heard && time_before(jiffies, balloon->started + HZ))
+		return cswap_balloon_pages(balloon);
+	return balloon->heard ? balloon->target >> PAGE_SHIFT : 0;
+}
+
+/*
+ * Time that tasks waited for pages, as a share of all CPUs' time: loads that are
+ * read ahead overlap, by eight pages as the swap core does it.
+ */
+static u64 waited_ns(struct cswap_dev *dev)
+{
+	u64 ns = cswap_stats_sum(dev, offsetof(struct cswap_stats, load_ns));
+
+	return ns / num_online_cpus() / (dev->synchronous ? 1 : 8);
+}
+
+static struct cswap_policy_verdict decide(struct cswap_balloon *balloon)
+{
+	struct cswap_mem *mem = &balloon->mem;
+	struct cswap_policy_limits limits = {
+		.enabled = READ_ONCE(cswap_balloon_enabled),
+		.floor_percent = READ_ONCE(cswap_floor.percent),
+		.floor_mib = READ_ONCE(cswap_floor.mib),
+		.brake_percent = READ_ONCE(cswap_brake_percent),
+	};
+	struct cswap_policy_sample sample = {
+		.now_ms = ktime_to_ms(ktime_get_boottime()),
+		.out = cswap_balloon_pages(balloon),
+		.target = target_pages(balloon),
+		.swap_in_ns = waited_ns(to_dev(balloon)),
+		.ooms = atomic64_read(&balloon->ooms),
+		.own_reclaim = mem->reclaimed,
+	};
+	struct cswap_policy_verdict verdict;
+
+	cswap_mem_count(&balloon->counts);
+	sample.size = totalram_pages() + sample.out;
+	sample.refaults = balloon->counts.refaults;
+	sample.alloc_stalls = balloon->counts.alloc_stalls;
+	mem->reclaimed = false;
+	verdict = cswap_policy_step(&balloon->policy, &limits, &sample);
+	WRITE_ONCE(balloon->floor, verdict.floor);
+	balloon->reserve = cswap_policy_reserve(sample.size);
+	/* what the device doesn't want is no use to anybody */
+	if (backoff_left(&balloon->release))
+		verdict.goal = min(verdict.goal, sample.out -
+				   READ_ONCE(balloon->blocks.pages[CSWAP_BLOCK_HELD]));
+	return verdict;
+}
+
+/* Why there isn't more: what the policy says, or what else has gone wrong. */
+static void say_why(struct cswap_balloon *balloon, const struct cswap_policy_verdict *verdict)
+{
+	u32 why = verdict->why;
+
+	if (why != VIRTIO_CSWAP_STOP_NONE &&
+	    (backoff_left(&balloon->release) || backoff_left(&balloon->reclaim) ||
+	     cswap_control_overdue(to_dev(balloon), CSWAP_CONTROL_MEM, ANSWER_MS)))
+		why = VIRTIO_CSWAP_STOP_DEVICE;
+	else if (why == VIRTIO_CSWAP_STOP_WORKING && backoff_left(&balloon->memory) &&
+		 verdict->goal > cswap_balloon_pages(balloon))
+		why = VIRTIO_CSWAP_STOP_MEMORY;
+	WRITE_ONCE(balloon->stopped, why);
+}
+
+/* --- steps: each returns jiffies until the next is due --- */
+
+/* Something has happened that the worker must look at first. */
+static bool is_interrupted(void *arg)
+{
+	struct cswap_balloon *balloon = arg;
+	const struct cswap_control_request *event =
+		&to_dev(balloon)->control.request[CSWAP_CONTROL_EVENT];
+
+	return !is_running(balloon) ||
+	       READ_ONCE(event->state) == CSWAP_REQUEST_ANSWERED ||
+	       atomic64_read(&balloon->ooms) != balloon->step_ooms;
+}
+
+static unsigned long shrink(struct cswap_balloon *balloon, u64 goal)
+{
+	struct cswap_mem_range range;
+	u64 out, done = 0;
+
+	while ((out = cswap_balloon_pages(balloon)) > goal && done < STEP_PAGES &&
+	       is_running(balloon) && block_get(balloon, false, &range)) {
+		give_back(balloon, &range);
+		done += range.pages;
+		cond_resched();
+	}
+	if (done)
+		return 0;
+	if (!backoff_left(&balloon->reclaim))
+		reclaim_send(balloon, min(out - goal, (u64)STEP_PAGES));
+	return backoff_left(&balloon->reclaim) ?: HZ;
+}
+
+/* One more block of the guest's becomes one of the balloon's. */
+static int block_take(struct cswap_balloon *balloon)
+{
+	struct cswap_mem_range range;
+	struct cswap_block *block;
+	int rc;
+
+	block = spare_get(balloon) ?: kmalloc(sizeof(*block), GFP_KERNEL | __GFP_NORETRY);
+	if (!block)
+		return -ENOMEM;
+	rc = cswap_mem_take(&balloon->mem, balloon->reserve, balloon->single, is_interrupted,
+			    balloon, &range);
+	if (rc) {
+		kfree(block);
+		return rc;
+	}
+	rc = cswap_mem_share(&range);
+	if (rc) {
+		lose(balloon, &range, rc);
+		kfree(block);
+		return -EIO;
+	}
+	spin_lock(&balloon->lock);
+	cswap_blocks_add(&balloon->blocks, block, range.pfn, range.pages);
+	spin_unlock(&balloon->lock);
+	atomic64_add(range.pages, &balloon->taken);
+	return 0;
+}
+
+static unsigned long grow(struct cswap_balloon *balloon, u64 goal)
+{
+	u64 out = cswap_balloon_pages(balloon);
+	u64 until = min(goal, out + STEP_PAGES);
+	u64 started = ktime_get_ns();
+	int rc = 0;
+
+	if (backoff_left(&balloon->memory))
+		return backoff_left(&balloon->memory);
+	/* no more than a step ahead of the device */
+	if (READ_ONCE(balloon->blocks.pages[CSWAP_BLOCK_HELD]) >= STEP_PAGES)
+		return HZ;
+	while (!rc && cswap_balloon_pages(balloon) + CSWAP_BLOCK_PAGES <= until &&
+	       !is_interrupted(balloon)) {
+		rc = block_take(balloon);
+		cond_resched();
+	}
+	release_send(balloon);
+	if (cswap_balloon_pages(balloon) > out)
+		backoff_end(&balloon->memory);
+	if (rc == -ENOMEM || rc == -EIO)
+		backoff_more(&balloon->memory);
+	/* what brought nothing isn't repeated before others had as much time */
+	return rc == -EAGAIN ? nsecs_to_jiffies(ktime_get_ns() - started) : 0;
+}
+
+static unsigned long step(struct cswap_balloon *balloon, u64 goal)
+{
+	u64 out = cswap_balloon_pages(balloon);
+
+	if (READ_ONCE(balloon->blocks.owed))
+		reclaim_send(balloon, 0);
+	if (out > goal)
+		return shrink(balloon, goal);
+	if (!backoff_left(&balloon->release))
+		release_send(balloon);
+	if (out + CSWAP_BLOCK_PAGES <= goal)
+		return grow(balloon, goal);
+	/* brakes are for a balloon that there is, and for one that is wanted */
+	return out || balloon->target ? HZ : MAX_JIFFY_OFFSET;
+}
+
+/* Structs of blocks that are no more; some are kept for the next. */
+static void spares_free(struct cswap_balloon *balloon)
+{
+	struct cswap_block *block;
+	unsigned int i;
+
+	for (i = 0; i < CSWAP_BATCH_BLOCKS; i++) {
+		block = spare_get(balloon);
+		if (!block)
+			break;
+		kfree(block);
+	}
+}
+
+static void balloon_work(struct work_struct *work)
+{
+	struct cswap_balloon *balloon = container_of(to_delayed_work(work),
+						     struct cswap_balloon, work);
+	struct cswap_policy_verdict verdict;
+	unsigned long delay;
+
+	if (!is_running(balloon))
+		return;
+	balloon->step_ooms = atomic64_read(&balloon->ooms);
+	event_take(balloon);
+	mem_answer_take(balloon);
+	verdict = decide(balloon);
+	say_why(balloon, &verdict);
+	delay = step(balloon, verdict.goal);
+	if (delay)
+		spares_free(balloon);
+	say_why(balloon, &verdict);
+	delay = min(delay, event_ask(balloon));
+	if (is_running(balloon) && delay != MAX_JIFFY_OFFSET)
+		queue_delayed_work(balloon->wq, &balloon->work, delay);
+}
+
+/* --- life cycle --- */
+
+static void answered(struct cswap_dev *dev)
+{
+	mod_delayed_work(dev->balloon.wq, &dev->balloon.work, 0);
+}
+
+void cswap_balloon_start(struct cswap_dev *dev)
+{
+	struct cswap_balloon *balloon = &dev->balloon;
+
+	if (!balloon->supported)
+		return;
+	balloon->heard = false;
+	balloon->started = jiffies;
+	balloon->event_at = jiffies;
+	WRITE_ONCE(balloon->running, true);
+	queue_delayed_work(balloon->wq, &balloon->work, 0);
+}
+
+void cswap_balloon_stop(struct cswap_dev *dev)
+{
+	struct cswap_balloon *balloon = &dev->balloon;
+
+	if (!balloon->supported)
+		return;
+	WRITE_ONCE(balloon->running, false);
+	cancel_delayed_work_sync(&balloon->work);
+}
+
+void cswap_balloon_forget(struct cswap_dev *dev)
+{
+	spin_lock(&dev->balloon.lock);
+	cswap_blocks_reset(&dev->balloon.blocks);
+	spin_unlock(&dev->balloon.lock);
+}
+
+/* Before devices are shut down, and before kexec, which finds memory as it is. */
+static int reboot_notify(struct notifier_block *nb, unsigned long action, void *data)
+{
+	struct cswap_balloon *balloon = container_of(nb, struct cswap_balloon, reboot_notifier);
+
+	WRITE_ONCE(balloon->shut_down, true);
+	cancel_delayed_work_sync(&balloon->work);
+	return NOTIFY_OK;
+}
+
+/* Why this device's balloon can't be used, or NULL. */
+static const char *unusable(const struct cswap_geometry *geometry)
+{
+	if (geometry->block_size > CSWAP_BLOCK_PAGES * PAGE_SIZE)
+		return "the device's blocks are larger than 2 MiB";
+	if (geometry->release_method == VIRTIO_CSWAP_RELEASE_CONVERT &&
+	    !cswap_guest_is_confidential())
+		return "the device leaves it to the guest's conversions to free memory, and this guest has none";
+	return NULL;
+}
+
+static int notifiers_add(struct cswap_balloon *balloon)
+{
+	int rc;
+
+	balloon->oom_notifier.notifier_call = oom_notify;
+	balloon->reboot_notifier.notifier_call = reboot_notify;
+	rc = register_oom_notifier(&balloon->oom_notifier);
+	if (rc)
+		return rc;
+	return register_reboot_notifier(&balloon->reboot_notifier);
+}
+
+int cswap_balloon_init(struct cswap_dev *dev)
+{
+	struct cswap_balloon *balloon = &dev->balloon;
+	const char *why = unusable(&dev->geometry);
+	struct task_struct *task;
+
+	spin_lock_init(&balloon->lock);
+	INIT_DELAYED_WORK(&balloon->work, balloon_work);
+	init_waitqueue_head(&balloon->rescue_wait);
+	init_waitqueue_head(&balloon->rescue_done);
+	dev->control.request[CSWAP_CONTROL_MEM].answered = answered;
+	dev->control.request[CSWAP_CONTROL_EVENT].answered = answered;
+	if (!virtio_has_feature(dev->vdev, VIRTIO_CSWAP_F_BALLOON))
+		return 0;
+	if (why) {
+		dev_info(&dev->vdev->dev, "the balloon isn't used: %s\n", why);
+		return 0;
+	}
+	balloon->single = cswap_single_pages && dev->geometry.block_size <= PAGE_SIZE;
+	cswap_mem_init(&balloon->mem);
+	cswap_policy_init(&balloon->policy);
+	balloon->wq = alloc_workqueue("cswap_balloon", WQ_UNBOUND | WQ_FREEZABLE, 1);
+	if (!balloon->wq)
+		return -ENOMEM;
+	task = kthread_run(rescuer, balloon, "cswap%d_rescue", dev->number);
+	if (IS_ERR(task))
+		return PTR_ERR(task);
+	balloon->rescuer = task;
+	balloon->supported = true;
+	return notifiers_add(balloon);
+}
+
+/* The rings are deleted, and all is forgotten: everything goes back to the guest. */
+void cswap_balloon_exit(struct cswap_dev *dev)
+{
+	struct cswap_balloon *balloon = &dev->balloon;
+	struct cswap_mem_range range;
+	struct cswap_block *block;
+
+	if (balloon->supported) {
+		unregister_reboot_notifier(&balloon->reboot_notifier);
+		unregister_oom_notifier(&balloon->oom_notifier);
+	}
+	if (balloon->rescuer)
+		kthread_stop(balloon->rescuer);
+	while (block_get(balloon, false, &range)) {
+		give_back(balloon, &range);
+		cond_resched();
+	}
+	while ((block = spare_get(balloon)))
+		kfree(block);
+	if (balloon->wq)
+		destroy_workqueue(balloon->wq);
+	balloon->rescuer = NULL;
+	balloon->wq = NULL;
+	balloon->supported = false;
+}

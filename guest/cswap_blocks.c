@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * cswap_blocks.c - the blocks of memory that the guest has given up: what state
+ * each is in, and what is said to the device of it.
+ *
+ * Theory of operation
+ *
+ *	(taken from the guest)
+ *	    v
+ *	   HELD -------> RELEASING ----> RELEASED ----> RECLAIMING
+ *	    |  ^  RELEASE  |  |  answered  |   RECLAIM      |
+ *	    |  +-----------+  |            |                |
+ *	    |  |  refused     |            +<----- refused -+
+ *	    |  +<-------------|------------|---- answered --+
+ *	    v                 |            | urgent         | urgent
+ *	(back to the guest)   |            v                v
+ *	              never   X          OWED ------> OWED_SENT --> (nothing)
+ *	                                     RECLAIM       answered, in any way
+ *
+ * The invariant (I5): between a RELEASE and its answer the device may discard the
+ * block at any time, so nobody uses it, whatever else happens. There is no
+ * time-out that leads out of RELEASING; only an answer does, or a reset after
+ * which the device can't reach memory. Every answer ends it, a refusal too: the
+ * device discards nothing after that.
+ *
+ * A guest that is out of memory takes what is RELEASED without asking. The device
+ * is owed a RECLAIM then, and gets it before any RELEASE: the same memory may have
+ * been taken from the guest anew meanwhile, and a RELEASE that overtook the older
+ * RECLAIM would leave the device with the wrong idea.
+ *
+ * One request is with the device at a time. A reset makes everything HELD: it will
+ * be RELEASEd again, to a device that knows nothing yet.
+ */
+#include <linux/sort.h>
+#include <linux/string.h>
+
+#include "cswap_blocks.h"
+
+static void push(struct cswap_block **list, struct cswap_block *block)
+{
+	block->next = *list;
+	*list = block;
+}
+
+static struct cswap_block *pop(struct cswap_block **list)
+{
+	struct cswap_block *block = *list;
+
+	if (block)
+		*list = block->next;
+	return block;
+}
+
+static void state_set(struct cswap_blocks *blocks, struct cswap_block *block,
+		      enum cswap_block_state state)
+{
+	blocks->pages[block->state] -= block->pages;
+	blocks->pages[state] += block->pages;
+	block->state = state;
+}
+
+/* It's no block any more. */
+static void retire(struct cswap_blocks *blocks, struct cswap_block *block)
+{
+	blocks->pages[block->state] -= block->pages;
+	push(&blocks->spare, block);
+}
+
+struct cswap_block *cswap_blocks_spare(struct cswap_blocks *blocks)
+{
+	return pop(&blocks->spare);
+}
+
+void cswap_blocks_add(struct cswap_blocks *blocks, struct cswap_block *block,
+		      u64 pfn, u32 pages)
+{
+	block->pfn = pfn;
+	block->pages = pages;
+	block->state = CSWAP_BLOCK_HELD;
+	blocks->pages[CSWAP_BLOCK_HELD] += pages;
+	push(&blocks->held, block);
+}
+
+/* --- batches --- */
+
+static int compare_pfns(const void *left, const void *right)
+{
+	const struct cswap_block *a = *(struct cswap_block * const *)left;
+	const struct cswap_block *b = *(struct cswap_block * const *)right;
+
+	return (a->pfn > b->pfn) - (a->pfn < b->pfn);
+}
+
+/* Merge neighbours of the sorted batch; what needs one range too many goes back. */
+static u32 batch_merge(struct cswap_blocks *blocks, struct cswap_block **list,
+		       struct cswap_mem_range *ranges)
+{
+	u32 i, nr = 0;
+
+	for (i = 0; i < blocks->batch_blocks; i++) {
+		const struct cswap_block *block = blocks->batch[i];
+
+		if (nr && ranges[nr - 1].pfn + ranges[nr - 1].pages == block->pfn) {
+			ranges[nr - 1].pages += block->pages;
+			continue;
+		}
+		if (nr == VIRTIO_CSWAP_MAX_RANGES)
+			break;
+		ranges[nr].pfn = block->pfn;
+		ranges[nr++].pages = block->pages;
+	}
+	while (blocks->batch_blocks > i)
+		push(list, blocks->batch[--blocks->batch_blocks]);
+	return nr;
+}
+
+/* Make a request of blocks from @list, of @pages or a little more. */
+static u32 batch_make(struct cswap_blocks *blocks, struct cswap_block **list, u64 pages,
+		      enum cswap_batch_op op, enum cswap_block_state state,
+		      struct cswap_mem_range *ranges)
+{
+	u64 taken = 0;
+	u32 i, nr;
+
+	blocks->batch_blocks = 0;
+	while (*list && taken < pages && blocks->batch_blocks < CSWAP_BATCH_BLOCKS) {
+		struct cswap_block *block = pop(list);
+
+		taken += block->pages;
+		blocks->batch[blocks->batch_blocks++] = block;
+	}
+	sort(blocks->batch, blocks->batch_blocks, sizeof(blocks->batch[0]), compare_pfns, NULL);
+	nr = batch_merge(blocks, list, ranges);
+	for (i = 0; i < blocks->batch_blocks; i++)
+		state_set(blocks, blocks->batch[i], state);
+	if (nr)
+		blocks->op = op;
+	return nr;
+}
+
+u32 cswap_blocks_release(struct cswap_blocks *blocks, struct cswap_mem_range *ranges)
+{
+	if (blocks->op != CSWAP_BATCH_NONE || blocks->owed)
+		return 0;
+	return batch_make(blocks, &blocks->held, ~0ULL, CSWAP_BATCH_RELEASE,
+			  CSWAP_BLOCK_RELEASING, ranges);
+}
+
+u32 cswap_blocks_reclaim(struct cswap_blocks *blocks, u64 pages,
+			 struct cswap_mem_range *ranges)
+{
+	if (blocks->op != CSWAP_BATCH_NONE)
+		return 0;
+	if (blocks->owed)
+		return batch_make(blocks, &blocks->owed, ~0ULL, CSWAP_BATCH_RECLAIM,
+				  CSWAP_BLOCK_OWED_SENT, ranges);
+	return batch_make(blocks, &blocks->released, pages, CSWAP_BATCH_RECLAIM,
+			  CSWAP_BLOCK_RECLAIMING, ranges);
+}
+
+static void block_answered(struct cswap_blocks *blocks, struct cswap_block *block, bool ok)
+{
+	/* refused: as it was before */
+	bool held = block->state == CSWAP_BLOCK_RELEASING ? !ok : ok;
+
+	if (block->state == CSWAP_BLOCK_OWED_SENT) {
+		retire(blocks, block);
+	} else if (held) {
+		state_set(blocks, block, CSWAP_BLOCK_HELD);
+		push(&blocks->held, block);
+	} else {
+		state_set(blocks, block, CSWAP_BLOCK_RELEASED);
+		push(&blocks->released, block);
+	}
+}
+
+void cswap_blocks_answered(struct cswap_blocks *blocks, bool ok)
+{
+	while (blocks->batch_blocks)
+		block_answered(blocks, blocks->batch[--blocks->batch_blocks], ok);
+	blocks->op = CSWAP_BATCH_NONE;
+}
+
+void cswap_blocks_unsent(struct cswap_blocks *blocks)
+{
+	u32 i, kept = 0;
+
+	for (i = 0; i < blocks->batch_blocks; i++) {
+		struct cswap_block *block = blocks->batch[i];
+
+		if (block->state == CSWAP_BLOCK_OWED_SENT) {
+			state_set(blocks, block, CSWAP_BLOCK_OWED);
+			push(&blocks->owed, block);
+		} else {
+			blocks->batch[kept++] = block;
+		}
+	}
+	blocks->batch_blocks = kept;
+	cswap_blocks_answered(blocks, false);
+}
+
+void cswap_blocks_reset(struct cswap_blocks *blocks)
+{
+	struct cswap_block *block;
+
+	/* as if what was out had been refused */
+	cswap_blocks_answered(blocks, false);
+	while ((block = pop(&blocks->owed)))
+		retire(blocks, block);
+	while ((block = pop(&blocks->released))) {
+		state_set(blocks, block, CSWAP_BLOCK_HELD);
+		push(&blocks->held, block);
+	}
+}
+
+/* --- back to the guest --- */
+
+/* One whose RECLAIM is out: the device does nothing to it. */
+static struct cswap_block *reclaiming_find(struct cswap_blocks *blocks)
+{
+	u32 i;
+
+	for (i = 0; i < blocks->batch_blocks; i++)
+		if (blocks->batch[i]->state == CSWAP_BLOCK_RECLAIMING)
+			return blocks->batch[i];
+	return NULL;
+}
+
+bool cswap_blocks_get(struct cswap_blocks *blocks, bool urgent,
+		      struct cswap_mem_range *range)
+{
+	struct cswap_block *block = pop(&blocks->held);
+
+	if (block) {
+		retire(blocks, block);
+	} else if (!urgent) {
+		return false;
+	} else if ((block = pop(&blocks->released))) {
+		state_set(blocks, block, CSWAP_BLOCK_OWED);
+		push(&blocks->owed, block);
+	} else if ((block = reclaiming_find(blocks))) {
+		state_set(blocks, block, CSWAP_BLOCK_OWED_SENT);
+	} else {
+		return false;
+	}
+	range->pfn = block->pfn;
+	range->pages = block->pages;
+	return true;
+}

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * cswap_blocks.h - the blocks of memory that the guest has given up: what state
+ * each is in, and what is said to the device of it. Theory of operation in
+ * cswap_blocks.c.
+ *
+ * Pure: no I/O, no allocation, no locks (the caller has one); the tests compile
+ * the same source in userspace.
+ */
+#ifndef CSWAP_BLOCKS_H
+#define CSWAP_BLOCKS_H
+
+#include <linux/types.h>
+#include <linux/virtio_cswap.h>
+
+/* Blocks in a request at most: 1 GiB of them. */
+#define CSWAP_BATCH_BLOCKS	512
+
+enum cswap_block_state {
+	CSWAP_BLOCK_HELD,	/* the device doesn't know of it, or has forgotten it */
+	CSWAP_BLOCK_RELEASING,	/* its RELEASE isn't answered */
+	CSWAP_BLOCK_RELEASED,	/* its RELEASE is answered */
+	CSWAP_BLOCK_RECLAIMING,	/* its RECLAIM isn't answered */
+	/* below: the guest uses it already, its RECLAIM... */
+	CSWAP_BLOCK_OWED,	/* is still to be sent */
+	CSWAP_BLOCK_OWED_SENT,	/* isn't answered */
+	CSWAP_BLOCK_STATES
+};
+
+struct cswap_block {
+	struct cswap_block *next;	/* on a list */
+	u64 pfn;
+	u32 pages;
+	u8 state;			/* enum cswap_block_state */
+};
+
+/* Memory, by its page frame number. */
+struct cswap_mem_range {
+	u64 pfn;
+	u64 pages;
+};
+
+enum cswap_batch_op { CSWAP_BATCH_NONE, CSWAP_BATCH_RELEASE, CSWAP_BATCH_RECLAIM };
+
+struct cswap_blocks {
+	struct cswap_block *held, *released, *owed; /* lists of these states */
+	struct cswap_block *spare;		/* of no block */
+	enum cswap_batch_op op;			/* of the request that is with the device */
+	u32 batch_blocks;
+	struct cswap_block *batch[CSWAP_BATCH_BLOCKS]; /* its blocks */
+	u64 pages[CSWAP_BLOCK_STATES];		/* in each state */
+};
+
+/* Pages that the guest has given up. */
+static inline u64 cswap_blocks_out(const struct cswap_blocks *blocks)
+{
+	return blocks->pages[CSWAP_BLOCK_HELD] + blocks->pages[CSWAP_BLOCK_RELEASING] +
+	       blocks->pages[CSWAP_BLOCK_RELEASED] + blocks->pages[CSWAP_BLOCK_RECLAIMING];
+}
+
+/* A struct that no block needs, for the next one or to be freed; or NULL. */
+struct cswap_block *cswap_blocks_spare(struct cswap_blocks *blocks);
+/* The guest has given up @pages from @pfn on; @block is a struct for them. */
+void cswap_blocks_add(struct cswap_blocks *blocks, struct cswap_block *block,
+		      u64 pfn, u32 pages);
+
+/*
+ * What to RELEASE now: fills @ranges (MAX_RANGES), merged and in order, and
+ * returns their number. These blocks are with the device until
+ * cswap_blocks_answered() or cswap_blocks_reset(). 0 when there's nothing to send,
+ * or nothing may be: another request is out, or a RECLAIM is owed.
+ */
+u32 cswap_blocks_release(struct cswap_blocks *blocks, struct cswap_mem_range *ranges);
+/*
+ * The same for RECLAIM: what is owed, or if nothing is, released blocks of about
+ * @pages.
+ */
+u32 cswap_blocks_reclaim(struct cswap_blocks *blocks, u64 pages,
+			 struct cswap_mem_range *ranges);
+/* The request that is out was answered, and well if @ok. */
+void cswap_blocks_answered(struct cswap_blocks *blocks, bool ok);
+/* It couldn't be sent: all is as before. */
+void cswap_blocks_unsent(struct cswap_blocks *blocks);
+/* The device was reset and can't touch a block: it has forgotten all it was told. */
+void cswap_blocks_reset(struct cswap_blocks *blocks);
+
+/*
+ * A block for the guest to use again: one that is held; with @urgent also one
+ * that the device thinks is released, and will be told of later. Never one whose
+ * RELEASE isn't answered. False when there is none.
+ */
+bool cswap_blocks_get(struct cswap_blocks *blocks, bool urgent,
+		      struct cswap_mem_range *range);
+
+#endif /* CSWAP_BLOCKS_H */

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * cswap_report.c - tells the host from time to time how the guest is.
+ *
+ * The device says how often it would like to hear, the guest how often that may
+ * be, and its owner whether at all (reports=0). One report is on its way at a
+ * time: a device that doesn't take it gets no other.
+ */
+#include <linux/mm.h>
+#include <linux/swap.h>
+#include <linux/vmstat.h>
+
+#include "compat.h"
+#include "cswap.h"
+
+#define LEAST_PERIOD_MS		100U
+#define MOST_PERIOD_MS		(3600U * 1000)
+
+static void fill(struct cswap_dev *dev, struct cswap_report *report)
+{
+	struct cswap_balloon *balloon = &dev->balloon;
+	struct cswap_mem_counts *counts = &dev->reporter.counts;
+	u64 out = cswap_balloon_pages(balloon);
+
+	cswap_mem_count(counts);
+	report->size = (totalram_pages() + out) << PAGE_SHIFT;
+	report->released = out << PAGE_SHIFT;
+	report->target = READ_ONCE(balloon->target);
+	report->floor = READ_ONCE(balloon->floor) << PAGE_SHIFT;
+	report->lost = (u64)atomic64_read(&balloon->lost) << PAGE_SHIFT;
+	report->free = (u64)global_zone_page_state(NR_FREE_PAGES) << PAGE_SHIFT;
+	report->available = (u64)si_mem_available() << PAGE_SHIFT;
+	report->file = (u64)global_node_page_state(NR_FILE_PAGES) << PAGE_SHIFT;
+	report->swap_in = counts->swap_in;
+	report->swap_out = counts->swap_out;
+	report->refaults = counts->refaults;
+	report->alloc_stalls = counts->alloc_stalls;
+	report->swap_in_ns = cswap_stats_sum(dev, offsetof(struct cswap_stats, load_ns));
+	report->tampered = cswap_stats_sum(dev, offsetof(struct cswap_stats, tampered));
+	report->stopped = READ_ONCE(balloon->stopped);
+	report->epoch = READ_ONCE(dev->seal.made);
+}
+
+/* Returns false when the device doesn't want any more. */
+static bool answer_take(struct cswap_dev *dev)
+{
+	const void *response;
+	u32 used;
+
+	response = cswap_control_answer(dev, CSWAP_CONTROL_REPORT, &used);
+	return !response || cswap_wire_get_ctrl_status(response, used) !=
+			    VIRTIO_CSWAP_S_UNSUPP;
+}
+
+static void report_work(struct work_struct *work)
+{
+	struct cswap_reporter *reporter = container_of(to_delayed_work(work),
+						       struct cswap_reporter, work);
+	struct cswap_dev *dev = container_of(reporter, struct cswap_dev, reporter);
+	struct virtio_cswap_ctrl *request = cswap_control_request(dev, CSWAP_CONTROL_REPORT);
+	struct cswap_report report;
+
+	if (!reporter->running || !answer_take(dev))
+		return;
+	if (READ_ONCE(cswap_reports_enabled) &&
+	    cswap_control_is_idle(dev, CSWAP_CONTROL_REPORT)) {
+		fill(dev, &report);
+		cswap_wire_put_report(request, &report);
+		reporter->reports += !cswap_control_send(dev, CSWAP_CONTROL_REPORT,
+							 CSWAP_REPORT_BYTES);
+	}
+	queue_delayed_work(dev->wq, &reporter->work, reporter->period);
+}
+
+/* It's fetched when the next is due. */
+static void answered(struct cswap_dev *dev)
+{
+}
+
+void cswap_report_start(struct cswap_dev *dev)
+{
+	struct cswap_reporter *reporter = &dev->reporter;
+
+	if (!reporter->period)
+		return;
+	reporter->running = true;
+	queue_delayed_work(dev->wq, &reporter->work, reporter->period);
+}
+
+void cswap_report_stop(struct cswap_dev *dev)
+{
+	dev->reporter.running = false;
+	cancel_delayed_work_sync(&dev->reporter.work);
+}
+
+void cswap_report_init(struct cswap_dev *dev)
+{
+	struct cswap_reporter *reporter = &dev->reporter;
+	u32 ms = dev->geometry.report_period_ms;
+
+	INIT_DELAYED_WORK(&reporter->work, report_work);
+	dev->control.request[CSWAP_CONTROL_REPORT].answered = answered;
+	if (ms)
+		reporter->period = msecs_to_jiffies(clamp(ms, LEAST_PERIOD_MS, MOST_PERIOD_MS));
+}
