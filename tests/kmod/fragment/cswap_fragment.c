@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * cswap_fragment.c - fragments a guest's memory: pins one page in so many, while it is loaded.
+ *
+ * Theory of operation: free pages are taken one at a time, without reclaim, until @mib are held
+ * or @leave_mib are left; then all go back but those whose frame number is a multiple of @every.
+ * The kernel can't move what stays (it's on no list of its own), so no aligned block of @every
+ * pages or more around such a page becomes free, whatever is reclaimed or compacted. Read-only
+ * parameters say what came of it: @pinned pages, which lie in so many @blocks of 2 MiB.
+ */
+#include <linux/gfp.h>
+#include <linux/list.h>
+#include <linux/mm.h>
+#include <linux/mmzone.h>
+#include <linux/module.h>
+#include <linux/sched.h>
+#include <linux/vmstat.h>
+#include <linux/xarray.h>
+
+#define BLOCK_SHIFT	(21 - PAGE_SHIFT)
+#define PAGES_PER_MIB	(1UL << (20 - PAGE_SHIFT))
+
+static unsigned int every = 64;
+module_param(every, uint, 0444);
+MODULE_PARM_DESC(every, "pin one page in so many (default 64)");
+
+static unsigned long mib;
+module_param(mib, ulong, 0444);
+MODULE_PARM_DESC(mib, "take at most so much memory to do so (default 0: what is free)");
+
+static unsigned long leave_mib = 8;
+module_param(leave_mib, ulong, 0444);
+MODULE_PARM_DESC(leave_mib, "leave so much memory free meanwhile (default 8)");
+
+static unsigned long pinned;
+module_param(pinned, ulong, 0444);
+MODULE_PARM_DESC(pinned, "pages that are pinned");
+
+static unsigned long blocks;
+module_param(blocks, ulong, 0444);
+MODULE_PARM_DESC(blocks, "blocks of 2 MiB with a pinned page in them");
+
+static LIST_HEAD(held);
+
+static void release_held(void)
+{
+	struct page *page, *next;
+
+	list_for_each_entry_safe(page, next, &held, lru) {
+		list_del(&page->lru);
+		__free_page(page);
+	}
+}
+
+static void take_free_pages(void)
+{
+	const gfp_t gfp = (GFP_KERNEL & ~__GFP_RECLAIM) | __GFP_NOWARN;
+	unsigned long taken = 0, most = mib ? mib * PAGES_PER_MIB : ULONG_MAX;
+	struct page *page;
+
+	while (taken < most &&
+	       global_zone_page_state(NR_FREE_PAGES) > leave_mib * PAGES_PER_MIB) {
+		page = alloc_page(gfp);
+		if (!page)
+			return;
+		list_add(&page->lru, &held);
+		taken++;
+		cond_resched();
+	}
+}
+
+static void let_go_of_most(void)
+{
+	struct page *page, *next;
+
+	list_for_each_entry_safe(page, next, &held, lru) {
+		if (page_to_pfn(page) % every) {
+			list_del(&page->lru);
+			__free_page(page);
+		} else {
+			pinned++;
+		}
+		cond_resched();
+	}
+}
+
+static int count_blocks(void)
+{
+	DEFINE_XARRAY(seen);
+	struct page *page;
+	int rc = 0;
+
+	list_for_each_entry(page, &held, lru) {
+		rc = xa_insert(&seen, page_to_pfn(page) >> BLOCK_SHIFT, xa_mk_value(0), GFP_KERNEL);
+		if (!rc)
+			blocks++;
+		else if (rc != -EBUSY)
+			break;
+		rc = 0;
+	}
+	xa_destroy(&seen);
+	return rc;
+}
+
+static int __init fragment_init(void)
+{
+	int rc;
+
+	if (!every)
+		return -EINVAL;
+	take_free_pages();
+	let_go_of_most();
+	rc = count_blocks();
+	if (rc)
+		release_held();
+	return rc;
+}
+module_init(fragment_init);
+
+static void __exit fragment_exit(void)
+{
+	release_held();
+}
+module_exit(fragment_exit);
+
+MODULE_DESCRIPTION("Fragments memory, for tests");
+MODULE_LICENSE("GPL");
