@@ -47,6 +47,8 @@
 #define ANSWER_MS		5000
 #define LEAST_DELAY		HZ
 #define MOST_DELAY		(32 * HZ)
+/* Tried again for the third time: not just that the store was busy with the last. */
+#define BARREN_DELAY		(4 * HZ)
 
 static const char * const stop_names[] = {
 	[VIRTIO_CSWAP_STOP_NONE] = "none",
@@ -372,7 +374,7 @@ static void say_why(struct cswap_balloon *balloon, const struct cswap_policy_ver
 	    (backoff_left(&balloon->release) || backoff_left(&balloon->reclaim) ||
 	     cswap_control_overdue(to_dev(balloon), CSWAP_CONTROL_MEM, ANSWER_MS)))
 		why = VIRTIO_CSWAP_STOP_DEVICE;
-	else if (why == VIRTIO_CSWAP_STOP_WORKING && backoff_left(&balloon->memory) &&
+	else if (why == VIRTIO_CSWAP_STOP_WORKING && balloon->memory.delay >= BARREN_DELAY &&
 		 verdict->goal > cswap_balloon_pages(balloon))
 		why = VIRTIO_CSWAP_STOP_MEMORY;
 	WRITE_ONCE(balloon->stopped, why);
