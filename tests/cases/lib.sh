@@ -147,14 +147,16 @@ stress_end() {
 
 # ---- the host's side: tests/cases/host answers
 
-# host WORD...: have it done; what it says is printed. See tests/cases/host for the words.
+# host WORD...: have it done; what it says is in $host_said. See tests/cases/host for the words.
+# Whoever asks for something that takes its time sets host_patience, in seconds.
 host_number=0
+host_patience=60
 host() {
 	host_number=$((host_number + 1))
 	if [ "$CSWAP_BED" = uml ]; then
 		echo "$*" >"$CSWAP_RUN/ask.new"
 		mv "$CSWAP_RUN/ask.new" "$CSWAP_RUN/ask"
-		wait_until 60 test -e "$CSWAP_RUN/answer" || die "the host's side doesn't answer"
+		wait_until "$host_patience" test -e "$CSWAP_RUN/answer" || die "the host's side doesn't answer"
 		host_said=$(cat "$CSWAP_RUN/answer")
 		rm "$CSWAP_RUN/answer"
 	else

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash disable=SC2034,SC2154
+# lib-balloon.sh - what the balloon's cases share: targets, sizes, what the host measures.
+#
+# A case sources this behind lib.sh. Sizes are in MiB unless a name says otherwise. What has been
+# freed is never the guest's word here: it's the blocks of the file that is the guest's memory,
+# on the host's side.
+
+mib=1048576
+
+# balloon NAME: one of the driver's counters of the balloon; bytes come as MiB.
+balloon() {
+	case $1 in
+	target | released | floor | lost | taken | returned | rescued) echo $(($(counter "balloon_$1") / mib)) ;;
+	*) counter "balloon_$1" ;;
+	esac
+}
+memory_kib() {
+	awk -v name="$1:" '$1 == name { print $2 }' /proc/meminfo
+}
+memory() {
+	echo $(($(memory_kib "$1") / 1024))
+}
+
+# within SECONDS COMMAND...: wait_until, by the clock: where memory is scarce each try takes its time.
+within() {
+	local end=$((SECONDS + $1))
+	shift
+	until "$@"; do
+		[ $SECONDS -lt $end ] || return 1
+		sleep 0.1
+	done
+}
+
+# ask MIB: the host's target. The guest hears of it in its own time.
+ask() {
+	asked=$1
+	host target "$1M"
+}
+# heard and done: at the target, or it says why it isn't.
+is_settled() {
+	[ "$(balloon target)" = "$asked" ] && [ "$(balloon stopped)" != working ]
+}
+is_reached() {
+	[ "$(balloon released)" = "$asked" ] && [ "$(balloon stopped)" = none ]
+}
+released_at_least() {
+	[ "$(balloon released)" -ge "$1" ]
+}
+released_at_most() {
+	[ "$(balloon released)" -le "$1" ]
+}
+# reach MIB [SECONDS]: ask, and get it; how long that took is in $took, in seconds. The host's side
+# waits, and not this script, whose programs are in the way where memory is scarce.
+reach() {
+	local start
+	asked=$1
+	start=$(now)
+	host_patience=$((2 * ${2:-60}))
+	host reach "$1M" "${2:-60}"
+	host_patience=60
+	[ "$(host_value exit)" = 0 ] || fail "asked for $1 MiB: cswapctl ended with $(host_value exit);" \
+		"$(host_value stopped), $(($(host_value claimed) / mib)) MiB, and now $(balloon stopped), $(balloon released) MiB"
+	took=$(awk -v a="$start" -v b="$(now)" 'BEGIN { printf "%.1f", b - a }')
+}
+now() {
+	cut -d ' ' -f 1 /proc/uptime
+}
+
+# ---- what it comes to
+
+# Memory that the host has to provide, as it measures it: sets host_kib.
+host_measure() {
+	host balloon
+	host_kib=$(($(host_value files) / 1024))
+}
+# Until the daemon has answered every RELEASE.
+host_has_all() {
+	host balloon
+	[ "$(host_value claimed)" = "$(counter balloon_released)" ]
+}
+# expect_freed KIB-BEFORE MIB: so much less than before, within 2 %.
+expect_freed() {
+	within 30 host_has_all || fail "the daemon knows of $(host_value claimed) bytes"
+	host_measure
+	freed_kib=$(($1 - host_kib))
+	expect "KiB freed on the host for $2 MiB" $((freed_kib * 100)) -ge $(($2 * 1024 * 98))
+	expect "KiB freed on the host for $2 MiB" $((freed_kib * 100)) -le $(($2 * 1024 * 102))
+}
+# Every page of the guest is in the host's memory, so that what is freed shows as such: a little
+# more than what is free is written, and removed. Needs swap for that little.
+touch_all() {
+	mkdir -p "$tmp/touch"
+	mount -t tmpfs -o size=100% none "$tmp/touch"
+	dd if=/dev/zero of="$tmp/touch/file" bs=1M count=$(($(memory MemFree) + 8)) 2>/dev/null ||
+		fail "touching the guest's memory"
+	umount "$tmp/touch"
+}
+
+# begin_balloon: remembers how much memory there is; end_balloon expects it to be there again.
+begin_balloon() {
+	total_kib=$(memory_kib MemTotal)
+	total=$((total_kib / 1024))
+	expect "released at the beginning" "$(balloon released)" = 0
+}
+end_balloon() {
+	reach 0 "${1:-60}"
+	expect "KiB in MemTotal afterwards" "$(memory_kib MemTotal)" = "$total_kib"
+	expect "taken and returned" "$(balloon taken)" = "$(balloon returned)"
+	for name in lost event_errors; do
+		expect "balloon_$name moved" "$(balloon $name)" = 0
+	done
+}
+
+# even MIB: made a whole number of blocks.
+even() {
+	echo $(($1 / 2 * 2))
+}
+
+# Memory that can't be swapped: ballast MIB, and it goes again.
+ballast() {
+	mkdir -p "$tmp/ballast"
+	mount -t ramfs none "$tmp/ballast"
+	dd if=/dev/zero of="$tmp/ballast/file" bs=1M count="$1" 2>/dev/null || fail "no room for ballast"
+}
+ballast_gone() {
+	umount "$tmp/ballast"
+}
