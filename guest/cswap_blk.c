@@ -53,6 +53,16 @@ static bool probe_due(const struct cswap_queue *queue)
 	return time_after(jiffies, queue->probed + stall_jiffies());
 }
 
+/*
+ * After a notice that the guest was cloned there's no key for a moment. Stores
+ * that failed at once would make reclaim give up, and the OOM killer kill, in
+ * that moment. Awaited with nothing held, once for a bio.
+ */
+static void store_await_key(struct cswap_dev *dev)
+{
+	cswap_seal_await(&dev->seal, stall_jiffies());
+}
+
 /* True when the wait is over: with something to hold, or with an error. */
 static bool store_try(struct cswap_queue *queue, struct store_hold *hold,
 		      blk_status_t *status)
@@ -518,8 +528,10 @@ static void cswap_submit_bio(struct bio *bio)
 	unsigned int noio = memalloc_noio_save();
 
 	switch (bio_op(bio)) {
-	case REQ_OP_READ:
 	case REQ_OP_WRITE:
+		store_await_key(dev);
+		fallthrough;
+	case REQ_OP_READ:
 		transfer(dev, bio);
 		break;
 	case REQ_OP_DISCARD:
@@ -563,10 +575,12 @@ static int cswap_rw_page(struct block_device *bdev, sector_t sector,
 	if (PageTransHuge(page))
 		return -EOPNOTSUPP;
 	noio = memalloc_noio_save();
-	if (op_is_write(op))
+	if (op_is_write(op)) {
+		store_await_key(dev);
 		status = store_page(dev, to.slot, page, 0);
-	else
+	} else {
 		status = load_page(dev, &to, 0);
+	}
 	memalloc_noio_restore(noio);
 	if (status)
 		return blk_status_to_errno(status);	/* the caller sends a bio then */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * cswap_seal.c - sealing and opening pages; keys, their epochs and the counter.
+ * cswap_seal.c - sealing and opening pages; making and dropping their keys.
  *
  * Theory of operation
  *
@@ -9,17 +9,10 @@
  * slot's record name the key, the nonce and with them the only version of the
  * slot that will open: freshness.
  *
- * Keys are ranges of that counter, epochs. A new one begins when the guest may
- * have been cloned (both clones would use the same nonces) or when a key has
- * sealed enough. Old keys stay while a slot may need them. The order that makes
- * this safe without a lock on the data path:
- *
- *	the new epoch is published, to begin far (EPOCH_GAP) ahead of the counter;
- *	then the counter is moved there.
- *
- * A store takes its counter first and finds the key by it, so it gets the old
- * key for a counter before the jump and the new one after it. The gap is more
- * than can be handed out in between.
+ * Keys are ranges of that counter, epochs; cswap_epochs.c has their arithmetic. A
+ * new one begins when the guest may have been cloned (both clones would use the
+ * same nonces) or when a key has sealed enough. Old keys stay while a slot may
+ * need them.
  *
  * An epoch is dropped when no record names it. A store that has taken a counter
  * but not yet written the record is inside an SRCU read section, and so is
@@ -30,7 +23,6 @@
  * again; in shared memory the host could change it in between.
  */
 #include <crypto/aead.h>
-#include <linux/bits.h>
 #include <linux/err.h>
 #include <linux/gfp.h>
 #include <linux/highmem.h>
@@ -39,31 +31,16 @@
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/random.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 
 #include "cswap_seal.h"
 
-#define EPOCH_GAP		BIT_ULL(32)
 /* A host that sends clone notices without end gets no more keys than this. */
 #define REKEY_INTERVAL		HZ
 
-/* --- epochs --- */
-
-static unsigned int epoch_of(const struct cswap_epochs *epochs, u64 counter)
-{
-	unsigned int i = epochs->nr;
-
-	while (--i && epochs->epoch[i].first > counter)
-		;
-	return i;
-}
-
-void cswap_epochs_mark(const struct cswap_epochs *epochs, unsigned long *used,
-		       u64 counter)
-{
-	__set_bit(epoch_of(epochs, counter), used);
-}
+/* --- keys --- */
 
 unsigned int cswap_seal_epochs(struct cswap_seal *seal)
 {
@@ -100,51 +77,16 @@ err_free:
 	return ERR_PTR(rc);
 }
 
-/* From here on stores take counters from @first up. */
-static void counter_jump(struct cswap_seal *seal, u64 first)
+/* Which of @epochs some slot may need. */
+static unsigned long epochs_used(struct cswap_seal *seal,
+				 const struct cswap_epochs *epochs)
 {
-	WRITE_ONCE(seal->renew_at, first + seal->rekey_pages);
-	atomic64_add(EPOCH_GAP, &seal->counter);
-}
-
-/* Where the next epoch begins: out of reach of stores that run just now. */
-static u64 next_first(struct cswap_seal *seal)
-{
-	return atomic64_read(&seal->counter) + EPOCH_GAP / 2;
-}
-
-/*
- * The table with @tfm's epoch added and those dropped that no slot needs; what
- * was dropped is in @dropped. The newest of @old stays: stores still use it.
- */
-static struct cswap_epochs *epochs_renew(struct cswap_seal *seal,
-					 const struct cswap_epochs *old,
-					 struct crypto_aead *tfm,
-					 struct cswap_epochs *dropped)
-{
-	struct cswap_epochs *new = kzalloc(sizeof(*new), GFP_KERNEL);
 	unsigned long used = 0;
-	unsigned int i;
 
-	if (!new)
-		return ERR_PTR(-ENOMEM);
 	/* whoever took a counter of an older epoch has written his record now */
 	synchronize_srcu(&seal->srcu);
-	__set_bit(old->nr - 1, &used);
-	seal->in_use(seal, old, &used);
-
-	dropped->nr = 0;
-	for (i = 0; i < old->nr; i++) {
-		struct cswap_epochs *to = test_bit(i, &used) ? new : dropped;
-
-		to->epoch[to->nr++] = old->epoch[i];
-	}
-	if (new->nr == CSWAP_MAX_EPOCHS) {
-		kfree(new);
-		return ERR_PTR(-ENOSPC);
-	}
-	new->epoch[new->nr++] = (struct cswap_epoch) { next_first(seal), tfm };
-	return new;
+	seal->in_use(seal, epochs, &used);
+	return used;
 }
 
 static int rekey(struct cswap_seal *seal)
@@ -152,92 +94,117 @@ static int rekey(struct cswap_seal *seal)
 	struct cswap_epochs *old = rcu_dereference_protected(seal->epochs, 1);
 	struct cswap_epochs *new, dropped;
 	struct crypto_aead *tfm;
+	unsigned long used;
 	unsigned int i;
+	u64 first;
+	int rc;
 
-	if (atomic64_read(&seal->counter) > CSWAP_MAX_COUNTER - 2 * EPOCH_GAP)
-		return -EKEYEXPIRED;
+	rc = cswap_counter_room(&seal->counter);
+	if (rc)
+		return rc;
+	new = kzalloc(sizeof(*new), GFP_KERNEL);
+	if (!new)
+		return -ENOMEM;
 	tfm = key_make(seal->alg);
-	if (IS_ERR(tfm))
-		return PTR_ERR(tfm);
-	new = epochs_renew(seal, old, tfm, &dropped);
-	if (IS_ERR(new)) {
-		crypto_free_aead(tfm);
-		return PTR_ERR(new);
-	}
+	rc = PTR_ERR_OR_ZERO(tfm);
+	if (rc)
+		goto err_new;
+	used = epochs_used(seal, old);
+	first = cswap_counter_next_first(&seal->counter);
+	rc = cswap_epochs_renew(old, used, first, tfm, new, &dropped);
+	if (rc)
+		goto err_key;
 	rcu_assign_pointer(seal->epochs, new);
-	counter_jump(seal, new->epoch[new->nr - 1].first);
+	cswap_counter_jump(&seal->counter, first);
 	WRITE_ONCE(seal->made, seal->made + 1);
 
 	synchronize_srcu(&seal->srcu);
 	for (i = 0; i < dropped.nr; i++)
-		crypto_free_aead(dropped.epoch[i].tfm);
+		crypto_free_aead(dropped.epoch[i].key);
 	kfree(old);
 	return 0;
+
+err_key:
+	crypto_free_aead(tfm);
+err_new:
+	kfree(new);
+	return rc;
 }
 
 static void rekey_work(struct work_struct *work)
 {
 	struct cswap_seal *seal = container_of(to_delayed_work(work),
 					       struct cswap_seal, rekey_work);
-	unsigned long due = seal->last_rekey + REKEY_INTERVAL;
-	int served = atomic_read(&seal->stale);
+	int notices = cswap_counter_notices(&seal->counter);
+	unsigned long delay = cswap_rekey_delay(jiffies, seal->last_rekey,
+						REKEY_INTERVAL);
+	unsigned int noio;
 	int rc;
 
 	/*
 	 * A key that nobody asks for isn't made, however many notices come, and
 	 * those that are made are rationed.
 	 */
-	if (!atomic_read(&seal->wanted))
+	if (!cswap_counter_asked(&seal->counter))
 		return;
-	if (time_before(jiffies, due)) {
-		queue_delayed_work(system_unbound_wq, &seal->rekey_work,
-				   due - jiffies);
+	if (delay) {
+		queue_delayed_work(seal->wq, &seal->rekey_work, delay);
 		return;
 	}
+	/* stores wait for this: it must not wait for one, in reclaim */
+	noio = memalloc_noio_save();
 	rc = rekey(seal);
+	memalloc_noio_restore(noio);
 	seal->last_rekey = jiffies;
-	if (!rc) {
-		atomic_sub(served, &seal->stale);
-		atomic_set(&seal->wanted, 0);
+	WRITE_ONCE(seal->failing, rc);
+	if (!rc)
+		cswap_counter_served(&seal->counter, notices);
+	wake_up_all(&seal->renewed);
+	if (!rc)
 		return;
-	}
 	pr_warn_ratelimited("virtio_cswap: no new key yet (%d): it's tried again, and the old one serves for as long as it may\n",
 			    rc);
 	if (rc != -EKEYEXPIRED)
-		queue_delayed_work(system_unbound_wq, &seal->rekey_work,
-				   REKEY_INTERVAL);
+		queue_delayed_work(seal->wq, &seal->rekey_work, REKEY_INTERVAL);
 }
 
 void cswap_seal_rekey(struct cswap_seal *seal)
 {
-	atomic_inc(&seal->stale);
+	cswap_counter_notice(&seal->counter);
 }
 
-/* Not awaited: making a key allocates, and the caller may be in reclaim. */
-static void rekey_ask(struct cswap_seal *seal)
+/* Not done here: making a key allocates, and the caller may be in reclaim. */
+static void rekey_start(struct cswap_seal *seal)
 {
-	if (!atomic_xchg(&seal->wanted, 1))
-		queue_delayed_work(system_unbound_wq, &seal->rekey_work, 0);
+	queue_delayed_work(seal->wq, &seal->rekey_work, 0);
+}
+
+/* True when a store need not wait (any more): there's a key, or none to be had. */
+static bool key_awaited(struct cswap_seal *seal)
+{
+	if (!cswap_counter_stale(&seal->counter))
+		return true;
+	if (cswap_counter_ask(&seal->counter))
+		rekey_start(seal);
+	return READ_ONCE(seal->failing);
+}
+
+void cswap_seal_await(struct cswap_seal *seal, unsigned long timeout)
+{
+	if (unlikely(cswap_counter_stale(&seal->counter)))
+		wait_event_timeout(seal->renewed, key_awaited(seal), timeout);
 }
 
 s64 cswap_seal_begin(struct cswap_seal *seal, int *srcu)
 	__acquires(&seal->srcu)
 {
-	u64 counter, renew_at;
+	bool ask;
+	s64 counter;
 
 	*srcu = srcu_read_lock(&seal->srcu);
-	if (unlikely(atomic_read(&seal->stale))) {
-		rekey_ask(seal);
-		return -EAGAIN;
-	}
-	counter = atomic64_inc_return(&seal->counter);
-	renew_at = READ_ONCE(seal->renew_at);
-	if (unlikely(counter >= renew_at)) {
-		/* there's time: the old key serves until the new one is there */
-		rekey_ask(seal);
-		if (counter >= CSWAP_MAX_COUNTER || counter - renew_at > CSWAP_MAX_REKEY)
-			return -EKEYEXPIRED;
-	}
+	counter = cswap_counter_take(&seal->counter, &ask);
+	if (unlikely(ask))
+		rekey_start(seal);
 	return counter;
 }
 
@@ -268,29 +235,35 @@ int cswap_seal_init(struct cswap_seal *seal, const char *alg, u64 device,
 	tfm = key_make(alg);
 	if (IS_ERR(tfm))
 		return PTR_ERR(tfm);
+	rc = -ENOMEM;
 	epochs = kzalloc(sizeof(*epochs), GFP_KERNEL);
-	rc = epochs ? init_srcu_struct(&seal->srcu) : -ENOMEM;
-	if (rc) {
-		kfree(epochs);
-		crypto_free_aead(tfm);
-		return rc;
-	}
+	seal->wq = alloc_workqueue("cswap_keys", WQ_MEM_RECLAIM | WQ_UNBOUND, 1);
+	if (!epochs || !seal->wq)
+		goto err;
+	rc = init_srcu_struct(&seal->srcu);
+	if (rc)
+		goto err;
 	/* the same implementation for later keys: requests are sized for it */
 	strscpy(seal->alg, crypto_tfm_alg_driver_name(crypto_aead_tfm(tfm)),
 		sizeof(seal->alg));
 	seal->device = device;
-	seal->rekey_pages = rekey_pages;
-	seal->renew_at = rekey_pages;
 	seal->in_use = in_use;
 	seal->made = 1;
 	seal->last_rekey = jiffies - REKEY_INTERVAL;
-	atomic64_set(&seal->counter, 0);
-	atomic_set(&seal->stale, 0);
-	atomic_set(&seal->wanted, 0);
+	cswap_counter_init(&seal->counter, rekey_pages);
+	seal->failing = false;
+	init_waitqueue_head(&seal->renewed);
 	epochs->epoch[epochs->nr++] = (struct cswap_epoch) { 0, tfm };
 	rcu_assign_pointer(seal->epochs, epochs);
 	INIT_DELAYED_WORK(&seal->rekey_work, rekey_work);
 	return 0;
+
+err:
+	if (seal->wq)
+		destroy_workqueue(seal->wq);
+	kfree(epochs);
+	crypto_free_aead(tfm);
+	return rc;
 }
 
 void cswap_seal_exit(struct cswap_seal *seal)
@@ -299,9 +272,10 @@ void cswap_seal_exit(struct cswap_seal *seal)
 	unsigned int i;
 
 	cancel_delayed_work_sync(&seal->rekey_work);
+	destroy_workqueue(seal->wq);
 	/* freeing a transform zeroes its key */
 	for (i = 0; i < epochs->nr; i++)
-		crypto_free_aead(epochs->epoch[i].tfm);
+		crypto_free_aead(epochs->epoch[i].key);
 	kfree(epochs);
 	RCU_INIT_POINTER(seal->epochs, NULL);
 	cleanup_srcu_struct(&seal->srcu);
@@ -314,7 +288,7 @@ int cswap_cipher_init(struct cswap_cipher *cipher, struct cswap_seal *seal)
 	struct cswap_epochs *epochs = rcu_dereference_protected(seal->epochs, 1);
 
 	cipher->page = (u8 *)__get_free_page(GFP_KERNEL);
-	cipher->request = aead_request_alloc(epochs->epoch[0].tfm, GFP_KERNEL);
+	cipher->request = aead_request_alloc(epochs->epoch[0].key, GFP_KERNEL);
 	if (!cipher->page || !cipher->request) {
 		cswap_cipher_exit(cipher);
 		return -ENOMEM;
@@ -374,7 +348,7 @@ static struct crypto_aead *key_of(struct cswap_seal *seal, u64 counter)
 {
 	struct cswap_epochs *epochs = srcu_dereference(seal->epochs, &seal->srcu);
 
-	return epochs->epoch[epoch_of(epochs, counter)].tfm;
+	return epochs->epoch[cswap_epoch_of(epochs, counter)].key;
 }
 
 int cswap_seal_page(struct cswap_seal *seal, struct cswap_cipher *cipher,

@@ -1,57 +1,37 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * cswap_seal.h - sealing and opening pages; keys, their epochs and the counter.
+ * cswap_seal.h - sealing and opening pages; making and dropping their keys.
  * Theory of operation in cswap_seal.c. Knows nothing of the transport.
  */
 #ifndef CSWAP_SEAL_H
 #define CSWAP_SEAL_H
 
-#include <linux/atomic.h>
-#include <linux/bits.h>
 #include <linux/crypto.h>
 #include <linux/scatterlist.h>
 #include <linux/srcu.h>
 #include <linux/types.h>
+#include <linux/wait.h>
 #include <linux/workqueue.h>
 
 #include <linux/virtio_cswap.h>
 
+#include "cswap_epochs.h"
+
 struct aead_request;
-struct crypto_aead;
 struct page;
-
-/* Keys that slots may still be sealed with. */
-#define CSWAP_MAX_EPOCHS	16
-/* The most pages that a key may seal, before a new one is due. */
-#define CSWAP_MAX_REKEY		BIT_ULL(40)
-/* A record has 56 bits for the counter; the last value is never handed out. */
-#define CSWAP_MAX_COUNTER	(BIT_ULL(56) - 1)
-
-/* A range of the counter, from @first to the next epoch's, and its key. */
-struct cswap_epoch {
-	u64 first;
-	struct crypto_aead *tfm;
-};
-
-/* All of them, oldest first. Never changed once published. */
-struct cswap_epochs {
-	unsigned int nr;
-	struct cswap_epoch epoch[CSWAP_MAX_EPOCHS];
-};
 
 struct cswap_seal {
 	u64 device;			/* in the additional data */
-	u64 rekey_pages;		/* a new key after so many stores */
 	char alg[CRYPTO_MAX_ALG_NAME];	/* driver name of the AEAD, for all epochs */
 
 	unsigned int made;		/* keys so far */
-	atomic64_t counter;		/* the last value handed out */
-	u64 renew_at;			/* counter at which the newest key has done its work */
-	atomic_t stale;			/* notices not served: no store before a new key */
-	atomic_t wanted;		/* a store has asked for a new key */
+	struct cswap_counter counter;
+	bool failing;			/* the last try to make one came to nothing */
+	wait_queue_head_t renewed;	/* stores that wait for a new key */
 	struct srcu_struct srcu;	/* readers of @epochs */
-	struct cswap_epochs __rcu *epochs; /* written by @rekey_work alone */
+	struct cswap_epochs __rcu *epochs; /* keys are transforms; written by @rekey_work alone */
 
+	struct workqueue_struct *wq;	/* of its own: stores in reclaim wait for it */
 	struct delayed_work rekey_work;
 	unsigned long last_rekey;	/* jiffies; @rekey_work alone */
 	/*
@@ -89,9 +69,12 @@ void cswap_seal_exit(struct cswap_seal *seal);
  * -EAGAIN. Any context.
  */
 void cswap_seal_rekey(struct cswap_seal *seal);
-/* Note in @used the epoch of @counter; for @in_use. */
-void cswap_epochs_mark(const struct cswap_epochs *epochs, unsigned long *used,
-		       u64 counter);
+/*
+ * Wait for the key that a store needs, if it isn't there, but not longer than
+ * @timeout jiffies, nor when it can't be had soon. Holding nothing. Whether it's
+ * there then is said by cswap_seal_begin().
+ */
+void cswap_seal_await(struct cswap_seal *seal, unsigned long timeout);
 /* The number of keys there have been is of interest to people: 1 and up. */
 unsigned int cswap_seal_epochs(struct cswap_seal *seal);
 

@@ -6,7 +6,8 @@
  * its own and hands them to the host. The pieces, from the disk to the rings:
  *
  *	cswap_blk.c	the disk; what a read and a write are
- *	cswap_seal.c	keys and counters; sealing and opening
+ *	cswap_epochs.c	the counter of stores and its ranges; pure
+ *	cswap_seal.c	keys; sealing and opening
  *	cswap_slots.c	what each slot holds, what is in flight (pure)
  *	cswap_queue.c	a pair of rings; the clocks
  *	cswap_wire.c	building requests, checking answers (pure)

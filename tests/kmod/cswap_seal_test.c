@@ -15,6 +15,7 @@
 #include <linux/module.h>
 #include <linux/seq_file.h>
 
+#include "../../guest/cswap_epochs.c"
 #include "../../guest/cswap_seal.c"
 #include "../vectors/seal_vectors.h"
 
@@ -49,7 +50,7 @@ static int key_set(struct bench *bench)
 
 	for (i = 0; i < sizeof(key); i++)
 		key[i] = cswap_vector_key_byte(bench->vector->key_seed, i);
-	return crypto_aead_setkey(epochs->epoch[0].tfm, key, sizeof(key));
+	return crypto_aead_setkey(epochs->epoch[0].key, key, sizeof(key));
 }
 
 static int bench_init(struct bench *bench, const struct cswap_seal_vector *vector)

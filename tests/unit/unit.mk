@@ -5,6 +5,7 @@
 ## check-blocks: the balloon's blocks: every interleaving, random runs
 ## check-policy: how large the balloon may be, and what a guest feels of it
 ## check-wire: what the driver builds and refuses, byte by byte
+## check-epochs: the counter of stores and its keys
 ## check-deep: the slots again in larger configurations, minutes
 
 unit_slots := $(out)/obj/tests/unit/slots_hooked.o
@@ -41,7 +42,11 @@ $(out)/tests/test_policy: LIBS = $(shell $(PKG_CONFIG) --libs cmocka)
 $(out)/tests/test_policy: $(out)/obj/tests/unit/test_policy.o $(out)/obj/guest/cswap_policy.o
 	$(link)
 
-.PHONY: check-unit check-slots check-blocks check-policy check-mutants check-wire check-deep
+$(out)/tests/test_epochs: LIBS = $(shell $(PKG_CONFIG) --libs cmocka) -lpthread
+$(out)/tests/test_epochs: $(out)/obj/tests/unit/test_epochs.o $(out)/obj/guest/cswap_epochs.o
+	$(link)
+
+.PHONY: check-unit check-slots check-blocks check-policy check-mutants check-wire check-epochs check-deep
 check-slots: $(addprefix $(out)/tests/,explore_slots random_slots random_slots_tsan)
 	$(Q)$(out)/tests/explore_slots $(if $(SAN),--small)
 	$(Q)$(out)/tests/random_slots $(if $(SAN),--steps 100000)
@@ -54,7 +59,7 @@ check-blocks: $(out)/tests/explore_blocks
 check-policy: $(out)/tests/test_policy
 	$(Q)$(out)/tests/test_policy
 
-check-mutants: $(addprefix $(out)/obj/tests/unit/,explore_slots.o explore_blocks.o test_policy.o test_wire.o)
+check-mutants: $(addprefix $(out)/obj/tests/unit/,explore_slots.o explore_blocks.o test_policy.o test_wire.o test_epochs.o)
 	$(Q)CC="$(CC)" CFLAGS="$(CSWAP_CFLAGS) $(CSWAP_LDFLAGS) $(SHIM_CFLAGS)" \
 		tests/unit/mutants $(mutants_every) $(<D) $(out)/mutants
 
@@ -62,11 +67,14 @@ check-wire: $(out)/tests/test_wire $(out)/tests/test_wire_fetch
 	$(Q)$(out)/tests/test_wire
 	$(Q)$(out)/tests/test_wire_fetch
 
+check-epochs: $(out)/tests/test_epochs
+	$(Q)$<
+
 check-deep: $(addprefix $(out)/tests/,explore_slots random_slots)
 	$(Q)$(out)/tests/explore_slots --deep
 	$(Q)$(out)/tests/random_slots --steps 20000000
 
-check-unit:: check-slots check-wire check-blocks check-policy
+check-unit:: check-slots check-wire check-blocks check-policy check-epochs
 # Mutants are about the tests, not about memory: once is enough. Some of them, for
 # the sake of time, unless they were asked for.
 ifeq ($(SAN),)
