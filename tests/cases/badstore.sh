@@ -5,6 +5,7 @@
 # Proves: a store that fails loses no page (I2): it is kept and served from the pool, sent again, and
 # when too many are kept new stores are refused and the swap core keeps the pages. A store that
 # the host lied about is found at the next read.
+# Checks: driver-store-keep, driver-store-failed, device-store-nospc
 #
 # beds: uml uml-debug
 # fast uml-debug: nospc-all eio-some

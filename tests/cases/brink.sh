@@ -6,6 +6,7 @@
 # the way, in the tasks that swap out and in.
 # Proves: neither path allocates, or waits for who allocates (I3, trap A3): nothing hangs, no page is
 # lost, no request fails.
+# Checks: driver-security-progress
 #
 # beds: uml uml-debug vm-newest
 # fast uml-debug: faults-sync faults-ahead

@@ -5,6 +5,7 @@
 # that are still in flight.
 # Proves: one operation in flight a slot (I1): a store of a slot whose older store or load is still
 # on its way is kept waiting, and the newest version wins. (Trap A2.)
+# Checks: driver-request-one-in-flight
 #
 # beds: uml uml-debug
 # fast uml-debug: both-ahead

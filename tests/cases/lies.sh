@@ -5,6 +5,7 @@
 # unknown statuses, reserved bits.
 # Proves: such an answer is ignored and counted, whatever it was about; a page whose answer was lost
 # so is given up at the time-out and no sooner; nothing else suffers.
+# Checks: driver-response-cookie, driver-response-check
 #
 # beds: uml uml-debug
 # fast uml-debug: bad-cookie reserved-bits

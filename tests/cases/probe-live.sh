@@ -4,6 +4,7 @@
 # Others look at the disk while it swaps, as udev and blkid do; and it is a disk when it doesn't swap.
 # Proves: freed slots read as zeros through the page cache and never as a swapped page; no reader
 # disturbs a page; mkswap, swapon and swapoff again and again. (Trap C17.)
+# Checks: driver-seal-discarded
 #
 # beds: uml uml-debug vm-newest
 # fast uml-debug: ahead

@@ -3,6 +3,7 @@
 #
 # Eleven devices, or twelve, whose configuration makes no sense, beside one that is as it should be.
 # Proves: each is refused with one clear line, without a disk and without harm to anything else.
+# Checks: driver-config-range, driver-config-reserved, driver-feature-version-1
 #
 # beds: uml-debug vm-newest
 # slow: vm-6.12 vm-6.1

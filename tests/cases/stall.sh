@@ -5,6 +5,7 @@
 # Proves: new stores fail within the stall clock and don't hold up the rest of reclaim: clean page
 # cache is still reclaimed and the OOM killer still kills; when the host goes on, so does the guest,
 # and every page is right. (Trap A7, invariant I3.)
+# Checks: driver-security-stall
 #
 # beds: uml uml-debug
 # slow: uml-smp vm-newest

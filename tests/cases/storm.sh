@@ -3,7 +3,9 @@
 #
 # A storm of swapping, in and out, by processes and threads at once, with every page verified.
 # Proves: what was stored comes back; one operation in flight a slot (I1); freed slots return disk
-# space (issue: DISCARD). Traps A2, A6, A21, C17.
+# space (issue: DISCARD). Traps A2, A6, A21, C17. The daemon refuses requests that aren't framed as
+# they must be, and none may fail.
+# Checks: driver-vq-one-way, driver-request-range, driver-store-page, driver-response-page
 #
 # beds: uml uml-debug uml-smp vm-newest vm-6.1
 # fast uml: sync-file ahead-mem

@@ -5,6 +5,7 @@
 # Always, or so often that the driver's four tries see only that, or less often.
 # Proves: never wrong content; SIGBUS where, and only where, four tries have failed; less is healed
 # by trying again; each failure is counted, and the kernel names slot and cause. (I4, trap A4.)
+# Checks: driver-seal-open, driver-seal-retry, driver-seal-fail
 #
 # beds: uml uml-debug vm-newest vm-6.1
 # fast uml-debug: flip eio-load-ahead

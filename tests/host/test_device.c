@@ -72,6 +72,7 @@ static void expect_status(struct test_ring *t, uint32_t status)
 	assert_int_equal(request.cookie, 0x1122334455667788);
 }
 
+/* Checks: device-config-range */
 static void config_is_what_was_promised(void **state)
 {
 	struct virtio_cswap_config config;
@@ -88,18 +89,24 @@ static void config_is_what_was_promised(void **state)
 	assert_int_equal(le32toh(config.report_period_ms), 250);
 }
 
+/* Checks: device-config-reserved */
 static void config_without_a_balloon(void **state)
 {
 	struct device_limits without = limits;
 	struct virtio_cswap_config config;
+	unsigned int i;
 
 	(void)state;
+	memset(&config, 0xff, sizeof(config));
 	without.release_method = VIRTIO_CSWAP_RELEASE_NONE;
 	without.report_period_ms = 0;
 	device_fill_config(&without, &config);
 	assert_int_equal(config.release_method, 0);
 	assert_int_equal(config.block_size, 0);
 	assert_int_equal(config.report_period_ms, 0);
+	assert_int_equal(config.reserved0, 0);
+	for (i = 0; i < sizeof(config.reserved1) / sizeof(config.reserved1[0]); i++)
+		assert_int_equal(config.reserved1[i], 0);
 }
 
 static void store_is_parsed(void **state)
@@ -599,6 +606,7 @@ static void pop_response(struct test_ring *t)
 	vring_push(&t->vring, 0, 0);
 }
 
+/* Checks: device-response-kinds */
 static void response_buffers_are_sorted(void **state)
 {
 	static const struct {
@@ -655,6 +663,7 @@ static void acks_are_written(void **state)
 }
 
 /* Room for two pages: the second tag's place is kept even for one page. */
+/* Checks: device-response-unused-tags */
 static void data_is_placed_by_the_room(void **state)
 {
 	struct test_ring *t = *state;

@@ -285,6 +285,7 @@ static blkcnt_t blocks_of(const char *name)
 	return st.st_blocks;
 }
 
+/* Checks: device-discard-free */
 static void discard_gives_the_disk_back(void **state)
 {
 	struct store *store = open_file("punch");
@@ -334,6 +335,7 @@ static void *write_every_other(void *arg)
 	return NULL;
 }
 
+/* Checks: device-store-unit */
 static void neighbouring_tags_survive(void **state)
 {
 	struct store *store = open_file("neighbours");
@@ -364,6 +366,7 @@ static void neighbouring_tags_survive(void **state)
 
 /* --- kernels that do less than asked --- */
 
+/* Checks: device-load-whole */
 static void short_io_goes_on(void **state)
 {
 	static const struct {
@@ -443,6 +446,7 @@ static void errors_are_told(void **state)
 	remove_files("errors");
 }
 
+/* Checks: device-load-whole */
 static void a_file_cut_short_is_an_error(void **state)
 {
 	struct store *store = open_file("cut");
@@ -459,6 +463,7 @@ static void a_file_cut_short_is_an_error(void **state)
 	remove_files("cut");
 }
 
+/* Checks: device-store-nospc */
 static void a_full_disk_is_an_error(void **state)
 {
 	char path[400];

@@ -599,6 +599,7 @@ static void neighbours_are_kept_apart(void **state)
 }
 
 /* An outcome that finds no buffer is kept over a stop, dropped by a reset. */
+/* Checks: device-init-quiesce */
 static void a_reset_forgets_outcomes(void **state)
 {
 	struct bench *b = *state;

@@ -80,6 +80,7 @@ static int run_load_phases(struct guest *g, u64 pages, unsigned int depth, u64 o
 
 /* --- negotiation and configuration --- */
 
+/* Checks: device-feature-version-1, device-feature-access-platform */
 static int case_features(struct guest *g, const char *socket)
 {
 	struct virtio_cswap_config config;
@@ -130,6 +131,7 @@ static int case_config_parts(struct guest *g, const char *socket)
 	return 0;
 }
 
+/* Checks: device-config-write */
 static int case_config_readonly(struct guest *g, const char *socket)
 {
 	u8 before[sizeof(struct virtio_cswap_config)], after[sizeof(before)];
@@ -158,6 +160,7 @@ static int case_each_pair(struct guest *g, const char *socket)
 	return suite_check_answers(g);
 }
 
+/* Checks: device-vq-any-pair */
 static int case_any_pair_any_slot(struct guest *g, const char *socket)
 {
 	unsigned int i;
@@ -169,6 +172,7 @@ static int case_any_pair_any_slot(struct guest *g, const char *socket)
 	return expect_load(g, 7, IO_OK);
 }
 
+/* Checks: device-store-unit */
 static int case_overwrite(struct guest *g, const char *socket)
 {
 	unsigned int i;
@@ -266,6 +270,7 @@ static int framing(struct guest *g, const char *socket, enum guest_framing how,
 	return run_load_phases(g, 300, 32, 300);
 }
 
+/* Checks: device-request-framing */
 static int case_joined(struct guest *g, const char *socket)
 {
 	return framing(g, socket, GUEST_JOINED, 1);
@@ -287,6 +292,7 @@ static int case_shredded_many(struct guest *g, const char *socket)
 }
 
 /* Header and tag byte by byte, in 48 descriptors, and then the page. */
+/* Checks: device-request-framing */
 static int case_byte_by_byte(struct guest *g, const char *socket)
 {
 	struct vq_segment s[CSWAP_STORE_HEADER_BYTES + 1];
@@ -317,6 +323,7 @@ static int case_byte_by_byte(struct guest *g, const char *socket)
 	return suite_check_answers(g);
 }
 
+/* Checks: device-request-unknown */
 static int case_unknown_op(struct guest *g, const char *socket)
 {
 	struct virtio_cswap_request request = {
@@ -407,6 +414,7 @@ static int case_discard_all(struct guest *g, const char *socket)
 	return guest_check_pair(g, 0, 5);
 }
 
+/* Checks: device-ctrl-unsupp */
 static int case_discard_not_negotiated(struct guest *g, const char *socket)
 {
 	struct guest_options o = *OPTIONS();
@@ -420,6 +428,7 @@ static int case_discard_not_negotiated(struct guest *g, const char *socket)
 	return guest_check_pair(g, 0, 0);
 }
 
+/* Checks: device-ctrl-unsupp */
 static int case_control_unknown(struct guest *g, const char *socket)
 {
 	static const u16 ops[] = {
@@ -598,6 +607,7 @@ static int case_polled_flag(struct guest *g, const char *socket)
 }
 
 /* Acks never wait for company: a single STORE is answered on an idle pair. */
+/* Checks: device-response-withhold */
 static int case_lone_acks(struct guest *g, const char *socket)
 {
 	unsigned int i;
@@ -701,6 +711,7 @@ static int case_new_call_fd(struct guest *g, const char *socket)
 	return suite_check_answers(g);
 }
 
+/* Checks: device-init-keep */
 static int case_reset_device(struct guest *g, const char *socket)
 {
 	unsigned int i;
@@ -773,6 +784,7 @@ static int case_no_reply_ack(struct guest *g, const char *socket)
 	return run_load_phases(g, 512, 32, 200);
 }
 
+/* Checks: device-vq-fewer-pairs */
 static int case_one_of_many_pairs(struct guest *g, const char *socket)
 {
 	TRY(guest_attach(g, socket, OPTIONS()));

@@ -45,6 +45,7 @@ int hostile_begin_with(struct guest *g, const char *socket,
 	return hostile_census(g, before);
 }
 
+/* Checks: device-request-survives */
 static int bystander_works(struct guest *g)
 {
 	enum io_result result;
@@ -194,6 +195,7 @@ SPOILED(self_loop, vq->desc[head].next = head)
 SPOILED(long_loop,
 	vq->desc[vq->desc[head].next].flags = VRING_DESC_F_NEXT;
 	vq->desc[vq->desc[head].next].next = head)
+/* Checks: device-security-memory */
 SPOILED(no_memory, vq->desc[head].addr = 0xdead00000000)
 SPOILED(null_address, vq->desc[head].addr = 0)
 SPOILED(end_of_memory,
@@ -210,6 +212,7 @@ SPOILED(readable_after_writable,
 SPOILED(indirect,
 	vq->desc[head].flags = VRING_DESC_F_INDIRECT; vq->desc[head].len = 32)
 SPOILED(unknown_flags, vq->desc[head].flags |= 0x4000)
+/* Checks: device-request-no-header */
 SPOILED(too_short,
 	vq->desc[head].flags = 0; vq->desc[head].len = CSWAP_LOAD_HEADER_BYTES - 1)
 SPOILED(empty, vq->desc[head].flags = 0; vq->desc[head].len = 0)
@@ -329,6 +332,7 @@ static int case_zero_length_between(struct guest *g, const char *socket)
 	return hostile_aftermath(g, &before, true);
 }
 
+/* Checks: device-request-invalid, device-load-data-buffer */
 static int case_bad_counts(struct guest *g, const char *socket)
 {
 	static const u16 counts[] = { 0, 2, 17, 0x100, 0x8000, 0xffff };
@@ -351,6 +355,7 @@ static int case_bad_counts(struct guest *g, const char *socket)
 }
 
 /* A page more than is allowed, and all of it is there. */
+/* Checks: device-request-invalid */
 static int case_page_too_many(struct guest *g, const char *socket)
 {
 	struct hostile_census before;
@@ -372,6 +377,7 @@ static int case_page_too_many(struct guest *g, const char *socket)
 	return hostile_aftermath(g, &before, true);
 }
 
+/* Checks: device-request-invalid, device-security-quota */
 static int case_bad_slots(struct guest *g, const char *socket)
 {
 	struct hostile_census before;
@@ -397,6 +403,7 @@ static int case_bad_slots(struct guest *g, const char *socket)
 	return hostile_aftermath(g, &before, true);
 }
 
+/* Checks: device-request-invalid */
 static int case_reserved_bits(struct guest *g, const char *socket)
 {
 	struct hostile_census before;
@@ -418,6 +425,7 @@ static int case_reserved_bits(struct guest *g, const char *socket)
 	return hostile_aftermath(g, &before, true);
 }
 
+/* Checks: device-request-invalid */
 static int case_wrong_lengths(struct guest *g, const char *socket)
 {
 	struct hostile_census before;
@@ -443,6 +451,35 @@ static int case_wrong_lengths(struct guest *g, const char *socket)
 	return hostile_aftermath(g, &before, true);
 }
 
+/* What is refused leaves the slot that it names as it was. */
+/* Checks: device-request-no-effect */
+static int case_refused_without_effect(struct guest *g, const char *socket)
+{
+	struct hostile_census before;
+	enum io_result result;
+	struct vq_segment s[2];
+
+	TRY(hostile_begin(g, socket, &before));
+	TRY(guest_store(g, PAGES_AT, &result));
+	EXPECT(g, result == IO_OK, "the slot's own store: result %d", result);
+	make_store(g, s);
+	request_of(g)->reserved0 = 1;
+	TRY(expect_status(g, s, 2, VIRTIO_CSWAP_S_INVALID));
+	make_store(g, s);
+	request_of(g)->count = cpu_to_le16(0);
+	TRY(expect_status(g, s, 2, VIRTIO_CSWAP_S_INVALID));
+	make_store(g, s);
+	s[1].address += 512;
+	TRY(expect_status(g, s, 2, VIRTIO_CSWAP_S_INVALID));
+	make_store(g, s);
+	request_of(g)->op = cpu_to_le16(0x7fff);
+	TRY(expect_status(g, s, 2, VIRTIO_CSWAP_S_UNSUPP));
+	TRY(guest_load(g, PAGES_AT, &result));
+	EXPECT(g, result == IO_OK, "the slot was changed: result %d", result);
+	return hostile_aftermath(g, &before, true);
+}
+
+/* Checks: device-store-page */
 static int case_misaligned_pages(struct guest *g, const char *socket)
 {
 	static const unsigned int offsets[] = { 1, 8, 512, 2048, 4095 };
@@ -483,6 +520,7 @@ static int begin_unposted(struct guest *g, const char *socket,
 	return guest_resume_pair(p);
 }
 
+/* Checks: device-response-never-lost, device-load-wait */
 static int case_no_buffers(struct guest *g, const char *socket)
 {
 	struct hostile_census before;
@@ -695,6 +733,7 @@ static int case_too_many_buffers(struct guest *g, const char *socket)
 
 /* --- the control queue --- */
 
+/* Checks: device-ctrl-response-reserved */
 static int expect_control(struct guest *g, const struct vq_segment *s,
 			  unsigned int count, u32 status)
 {
@@ -724,6 +763,7 @@ static struct virtio_cswap_range *make_discard(struct guest *g, struct vq_segmen
 	return range;
 }
 
+/* Checks: device-ctrl-invalid, device-discard-invalid */
 static int case_control_ranges(struct guest *g, const char *socket)
 {
 	struct virtio_cswap_range *range;
@@ -752,6 +792,7 @@ static int case_control_ranges(struct guest *g, const char *socket)
 	return hostile_aftermath(g, &before, true);
 }
 
+/* Checks: device-ctrl-invalid */
 static int case_control_headers(struct guest *g, const char *socket)
 {
 	static const u16 counts[] = { 0, 1, 3, 64, 65, 0xffff };
@@ -783,6 +824,7 @@ static int case_control_headers(struct guest *g, const char *socket)
 }
 
 /* A range more than is allowed, and all of it is there. */
+/* Checks: device-ctrl-invalid */
 static int case_range_too_many(struct guest *g, const char *socket)
 {
 	const unsigned int count = VIRTIO_CSWAP_MAX_RANGES + 1;
@@ -912,6 +954,7 @@ static const struct suite_case cases[] = {
 	{ "slots out of range", case_bad_slots },
 	{ "every reserved bit of a request", case_reserved_bits },
 	{ "requests too long and too short", case_wrong_lengths },
+	{ "what is refused changes nothing", case_refused_without_effect },
 	{ "pages misaligned or in two descriptors", case_misaligned_pages },
 	{ "requests without response buffers", case_no_buffers },
 	{ "ack buffers for one ack", case_tiny_ack_buffers },

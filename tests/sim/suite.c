@@ -7,6 +7,8 @@
 
 #include "suite.h"
 
+/* Checks: device-vq-same-pair, device-request-used-first */
+/* Checks: device-request-one-outcome, device-response-reserved */
 int suite_check_answers(struct guest *g)
 {
 	unsigned int i;

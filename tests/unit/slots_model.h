@@ -28,6 +28,10 @@
  *		read doesn't change
  *	lies	late, repeated, forged and misdirected cookies change nothing
  *
+ * Checks: driver-request-one-in-flight, driver-request-load-then-write
+ * Checks: driver-request-cookie, driver-request-memory, driver-store-keep
+ * Checks: driver-response-both, driver-response-cookie, driver-init-unknown
+ *
  * model_drain() demands progress: if the device answers and owners finish, all
  * is sent and free, and freed slots can be discarded.
  *

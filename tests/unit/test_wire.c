@@ -49,6 +49,7 @@ static u8 *blank(u32 bytes)
 	return fence - bytes;
 }
 
+/* Checks: driver-request-reserved */
 static void builds_store(void **state)
 {
 	static const u8 tag[] = {
@@ -69,6 +70,7 @@ static void builds_store(void **state)
 	expect_bytes(expected, 48);
 }
 
+/* Checks: driver-request-reserved */
 static void builds_load(void **state)
 {
 	static const u8 expected[CSWAP_LOAD_HEADER_BYTES] = {
@@ -83,6 +85,7 @@ static void builds_load(void **state)
 	expect_bytes(expected, 32);
 }
 
+/* Checks: driver-ctrl-reserved */
 static void builds_discard(void **state)
 {
 	static const u8 header[] = {
@@ -208,6 +211,7 @@ static void config_is_read_in_place(void **state)
 	accepts(&config);
 }
 
+/* Checks: driver-config-range */
 static void config_slot_size(void **state)
 {
 	static const u32 wrong[] = { 0, 1, 512, 2048, 4095, 4097, 8192, 65536, 0x00100000, ~0u };
@@ -225,6 +229,7 @@ static void config_slot_size(void **state)
 	}
 }
 
+/* Checks: driver-config-range */
 static void config_capacity(void **state)
 {
 	static const u64 right[] = { 1, 2, 511, 1ULL << 32, (1ULL << 36) - 1, 1ULL << 36 };
@@ -245,6 +250,7 @@ static void config_capacity(void **state)
 	refuses(&config, "capacity is zero");
 }
 
+/* Checks: driver-config-range */
 static void config_counts(void **state)
 {
 	struct virtio_cswap_config config = right_config();
@@ -268,6 +274,7 @@ static void config_counts(void **state)
 	}
 }
 
+/* Checks: driver-config-medium */
 static void config_medium(void **state)
 {
 	struct virtio_cswap_config config = right_config();
@@ -353,6 +360,7 @@ static bool in_field(u32 byte, size_t offset, size_t size)
  * Behind the medium: reserved bits are refused, fields of features that were
  * not negotiated are none of the driver's business.
  */
+/* Checks: driver-config-reserved */
 static void config_reserved(void **state)
 {
 	u32 first = offsetof(struct virtio_cswap_config, release_method), bit;
@@ -429,6 +437,7 @@ static void expect_acks(const struct cswap_answer *answer, u32 count)
 }
 
 /* Only what was used may be read, and it must be exactly the acks counted. */
+/* Checks: driver-response-check, driver-response-length */
 static void acks_of_all_lengths(void **state)
 {
 	u32 used, count;
@@ -450,6 +459,7 @@ static void acks_of_all_lengths(void **state)
 	}
 }
 
+/* Checks: driver-response-length */
 static void acks_of_absurd_lengths(void **state)
 {
 	static const u32 used[] = { 4096, 4144, 65536, 0x7fffffff, 0x80000000, 0x80000020, ~0u };
@@ -465,6 +475,7 @@ static void acks_of_absurd_lengths(void **state)
 	}
 }
 
+/* Checks: driver-response-check */
 static void acks_of_all_counts(void **state)
 {
 	struct cswap_answer answer;
@@ -476,6 +487,7 @@ static void acks_of_all_counts(void **state)
 				 count == 15 ? 0 : -EPROTO);
 }
 
+/* Checks: driver-response-status */
 static void statuses(void **state)
 {
 	struct cswap_answer answer;
@@ -494,6 +506,7 @@ static void statuses(void **state)
 }
 
 /* Every bit of type and reserved fields, of the header and of each ack. */
+/* Checks: driver-response-check */
 static void acks_reserved(void **state)
 {
 	struct cswap_answer answer;
@@ -511,6 +524,7 @@ static void acks_reserved(void **state)
 	}
 }
 
+/* Checks: driver-response-check */
 static void types(void **state)
 {
 	struct cswap_answer answer;
@@ -539,6 +553,7 @@ static u8 *put_data(u16 count, u32 status)
 }
 
 /* OK means one whole page; anything else means none. */
+/* Checks: driver-response-check, driver-response-length */
 static void data_of_all_lengths(void **state)
 {
 	static const u16 counts[] = { 0, 1, 2, 3, 16, 255, 256, 257, 0x8001, 0xffff };
@@ -567,6 +582,7 @@ static void data_of_all_lengths(void **state)
 	}
 }
 
+/* Checks: driver-response-check */
 static void data_counts(void **state)
 {
 	struct cswap_answer answer;
@@ -581,6 +597,7 @@ static void data_counts(void **state)
 	}
 }
 
+/* Checks: driver-response-check */
 static void data_reserved(void **state)
 {
 	struct cswap_answer answer;
@@ -601,6 +618,7 @@ static void data_reserved(void **state)
 	}
 }
 
+/* Checks: driver-ctrl-check */
 static void control_status(void **state)
 {
 	u32 used, i;

@@ -107,6 +107,7 @@ static void requests_are_only_written(void **state)
 	expect_once(writes, reads, CSWAP_REPORT_BYTES);
 }
 
+/* Checks: driver-response-fetch-once */
 static void acks_are_fetched_once(void **state)
 {
 	struct cswap_answer answer;
@@ -143,6 +144,7 @@ static void refused_answers_are_fetched_once(void **state)
 	expect_once(reads, writes, 0);
 }
 
+/* Checks: driver-response-fetch-once */
 static void data_is_fetched_once(void **state)
 {
 	struct cswap_answer answer;
