@@ -2,10 +2,14 @@
 /*
  * cswapd_faulty.c - cswapd as a broken and malicious host would have it.
  */
+#include <errno.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "bad_config.h"
+#include "balloon_fault.h"
 #include "daemon.h"
 #include "eavesdrop.h"
 #include "log.h"
@@ -15,6 +19,7 @@ static const char *report_path;
 
 static const struct conf_extra_option faulty_options[] = {
 	{ "fault", true },
+	{ "balloon-fault", true },
 	{ "fault-armed", false },
 	{ "fault-report", true },
 	{ "search", true },
@@ -22,10 +27,18 @@ static const struct conf_extra_option faulty_options[] = {
 	{ NULL, false },
 };
 
+static void arm(bool armed)
+{
+	store_fault_arm(armed);
+	balloon_fault_arm(armed);
+}
+
 static const char *take_option(const char *name, const char *value)
 {
 	if (!strcmp(name, "fault"))
 		return store_fault_add(value);
+	if (!strcmp(name, "balloon-fault"))
+		return balloon_fault_add(value);
 	if (!strcmp(name, "bad-config"))
 		return bad_config_add(value);
 	if (!strcmp(name, "search"))
@@ -33,20 +46,32 @@ static const char *take_option(const char *name, const char *value)
 	if (!strcmp(name, "fault-report"))
 		report_path = value;
 	else
-		store_fault_arm(true);
+		arm(true);
 	return NULL;
 }
 
+/* All at once: whoever waits for the file sees all of it or nothing. */
 static void report(void)
 {
-	if (report_path)
-		store_fault_report(report_path);
+	char *temporary = NULL;
+	FILE *file;
+	bool ok;
+
+	if (!report_path || asprintf(&temporary, "%s.new", report_path) < 0)
+		return;
+	file = fopen(temporary, "we");
+	ok = file && store_fault_report(file) && balloon_fault_report(file);
+	if (file && fclose(file))
+		ok = false;
+	if (!ok || rename(temporary, report_path))
+		log_err("can't write %s: %s", report_path, strerror(errno));
+	free(temporary);
 }
 
 /* Called before what was held back is let go. */
 static void handle_signal(int signal)
 {
-	store_fault_arm(signal == SIGUSR1);
+	arm(signal == SIGUSR1);
 	log_notice("faults %s", signal == SIGUSR1 ? "armed" : "disarmed");
 	if (signal == SIGUSR2)
 		report();
@@ -58,9 +83,8 @@ static void end(void)
 	eavesdrop_report();
 }
 
-static const struct conf_extra faulty_extra = {
+static struct conf_extra faulty_extra = {
 	.program = "cswapd-faulty",
-	.help = store_fault_help,
 	.option = take_option,
 	.options = faulty_options,
 };
@@ -70,9 +94,15 @@ static const struct vhost_user_lies faulty_lies = {
 	.features = bad_config_features,
 };
 
+static const struct worker_hooks faulty_hooks = {
+	.ack = store_fault_ack,
+	.control = balloon_fault_control,
+	.target = balloon_fault_target,
+};
+
 static const struct daemon_variant faulty = {
 	.extra = &faulty_extra,
-	.hooks = &store_fault_hooks,
+	.hooks = &faulty_hooks,
 	.lies = &faulty_lies,
 	.wrap = store_fault_wrap,
 	.signal = handle_signal,
@@ -81,5 +111,13 @@ static const struct daemon_variant faulty = {
 
 int main(int argc, char **argv)
 {
-	return daemon_main(argc, argv, &faulty);
+	char *help;
+	int status;
+
+	if (asprintf(&help, "%s%s", store_fault_help, balloon_fault_help) < 0)
+		return 1;
+	faulty_extra.help = help;
+	status = daemon_main(argc, argv, &faulty);
+	free(help);
+	return status;
 }

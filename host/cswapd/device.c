@@ -434,11 +434,13 @@ uint32_t device_put_control(const struct vring_chain *chain,
 	return sizeof(response);
 }
 
-struct virtio_cswap_event device_make_event(uint64_t target_bytes)
+/* One that failed has no target. */
+struct virtio_cswap_event device_make_event(uint32_t status,
+					    uint64_t target_bytes)
 {
 	return (struct virtio_cswap_event) {
-		.status = htole32(VIRTIO_CSWAP_S_OK),
-		.target = htole64(target_bytes),
+		.status = htole32(status),
+		.target = htole64(status ? 0 : target_bytes),
 	};
 }
 

@@ -147,7 +147,8 @@ uint32_t device_put_control(const struct vring_chain *chain,
 			    uint32_t status);
 
 /* An EVENT, for which there is room: device_parse_control() saw to that. */
-struct virtio_cswap_event device_make_event(uint64_t target_bytes);
+struct virtio_cswap_event device_make_event(uint32_t status,
+					    uint64_t target_bytes);
 uint32_t device_put_event(const struct vring_chain *chain,
 			  const struct virtio_cswap_event *event);
 

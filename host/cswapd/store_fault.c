@@ -473,8 +473,8 @@ struct store *store_fault_wrap(struct store *inner)
 
 /* --- answers --- */
 
-static unsigned int tamper_ack(struct worker_ack *ack,
-			       struct virtio_cswap_ack *extra)
+unsigned int store_fault_ack(struct worker_ack *ack,
+			     struct virtio_cswap_ack *extra)
 {
 	unsigned int lies = 0;
 
@@ -494,8 +494,6 @@ static unsigned int tamper_ack(struct worker_ack *ack,
 		lies |= WORKER_LIE_LENGTH;
 	return lies;
 }
-
-const struct worker_hooks store_fault_hooks = { .ack = tamper_ack };
 
 /* --- setting up and reporting --- */
 
@@ -579,29 +577,15 @@ void store_fault_arm(bool armed)
 	__atomic_store_n(&faults_armed, armed, __ATOMIC_RELAXED);
 }
 
-bool store_fault_report(const char *path)
+bool store_fault_report(FILE *file)
 {
-	char *temporary = NULL;
-	FILE *file = NULL;
 	unsigned int i;
-	bool ok;
 
-	if (asprintf(&temporary, "%s.new", path) < 0)
-		return false;
-	file = fopen(temporary, "we");
-	ok = file;
-	for (i = 0; ok && i < num_faults; i++)
-		ok = fprintf(file, "kind=%s ops=%ju slots=%ju\n",
-			     kind_names[faults[i].kind],
-			     (uintmax_t)__atomic_load_n(&faults[i].ops, __ATOMIC_RELAXED),
-			     (uintmax_t)__atomic_load_n(&faults[i].slots, __ATOMIC_RELAXED)) > 0;
-	if (file && fclose(file))
-		ok = false;
-	/* Whoever waits for the file sees all of it or nothing. */
-	if (!ok || rename(temporary, path)) {
-		log_err("can't write %s: %s", path, strerror(errno));
-		ok = false;
-	}
-	free(temporary);
-	return ok;
+	for (i = 0; i < num_faults; i++)
+		if (fprintf(file, "kind=%s ops=%ju slots=%ju\n",
+			    kind_names[faults[i].kind],
+			    (uintmax_t)__atomic_load_n(&faults[i].ops, __ATOMIC_RELAXED),
+			    (uintmax_t)__atomic_load_n(&faults[i].slots, __ATOMIC_RELAXED)) < 0)
+			return false;
+	return true;
 }

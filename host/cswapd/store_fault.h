@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "store.h"
 #include "worker.h"
@@ -26,9 +27,11 @@ void store_fault_arm(bool armed);
 /* What the --fault option takes. */
 extern const char store_fault_help[];
 
-/* Write what was done so far to @path, all at once. False: logged. */
-bool store_fault_report(const char *path);
+/* Write a line for each fault, about what was done so far. */
+bool store_fault_report(FILE *file);
 
-extern const struct worker_hooks store_fault_hooks;
+/* For struct worker_hooks. */
+unsigned int store_fault_ack(struct worker_ack *ack,
+			     struct virtio_cswap_ack *extra);
 
 #endif

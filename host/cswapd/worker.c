@@ -28,6 +28,7 @@
  * whenever it is used, so no pointer into guest memory outlives an operation,
  * and a change of the memory table needs no more than a quiet moment.
  */
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -56,7 +57,7 @@
 #define MAX_PUNCHES 16
 
 /* What a completion is about, if not an operation of the store's. */
-enum { TOKEN_NONE = 0, TOKEN_KICK = 1, TOKEN_MAIL = 2, TOKEN_PUNCH = 3 };
+enum { TOKEN_NONE = 0, TOKEN_KICK = 1, TOKEN_MAIL = 2, TOKEN_PUNCH = 3, TOKEN_DELAY = 7 };
 #define TOKEN_MASK STORE_PART_MASK
 
 /* A virtqueue, as its worker sees it. */
@@ -111,6 +112,11 @@ struct control_request {
 	uint64_t next_byte;		/* in it; RELEASE */
 	unsigned int running;		/* operations at the store, or punches */
 	struct device_control wire;
+
+	/* With hooks only: */
+	struct worker_lie lie;
+	bool stalled;
+	struct __kernel_timespec delay;
 };
 
 struct control {
@@ -728,16 +734,31 @@ static bool find_answer(struct worker *worker, uint16_t head, size_t room)
 	return false;
 }
 
+/* Use the chain that find_answer() found, into which @len bytes were put. */
+static void push_answer(struct worker *worker, uint16_t head, uint32_t len,
+			const struct worker_lie *lie)
+{
+	struct vring_device *vring = &worker->control.ring.vring;
+	const uint32_t one = htole32(1);
+
+	if (lie->reserved_bits)
+		vring_copy_to(worker->chain.segment + worker->chain.readable,
+			      offsetof(struct virtio_cswap_ctrl_response, reserved0),
+			      &one, sizeof(one));
+	vring_push(vring, head, lie->used_bytes ? lie->used_bytes : len);
+	if (lie->twice)
+		vring_push(vring, head, len);
+}
+
 static void answer_control(struct worker *worker,
 			   const struct control_request *request)
 {
-	uint32_t len;
-
-	if (!find_answer(worker, request->head,
-			 sizeof(struct virtio_cswap_ctrl_response)))
-		return;
-	len = device_put_control(&worker->chain, &request->wire, request->status);
-	vring_push(&worker->control.ring.vring, request->head, len);
+	if (find_answer(worker, request->head,
+			sizeof(struct virtio_cswap_ctrl_response)))
+		push_answer(worker, request->head,
+			    device_put_control(&worker->chain, &request->wire,
+					       request->status),
+			    &request->lie);
 }
 
 /* What needs no operation, or is due when all of them have ended. */
@@ -870,6 +891,53 @@ static bool start_operation(struct worker *worker,
 	return false;
 }
 
+static void control_free(struct control *control,
+			 struct control_request *request)
+{
+	request->next = control->free;
+	control->free = request;
+}
+
+/* Let a test have its way with a request. False: nothing comes of it. */
+static bool lie_control(struct worker *worker, struct control_request *request)
+{
+	struct worker_lie *lie = &request->lie;
+	struct io_uring_sqe *sqe;
+
+	worker->set->config.hooks->control(request->wire.op, lie);
+	if (lie->status) {
+		request->status = lie->status;
+		request->wire.count = 0;
+	}
+	if (lie->early)
+		answer_control(worker, request);
+	request->stalled = lie->stall;
+	if (lie->delay_ms && (sqe = store_get_sqe(&worker->uring))) {
+		request->delay.tv_sec = (long long)(lie->delay_ms / 1000);
+		request->delay.tv_nsec = (long long)(lie->delay_ms % 1000 * 1000000);
+		io_uring_prep_timeout(sqe, &request->delay, 0, 0);
+		io_uring_sqe_set_data64(sqe, (uintptr_t)request | TOKEN_DELAY);
+		request->running++;
+	}
+	return !lie->never;
+}
+
+/* Has a test held it up? What is stalled goes on when all shall end. */
+static bool is_held(const struct control_request *request)
+{
+	return request->stalled || (request->lie.delay_ms && request->running &&
+				    !request->next_range && !request->next_byte);
+}
+
+static void hurry_control(struct worker *worker)
+{
+	struct control_request *request;
+
+	for (request = worker->control.busy; request; request = request->next)
+		request->stalled = false;
+}
+
+/* Take a chain that is an EVENT, or a request that is to be done or answered. */
 static void accept_control(struct worker *worker)
 {
 	const struct worker_config *config = &worker->set->config;
@@ -885,24 +953,28 @@ static void accept_control(struct worker *worker)
 		break_control(worker, wrong);
 		return;
 	}
+	request->head = worker->chain.head;
 	request->status = request->wire.status;
+	request->next_range = 0;
+	request->next_byte = 0;
+	request->lie = (struct worker_lie) { 0 };
 	if (request->status != VIRTIO_CSWAP_S_OK) {
 		request->wire.count = 0;
 		COUNT(worker, errors_invalid, 1);
 	} else if (request->wire.op == DEVICE_EVENT) {
 		/* vring_pop() sees to it that no more are out than the ring has. */
-		control->events.head[control->events.count++] =
-			worker->chain.head;
+		control->events.head[control->events.count++] = request->head;
 		return;
 	}
 	control->free = request->next;
-	request->head = worker->chain.head;
-	request->next_range = 0;
-	request->next_byte = 0;
 	request->next = NULL;
 	while (*last)
 		last = &(*last)->next;
-	*last = request;
+	if (config->hooks && request->status == VIRTIO_CSWAP_S_OK &&
+	    !lie_control(worker, request))
+		control_free(control, request);
+	else
+		*last = request;
 }
 
 static unsigned int take_control(struct worker *worker)
@@ -931,24 +1003,31 @@ static unsigned int run_events(struct worker *worker)
 {
 	struct balloon *balloon = worker->set->config.balloon;
 	struct control *control = &worker->control;
+	const struct worker_hooks *hooks = worker->set->config.hooks;
 	struct heads *events = &control->events;
 	struct virtio_cswap_event event;
 	uint64_t target = balloon_get_target(balloon);
+	struct worker_lie lie = { 0 };
 	uint16_t head;
 
 	/* While paused the ring may be gone from memory. */
-	if (!events->count || target == control->told_bytes ||
-	    worker->paused || !ring_live(&control->ring))
+	if (!events->count || worker->paused || !ring_live(&control->ring))
 		return 0;
+	if (hooks ? !hooks->target(control->told_bytes, &target) :
+		    target == control->told_bytes)
+		return 0;
+	if (hooks)
+		hooks->control(DEVICE_EVENT, &lie);
 	head = events->head[0];
 	events->count--;
 	memmove(events->head, events->head + 1,
 		events->count * sizeof(events->head[0]));
 	if (!find_answer(worker, head, sizeof(event)))
 		return 0;
-	event = device_make_event(target);
-	vring_push(&control->ring.vring, head,
-		   device_put_event(&worker->chain, &event));
+	event = device_make_event(lie.status, target);
+	if (!lie.never)
+		push_answer(worker, head,
+			    device_put_event(&worker->chain, &event), &lie);
 	control->told_bytes = target;
 	balloon_tell(balloon, target);
 	COUNT(worker, events, 1);
@@ -962,20 +1041,20 @@ static unsigned int run_control(struct worker *worker)
 	unsigned int work = 0;
 
 	for (request = control->busy; request; request = request->next)
-		while (start_operation(worker, request))
+		while (!is_held(request) && start_operation(worker, request))
 			work++;
 	work += finish_ops(worker);
 	for (at = &control->busy; (request = *at);) {
 		if (request->next_range != request->wire.count ||
-		    request->running) {
+		    request->running || request->stalled) {
 			at = &request->next;
 			continue;
 		}
 		*at = request->next;
 		settle_control(worker, request);
-		answer_control(worker, request);
-		request->next = control->free;
-		control->free = request;
+		if (!request->lie.early)
+			answer_control(worker, request);
+		control_free(control, request);
 		work++;
 	}
 	return work + run_events(worker);
@@ -1137,6 +1216,9 @@ static void handle_cqe(struct worker *worker, const struct io_uring_cqe *cqe)
 	case TOKEN_PUNCH:
 		punch_done(worker, (struct control_request *)(uintptr_t)(token & ~(uint64_t)TOKEN_MASK),
 			   cqe->res);
+		break;
+	case TOKEN_DELAY:
+		((struct control_request *)(uintptr_t)(token & ~(uint64_t)TOKEN_MASK))->running--;
 		break;
 	default:
 		part = token & STORE_PART_MASK;
@@ -1300,6 +1382,7 @@ static void drain(struct worker *worker)
 	submit(worker);
 	for (;;) {
 		worker->lane->store->ops->hurry(worker->lane);
+		hurry_control(worker);
 		finish_ops(worker);
 		run_control(worker);
 		if (!worker->busy_ops && !worker->control.busy)

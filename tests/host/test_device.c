@@ -496,7 +496,7 @@ static void events(void **state)
 {
 	struct test_ring *t = *state;
 	struct virtio_cswap_ctrl *ctrl = (void *)(t->guest + HEADER_AT);
-	const struct virtio_cswap_event event = device_make_event(0x123456789);
+	const struct virtio_cswap_event event = device_make_event(VIRTIO_CSWAP_S_OK, 0x123456789);
 	struct device_control control;
 
 	put_event(t);
