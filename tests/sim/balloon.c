@@ -343,13 +343,22 @@ static int case_headers(struct guest *g, const char *socket)
 
 /* --- reset, and changes of the memory, while it is at work --- */
 
-/* A RELEASE on its way, not waited for. */
+/*
+ * A RELEASE on its way, not waited for: in memory of its own, for it may be
+ * fetched only when the next request is made.
+ */
 static int send_release(struct guest *g, u64 address, u64 bytes)
 {
 	const struct guest_range range = { address, bytes };
 	struct vq_segment s[2];
+	u8 *own;
 
 	put_ranges(g, VIRTIO_CSWAP_CTRL_RELEASE, &range, 1, s);
+	own = fe_alloc(&g->fe, s[0].bytes + s[1].bytes, 64);
+	EXPECT(g, own, "%s", g->fe.error);
+	memcpy(own, g->ctrl, s[0].bytes);
+	s[0].address = fe_guest_address(&g->fe, own);
+	s[1].address = s[0].address + s[0].bytes;
 	EXPECT(g, !vq_add(&g->control, s, 2, NULL), "no room in the control queue");
 	vq_publish(&g->control);
 	vq_kick(&g->control);
@@ -665,6 +674,182 @@ static int case_report(struct guest *g, const char *socket)
 	TRY(operator_ask(g, socket, "{\"request\":\"status\"}", reply));
 	EXPECT(g, strstr(reply, "\"report\":null"), "a report outlived a reset");
 	return 0;
+}
+
+/* --- a lying device: cswapd-faulty, with the fault that a case is named by --- */
+
+/* The request is held; nothing of it is done, and others are served. */
+static int lie_held(struct guest *g, const char *socket)
+{
+	struct area area;
+	void *token;
+	u32 used;
+
+	TRY(connect_with(g, socket, &area, 16 * MIB));
+	TRY(send_release(g, area.address, area.bytes));
+	TRY(expect_no_event(g));
+	TRY(expect_no_event(g));
+	EXPECT(g, is_all(area.base, area.bytes, 0x5a), "it was discarded");
+	TRY(expect_noted(g, socket, CLAIMED, 0));
+	EXPECT(g, !vq_take(&g->control, &token, &used), "it was answered");
+	TRY(guest_check_pair(g, 0, 0));
+	/* Whatever becomes of it, it's over with the reset. */
+	TRY_FE(g, fe_set_status(&g->fe, 0));
+	memset(area.base, 0x77, area.bytes);
+	TRY(restart(g));
+	TRY(expect_no_event(g));
+	EXPECT(g, is_all(area.base, area.bytes, 0x77), "it was discarded after a reset");
+	return 0;
+}
+
+static int lie_delayed(struct guest *g, const char *socket)
+{
+	struct area area;
+
+	TRY(connect_with(g, socket, &area, 16 * MIB));
+	TRY(expect_release(g, area.address, area.bytes, VIRTIO_CSWAP_S_OK));
+	EXPECT(g, is_all(area.base, area.bytes, 0), "it wasn't discarded");
+	return expect_noted(g, socket, CLAIMED, area.bytes);
+}
+
+/* What a driver must not be hurt by, but can't prevent: the answer first. */
+static int lie_early(struct guest *g, const char *socket)
+{
+	struct area area;
+
+	TRY(connect_with(g, socket, &area, 16 * MIB));
+	TRY(expect_release(g, area.address, area.bytes, VIRTIO_CSWAP_S_OK));
+	EXPECT(g, is_all(area.base, area.bytes, 0x5a), "it wasn't early");
+	/* A change of the table waits for all that is under way. */
+	TRY_FE(g, fe_share_table(&g->fe, false));
+	EXPECT(g, is_all(area.base, area.bytes, 0), "it wasn't done later");
+	return guest_check_pair(g, 0, 0);
+}
+
+static int lie_refused(struct guest *g, const char *socket, u32 status)
+{
+	struct area area;
+
+	TRY(connect_with(g, socket, &area, 16 * MIB));
+	TRY(expect_release(g, area.address, area.bytes, status));
+	EXPECT(g, is_all(area.base, area.bytes, 0x5a), "it was discarded");
+	return expect_noted(g, socket, CLAIMED, 0);
+}
+
+static int lie_nospc(struct guest *g, const char *socket)
+{
+	return lie_refused(g, socket, VIRTIO_CSWAP_S_NOSPC);
+}
+
+static int lie_ioerr(struct guest *g, const char *socket)
+{
+	return lie_refused(g, socket, VIRTIO_CSWAP_S_IOERR);
+}
+
+static int lie_reclaim_nospc(struct guest *g, const char *socket)
+{
+	struct area area;
+
+	TRY(connect_with(g, socket, &area, 16 * MIB));
+	TRY(expect_release(g, area.address, area.bytes, VIRTIO_CSWAP_S_OK));
+	TRY(expect_reclaim(g, area.address, area.bytes, VIRTIO_CSWAP_S_NOSPC));
+	return expect_noted(g, socket, CLAIMED, area.bytes);
+}
+
+/* An event that comes unasked, with what the case then looks at. */
+static int get_event(struct guest *g, const char *socket, struct event_buffer *e, u32 *used)
+{
+	struct area area;
+	void *token;
+
+	TRY(connect_with(g, socket, &area, 16 * MIB));
+	TRY(make_event(g, e));
+	TRY(post_event(g, e));
+	TRY(operator_target(g, socket, 5 * MIB));
+	TRY(guest_await_control(g, &token, used));
+	EXPECT(g, token == e, "another buffer");
+	return 0;
+}
+
+static int lie_event_short(struct guest *g, const char *socket)
+{
+	struct event_buffer e;
+	u32 used;
+
+	TRY(get_event(g, socket, &e, &used));
+	EXPECT(g, used == 4, "%u bytes", used);
+	return 0;
+}
+
+static int lie_event_reserved(struct guest *g, const char *socket)
+{
+	struct event_buffer e;
+	u32 used;
+
+	TRY(get_event(g, socket, &e, &used));
+	EXPECT(g, le32_to_cpu(e.event->reserved0) == 1, "no bit is set");
+	return 0;
+}
+
+static int lie_event_failed(struct guest *g, const char *socket)
+{
+	struct event_buffer e;
+	u32 used;
+
+	TRY(get_event(g, socket, &e, &used));
+	EXPECT(g, le32_to_cpu(e.event->status) == VIRTIO_CSWAP_S_IOERR &&
+	       !e.event->target, "status %u", le32_to_cpu(e.event->status));
+	return 0;
+}
+
+static int lie_target_flap(struct guest *g, const char *socket)
+{
+	struct event_buffer e;
+	unsigned int i;
+	u32 used;
+
+	TRY(get_event(g, socket, &e, &used));
+	for (i = 0; i < 10; i++) {
+		u64 told = e.event->target;
+
+		TRY(post_event(g, &e));
+		TRY(expect_event(g, &e, told ? 0 : 0x7ffffffffffff123));
+	}
+	return 0;
+}
+
+static int lie_target_repeat(struct guest *g, const char *socket)
+{
+	struct event_buffer e;
+	unsigned int i;
+	u32 used;
+
+	TRY(get_event(g, socket, &e, &used));
+	for (i = 0; i < 10; i++) {
+		TRY(post_event(g, &e));
+		TRY(expect_event(g, &e, 5 * MIB));
+	}
+	return 0;
+}
+
+static const struct suite_case lies[] = {
+	{ "release-stall", lie_held },
+	{ "release-never", lie_held },
+	{ "release-delay", lie_delayed },
+	{ "release-early", lie_early },
+	{ "release-nospc", lie_nospc },
+	{ "release-ioerr", lie_ioerr },
+	{ "reclaim-nospc", lie_reclaim_nospc },
+	{ "event-short", lie_event_short },
+	{ "event-reserved-bits", lie_event_reserved },
+	{ "event-ioerr", lie_event_failed },
+	{ "target-flap", lie_target_flap },
+	{ "target-repeat", lie_target_repeat },
+};
+
+int run_balloon_lies(const char *socket, const char *filter)
+{
+	return suite_run(socket, filter, lies, ARRAY_SIZE(lies));
 }
 
 static const struct suite_case cases[] = {

@@ -35,6 +35,8 @@ static const char usage[] =
 "  hostile-vmm [TEXT] what a malicious VMM may try (TAP)\n"
 "  balloon [TEXT]     memory given to the host and taken back, by good and by\n"
 "                     malicious guests (TAP); needs --release punch\n"
+"  obey               release what the operator wants, until the daemon ends\n"
+"  balloon-lies FAULT what cswapd-faulty does by --balloon-fault FAULT (TAP)\n"
 "  load               stores and loads of random pages; each page is opened and compared\n"
 "  fill               store --pages pages; names each slot that fails\n"
 "  verify             load what --state remembers; names each slot that fails\n"
@@ -306,6 +308,8 @@ static const struct {
 	{ "hostile", run_hostile },
 	{ "hostile-vmm", run_hostile_vmm },
 	{ "balloon", run_balloon },
+	{ "balloon-lies", run_balloon_lies },
+	{ "obey", run_obey },
 };
 
 int main(int argc, char **argv)

@@ -10,6 +10,10 @@ int run_functional(const char *socket, const char *filter);
 int run_hostile(const char *socket, const char *filter);
 /* Of a daemon with --release punch and --control, at @socket with ".ctl" behind it. */
 int run_balloon(const char *socket, const char *filter);
+/* Of cswapd-faulty, one at a time: a case is named by its --balloon-fault. */
+int run_balloon_lies(const char *socket, const char *filter);
+/* Not a suite: a guest that does as the operator wants, until the daemon ends. */
+int run_obey(const char *socket, const char *unused);
 int run_hostile_vmm(const char *socket, const char *filter);
 
 #endif /* SIM_SUITES_H */

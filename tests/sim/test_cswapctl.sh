@@ -1,0 +1,137 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# test_cswapctl.sh DIR - what an operator sees of a simulated guest, and has it do (TAP).
+#
+# DIR is where cswapd, cswapctl and cswap-sim were built. The guest has 64 MiB that it can release,
+# and does so down to a floor of 16 MiB.
+# shellcheck disable=SC2317	# functions are called by check
+set -euo pipefail
+
+bin=$(cd "$1" && pwd)
+dir=$(mktemp -d)
+daemon='' guest='' number=0 failed=0
+cleanup() {
+	[[ -z $guest ]] || kill -KILL "$guest" 2>/dev/null || true
+	[[ -z $daemon ]] || kill "$daemon" 2>/dev/null || true
+	rm -rf "$dir"
+}
+trap cleanup EXIT
+
+ctl() {
+	"$bin/cswapctl" --socket "$dir/ctl" "$@"
+}
+
+# expect NAME STATUS TEXT ARGS...: cswapctl's exit status, and that regex in what it prints.
+expect() {
+	local name=$1 status=$2 text=$3 got=0
+	shift 3
+	ctl "$@" >"$dir/out" 2>&1 || got=$?
+	check "$name" says "$got" "$status" "$text"
+}
+says() {
+	[[ $1 == "$2" ]] || { echo "exit status $1"; return 1; }
+	grep -qE -- "$3" "$dir/out"
+}
+
+check() { # NAME COMMAND...
+	local name=$1
+	shift
+	number=$((number + 1))
+	if "$@" >"$dir/why" 2>&1; then
+		echo "ok $number - $name"
+	else
+		echo "not ok $number - $name"
+		sed 's/^/# /' "$dir/why" "$dir/out"
+		failed=1
+	fi
+}
+
+# measured: bytes that the memory's files occupy, as the host sees it, in each line of status.
+measured() {
+	sed -un 's/.*"memory_file_bytes":\([0-9]*\).*/\1/p'
+}
+# fell_by BYTES: what is taken back is occupied when the guest touches it, in its own time.
+fell_by() {
+	local now lines=0
+	while ((lines++ < 200)) && read -r now; do
+		((before - now != $1)) || return 0
+	done < <(ctl --json watch --interval 0.05 | measured)
+	echo "from $before to $now"
+	return 1
+}
+
+# start LOG COMMAND...: in the background, until it says that it's ready.
+start() {
+	local log=$1 line
+	shift
+	mkfifo "$dir/fifo"
+	"$@" >"$dir/fifo" 2>&1 &
+	started=$!
+	exec 9<"$dir/fifo"
+	rm "$dir/fifo"
+	while read -r -t 60 line <&9; do
+		echo "$line" >>"$log"
+		[[ $line != *ready* ]] || break
+	done
+	cat <&9 >>"$log" &
+	exec 9<&-
+}
+
+expect "no daemon there" 1 "No such file" status
+start "$dir/cswapd.log" "$bin/cswapd" --socket "$dir/socket" --control "$dir/ctl" --store mem \
+	--size 16M --release punch
+daemon=$started
+expect "no guest yet" 0 "balloon +absent, by punch" status
+expect "percents need a guest" 1 "no front end is connected" target 50%
+start "$dir/guest.log" "$bin/cswap-sim" --socket "$dir/socket" obey
+guest=$started
+
+expect "status" 0 "it keeps" status
+expect "status: the balloon is there" 0 "balloon +ready" status
+check "status: claims and measures apart" \
+	test "$(grep -nE 'claims:|released|measures:|files' "$dir/out" | cut -d: -f1 | sort -n | wc -l)" = 4
+before=$(ctl --json status | measured)
+expect "a target is reached" 0 "released 16 MiB of 16 MiB, the guest keeps .*the target is reached" \
+	target 16M --wait
+check "the host measures what was released" fell_by $((16 << 20))
+expect "the report is shown" 0 "last report" status
+expect "as JSON" 0 '^\{"ok":true,.*"claimed":\{"released_bytes":16777216\},"report":\{"number":' \
+	--json status
+expect "less again" 0 "released 6 MiB of 6 MiB" target 6MiB --wait
+check "the guest has it back" fell_by $((6 << 20))
+expect "short of the target: it says why" 3 "stopped short of the target: it has reached its floor" \
+	target 60M --wait
+check "what is released stays released" fell_by $((48 << 20))
+expect "the same target again: the same answer" 3 "released 48 MiB of 60 MiB" target 60M --wait \
+	--timeout 20
+expect "all back" 0 "released 0 MiB of 0 MiB" target 0 --wait
+check "all of it" fell_by 0
+expect "without waiting" 0 "of 4 MiB" target 4M
+expect "a percentage" 0 "the guest keeps" target 12.5% --wait --timeout 20
+kill -STOP "$guest"
+expect "timed out" 4 "wasn't reached in time" target 30M --wait --timeout 0.3
+kill -CONT "$guest"
+expect "when it goes on, so does the guest" 0 "released 30 MiB of 30 MiB" target 30M --wait
+expect "no more than there is" 1 "doesn't have so much memory" target 1T
+check "watch" test "$(ctl watch --interval 0.05 | head -n 4 | grep -c '^released 30 MiB')" = 4
+expect "no such target" 2 "neither a size nor a percentage" target lots
+expect "no such percentage" 2 "neither a size nor a percentage" target 101%
+expect "no target" 2 "how much" target
+expect "no such command" 2 "no such command" explode
+expect "no such option" 2 "unrecognized" --explode
+expect "too many words" 2 "unexpected argument" status status
+expect "a guest and a socket" 2 "not together" --guest x status
+expect "help says what a target is" 0 "not$" --help
+check "help says it plainly" grep -q "is left to the guest" "$dir/out"
+
+kill "$daemon"
+wait "$daemon" || true
+daemon=''
+status=0
+wait "$guest" || status=$?
+guest=''
+check "the guest saw the daemon go" test "$status" = 0
+check "the control socket is removed" test ! -e "$dir/ctl"
+echo "1..$number"
+exit "$failed"
