@@ -22,7 +22,7 @@
 static char *print(struct json_object *answer)
 {
 	char *text = strdup(json_object_to_json_string_ext(answer,
-							   JSON_C_TO_STRING_PLAIN));
+		JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
 
 	json_object_put(answer);
 	return text;

@@ -27,6 +27,7 @@ enum {
 	OPT_SOCKET = 256, OPT_FD, OPT_STORE, OPT_TAGS, OPT_SIZE, OPT_QUEUES,
 	OPT_WORKERS, OPT_MEDIUM, OPT_POLL_US, OPT_ACCESS_PLATFORM,
 	OPT_RELEASE, OPT_BLOCK_SIZE, OPT_REPORT_PERIOD, OPT_CONTROL,
+	OPT_CGROUP,
 	OPT_LOG_LEVEL, OPT_ONE_SHOT, OPT_HELP, OPT_VERSION,
 	OPT_EXTRA,			/* and those behind it */
 };
@@ -46,6 +47,7 @@ static const struct option options[] = {
 	{ "block-size", required_argument, NULL, OPT_BLOCK_SIZE },
 	{ "report-period", required_argument, NULL, OPT_REPORT_PERIOD },
 	{ "control", required_argument, NULL, OPT_CONTROL },
+	{ "cgroup", required_argument, NULL, OPT_CGROUP },
 	{ "log-level", required_argument, NULL, OPT_LOG_LEVEL },
 	{ "one-shot", no_argument, NULL, OPT_ONE_SHOT },
 	{ "help", no_argument, NULL, OPT_HELP },
@@ -80,6 +82,7 @@ static const char usage[] =
 "  --block-size SIZE   unit of that (default 4K; the page size of hugetlb memory)\n"
 "  --report-period MS  how often the guest may report (default 1000; 0: never)\n"
 "  --control PATH      take an operator's requests here (see cswapctl)\n"
+"  --cgroup PATH       the VMM's, to be measured (default: found out)\n"
 "  --log-level LEVEL   error, warning, notice, info (default) or debug\n"
 "  --one-shot          exit when the front end disconnects\n"
 "  --help, --version\n";
@@ -248,6 +251,9 @@ static bool take_option(struct conf *conf, int option, const char *value)
 	case OPT_CONTROL:
 		conf->control_path = value;
 		return *value;
+	case OPT_CGROUP:
+		conf->cgroup = value;
+		return *value == '/';
 	case OPT_LOG_LEVEL:
 		return parse_level(value, &conf->log_level);
 	case OPT_ONE_SHOT:

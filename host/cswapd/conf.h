@@ -34,6 +34,7 @@ struct conf {
 	uint32_t block_bytes;
 	unsigned int report_period_ms;	/* 0: no reports */
 	const char *control_path;	/* NULL: no control socket */
+	const char *cgroup;		/* of the VMM; NULL: find it out */
 	int log_level;
 	bool one_shot;
 };

@@ -91,7 +91,7 @@ static void handle_signal(struct daemon *daemon)
 static void connect_front_end(struct daemon *daemon, int fd)
 {
 	vhost_user_connect(daemon->vu, fd);
-	measure_open(&daemon->measure, fd);
+	measure_open(&daemon->measure, fd, daemon->conf.cgroup);
 	daemon->connected = true;
 	log_info("front end connected");
 }

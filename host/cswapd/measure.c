@@ -46,23 +46,32 @@ static bool find_path(pid_t pid, char *path, size_t size)
 	return found;
 }
 
-void measure_open(struct measure *measure, int socket)
+/* A peer outside our PID namespace is process 0 to us. */
+static bool find_peer_path(int socket, char *path, size_t size)
+{
+	struct ucred peer = { .pid = 0 };
+	socklen_t peer_size = sizeof(peer);
+
+	return !getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &peer_size) &&
+	       peer.pid > 0 && find_path(peer.pid, path, size);
+}
+
+void measure_open(struct measure *measure, int socket, const char *path)
 {
 	char name[sizeof(CGROUP_ROOT "/memory.current") + sizeof(measure->cgroup)];
-	struct ucred peer = { .pid = 0 };
-	socklen_t size = sizeof(peer);
 
 	measure_close(measure);
-	/* A peer outside our PID namespace is process 0 to us. */
-	if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) ||
-	    peer.pid <= 0 ||
-	    !find_path(peer.pid, measure->cgroup, sizeof(measure->cgroup)))
+	if (path)
+		snprintf(measure->cgroup, sizeof(measure->cgroup), "%s", path);
+	else if (!find_peer_path(socket, measure->cgroup, sizeof(measure->cgroup)))
 		return;
 	snprintf(name, sizeof(name), "%s%s/memory.current", CGROUP_ROOT,
 		 measure->cgroup);
 	measure->cgroup_fd = open(name, O_RDONLY | O_CLOEXEC);
 	if (measure->cgroup_fd >= 0)
 		log_debug("front end is in cgroup %s", measure->cgroup);
+	else if (path)
+		log_warning("can't read %s: %s", name, strerror(errno));
 }
 
 void measure_close(struct measure *measure)

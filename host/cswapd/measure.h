@@ -18,8 +18,11 @@ struct measure {
 /* Before measure_open(), and after measure_close(). */
 #define MEASURE_NONE { .cgroup_fd = -1 }
 
-/* Find the cgroup of the process at the other end of @socket. */
-void measure_open(struct measure *measure, int socket);
+/*
+ * Find the cgroup of the process at the other end of @socket, or open the one at
+ * @path, as seen from the root of the hierarchy, if that isn't NULL.
+ */
+void measure_open(struct measure *measure, int socket, const char *path);
 void measure_close(struct measure *measure);
 
 /* What that cgroup uses. False: unknown. */

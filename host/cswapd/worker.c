@@ -819,7 +819,8 @@ static void submit_punch(struct worker *worker, struct io_uring_sqe *sqe,
 	/* Without a file it fails there, as everything else. */
 	io_uring_prep_fallocate(sqe, region->fd,
 				FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-				region->offset + (gpa - region->gpa), len);
+				(off_t)(region->offset + (gpa - region->gpa)),
+				(off_t)len);
 	io_uring_sqe_set_data64(sqe, (uintptr_t)request | TOKEN_PUNCH);
 	worker->control.punches++;
 	request->running++;

@@ -14,7 +14,7 @@
 
 #include "conf.h"
 
-#define MAX_ARGS 16
+#define MAX_ARGS 24
 
 /* Parse a line of words; what is wrong with it goes to stderr, not shown. */
 static enum conf_result parse(struct conf *conf, const char *line)
@@ -86,6 +86,19 @@ static void good_lines(void **state)
 	assert_int_equal(conf.access, ACCESS_AUTO);
 	assert_int_equal(conf.medium, CONF_MEDIUM_AUTO);
 	assert_false(conf.one_shot);
+	assert_int_equal(conf.release, CONF_RELEASE_CONVERT);
+	assert_int_equal(conf.block_bytes, 4096);
+	assert_int_equal(conf.report_period_ms, 1000);
+	assert_null(conf.control_path);
+	assert_null(conf.cgroup);
+	assert_int_equal(parse(&conf, "--socket s --store f --size 1G --release punch "
+			       "--block-size 2M --report-period 0 --control c "
+			       "--cgroup /vm"), CONF_OK);
+	assert_int_equal(conf.release, CONF_RELEASE_PUNCH);
+	assert_int_equal(conf.block_bytes, 2 << 20);
+	assert_int_equal(conf.report_period_ms, 0);
+	assert_string_equal(conf.control_path, "c");
+	assert_string_equal(conf.cgroup, "/vm");
 	assert_int_equal(parse(&conf, "--fd=3 --store=mem --size=1M --queues=2 "
 			       "--workers=8 --medium=disk --poll-us=0 "
 			       "--access-platform=off --one-shot"), CONF_OK);
@@ -115,6 +128,14 @@ static void bad_lines(void **state)
 		"--socket s --store f --size 1G --medium tape",
 		"--socket s --store f --size 1G --access-platform maybe",
 		"--socket s --store f --size 1G --log-level loud",
+		"--socket s --store f --size 1G --release maybe",
+		"--socket s --store f --size 1G --block-size 2K",
+		"--socket s --store f --size 1G --block-size 12K",
+		"--socket s --store f --size 1G --block-size 2G",
+		"--socket s --store f --size 1G --report-period 3600001",
+		"--socket s --store f --size 1G --report-period 1s",
+		"--socket s --store f --size 1G --control=",
+		"--socket s --store f --size 1G --cgroup vm",
 		"--socket s --store mem --size 1G --tags t",
 		"--fd x --store f --size 1G",
 		"--socket s --store f --size 1G --fault flip",
