@@ -222,6 +222,43 @@ static int case_one_operation(struct guest *g, const char *socket)
 	return expect_noted(g, socket, CLAIMED, 1024 * MIB);
 }
 
+/* Share a part of the area once more, at another address of the guest's. */
+static int add_alias(struct guest *g, const struct area *area, u64 from, u64 bytes,
+		     u64 address)
+{
+	struct fe_message m = { .header = { FE_ADD_MEM_REG, 0, 40 } };
+
+	m.payload.one.region = (struct fe_wire_region) {
+		.guest_address = address, .user_address = address, .bytes = bytes,
+		.mmap_offset = g->fe.region[0].offset +
+			       (area->base + from - g->fe.region[0].base),
+	};
+	TRY_FE(g, fe_tell(&g->fe, &m, &g->fe.memory_fd, 1));
+	return 0;
+}
+
+/* A range over two regions, whose files' parts lie the other way round. */
+static int case_two_regions(struct guest *g, const char *socket)
+{
+	const u64 at = 1ull << 40;
+	struct area area;
+	u64 before;
+
+	TRY(connect_with(g, socket, &area, 8 * MIB));
+	TRY(add_alias(g, &area, 4 * MIB, 4 * MIB, at));
+	TRY(add_alias(g, &area, 0, 4 * MIB, at + 4 * MIB));
+	before = blocks(g);
+	TRY(expect_release(g, at + 3 * MIB, 3 * MIB, VIRTIO_CSWAP_S_OK));
+	EXPECT(g, before - blocks(g) == 3 * MIB / 512, "%llu blocks freed",
+	       before - blocks(g));
+	EXPECT(g, is_all(area.base, 2 * MIB, 0) &&
+	       is_all(area.base + 2 * MIB, 5 * MIB, 0x5a) &&
+	       is_all(area.base + 7 * MIB, MIB, 0), "it's another part that was freed");
+	TRY(expect_noted(g, socket, CLAIMED, 3 * MIB));
+	TRY(expect_release(g, at + 7 * MIB, 2 * MIB, VIRTIO_CSWAP_S_INVALID));
+	return expect_noted(g, socket, CLAIMED, 3 * MIB);
+}
+
 /* --- what is refused --- */
 
 static int case_bad_ranges(struct guest *g, const char *socket)
@@ -306,6 +343,27 @@ static int case_pinned(struct guest *g, const char *socket)
 	TRY(guest_check_pair(g, 0, 0));
 	TRY(rings_and_pool_are_pinned(g));
 	return hostile_aftermath(g, &before, true);
+}
+
+/* After a reset what was the pool is memory like any other. */
+static int case_unpinned(struct guest *g, const char *socket)
+{
+	struct guest_pair *p;
+	struct area area;
+	u64 address;
+
+	TRY(connect_with(g, socket, &area, MIB));
+	TRY(guest_check_pair(g, 0, 0));
+	TRY(rings_and_pool_are_pinned(g));
+	TRY_FE(g, fe_set_status(&g->fe, 0));
+	TRY_FE(g, fe_start_features(&g->fe));
+	TRY(guest_start_control(g));
+	p = &g->pair[0];
+	address = fe_guest_address(&g->fe, p->buffers[p->nr_acks].pages);
+	TRY(expect_release(g, address, PAGE, VIRTIO_CSWAP_S_OK));
+	address = fe_guest_address(&g->fe, g->pair[1].request.desc);
+	TRY(expect_release(g, address - address % PAGE, PAGE, VIRTIO_CSWAP_S_OK));
+	return expect_pinned(g, g->control.desc);
 }
 
 static int case_headers(struct guest *g, const char *socket)
@@ -857,8 +915,10 @@ static const struct suite_case cases[] = {
 	{ "released memory is freed, and nothing else", case_frees },
 	{ "what is released counts once", case_claims },
 	{ "a gigabyte, or many neighbours, are one operation", case_one_operation },
+	{ "a range over two regions", case_two_regions },
 	{ "ranges out of range, unaligned, wrapping", case_bad_ranges },
 	{ "rings and posted buffers can't be released", case_pinned },
+	{ "after a reset they can", case_unpinned },
 	{ "headers malformed, every reserved bit", case_headers },
 	{ "reset with a release under way", case_reset },
 	{ "hang up with a release under way", case_hang_up },
