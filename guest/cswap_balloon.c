@@ -16,7 +16,8 @@
  * What may be done with a block, and when, is in cswap_blocks.c. A device that
  * refuses a RELEASE gets no more memory for a while, and what it didn't want goes
  * back to the guest; one that refuses a RECLAIM has no memory, and is asked again
- * later. If one doesn't answer at all, nothing goes on, and it's said why.
+ * later. If one doesn't answer at all, it gets no more, and it's said why; a guest
+ * that feels the lack then takes back what isn't on its way, without an answer.
  *
  * A guest that is out of memory doesn't ask. The notifier lets a thread that is
  * there already take blocks back, of those that aren't on their way to the device,
@@ -394,13 +395,22 @@ static bool is_interrupted(void *arg)
 	       atomic64_read(&balloon->ooms) != balloon->step_ooms;
 }
 
-static unsigned long shrink(struct cswap_balloon *balloon, u64 goal)
+/* The guest itself wants memory back, and the device doesn't answer. */
+static bool is_left_alone(struct cswap_balloon *balloon, u32 why)
 {
+	return (why == VIRTIO_CSWAP_STOP_PRESSURE || why == VIRTIO_CSWAP_STOP_OOM ||
+		why == VIRTIO_CSWAP_STOP_OWNER) &&
+	       cswap_control_overdue(to_dev(balloon), CSWAP_CONTROL_MEM, ANSWER_MS);
+}
+
+static unsigned long shrink(struct cswap_balloon *balloon, u64 goal, u32 why)
+{
+	bool urgent = is_left_alone(balloon, why);
 	struct cswap_mem_range range;
 	u64 out, done = 0;
 
 	while ((out = cswap_balloon_pages(balloon)) > goal && done < STEP_PAGES &&
-	       is_running(balloon) && block_get(balloon, false, &range)) {
+	       is_running(balloon) && block_get(balloon, urgent, &range)) {
 		give_back(balloon, &range);
 		done += range.pages;
 		cond_resched();
@@ -419,7 +429,8 @@ static int block_take(struct cswap_balloon *balloon)
 	struct cswap_block *block;
 	int rc;
 
-	block = spare_get(balloon) ?: kmalloc(sizeof(*block), GFP_KERNEL | __GFP_NORETRY);
+	block = spare_get(balloon) ?: kmalloc(sizeof(*block),
+					       GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN);
 	if (!block)
 		return -ENOMEM;
 	rc = cswap_mem_take(&balloon->mem, balloon->reserve, balloon->single, is_interrupted,
@@ -467,14 +478,15 @@ static unsigned long grow(struct cswap_balloon *balloon, u64 goal)
 	return rc == -EAGAIN ? nsecs_to_jiffies(ktime_get_ns() - started) : 0;
 }
 
-static unsigned long step(struct cswap_balloon *balloon, u64 goal)
+static unsigned long step(struct cswap_balloon *balloon,
+			  const struct cswap_policy_verdict *verdict)
 {
-	u64 out = cswap_balloon_pages(balloon);
+	u64 goal = verdict->goal, out = cswap_balloon_pages(balloon);
 
 	if (READ_ONCE(balloon->blocks.owed))
 		reclaim_send(balloon, 0);
 	if (out > goal)
-		return shrink(balloon, goal);
+		return shrink(balloon, goal, verdict->why);
 	if (!backoff_left(&balloon->release))
 		release_send(balloon);
 	if (out + CSWAP_BLOCK_PAGES <= goal)
@@ -511,7 +523,7 @@ static void balloon_work(struct work_struct *work)
 	mem_answer_take(balloon);
 	verdict = decide(balloon);
 	say_why(balloon, &verdict);
-	delay = step(balloon, verdict.goal);
+	delay = step(balloon, &verdict);
 	if (delay)
 		spares_free(balloon);
 	say_why(balloon, &verdict);

@@ -146,6 +146,8 @@ static int cswap_validate(struct virtio_device *vdev)
 	}
 	/* an indirect table would be allocated and mapped for each request */
 	__virtio_clear_bit(vdev, VIRTIO_RING_F_INDIRECT_DESC);
+	/* response buffers are used by kind, and an EVENT is held */
+	__virtio_clear_bit(vdev, VIRTIO_F_IN_ORDER);
 	/* without a DMA API there is nothing but physical addresses */
 	if (!IS_ENABLED(CONFIG_HAS_DMA))
 		__virtio_clear_bit(vdev, VIRTIO_F_ACCESS_PLATFORM);

@@ -83,7 +83,7 @@
 #define VIRTIO_CSWAP_RELEASE_NONE	0	/* F_BALLOON is not offered */
 /* By the guest's own conversion of it to shared; RELEASE is for the record. */
 #define VIRTIO_CSWAP_RELEASE_CONVERT	1
-/* The device discards what it shares with the guest there; it reads as zeros. */
+/* The device discards what it shares with the guest there. */
 #define VIRTIO_CSWAP_RELEASE_DISCARD	2
 
 /*
@@ -141,7 +141,7 @@ struct virtio_cswap_tag {
 
 #define VIRTIO_CSWAP_S_OK		0
 #define VIRTIO_CSWAP_S_IOERR		1	/* the medium failed; try again */
-#define VIRTIO_CSWAP_S_NOSPC		2	/* STORE: the medium is full; try later */
+#define VIRTIO_CSWAP_S_NOSPC		2	/* STORE, RECLAIM: there's no room; try later */
 #define VIRTIO_CSWAP_S_INVALID		3	/* malformed, or out of range */
 #define VIRTIO_CSWAP_S_UNSUPP		4	/* unknown op, or not negotiated */
 
