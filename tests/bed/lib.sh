@@ -51,6 +51,10 @@ uml_configs() {
 uml_dir() {
 	local configs
 
+	case $1 in
+	# tests/bed/build-in-tree makes these.
+	uml-builtin | uml-module) echo "$repo/build/bed/in-tree/${1#uml-}"; return ;;
+	esac
 	mapfile -t configs < <(uml_configs "$1")
 	echo "$cache/$1-$(key_of_files "$bed/recipe.sh" "${configs[@]}")"
 }

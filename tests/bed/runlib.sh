@@ -147,7 +147,7 @@ run_build_modules() {
 	fi
 	if [[ $opt_driver == yes ]]; then
 		built=$("$bed/build-module" "$opt_kernel")
-		opt_insmod+=("$built")
+		opt_insmod+=(${built:+"$built"})
 	fi
 }
 
