@@ -8,9 +8,11 @@
  * Not thread-safe: the table changes only while no worker runs.
  */
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "memory.h"
@@ -54,8 +56,18 @@ const char *memory_add_mapped(struct memory *memory, uint64_t gpa,
 		.size = size,
 		.host = host,
 		.fd = -1,
+		.page_bytes = MEMORY_PAGE_SIZE,
 	};
 	return NULL;
+}
+
+/* The least that can be given back. */
+static uint64_t file_page_bytes(int fd)
+{
+	struct statfs fs;
+
+	return !fstatfs(fd, &fs) && fs.f_type == HUGETLBFS_MAGIC ?
+		       (uint64_t)fs.f_bsize : MEMORY_PAGE_SIZE;
 }
 
 const char *memory_add(struct memory *memory, uint64_t gpa, uint64_t uva,
@@ -93,6 +105,7 @@ const char *memory_add(struct memory *memory, uint64_t gpa, uint64_t uva,
 	/* Without one there is nothing to punch or to measure, that's all. */
 	region->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	region->offset = offset;
+	region->page_bytes = file_page_bytes(fd);
 	return NULL;
 }
 

@@ -21,6 +21,7 @@ struct memory_region {
 	size_t map_size;
 	int fd;				/* the file it is of, ours; -1 if unknown */
 	uint64_t offset;		/* in the file */
+	uint64_t page_bytes;		/* of the file; larger for hugetlb */
 };
 
 struct memory {

@@ -465,13 +465,32 @@ static const char *handle_set_backend_req_fd(struct vhost_user *vu,
 
 /* --- handlers: memory --- */
 
+/* Parts of a page are zeroed, and take as much memory as before. */
+static void check_pages(const struct vhost_user *vu,
+			const struct memory_region *region)
+{
+	const struct device_limits *limits = &vu->config.limits;
+
+	if (limits->release_method == VIRTIO_CSWAP_RELEASE_DISCARD &&
+	    region->page_bytes > limits->block_bytes)
+		log_warning("memory has pages of %ju KiB: --block-size %juK, or what the guest releases may free nothing",
+			    (uintmax_t)region->page_bytes / 1024,
+			    (uintmax_t)region->page_bytes / 1024);
+}
+
 static const char *add_region(struct vhost_user *vu,
 			      const struct vu_region *region, int fd)
 {
+	struct memory *memory = vu->config.memory;
+	const char *wrong;
+
 	log_debug("memory at %#jx: %ju KiB", (uintmax_t)region->gpa,
 		  (uintmax_t)region->size / 1024);
-	return memory_add(vu->config.memory, region->gpa, region->uva,
-			  region->size, region->offset, fd);
+	wrong = memory_add(memory, region->gpa, region->uva, region->size,
+			   region->offset, fd);
+	if (!wrong)
+		check_pages(vu, &memory->region[memory->count - 1]);
+	return wrong;
 }
 
 static const char *handle_set_mem_table(struct vhost_user *vu,

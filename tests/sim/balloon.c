@@ -6,9 +6,13 @@
  * The daemon runs with --release punch and --control. What it frees is seen in
  * the blocks of the memory's file, what it has noted in its status.
  */
+#include <fcntl.h>
+#include <linux/memfd.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include <asm/byteorder.h>
 
 #include "hostile.h"
@@ -222,19 +226,26 @@ static int case_one_operation(struct guest *g, const char *socket)
 	return expect_noted(g, socket, CLAIMED, 1024 * MIB);
 }
 
-/* Share a part of the area once more, at another address of the guest's. */
-static int add_alias(struct guest *g, const struct area *area, u64 from, u64 bytes,
-		     u64 address)
+static int add_memory(struct guest *g, int fd, u64 offset, u64 bytes, u64 address)
 {
 	struct fe_message m = { .header = { FE_ADD_MEM_REG, 0, 40 } };
 
 	m.payload.one.region = (struct fe_wire_region) {
 		.guest_address = address, .user_address = address, .bytes = bytes,
-		.mmap_offset = g->fe.region[0].offset +
-			       (area->base + from - g->fe.region[0].base),
+		.mmap_offset = offset,
 	};
-	TRY_FE(g, fe_tell(&g->fe, &m, &g->fe.memory_fd, 1));
+	TRY_FE(g, fe_tell(&g->fe, &m, &fd, 1));
 	return 0;
+}
+
+/* Share a part of the area once more, at another address of the guest's. */
+static int add_alias(struct guest *g, const struct area *area, u64 from, u64 bytes,
+		     u64 address)
+{
+	const struct fe_region *r = &g->fe.region[0];
+
+	return add_memory(g, g->fe.memory_fd, r->offset + (area->base + from - r->base),
+			  bytes, address);
 }
 
 /* A range over two regions, whose files' parts lie the other way round. */
@@ -257,6 +268,51 @@ static int case_two_regions(struct guest *g, const char *socket)
 	TRY(expect_noted(g, socket, CLAIMED, 3 * MIB));
 	TRY(expect_release(g, at + 7 * MIB, 2 * MIB, VIRTIO_CSWAP_S_INVALID));
 	return expect_noted(g, socket, CLAIMED, 3 * MIB);
+}
+
+/* Huge pages are freed whole; a part of one is discarded, but takes its memory. */
+static int huge_pages(struct guest *g, const char *socket, int fd, u8 *base)
+{
+	const u64 at = 1ull << 40;
+	struct stat before, after;
+	struct area area;
+
+	memset(base, 0x5a, 8 * MIB);
+	TRY(connect_with(g, socket, &area, MIB));
+	TRY(add_memory(g, fd, 0, 8 * MIB, at));
+	fstat(fd, &before);
+	TRY(expect_release(g, at + 2 * MIB, 2 * MIB, VIRTIO_CSWAP_S_OK));
+	fstat(fd, &after);
+	EXPECT(g, before.st_blocks - after.st_blocks == 2 * MIB / 512,
+	       "%lld blocks freed", (long long)(before.st_blocks - after.st_blocks));
+	TRY(expect_release(g, at + 6 * MIB + PAGE, PAGE, VIRTIO_CSWAP_S_OK));
+	fstat(fd, &before);
+	EXPECT(g, before.st_blocks == after.st_blocks, "a part of a page was freed");
+	EXPECT(g, is_all(base, 2 * MIB, 0x5a) && is_all(base + 4 * MIB, 2 * MIB + PAGE, 0x5a) &&
+	       is_all(base + 6 * MIB + PAGE, PAGE, 0) &&
+	       is_all(base + 6 * MIB + 2 * PAGE, 2 * MIB - 2 * PAGE, 0x5a),
+	       "it's not what was named that was discarded");
+	return expect_noted(g, socket, CLAIMED, 2 * MIB + PAGE);
+}
+
+static int case_huge_pages(struct guest *g, const char *socket)
+{
+	int fd = memfd_create("huge", MFD_CLOEXEC | MFD_HUGETLB | MFD_HUGE_2MB);
+	int rc = SUITE_SKIP;
+	u8 *base;
+
+	snprintf(g->error, sizeof(g->error), "no huge pages of 2 MiB to be had");
+	if (fd < 0)
+		return rc;
+	if (!fallocate(fd, 0, 0, 8 * MIB)) {
+		base = mmap(NULL, 8 * MIB, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+		if (base != MAP_FAILED) {
+			rc = huge_pages(g, socket, fd, base);
+			munmap(base, 8 * MIB);
+		}
+	}
+	close(fd);
+	return rc;
 }
 
 /* --- what is refused --- */
@@ -916,6 +972,7 @@ static const struct suite_case cases[] = {
 	{ "what is released counts once", case_claims },
 	{ "a gigabyte, or many neighbours, are one operation", case_one_operation },
 	{ "a range over two regions", case_two_regions },
+	{ "memory of huge pages", case_huge_pages },
 	{ "ranges out of range, unaligned, wrapping", case_bad_ranges },
 	{ "rings and posted buffers can't be released", case_pinned },
 	{ "after a reset they can", case_unpinned },
