@@ -148,7 +148,7 @@ struct cswap_control_request {
 	enum cswap_request_state state;
 	u32 used;			/* bytes of the answer, as the device claims */
 	unsigned long sent;		/* jiffies */
-	void (*answered)(struct cswap_dev *dev); /* there's an answer; in interrupt */
+	void (*answered)(struct cswap_dev *dev); /* in interrupt: there's an answer */
 };
 
 struct cswap_control {
@@ -183,7 +183,7 @@ struct cswap_mem {
 	int node;			/* the cursor in all memory */
 	unsigned long next_pfn;
 	bool barren;			/* since its last round nothing was had by moving */
-	u32 singles;			/* pages to be taken singly before blocks are sought again */
+	u32 singles;			/* pages to be taken before blocks are sought again */
 	bool reclaimed;			/* for want of free pages, since somebody looked */
 	/* for the statistics */
 	u64 moved;			/* blocks had by moving what was in them */

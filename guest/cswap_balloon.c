@@ -586,7 +586,7 @@ static const char *unusable(const struct cswap_geometry *geometry)
 		return "the device's blocks are larger than 2 MiB";
 	if (geometry->release_method == VIRTIO_CSWAP_RELEASE_CONVERT &&
 	    !cswap_guest_is_confidential())
-		return "the device leaves it to the guest's conversions to free memory, and this guest has none";
+		return "it frees what the guest converts, and this guest converts nothing";
 	return NULL;
 }
 

@@ -215,14 +215,25 @@ void cswap_blocks_reset(struct cswap_blocks *blocks)
 
 /* --- back to the guest --- */
 
-/* One whose RECLAIM is out: the device does nothing to it. */
-static struct cswap_block *reclaiming_find(struct cswap_blocks *blocks)
+/* One that the device thinks is released; what is owed for it is noted. */
+static struct cswap_block *take_released(struct cswap_blocks *blocks)
 {
+	struct cswap_block *block = pop(&blocks->released);
 	u32 i;
 
-	for (i = 0; i < blocks->batch_blocks; i++)
-		if (blocks->batch[i]->state == CSWAP_BLOCK_RECLAIMING)
-			return blocks->batch[i];
+	if (block) {
+		state_set(blocks, block, CSWAP_BLOCK_OWED);
+		push(&blocks->owed, block);
+		return block;
+	}
+	/* or is just being told: it does nothing to these either */
+	for (i = 0; i < blocks->batch_blocks; i++) {
+		block = blocks->batch[i];
+		if (block->state == CSWAP_BLOCK_RECLAIMING) {
+			state_set(blocks, block, CSWAP_BLOCK_OWED_SENT);
+			return block;
+		}
+	}
 	return NULL;
 }
 
@@ -231,18 +242,12 @@ bool cswap_blocks_get(struct cswap_blocks *blocks, bool urgent,
 {
 	struct cswap_block *block = pop(&blocks->held);
 
-	if (block) {
+	if (block)
 		retire(blocks, block);
-	} else if (!urgent) {
+	else if (urgent)
+		block = take_released(blocks);
+	if (!block)
 		return false;
-	} else if ((block = pop(&blocks->released))) {
-		state_set(blocks, block, CSWAP_BLOCK_OWED);
-		push(&blocks->owed, block);
-	} else if ((block = reclaiming_find(blocks))) {
-		state_set(blocks, block, CSWAP_BLOCK_OWED_SENT);
-	} else {
-		return false;
-	}
 	range->pfn = block->pfn;
 	range->pages = block->pages;
 	return true;

@@ -38,7 +38,8 @@
 /* Pages gathered in one go: so many blocks. */
 #define GATHER_BLOCKS		8
 #define GFP_TAKE		((GFP_HIGHUSER & ~__GFP_RECLAIM) | __GFP_NOMEMALLOC | __GFP_NOWARN)
-#define GFP_GATHER		(GFP_HIGHUSER_MOVABLE | __GFP_NORETRY | __GFP_NOMEMALLOC | __GFP_NOWARN)
+#define GFP_GATHER		(GFP_HIGHUSER_MOVABLE | __GFP_NORETRY | __GFP_NOMEMALLOC | \
+				 __GFP_NOWARN)
 
 static_assert(1 << BLOCK_ORDER == CSWAP_BLOCK_PAGES);
 
@@ -74,8 +75,21 @@ static unsigned long address(const struct cswap_mem_range *range)
 	return (unsigned long)page_address(pfn_to_page(range->pfn));
 }
 
+/*
+ * There are platforms that leave contents where the host can read them then. The
+ * allocator has erased them, unless it's configured not to.
+ */
+static void erase(const struct cswap_mem_range *range)
+{
+	bool secret = cswap_guest_is_confidential() || IS_ENABLED(CONFIG_ARM64);
+
+	if (secret && !want_init_on_alloc(GFP_KERNEL))
+		memset((void *)address(range), 0, range->pages << PAGE_SHIFT);
+}
+
 int cswap_mem_share(const struct cswap_mem_range *range)
 {
+	erase(range);
 	return set_memory_decrypted(address(range), range->pages);
 }
 
