@@ -46,6 +46,7 @@ mem_total() {
 }
 
 swap_on
+empty_quarantine
 total=$(mem_total)
 target=$((total / 4096 << 1))
 touch_all
@@ -84,5 +85,6 @@ expect "refusals" "$(counter balloon_refusals)" = 0
 expect "taken and returned" "$(counter balloon_taken)" = "$(counter balloon_returned)"
 expect_clean
 stress --mib $((MIB / 4)) --limit $((MIB / 8)) --random 200
+kill "$emptier"
 swap_off
 finish "$target of $((total / 1024)) MiB released, host: $((before / 1024)) MiB not given before, $((after / 1024)) after, $out pages stored, $(counter balloon_moved_blocks) blocks moved; $checked and $(figure checked) pages checked, 0 wrong"

@@ -56,14 +56,7 @@ dd if=/dev/zero of="$tmp/ballast/file" bs=1M count=$((have - LEAVE)) 2>/dev/null
 say "$have MiB available, now $(available)"
 
 swap_on
-# KASAN keeps freed objects in quarantine, and empties it only when somebody allocates who may
-# sleep. The swap core takes an object for each page, and nobody else here allocates: without this
-# the quarantine, not the data, fills the memory.
-while :; do
-	read -r _ </proc/version
-	sleep 0.1
-done &
-emptier=$!
+empty_quarantine
 if [ -n "${INJECT-}" ]; then
 	stress_begin --mib "$MIB" --procs 2 --rewrite 50
 	# Who swaps out and in: kswapd, the workers, the program's threads.

@@ -91,6 +91,18 @@ swap_off() {
 	swapoff "$disk" || fail "swapoff"
 }
 
+# KASAN keeps freed objects in quarantine, and empties it only when somebody allocates who may
+# sleep. The swap core takes an object for each page, and often nobody else allocates: without this
+# the quarantine, not the data, fills the memory. Ends with `kill $emptier`.
+empty_quarantine() {
+	while :; do
+		read -r _ </proc/version
+		sleep 0.1
+	done &
+	# shellcheck disable=SC2034	# for the case
+	emptier=$!
+}
+
 # ---- the stress program: content that proves itself
 
 # stress ARG...: run it; its figures are then had by `figure`.
