@@ -359,6 +359,8 @@ const void *cswap_control_answer(struct cswap_dev *dev, enum cswap_control_kind 
 /* It has been with the device for longer than that. */
 bool cswap_control_overdue(struct cswap_dev *dev, enum cswap_control_kind kind,
 			   unsigned int ms);
+/* The transport gave the ring up: nothing is sent or answered until a reset. */
+bool cswap_control_is_broken(struct cswap_dev *dev);
 
 bool cswap_control_is_idle(struct cswap_dev *dev, enum cswap_control_kind kind);
 

@@ -17,7 +17,8 @@
  * refuses a RELEASE gets no more memory for a while, and what it didn't want goes
  * back to the guest; one that refuses a RECLAIM has no memory, and is asked again
  * later. If one doesn't answer at all, it gets no more, and it's said why; a guest
- * that feels the lack then takes back what isn't on its way, without an answer.
+ * that feels the lack then takes back what isn't on its way, without an answer. If
+ * the control ring is broken there's nobody to ask, and all of that goes back.
  *
  * A guest that is out of memory doesn't ask. The notifier lets a thread that is
  * there already take blocks back, of those that aren't on their way to the device,
@@ -313,8 +314,10 @@ static unsigned long event_ask(struct cswap_balloon *balloon)
 
 /* --- decisions --- */
 
-static u64 target_pages(const struct cswap_balloon *balloon)
+static u64 target_pages(struct cswap_balloon *balloon)
 {
+	if (cswap_control_is_broken(to_dev(balloon)))
+		return 0;
 	/* a device that was reset says nothing if it wants nothing: give it a moment */
 	if (!balloon->heard && time_before(jiffies, balloon->started + HZ))
 		return cswap_balloon_pages(balloon);
@@ -371,9 +374,10 @@ static void say_why(struct cswap_balloon *balloon, const struct cswap_policy_ver
 {
 	u32 why = verdict->why;
 
-	if (why != VIRTIO_CSWAP_STOP_NONE &&
-	    (backoff_left(&balloon->release) || backoff_left(&balloon->reclaim) ||
-	     cswap_control_overdue(to_dev(balloon), CSWAP_CONTROL_MEM, ANSWER_MS)))
+	if (cswap_control_is_broken(to_dev(balloon)) ||
+	    cswap_control_overdue(to_dev(balloon), CSWAP_CONTROL_MEM, ANSWER_MS) ||
+	    (why != VIRTIO_CSWAP_STOP_NONE &&
+	     (backoff_left(&balloon->release) || backoff_left(&balloon->reclaim))))
 		why = VIRTIO_CSWAP_STOP_DEVICE;
 	else if (why == VIRTIO_CSWAP_STOP_WORKING && balloon->memory.delay >= BARREN_DELAY &&
 		 verdict->goal > cswap_balloon_pages(balloon))
@@ -395,9 +399,11 @@ static bool is_interrupted(void *arg)
 	       atomic64_read(&balloon->ooms) != balloon->step_ooms;
 }
 
-/* The guest itself wants memory back, and the device doesn't answer. */
+/* Nobody can be asked; or the guest itself wants memory back, and the device doesn't answer. */
 static bool is_left_alone(struct cswap_balloon *balloon, u32 why)
 {
+	if (cswap_control_is_broken(to_dev(balloon)))
+		return true;
 	return (why == VIRTIO_CSWAP_STOP_PRESSURE || why == VIRTIO_CSWAP_STOP_OOM ||
 		why == VIRTIO_CSWAP_STOP_OWNER) &&
 	       cswap_control_overdue(to_dev(balloon), CSWAP_CONTROL_MEM, ANSWER_MS);

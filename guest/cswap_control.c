@@ -108,6 +108,11 @@ bool cswap_control_overdue(struct cswap_dev *dev, enum cswap_control_kind kind,
 	       time_after(jiffies, READ_ONCE(request->sent) + msecs_to_jiffies(ms));
 }
 
+bool cswap_control_is_broken(struct cswap_dev *dev)
+{
+	return virtqueue_is_broken(dev->control.vq);
+}
+
 bool cswap_control_is_idle(struct cswap_dev *dev, enum cswap_control_kind kind)
 {
 	return READ_ONCE(dev->control.request[kind].state) == CSWAP_REQUEST_IDLE;
