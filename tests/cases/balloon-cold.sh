@@ -7,13 +7,12 @@
 # what is "available" in it, which is next to nothing here (trap B8); the host's memory falls by what
 # was released; every page is right afterwards.
 #
-# beds: uml uml-debug vm-newest
-# slow: uml-smp vm-6.12 vm-6.1
-# timeout: 400
+# beds: uml vm-newest
+# slow: vm-6.12 vm-6.1
+# timeout: 900
 # beside: yes
 # run: --cswapd "--store mem --size 1G --release punch"
 # run uml: --mem 256M --aes
-# run uml-smp: --cpus 2 --queues 2
 # run vm: --mem 512M --cpus 2 --queues 2
 
 # shellcheck source-path=SCRIPTDIR source=lib.sh

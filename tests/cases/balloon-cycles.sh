@@ -6,7 +6,7 @@
 #
 # beds: uml-debug
 # slow: long uml uml-smp vm-newest vm-6.1
-# timeout: 1200
+# timeout: 900
 # beside: yes
 # run: --cswapd "--store mem --size 256M --release punch"
 # run: --module-args "floor=48 brake_percent=0"

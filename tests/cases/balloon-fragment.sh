@@ -9,7 +9,7 @@
 #
 # beds: uml vm-newest
 # slow: uml-debug uml-smp vm-6.12 vm-6.1
-# timeout: 400
+# timeout: 900
 # beside: yes
 # module: tests/kmod/fragment
 # run: --cswapd "--store mem --size 512M --release punch"

@@ -7,7 +7,7 @@
 #
 # beds: uml-debug vm-newest
 # slow: uml-smp vm-6.12 vm-6.1
-# timeout: 300
+# timeout: 900
 # beside: yes
 # run: --cswapd "--store mem --size 64M --release punch" --daemon-may-die
 # run: --module-args "floor=48 brake_percent=0"

@@ -7,7 +7,7 @@
 #
 # beds: uml-debug
 # slow: uml uml-smp vm-newest vm-6.1
-# timeout: 240
+# timeout: 900
 # beside: yes
 # run: --cswapd "--store mem --size 64M --release punch --report-period 100"
 # run: --module-args "floor=50% reports=0"
