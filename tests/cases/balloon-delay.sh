@@ -75,8 +75,10 @@ stress_to_gate
 reach 0
 
 # All of it is sent: there's nothing to be had, and the program isn't worth it.
-hold 48
-hog_begin $(($(memory MemAvailable) + 24))
+hold 60
+ooms=$(balloon ooms)
+hog_begin $(($(memory MemAvailable) + 36))
+expect "times out of memory" "$(balloon ooms)" -gt "$ooms"
 expect "MiB taken back of what was sent" "$(balloon rescued)" = "$rescued"
 let_go
 hog_end
