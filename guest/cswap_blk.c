@@ -10,6 +10,8 @@
  * no copy to be had the store waits for one, holding nothing, but not longer
  * than the stall clock allows; then it fails and the swap core keeps the page.
  *
+ * The device is told of the pages of a bio by the dozen.
+ *
  * Load: from the pool, or by a LOAD whose answer lands, sealed, in the page
  * that was asked for, where it is opened. A page that doesn't open was torn,
  * tampered with, or changed while it was looked at: it's fetched again, with
@@ -30,6 +32,9 @@
 
 #include "compat.h"
 #include "cswap.h"
+
+/* Half of what reclaim writes at a time: the device works on it while the rest is sealed. */
+#define STORE_BATCH_PAGES	16
 
 static unsigned long stall_jiffies(void)
 {
@@ -96,14 +101,47 @@ out:
 	return over;
 }
 
-static blk_status_t store_take(struct cswap_queue *queue, struct store_hold *hold)
+/*
+ * Stores of one bio that the device hasn't been told of. It is told of several
+ * at once: a notification costs an exit, and neighbours that arrive together
+ * are written together.
+ */
+struct store_batch {
+	struct cswap_queue *queue;
+	unsigned int pages;
+};
+
+/* Whoever sleeps or leaves has done this before: nothing sealed waits for him. */
+static void store_batch_send(struct store_batch *batch)
+{
+	unsigned long flags;
+
+	if (!batch->pages)
+		return;
+	batch->pages = 0;
+	spin_lock_irqsave(&batch->queue->lock, flags);
+	cswap_queue_unlock_and_send(batch->queue, flags);
+}
+
+static void store_batch_add(struct store_batch *batch)
+{
+	if (++batch->pages == STORE_BATCH_PAGES)
+		store_batch_send(batch);
+}
+
+static blk_status_t store_take(struct cswap_queue *queue, struct store_hold *hold,
+			       struct store_batch *batch)
 {
 	blk_status_t status;
 	unsigned long flags;
 
-	if (!wait_event_timeout(queue->store_wait,
-				store_try(queue, hold, &status), stall_jiffies()))
-		status = BLK_STS_IOERR;
+	if (!store_try(queue, hold, &status)) {
+		store_batch_send(batch);
+		if (!wait_event_timeout(queue->store_wait,
+					store_try(queue, hold, &status),
+					stall_jiffies()))
+			status = BLK_STS_IOERR;
+	}
 	if (status) {
 		spin_lock_irqsave(&queue->lock, flags);
 		queue->stats.store_refusals++;
@@ -125,7 +163,7 @@ static void store_give_up(struct cswap_queue *queue, struct store_hold *hold)
 }
 
 static blk_status_t store_page(struct cswap_dev *dev, u64 slot, struct page *page,
-			       unsigned int offset)
+			       unsigned int offset, struct store_batch *batch)
 {
 	struct cswap_queue *queue = cswap_queue_of(dev, slot);
 	struct store_hold hold;
@@ -134,7 +172,10 @@ static blk_status_t store_page(struct cswap_dev *dev, u64 slot, struct page *pag
 	s64 counter;
 	int srcu;
 
-	status = store_take(queue, &hold);
+	if (batch->queue != queue)
+		store_batch_send(batch);
+	batch->queue = queue;
+	status = store_take(queue, &hold, batch);
 	if (status)
 		return status;
 	counter = cswap_seal_begin(&dev->seal, &srcu);
@@ -151,8 +192,9 @@ static blk_status_t store_page(struct cswap_dev *dev, u64 slot, struct page *pag
 	cswap_store_publish(&queue->shard, hold.copy, slot, counter, hold.cipher->tag);
 	cswap_queue_put_cipher(queue, hold.cipher);
 	queue->stats.stores++;
-	cswap_queue_unlock_and_send(queue, flags);
+	spin_unlock_irqrestore(&queue->lock, flags);
 	cswap_seal_end(&dev->seal, srcu);
+	store_batch_add(batch);
 	if (wq_has_sleeper(&queue->store_wait))
 		wake_up(&queue->store_wait);
 	return BLK_STS_OK;
@@ -465,12 +507,13 @@ static void load_page_async(struct cswap_dev *dev, const struct load_to *to)
 /* --- the disk --- */
 
 static blk_status_t transfer_page(struct cswap_dev *dev, struct bio *bio, u64 slot,
-				  struct page *page, unsigned int offset)
+				  struct page *page, unsigned int offset,
+				  struct store_batch *batch)
 {
 	struct load_to to = { .slot = slot, .page = page, .offset = offset };
 
 	if (op_is_write(bio_op(bio)))
-		return store_page(dev, slot, page, offset);
+		return store_page(dev, slot, page, offset, batch);
 	if (dev->synchronous)
 		return load_page(dev, &to, 0);
 	to.bio = bio;
@@ -482,6 +525,7 @@ static blk_status_t transfer_page(struct cswap_dev *dev, struct bio *bio, u64 sl
 static void transfer(struct cswap_dev *dev, struct bio *bio)
 {
 	u64 slot = bio->bi_iter.bi_sector / CSWAP_SECTORS;
+	struct store_batch batch = { };
 	blk_status_t status = BLK_STS_OK;
 	struct bvec_iter iter;
 	struct bio_vec bv;
@@ -496,10 +540,11 @@ static void transfer(struct cswap_dev *dev, struct bio *bio)
 		for (done = 0; done < bv.bv_len && !status;
 		     done += VIRTIO_CSWAP_SLOT_SIZE)
 			status = transfer_page(dev, bio, slot++, bv.bv_page,
-					       bv.bv_offset + done);
+					       bv.bv_offset + done, &batch);
 		if (status)
 			break;
 	}
+	store_batch_send(&batch);
 	bio_end_part(bio, status);
 }
 
@@ -569,6 +614,7 @@ static int cswap_rw_page(struct block_device *bdev, sector_t sector,
 {
 	struct cswap_dev *dev = bdev->bd_disk->private_data;
 	struct load_to to = { .slot = sector / CSWAP_SECTORS, .page = page };
+	struct store_batch batch = { };
 	unsigned int noio;
 	blk_status_t status;
 
@@ -577,7 +623,8 @@ static int cswap_rw_page(struct block_device *bdev, sector_t sector,
 	noio = memalloc_noio_save();
 	if (op_is_write(op)) {
 		store_await_key(dev);
-		status = store_page(dev, to.slot, page, 0);
+		status = store_page(dev, to.slot, page, 0, &batch);
+		store_batch_send(&batch);
 	} else {
 		status = load_page(dev, &to, 0);
 	}
