@@ -202,6 +202,15 @@ static inline unsigned long cswap_unaccepted_pages(void)
 #endif
 }
 
+/* Since 7.3 the swap core gathers pages into one write, if the disk is asynchronous. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(7, 3, 0)
+#define CSWAP_WRITES_ARE_GATHERED	false
+#define CSWAP_WQ_PERCPU			0
+#else
+#define CSWAP_WRITES_ARE_GATHERED	true
+#define CSWAP_WQ_PERCPU			WQ_PERCPU
+#endif
+
 /* Memory is encrypted against the host (x86 SME alone isn't that). */
 static inline bool cswap_guest_is_confidential(void)
 {

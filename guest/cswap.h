@@ -4,13 +4,15 @@
  * others. Read it after cswap_slots.h and cswap_seal.h.
  *
  * Locks: each queue pair has one spinlock (irqs off) that guards its shard, its
- * rings and its ciphers; no path takes two of them. The control queue has its
- * own, and the balloon's blocks have one (never taken in interrupts); they nest in
- * none. All else is either set up before the disk exists, one worker's, or atomic.
+ * rings and its ciphers; no path takes two of them. The control queue and the
+ * list of writes to be ended have their own, and the balloon's blocks have one
+ * (never taken in interrupts); they nest in none. All else is either set up before
+ * the disk exists, one worker's, or atomic.
  */
 #ifndef CSWAP_H
 #define CSWAP_H
 
+#include <linux/bio.h>
 #include <linux/blkdev.h>
 #include <linux/completion.h>
 #include <linux/notifier.h>
@@ -261,6 +263,10 @@ struct cswap_dev {
 
 	struct gendisk *disk;
 	struct workqueue_struct *wq;	/* WQ_MEM_RECLAIM: reads end here */
+	struct workqueue_struct *written_wq; /* so do writes; NULL: they end at once */
+	struct work_struct written_work;
+	spinlock_t written_lock;	/* @written */
+	struct bio_list written;	/* stored, to be ended */
 	struct delayed_work tick;	/* clocks and retries, while there's need */
 	struct notifier_block fork_notifier, pm_notifier;
 	bool freed_read_warned;
@@ -329,6 +335,8 @@ void cswap_tick(struct work_struct *work);
 int cswap_disk_add(struct cswap_dev *dev);
 /* Loads that were sent asynchronously are over. */
 void cswap_finish_work(struct work_struct *work);
+/* Writes that didn't end in submit_bio. */
+void cswap_written_work(struct work_struct *work);
 /* Only the memory that the disk itself needs until its last user is gone. */
 void cswap_dev_free(struct cswap_dev *dev);
 

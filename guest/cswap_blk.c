@@ -10,7 +10,13 @@
  * no copy to be had the store waits for one, holding nothing, but not longer
  * than the stall clock allows; then it fails and the swap core keeps the page.
  *
- * The device is told of the pages of a bio by the dozen.
+ * The device is told of the pages of a bio by the dozen. To a reclaim that
+ * writes many pages at once, and then puts them back on their list to take
+ * them off when they are clean, a bio that ends inside submit_bio ends too
+ * soon: clean pages would stay there among the others, and as many again be
+ * written instead. There the bio ends in a worker, on the same CPU, as it would
+ * by an interrupt. Where pages are written singly, or the disk is synchronous,
+ * reclaim looks at once whether the page is clean: there it ends right away.
  *
  * Load: from the pool, or by a LOAD whose answer lands, sealed, in the page
  * that was asked for, where it is opened. A page that doesn't open was torn,
@@ -434,10 +440,16 @@ static blk_status_t load_page(struct cswap_dev *dev, const struct load_to *to,
 	return load_give_up(queue, to, status);
 }
 
-static void bio_end_part(struct bio *bio, blk_status_t status)
+/* The first error of a bio's parts is its own. */
+static void bio_note_status(struct bio *bio, blk_status_t status)
 {
 	if (status)
 		cmpxchg(&bio->bi_status, 0, status);
+}
+
+static void bio_end_part(struct bio *bio, blk_status_t status)
+{
+	bio_note_status(bio, status);
 	bio_endio(bio);
 }
 
@@ -521,6 +533,36 @@ static blk_status_t transfer_page(struct cswap_dev *dev, struct bio *bio, u64 sl
 	return BLK_STS_OK;
 }
 
+/* What has been written ends here if its submitter wasn't to see it end. */
+void cswap_written_work(struct work_struct *work)
+{
+	struct cswap_dev *dev = container_of(work, struct cswap_dev, written_work);
+	struct bio_list written;
+	struct bio *bio;
+
+	spin_lock_irq(&dev->written_lock);
+	written = dev->written;
+	bio_list_init(&dev->written);
+	spin_unlock_irq(&dev->written_lock);
+	while ((bio = bio_list_pop(&written)))
+		bio_endio(bio);
+}
+
+static void write_end(struct cswap_dev *dev, struct bio *bio, blk_status_t status)
+{
+	unsigned long flags;
+
+	bio_note_status(bio, status);
+	if (!dev->written_wq) {
+		bio_endio(bio);
+		return;
+	}
+	spin_lock_irqsave(&dev->written_lock, flags);
+	bio_list_add(&dev->written, bio);
+	spin_unlock_irqrestore(&dev->written_lock, flags);
+	queue_work(dev->written_wq, &dev->written_work);
+}
+
 /* Page by page, holding nothing from one to the next. */
 static void transfer(struct cswap_dev *dev, struct bio *bio)
 {
@@ -545,7 +587,10 @@ static void transfer(struct cswap_dev *dev, struct bio *bio)
 			break;
 	}
 	store_batch_send(&batch);
-	bio_end_part(bio, status);
+	if (op_is_write(bio_op(bio)))
+		write_end(dev, bio, status);
+	else
+		bio_end_part(bio, status);
 }
 
 static void slot_free(struct cswap_dev *dev, u64 slot)

@@ -372,6 +372,19 @@ static void keys_in_use(struct cswap_seal *seal, const struct cswap_epochs *epoc
 	}
 }
 
+/* Per CPU and of no priority: behind the task that has written, not beside it. */
+static bool wq_for_writes(struct cswap_dev *dev)
+{
+	spin_lock_init(&dev->written_lock);
+	bio_list_init(&dev->written);
+	INIT_WORK(&dev->written_work, cswap_written_work);
+	if (dev->synchronous || !CSWAP_WRITES_ARE_GATHERED)
+		return true;
+	dev->written_wq = alloc_workqueue("virtio_cswap_written",
+					  WQ_MEM_RECLAIM | CSWAP_WQ_PERCPU, 0);
+	return dev->written_wq;
+}
+
 static struct cswap_dev *dev_alloc(struct virtio_device *vdev)
 {
 	struct cswap_dev *dev = kzalloc(sizeof(*dev), GFP_KERNEL);
@@ -393,7 +406,7 @@ static struct cswap_dev *dev_alloc(struct virtio_device *vdev)
 		goto err;
 	queues_prepare(dev);
 	dev->wq = alloc_workqueue("virtio_cswap", WQ_MEM_RECLAIM | WQ_HIGHPRI | WQ_UNBOUND, 0);
-	if (!dev->wq)
+	if (!dev->wq || !wq_for_writes(dev))
 		goto err;
 	rc = ida_alloc(&cswap_ida, GFP_KERNEL);
 	if (rc < 0)
@@ -410,6 +423,8 @@ void cswap_dev_free(struct cswap_dev *dev)
 {
 	if (dev->wq)
 		destroy_workqueue(dev->wq);
+	if (dev->written_wq)
+		destroy_workqueue(dev->written_wq);
 	if (dev->number >= 0)
 		ida_free(&cswap_ida, dev->number);
 	kvfree(dev->discard.clusters);
@@ -524,6 +539,7 @@ static void cswap_remove(struct virtio_device *vdev)
 	del_gendisk(disk);
 	for (i = 0; i < dev->nr_queues; i++)
 		flush_work(&dev->queues[i].finish_work);
+	flush_work(&dev->written_work);
 	vqs_delete(dev);
 	cswap_balloon_exit(dev);
 	cswap_control_exit(dev);
