@@ -112,6 +112,7 @@ struct cswap_queue {
 	struct virtqueue *request_vq, *response_vq;
 	bool running;			/* the rings exist and the device is ready */
 	bool broken;			/* the device broke the protocol: fail everything */
+	bool quiet;			/* the device was asked not to interrupt */
 	unsigned int pollers;		/* tasks that look at the ring themselves */
 	unsigned long progress;		/* jiffies: the rings last moved, or began to wait */
 	unsigned long probed;		/* jiffies: a store was let in though they stood still */
@@ -321,6 +322,8 @@ void cswap_queue_send_load(struct cswap_queue *queue, u32 load, u64 cookie);
 /* A cipher, or NULL when all are in use; and back. Under the lock. */
 struct cswap_cipher *cswap_queue_get_cipher(struct cswap_queue *queue);
 void cswap_queue_put_cipher(struct cswap_queue *queue, struct cswap_cipher *cipher);
+/* Take what is on the rings; true if they had moved. Under the lock. */
+bool cswap_queue_read(struct cswap_queue *queue);
 /* Look at the rings; true if they had moved. Takes the lock if it's free. */
 bool cswap_queue_poll(struct cswap_queue *queue);
 /* Between these the device needn't interrupt. They take the lock. */

@@ -74,36 +74,48 @@ static void store_await_key(struct cswap_dev *dev)
 	cswap_seal_await(&dev->seal, stall_jiffies());
 }
 
+/* Take what a store needs, if there is all of it. Under the lock. */
+static bool store_hold_take(struct cswap_queue *queue, struct store_hold *hold)
+{
+	hold->cipher = cswap_queue_get_cipher(queue);
+	if (!hold->cipher)
+		return false;
+	hold->copy = cswap_store_begin(&queue->shard);
+	if (hold->copy == CSWAP_NONE)
+		cswap_queue_put_cipher(queue, hold->cipher);
+	return hold->copy != CSWAP_NONE;
+}
+
 /* True when the wait is over: with something to hold, or with an error. */
 static bool store_try(struct cswap_queue *queue, struct store_hold *hold,
 		      blk_status_t *status)
 {
+	bool stalled, over = true;
 	unsigned long flags;
-	bool over = true;
-	bool stalled;
 
 	spin_lock_irqsave(&queue->lock, flags);
 	*status = BLK_STS_IOERR;
+	/* answers that nobody waited for may lie there unread */
+	if (cswap_queue_stalled(queue) || queue->shard.free.first == CSWAP_NONE)
+		cswap_queue_read(queue);
 	stalled = cswap_queue_stalled(queue);
 	if (queue->dev->dead || queue->broken || cswap_store_refused(&queue->shard) ||
 	    (stalled && !probe_due(queue)))
 		goto out;
-
-	hold->copy = CSWAP_NONE;
-	hold->cipher = cswap_queue_get_cipher(queue);
-	if (hold->cipher)
-		hold->copy = cswap_store_begin(&queue->shard);
-	if (hold->copy != CSWAP_NONE) {
+	over = store_hold_take(queue, hold);
+	if (over) {
 		*status = BLK_STS_OK;
 		if (stalled)
 			queue->probed = jiffies;
-		goto out;
+	} else {
+		over = stalled;
 	}
-	if (hold->cipher)
-		cswap_queue_put_cipher(queue, hold->cipher);
-	over = stalled;
 out:
-	spin_unlock_irqrestore(&queue->lock, flags);
+	if (*status)
+		/* about to sleep or to fail: nothing may wait here for the next store */
+		cswap_queue_unlock_and_send(queue, flags);
+	else
+		spin_unlock_irqrestore(&queue->lock, flags);
 	return over;
 }
 
@@ -135,19 +147,14 @@ static void store_batch_add(struct store_batch *batch)
 		store_batch_send(batch);
 }
 
-static blk_status_t store_take(struct cswap_queue *queue, struct store_hold *hold,
-			       struct store_batch *batch)
+static blk_status_t store_take(struct cswap_queue *queue, struct store_hold *hold)
 {
 	blk_status_t status;
 	unsigned long flags;
 
-	if (!store_try(queue, hold, &status)) {
-		store_batch_send(batch);
-		if (!wait_event_timeout(queue->store_wait,
-					store_try(queue, hold, &status),
-					stall_jiffies()))
-			status = BLK_STS_IOERR;
-	}
+	if (!wait_event_timeout(queue->store_wait,
+				store_try(queue, hold, &status), stall_jiffies()))
+		status = BLK_STS_IOERR;
 	if (status) {
 		spin_lock_irqsave(&queue->lock, flags);
 		queue->stats.store_refusals++;
@@ -181,7 +188,7 @@ static blk_status_t store_page(struct cswap_dev *dev, u64 slot, struct page *pag
 	if (batch->queue != queue)
 		store_batch_send(batch);
 	batch->queue = queue;
-	status = store_take(queue, &hold, batch);
+	status = store_take(queue, &hold);
 	if (status)
 		return status;
 	counter = cswap_seal_begin(&dev->seal, &srcu);

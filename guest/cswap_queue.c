@@ -20,6 +20,11 @@
  * back before it answers, so an answer that has been seen means that the
  * chain is there to be seen.
  *
+ * Interrupts are wanted while somebody waits for an answer: for a LOAD, or for
+ * room in the pool, which is when half of its copies are in use. For what became
+ * of a STORE nobody waits: it is read when that much of the pool is in use, before
+ * an interrupt is asked for, or by the tick.
+ *
  * Two clocks: if the rings stand still for stall_ms although something is in
  * flight, stores are refused (the swap core keeps its pages, and reclaim turns
  * elsewhere) until they move again; one each stall_ms is let through to see. A
@@ -79,6 +84,8 @@ static void chain_add(struct cswap_queue *queue, struct cswap_sent *sent,
 		piece_to_sg(queue, &sg[1], data, VIRTIO_CSWAP_SLOT_SIZE);
 	if (cswap_vq_add_out(queue->request_vq, sg, nr, sent))
 		queue_break(queue, "the request ring is broken");
+	if (!delayed_work_pending(&queue->dev->tick))
+		queue_delayed_work(queue->dev->wq, &queue->dev->tick, HZ);
 }
 
 static void stores_send(struct cswap_queue *queue)
@@ -105,25 +112,6 @@ void cswap_queue_send_load(struct cswap_queue *queue, u32 l, u64 cookie)
 		return;		/* cswap_queue_start() sends it */
 	cswap_wire_put_load(io->sent.head.va, cookie, queue->shard.loads[l].slot);
 	chain_add(queue, &io->sent, cookie, CSWAP_LOAD_HEADER_BYTES, NULL);
-	if (!delayed_work_pending(&queue->dev->tick))
-		queue_delayed_work(queue->dev->wq, &queue->dev->tick, HZ);
-}
-
-void cswap_queue_unlock_and_send(struct cswap_queue *queue, unsigned long flags)
-	__releases(&queue->lock)
-{
-	bool requests = false, responses = false;
-
-	if (queue->running) {
-		stores_send(queue);
-		requests = virtqueue_kick_prepare(queue->request_vq);
-		responses = virtqueue_kick_prepare(queue->response_vq);
-	}
-	spin_unlock_irqrestore(&queue->lock, flags);
-	if (requests)
-		virtqueue_notify(queue->request_vq);
-	if (responses)
-		virtqueue_notify(queue->response_vq);
 }
 
 struct cswap_cipher *cswap_queue_get_cipher(struct cswap_queue *queue)
@@ -283,6 +271,54 @@ static bool rings_read(struct cswap_queue *queue)
 	return moved;
 }
 
+/* --- interrupts --- */
+
+/* Somebody may be waiting for the device, or soon will. */
+static bool answers_awaited(const struct cswap_queue *queue)
+{
+	const struct cswap_shard *shard = &queue->shard;
+
+	return shard->loading || shard->free.count < shard->nr_copies / 2;
+}
+
+static void interrupts_disable(struct cswap_queue *queue)
+{
+	virtqueue_disable_cb(queue->response_vq);
+	queue->quiet = true;
+}
+
+/* Have interrupts or not; whoever polls turns them on again. */
+static void interrupts_set(struct cswap_queue *queue)
+{
+	if (!queue->quiet && !answers_awaited(queue))
+		interrupts_disable(queue);
+	while (queue->quiet && !queue->pollers && answers_awaited(queue)) {
+		queue->quiet = false;
+		if (!virtqueue_enable_cb(queue->response_vq)) {
+			interrupts_disable(queue);
+			rings_read(queue);
+		}
+	}
+}
+
+void cswap_queue_unlock_and_send(struct cswap_queue *queue, unsigned long flags)
+	__releases(&queue->lock)
+{
+	bool requests = false, responses = false;
+
+	if (queue->running) {
+		interrupts_set(queue);
+		stores_send(queue);
+		requests = virtqueue_kick_prepare(queue->request_vq);
+		responses = virtqueue_kick_prepare(queue->response_vq);
+	}
+	spin_unlock_irqrestore(&queue->lock, flags);
+	if (requests)
+		virtqueue_notify(queue->request_vq);
+	if (responses)
+		virtqueue_notify(queue->response_vq);
+}
+
 void cswap_queue_interrupt(struct virtqueue *vq)
 {
 	struct cswap_dev *dev = vq->vdev->priv;
@@ -291,13 +327,16 @@ void cswap_queue_interrupt(struct virtqueue *vq)
 	unsigned long flags;
 
 	spin_lock_irqsave(&queue->lock, flags);
-	if (queue->running)
-		do {
-			virtqueue_disable_cb(vq);
-			rings_read(queue);
-			/* whoever polls turns them on again */
-		} while (!queue->pollers && !virtqueue_enable_cb(vq));
+	if (queue->running) {
+		interrupts_disable(queue);
+		rings_read(queue);
+	}
 	cswap_queue_unlock_and_send(queue, flags);
+}
+
+bool cswap_queue_read(struct cswap_queue *queue)
+{
+	return queue->running && rings_read(queue);
 }
 
 bool cswap_queue_poll(struct cswap_queue *queue)
@@ -307,7 +346,7 @@ bool cswap_queue_poll(struct cswap_queue *queue)
 
 	if (!spin_trylock_irqsave(&queue->lock, flags))
 		return false;
-	moved = queue->running && rings_read(queue);
+	moved = cswap_queue_read(queue);
 	if (moved)
 		cswap_queue_unlock_and_send(queue, flags);
 	else
@@ -321,7 +360,7 @@ void cswap_queue_poll_begin(struct cswap_queue *queue)
 
 	spin_lock_irqsave(&queue->lock, flags);
 	if (!queue->pollers++ && queue->running)
-		virtqueue_disable_cb(queue->response_vq);
+		interrupts_disable(queue);
 	spin_unlock_irqrestore(&queue->lock, flags);
 }
 
@@ -330,11 +369,7 @@ void cswap_queue_poll_end(struct cswap_queue *queue)
 	unsigned long flags;
 
 	spin_lock_irqsave(&queue->lock, flags);
-	if (!--queue->pollers && queue->running)
-		while (!virtqueue_enable_cb(queue->response_vq)) {
-			virtqueue_disable_cb(queue->response_vq);
-			rings_read(queue);
-		}
+	queue->pollers--;
 	cswap_queue_unlock_and_send(queue, flags);
 }
 
@@ -374,8 +409,7 @@ static bool queue_tick(struct cswap_queue *queue)
 	bool again;
 
 	spin_lock_irqsave(&queue->lock, flags);
-	if (queue->running)
-		rings_read(queue);	/* an interrupt may have been lost */
+	cswap_queue_read(queue);	/* not all that comes interrupts, or one was lost */
 	loads_time_out(queue);
 	cswap_store_retry(&queue->shard);
 	again = queue->shard.loading || queue->shard.sent || queue->shard.send.count;
@@ -412,6 +446,7 @@ int cswap_queue_start(struct cswap_queue *queue)
 		return rc;
 	}
 	virtqueue_disable_cb(queue->request_vq);
+	queue->quiet = false;
 	queue->running = true;
 	queue->broken = false;
 	queue->progress = jiffies;
