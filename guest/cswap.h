@@ -116,6 +116,8 @@ struct cswap_queue {
 	unsigned int pollers;		/* tasks that look at the ring themselves */
 	unsigned long progress;		/* jiffies: the rings last moved, or began to wait */
 	unsigned long probed;		/* jiffies: a store was let in though they stood still */
+	struct blk_plug *plug;		/* of a task that will call @unplug, or NULL */
+	struct blk_plug_cb unplug;
 	struct cswap_cipher *ciphers;	/* free ones */
 	struct cswap_copy_io *copy_io;
 	struct cswap_load_io *load_io;
@@ -338,6 +340,8 @@ void cswap_tick(struct work_struct *work);
 int cswap_disk_add(struct cswap_dev *dev);
 /* Loads that were sent asynchronously are over. */
 void cswap_finish_work(struct work_struct *work);
+/* The queue was stopped: wait for the task whose plug would have it send. */
+void cswap_wait_unplugged(struct cswap_queue *queue);
 /* Writes that didn't end in submit_bio. */
 void cswap_written_work(struct work_struct *work);
 /* Only the memory that the disk itself needs until its last user is gone. */

@@ -120,16 +120,16 @@ out:
 }
 
 /*
- * Stores of one bio that the device hasn't been told of. It is told of several
- * at once: a notification costs an exit, and neighbours that arrive together
- * are written together.
+ * Stores that the device hasn't been told of. It is told of several at once: a
+ * notification costs an exit, and neighbours that arrive together are written
+ * together. A bio has many pages, or its submitter says by a plug that there
+ * are more bios to come; the plug ends when he has submitted them, or sleeps.
  */
 struct store_batch {
 	struct cswap_queue *queue;
 	unsigned int pages;
 };
 
-/* Whoever sleeps or leaves has done this before: nothing sealed waits for him. */
 static void store_batch_send(struct store_batch *batch)
 {
 	unsigned long flags;
@@ -145,6 +145,57 @@ static void store_batch_add(struct store_batch *batch)
 {
 	if (++batch->pages == STORE_BATCH_PAGES)
 		store_batch_send(batch);
+}
+
+/* Called by whoever is about to end the plug; it may be on its way to sleep. */
+static void store_unplug(struct blk_plug_cb *unplug, bool from_schedule)
+{
+	struct cswap_queue *queue = container_of(unplug, struct cswap_queue, unplug);
+	unsigned long flags;
+
+	spin_lock_irqsave(&queue->lock, flags);
+	cswap_queue_unlock_and_send(queue, flags);
+	/* the very last: the queue may be gone when the lock is free */
+	spin_lock_irqsave(&queue->lock, flags);
+	queue->plug = NULL;
+	wake_up(&queue->store_wait);
+	spin_unlock_irqrestore(&queue->lock, flags);
+}
+
+/* True if what has been stored may wait for the end of @plug. Under the lock. */
+static bool store_plugged(struct cswap_queue *queue, struct blk_plug *plug)
+{
+	if (!plug || !queue->running ||
+	    queue->shard.send.count >= STORE_BATCH_PAGES)
+		return false;
+	if (queue->plug)
+		return queue->plug == plug;
+	queue->plug = plug;
+	queue->unplug.callback = store_unplug;
+	list_add(&queue->unplug.list, &plug->cb_list);
+	return true;
+}
+
+/* The bio is stored. */
+static void store_batch_end(struct store_batch *batch)
+{
+	struct cswap_queue *queue = batch->queue;
+	unsigned long flags;
+
+	if (!batch->pages)
+		return;
+	spin_lock_irqsave(&queue->lock, flags);
+	if (store_plugged(queue, current->plug))
+		spin_unlock_irqrestore(&queue->lock, flags);
+	else
+		cswap_queue_unlock_and_send(queue, flags);
+}
+
+void cswap_wait_unplugged(struct cswap_queue *queue)
+{
+	spin_lock_irq(&queue->lock);
+	wait_event_lock_irq(queue->store_wait, !queue->plug, queue->lock);
+	spin_unlock_irq(&queue->lock);
 }
 
 static blk_status_t store_take(struct cswap_queue *queue, struct store_hold *hold)
@@ -593,7 +644,7 @@ static void transfer(struct cswap_dev *dev, struct bio *bio)
 		if (status)
 			break;
 	}
-	store_batch_send(&batch);
+	store_batch_end(&batch);
 	if (op_is_write(bio_op(bio)))
 		write_end(dev, bio, status);
 	else
@@ -676,7 +727,7 @@ static int cswap_rw_page(struct block_device *bdev, sector_t sector,
 	if (op_is_write(op)) {
 		store_await_key(dev);
 		status = store_page(dev, to.slot, page, 0, &batch);
-		store_batch_send(&batch);
+		store_batch_end(&batch);
 	} else {
 		status = load_page(dev, &to, 0);
 	}

@@ -274,8 +274,10 @@ static void queues_stop(struct cswap_dev *dev, bool fail)
 	cswap_discard_stop(dev);
 	cswap_balloon_stop(dev);
 	cswap_report_stop(dev);
-	for (i = 0; i < dev->nr_queues; i++)
+	for (i = 0; i < dev->nr_queues; i++) {
 		cswap_queue_stop(&dev->queues[i], fail);
+		cswap_wait_unplugged(&dev->queues[i]);
+	}
 	/* whoever may still be about to notify a ring is through after this */
 	cancel_delayed_work_sync(&dev->tick);
 	/* without @fail one may wait for an answer that comes after the restart */
