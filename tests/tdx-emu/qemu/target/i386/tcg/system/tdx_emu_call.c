@@ -1,0 +1,287 @@
+/*
+ * tdx_emu_call.c - an emulated Intel TDX guest under TCG: TDCALL.
+ *
+ * What Linux asks of the TDX module, and through it of the hypervisor
+ * (TDVMCALL).  TCG does all the rest itself, so CPUID, MSRs, port I/O, MMIO
+ * and HLT never raise #VE; a guest may still ask for them.  Attestation is
+ * refused (quotes) or empty (reports).
+ *
+ * The numbers are from Intel's "TDX Module Base Architecture" and
+ * "Guest-Hypervisor Communication Interface" specifications.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "qemu/log.h"
+#include "cpu.h"
+#include "exec/address-spaces.h"
+#include "exec/exec-all.h"
+#include "exec/helper-proto.h"
+#include "hw/boards.h"
+#include "tcg/helper-tcg.h"
+#include "tcg/tdx_emu.h"
+
+/* TDCALL leaves */
+#define TDG_VP_VMCALL        0
+#define TDG_VP_INFO          1
+#define TDG_MR_RTMR_EXTEND   2
+#define TDG_VP_VEINFO_GET    3
+#define TDG_MR_REPORT        4
+#define TDG_VP_CPUIDVE_SET   5
+#define TDG_MEM_PAGE_ACCEPT  6
+#define TDG_VM_RD            7
+#define TDG_VM_WR            8
+
+/* TDVMCALL sub-functions; the small ones are VMX exit reasons */
+#define VMCALL_CPUID             10
+#define VMCALL_HLT               12
+#define VMCALL_IO                30
+#define VMCALL_RDMSR             31
+#define VMCALL_WRMSR             32
+#define VMCALL_MMIO              48
+#define VMCALL_WBINVD            54
+#define VMCALL_GET_INFO          0x10000
+#define VMCALL_MAP_GPA           0x10001
+#define VMCALL_GET_QUOTE         0x10002
+#define VMCALL_FATAL             0x10003
+#define VMCALL_SETUP_EVENT       0x10004
+
+/* TD metadata */
+#define TDCS_CONFIG_FLAGS             0x1110000300000016ull
+#define TDCS_TD_CTLS                  0x1110000300000017ull
+#define TDCS_NOTIFY_ENABLES           0x9100000000000010ull
+#define TDCS_TOPOLOGY_ENUM_CONFIGURED 0x9100000000000019ull
+#define TD_ATTR_SEPT_VE_DISABLE       (1ull << 28)
+
+/* Of a report */
+#define REPORT_BYTES      1024
+#define REPORT_DATA_BYTES 64
+#define REPORT_DATA_AT    128
+#define REPORT_TYPE_TDX   0x81
+
+/* ---- TDVMCALL ---- */
+
+static void vmcall_io(CPUX86State *env, AddressSpace *as, hwaddr addr,
+                      uint64_t val_out)
+{
+    uint64_t size = env->regs[12], dir = env->regs[13];
+    uint64_t val = cpu_to_le64(val_out);
+
+    if (size != 1 && size != 2 && size != 4 && size != 8) {
+        env->regs[10] = VMCALL_INVALID;
+        return;
+    }
+    if (!dir) {
+        val = 0;
+    }
+    address_space_rw(as, addr, cpu_get_mem_attrs(env), &val, size, dir);
+    if (!dir) {
+        env->regs[11] = le64_to_cpu(val);
+    }
+}
+
+static void vmcall_cpuid(CPUX86State *env)
+{
+    uint32_t a, b, c, d;
+
+    cpu_x86_cpuid(env, env->regs[12], env->regs[13], &a, &b, &c, &d);
+    env->regs[12] = a;
+    env->regs[13] = b;
+    env->regs[14] = c;
+    env->regs[15] = d;
+}
+
+static G_NORETURN void vmcall_hlt(CPUState *cs, int len)
+{
+    CPUX86State *env = cpu_env(cs);
+
+    env->eip += len;
+    /* with "interrupts not disabled", a pending one wakes although IF=0 */
+    X86_CPU(cs)->tdx_emu.hlt = !env->regs[12];
+    cs->halted = 1;
+    cs->exception_index = EXCP_HLT;
+    cpu_loop_exit(cs);
+}
+
+static G_NORETURN void vmcall_fatal(CPUState *cs, int len)
+{
+    static const int order[8] = { 14, 15, R_EBX, R_EDI, R_ESI, 8, 9, R_EDX };
+    CPUX86State *env = cpu_env(cs);
+    char msg[65] = "", what[128];
+
+    for (int i = 0; i < 8; i++) {
+        stq_le_p(msg + 8 * i, env->regs[order[i]]);
+    }
+    snprintf(what, sizeof(what), "ReportFatalError 0x%" PRIx64 ": %s",
+             (uint64_t)env->regs[12], msg);
+    tdx_emu_panic(what);
+    env->eip += len;
+    tdx_emu_stop_cpu(cs, 0);
+}
+
+static void vmcall(CPUState *cs, int len)
+{
+    CPUX86State *env = cpu_env(cs);
+    uint64_t fn = env->regs[11];
+
+    tdx_emu_count_call(true);
+    env->regs[R_EAX] = TDX_SUCCESS;
+    if (env->regs[10] != 0) {           /* vendor-specific: KVM hypercalls */
+        env->regs[10] = -1000;          /* -KVM_ENOSYS */
+        return;
+    }
+    env->regs[10] = VMCALL_OK;
+    switch (fn) {
+    case VMCALL_GET_INFO:
+        env->regs[11] = env->regs[12] = env->regs[13] = env->regs[14] = 0;
+        break;
+    case VMCALL_MAP_GPA:
+        env->regs[11] = env->regs[12];
+        env->regs[10] = tdx_emu_map_gpa(cs, env->regs[12], env->regs[13],
+                                        &env->regs[11]);
+        break;
+    case VMCALL_HLT:
+        vmcall_hlt(cs, len);
+    case VMCALL_IO:
+        vmcall_io(env, &address_space_io, env->regs[14] & 0xffff,
+                  env->regs[15]);
+        break;
+    case VMCALL_MMIO:
+        vmcall_io(env, &address_space_memory, env->regs[14] &
+                  ~(1ull << (tdx_emu_gpaw() - 1)), env->regs[15]);
+        break;
+    case VMCALL_CPUID:
+        vmcall_cpuid(env);
+        break;
+    case VMCALL_WBINVD:
+    case VMCALL_SETUP_EVENT:
+        break;
+    case VMCALL_FATAL:
+        vmcall_fatal(cs, len);
+    case VMCALL_RDMSR:          /* MSRs never raise #VE here */
+    case VMCALL_WRMSR:
+        env->regs[10] = VMCALL_INVALID;
+        break;
+    case VMCALL_GET_QUOTE:
+    default:
+        qemu_log_mask(LOG_UNIMP, "tdx-emu: TDVMCALL 0x%" PRIx64 "\n", fn);
+        env->regs[10] = VMCALL_UNSUPPORTED;
+        break;
+    }
+}
+
+/* ---- TDCALL ---- */
+
+static void vp_info(CPUState *cs)
+{
+    CPUX86State *env = cpu_env(cs);
+    MachineState *ms = current_machine;
+
+    env->regs[R_ECX] = tdx_emu_gpaw();
+    env->regs[R_EDX] = TD_ATTR_SEPT_VE_DISABLE;
+    env->regs[8] = ms->smp.cpus | (uint64_t)ms->smp.max_cpus << 32;
+    env->regs[9] = cs->cpu_index;
+    env->regs[10] = env->regs[11] = 0;
+}
+
+static uint64_t vp_veinfo_get(CPUState *cs)
+{
+    CPUX86State *env = cpu_env(cs);
+    TDXEmuCPU *t = &X86_CPU(cs)->tdx_emu;
+
+    if (!t->ve_info.valid) {
+        return TDX_NO_VALID_VE_INFO;
+    }
+    t->ve_info.valid = false;
+    env->regs[R_ECX] = t->ve_info.reason;
+    env->regs[R_EDX] = t->ve_info.qual;
+    env->regs[8] = t->ve_info.gla;
+    env->regs[9] = t->ve_info.gpa;
+    env->regs[10] = 0;
+    return TDX_SUCCESS;
+}
+
+/* A report that says nothing but the caller's own data */
+static uint64_t mr_report(CPUX86State *env)
+{
+    uint64_t rcx = env->regs[R_ECX], rdx = env->regs[R_EDX];
+    uint8_t *to = tdx_emu_private_ptr(rcx, REPORT_BYTES);
+    uint8_t *from = tdx_emu_private_ptr(rdx, REPORT_DATA_BYTES);
+
+    if (rcx & (REPORT_BYTES - 1) || rdx & (REPORT_DATA_BYTES - 1) ||
+        env->regs[8] || !to || !from) {
+        return TDX_OPERAND_INVALID | OPERAND_ID_RCX;
+    }
+    memset(to, 0, REPORT_BYTES);
+    to[0] = REPORT_TYPE_TDX;
+    memmove(to + REPORT_DATA_AT, from, REPORT_DATA_BYTES);
+    return TDX_SUCCESS;
+}
+
+static uint64_t vm_metadata(CPUX86State *env, bool write)
+{
+    uint64_t old, *td_ctls = tdx_emu_td_ctls();
+
+    switch (env->regs[R_EDX]) {
+    case TDCS_CONFIG_FLAGS:
+    case TDCS_NOTIFY_ENABLES:
+        old = 0;
+        break;
+    case TDCS_TOPOLOGY_ENUM_CONFIGURED:
+        old = 1;
+        break;
+    case TDCS_TD_CTLS:
+        old = *td_ctls;
+        if (write) {
+            *td_ctls = (old & ~env->regs[9]) | (env->regs[8] & env->regs[9]);
+        }
+        break;
+    default:
+        env->regs[8] = 0;
+        return TDX_METADATA_FIELD_ID_INCORRECT;
+    }
+    env->regs[8] = old;
+    return TDX_SUCCESS;
+}
+
+void helper_tdcall(CPUX86State *env, int len)
+{
+    CPUState *cs = env_cpu(env);
+    uint64_t ret = TDX_SUCCESS;
+    int leaf = env->regs[R_EAX] & 0xffff;
+
+    if (!tdx_emu_enter(cs)) {
+        raise_exception_ra(env, EXCP06_ILLOP, GETPC());
+    }
+    tdx_emu_count_call(false);
+    switch (leaf) {
+    case TDG_VP_VMCALL:
+        vmcall(cs, len);
+        return;
+    case TDG_VP_INFO:
+        vp_info(cs);
+        break;
+    case TDG_VP_VEINFO_GET:
+        ret = vp_veinfo_get(cs);
+        break;
+    case TDG_MR_REPORT:
+        ret = mr_report(env);
+        break;
+    case TDG_MEM_PAGE_ACCEPT:
+        ret = tdx_emu_page_accept(env->regs[R_ECX]);
+        break;
+    case TDG_VM_RD:
+    case TDG_VM_WR:
+        ret = vm_metadata(env, leaf == TDG_VM_WR);
+        break;
+    case TDG_MR_RTMR_EXTEND:
+    case TDG_VP_CPUIDVE_SET:
+        break;
+    default:
+        qemu_log_mask(LOG_UNIMP, "tdx-emu: TDCALL leaf %d\n", leaf);
+        ret = TDX_OPERAND_INVALID | OPERAND_ID_RAX;
+        break;
+    }
+    env->regs[R_EAX] = ret;
+}
