@@ -5,8 +5,8 @@
 # Proves: each is refused with one clear line, without a disk and without harm to anything else.
 # Checks: driver-config-range, driver-config-reserved, driver-feature-version-1
 #
-# beds: uml-debug vm-newest
-# slow: vm-6.12 vm-6.1
+# beds: uml-debug vm-newest tdx-newest
+# slow: vm-6.12 vm-6.1 tdx-6.12
 # timeout: 240
 # run: --cswapd "--store mem --size 32M" --module-args sync=1
 # run uml: --mem 256M
@@ -44,7 +44,7 @@ refused 1 'makes no sense \(too many queue pairs\)'
 refused 2 'makes no sense \(pages a request out of range\)'
 refused 2 'makes no sense \(a reserved field is not zero\)'
 # QEMU itself refuses a device that is not of version 1.
-[ "$CSWAP_BED" = vm ] || refused 1 "doesn't offer VIRTIO_F_VERSION_1"
+[ "$CSWAP_BED" != uml ] || refused 1 "doesn't offer VIRTIO_F_VERSION_1"
 expect "lines of refusal in all" "$(dmesg | grep -cE 'virtio_cswap .*: not used')" = "$devices"
 set -- /sys/block/cswap*
 expect "disks" $# = 1
