@@ -3,7 +3,7 @@
 ## check-uml: the cases that run in User-Mode Linux (debug kernels)
 ## check-vm: the cases that run in QEMU, with Debian's kernels
 ## check-builtin: a kernel with the driver in its tree, built in and as a module, swaps (builds two kernels)
-## check-slow: the cases that check leaves out, more kernels and more variants
+## check-slow: the cases that check leaves out, more kernels and more variants (TDX: check-tdx)
 
 $(out)/guest/swap_verify: LIBS := -lpthread
 $(out)/guest/swap_verify: $(out)/obj/tests/selftests/cswap/swap_verify.o
@@ -21,4 +21,5 @@ check-builtin:
 	$(Q)tests/cases/run --slow --bed uml-builtin --bed uml-module
 
 check-slow:
-	$(Q)tests/cases/run --only-slow
+	$(Q)tests/cases/run --only-slow --bed uml --bed uml-debug --bed uml-smp --bed uml-builtin \
+		--bed uml-module --bed vm

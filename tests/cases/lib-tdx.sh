@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+# lib-tdx.sh - for cases in the emulated TDX guest: its counters, and the deeds of cswap_tdx_test.
+#
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "$(dirname "$0")/lib.sh"
+
+deeds=/sys/kernel/debug/cswap_tdx
+
+# ---- the counters, which its host reads
+
+# tdx_value NAME: now.
+tdx_value() {
+	host tdx "$1"
+	host_value "$1"
+}
+
+# tdx_note NAME...: remember them, for tdx_moved NAME: by how much it went up.
+tdx_note() {
+	host tdx "$@"
+	tdx_noted=$host_said
+}
+tdx_moved() {
+	local before
+	before=$(echo "$tdx_noted" | tr ' ' '\n' | sed -n "s/^$1=//p")
+	echo $(($(tdx_value "$1") - before))
+}
+
+# What must be so at any time: nobody touched memory in another way than it is.
+tdx_quiet() {
+	host tdx violations pages-implicit pages-stray pages-pending
+	expect "violations" "$(host_value violations)" = 0
+	expect "implicit conversions" "$(host_value pages-implicit)" = 0
+	expect "private pages that a device touched" "$(host_value pages-stray)" = 0
+	expect "pages mapped but not accepted" "$(host_value pages-pending)" = 0
+}
+
+# found_in WHERE COUNT: the marker is there so often. See tests/cases/host.
+found_in() {
+	host search "$marker" "$1"
+	expect "the marker in $1" "$(host_value found)" = "$2"
+	expect "KiB searched in $1" "$(host_value kib)" -gt 0
+}
+
+# ---- cswap_tdx_test
+
+# deed WORD...: have it done; deed_value NAME is of its result.
+deed() {
+	echo "$*" >"$deeds" || fail "the deed failed: $*"
+	deed_said=$(cat "$deeds")
+}
+deed_value() {
+	echo "$deed_said" | tr ' ' '\n' | sed -n "s/^$1=//p"
+}

@@ -1,0 +1,95 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# The hypervisor of the emulated TDX guest answers conversions with RETRY, fails them, or gets stuck;
+# the TDX module fails an acceptance: at every Nth call, at an address.
+# Proves: that each fault is there when it is asked for, is counted, and leaves memory as it says; so
+# a test that relies on one has had it.
+#
+# beds: tdx-newest
+# slow: tdx-6.12
+# timeout: 600
+# beside: yes
+# module: tests/tdx-emu/kmod
+# The kernel warns once when a conversion fails, and rightly.
+# run: --mem 512M --no-driver --allow "WARNING: .*(__set_memory_enc_pgtable|set_memory.c|tdx)"
+
+# shellcheck source-path=SCRIPTDIR source=lib-tdx.sh
+. "$(dirname "$0")/lib-tdx.sh"
+
+insmod "$MODULE" || die "insmod"
+deed where
+gpa=$(deed_value gpa)
+at() {
+	printf '0x%x' $((gpa + $1 * 4096))
+}
+# expect_deed RC WORD...: with -5 for EIO.
+expect_deed() {
+	local rc=$1
+	shift
+	deed "$@"
+	expect "$*: rc" "$(deed_value rc)" = "$rc"
+}
+
+# RETRY, each time: everything is converted all the same, in two halves.
+tdx_note retries-injected pages-to-shared pages-to-private
+host tdx retry-shared=1 retry-private=1
+expect_deed 0 shared 0 512
+expect_deed 0 private 0 512
+expect_deed 0 shared 7 1
+expect_deed 0 private 7 1
+expect "RETRYs" "$(tdx_moved retries-injected)" = 4
+expect "pages that became shared" "$(tdx_moved pages-to-shared)" = 513
+expect "pages that became private" "$(tdx_moved pages-to-private)" = 513
+host tdx retry-shared=0 retry-private=0
+
+# Failure, every second time: nothing happens, or all.
+tdx_note map-failures-injected pages-to-shared
+host tdx fail-shared=2
+expect_deed 0 shared 0 16
+expect_deed -5 shared 16 16
+expect "failures" "$(tdx_moved map-failures-injected)" = 1
+expect "pages that became shared" "$(tdx_moved pages-to-shared)" = 16
+host tdx fail-shared=0
+expect_deed 0 private 0 16
+
+# Failure at an address, in both directions, and beside it none.
+host tdx "fail-shared-at=$(at 100)"
+expect_deed -5 shared 64 64
+expect_deed 0 shared 32 32
+host tdx fail-shared-at=0 "fail-private-at=$(at 40)"
+expect_deed -5 private 32 32
+host tdx fail-private-at=0
+expect_deed 0 private 32 32
+
+# Stuck: what is before the address is converted, the rest is not, and the kernel gives up.
+tdx_note pages-to-shared retries-injected
+host tdx "stuck-shared-at=$(at 200)"
+expect_deed -5 shared 192 16
+expect "pages before the address" "$(tdx_moved pages-to-shared)" = 8
+expect "RETRYs until the kernel gave up" "$(tdx_moved retries-injected)" -gt 1
+host tdx stuck-shared-at=0
+# Whoever doesn't know what is shared may make all of it so.
+expect_deed 0 shared 192 16
+expect_deed 0 private 192 16
+
+# Acceptance fails: of a page that can't be had otherwise, and each.
+expect_deed 0 shared 0 512
+tdx_note accept-failures-injected accepts-4k
+host tdx "fail-accept-at=$(at 300)"
+expect_deed -5 private 0 512
+expect "failures" "$(tdx_moved accept-failures-injected)" = 2
+expect "pages accepted before it" "$(tdx_moved accepts-4k)" = 300
+host tdx fail-accept-at=0 pages-pending
+expect "pages that are mapped and not accepted" "$(host_value pages-pending)" = 212
+expect_deed 0 shared 0 512
+host tdx fail-accept=1
+expect_deed -5 private 0 512
+host tdx fail-accept=0
+expect_deed 0 shared 0 512
+expect_deed 0 private 0 512
+
+tdx_quiet
+host tdx retries-injected map-failures-injected accept-failures-injected
+finish "RETRY $(host_value retries-injected), MapGPA failed $(host_value map-failures-injected), \
+ACCEPT failed $(host_value accept-failures-injected) times"
