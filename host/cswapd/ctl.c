@@ -26,8 +26,7 @@
 
 struct client {
 	int fd;				/* -1: none */
-	bool ended;			/* it will send nothing more */
-	uint64_t heard_ms;
+	uint64_t heard;			/* when it was, counting what is heard */
 	unsigned int watch_ms;		/* 0: no watch */
 	uint64_t next_ms;		/* when the watch is due */
 	size_t in_bytes;
@@ -42,6 +41,7 @@ struct ctl {
 	void *context;
 	char *path;
 	int listen_fd;
+	uint64_t heard;
 	struct client client[CTL_MAX_CLIENTS];
 };
 
@@ -134,25 +134,21 @@ static bool client_take_lines(struct ctl *ctl, struct client *client)
 		if (!client_request(ctl, client, line))
 			return false;
 	}
-	if (client->in_bytes == sizeof(client->in) &&
-	    !memchr(client->in, '\n', client->in_bytes))
-		return false;
-	return !client->ended || client->out;
+	return client->in_bytes < sizeof(client->in) ||
+	       memchr(client->in, '\n', client->in_bytes);
 }
 
-static bool client_receive(struct client *client)
+/* Only when all that came before is answered; so at its end nothing is left. */
+static bool client_receive(struct ctl *ctl, struct client *client)
 {
 	ssize_t n;
 
-	if (client->in_bytes == sizeof(client->in))
-		return true;
 	n = recv(client->fd, client->in + client->in_bytes,
 		 sizeof(client->in) - client->in_bytes, MSG_DONTWAIT);
-	if (n < 0)
-		return errno == EAGAIN || errno == EINTR;
-	client->heard_ms = now_ms();
+	if (n <= 0)
+		return n && (errno == EAGAIN || errno == EINTR);
+	client->heard = ++ctl->heard;
 	client->in_bytes += (size_t)n;
-	client->ended = !n;
 	return true;
 }
 
@@ -164,7 +160,7 @@ static bool client_run(struct ctl *ctl, struct client *client, short events)
 	if (!client_send(client))
 		return false;
 	if (events & (POLLIN | POLLHUP) && !client->out &&
-	    !client_receive(client))
+	    !client_receive(ctl, client))
 		return false;
 	if (!client_take_lines(ctl, client))
 		return false;
@@ -201,7 +197,7 @@ static struct client *make_room(struct ctl *ctl)
 
 		if (client->fd < 0)
 			return client;
-		if (!oldest || client->heard_ms < oldest->heard_ms)
+		if (!oldest || client->heard < oldest->heard)
 			oldest = client;
 	}
 	client_close(oldest);
@@ -222,7 +218,7 @@ static void accept_client(struct ctl *ctl)
 	}
 	client = make_room(ctl);
 	client->fd = fd;
-	client->heard_ms = now_ms();
+	client->heard = ++ctl->heard;
 }
 
 /* --- for the caller's loop --- */
@@ -235,7 +231,6 @@ size_t ctl_prepare_poll(const struct ctl *ctl, struct pollfd *fds)
 	for (i = 0; i < CTL_MAX_CLIENTS; i++) {
 		const struct client *client = &ctl->client[i];
 
-		/* One that has ended is always readable; it's only written to. */
 		fds[1 + i] = (struct pollfd) {
 			.fd = client->fd,
 			.events = client->out ? POLLOUT : POLLIN,

@@ -196,10 +196,29 @@ static void half_closed_is_answered(void **state)
 	assert_int_equal(b->asked, 2);
 }
 
+/* All of its answers, however long, though it will ask nothing more. */
+static void half_closed_gets_long_answers(void **state)
+{
+	struct bench *b = *state;
+	static char sink[1 << 16];
+	int fd = join(b);
+	uint64_t bytes;
+	ssize_t n;
+
+	say(fd, "big\nbig\n");
+	shutdown(fd, SHUT_WR);
+	for (bytes = 0; bytes < 2 * (BIG_BYTES + 1); bytes += (uint64_t)n) {
+		step(b);
+		n = recv(fd, sink, sizeof(sink), 0);
+		assert_true(n > 0);
+	}
+	expect_hang_up(b, fd);
+}
+
 static void long_lines_end_it(void **state)
 {
 	struct bench *b = *state;
-	char line[CTL_LINE_BYTES + 1];
+	char line[CTL_LINE_BYTES + 1], answer[CTL_LINE_BYTES + 1];
 	int fd = join(b);
 
 	memset(line, 'x', sizeof(line));
@@ -209,10 +228,11 @@ static void long_lines_end_it(void **state)
 	step(b);
 	assert_int_equal(b->asked, 1);
 	line[CTL_LINE_BYTES - 1] = 'x';
+	/* What is read before it ends is the answer to the first one. */
+	assert_int_equal(recv(fd, answer, sizeof(answer), 0), CTL_LINE_BYTES);
 	say(fd, line);
-	step(b);
+	expect_hang_up(b, fd);
 	assert_int_equal(b->asked, 1);
-	close(fd);
 	fd = join(b);
 	say(fd, "well\n");
 	expect(b, fd, "well\n");
@@ -271,18 +291,24 @@ static void crowds(void **state)
 {
 	struct bench *b = *state;
 	int fd[4 * CTL_MAX_CLIENTS];
-	unsigned int i, gone = 0;
+	unsigned int i;
+	int last;
 
 	for (i = 0; i < 4 * CTL_MAX_CLIENTS; i++) {
 		fd[i] = join(b);
 		say(fd[i], "here\n");
 		expect(b, fd[i], "here\n");
 	}
+	/* The oldest one left speaks once more, and so isn't the next to go. */
+	say(fd[3 * CTL_MAX_CLIENTS], "still here\n");
+	expect(b, fd[3 * CTL_MAX_CLIENTS], "still here\n");
+	last = join(b);
 	for (i = 0; i < 4 * CTL_MAX_CLIENTS; i++) {
-		gone += has_hung_up(fd[i]);
+		assert_int_equal(has_hung_up(fd[i]), i < 3 * CTL_MAX_CLIENTS ||
+				 i == 3 * CTL_MAX_CLIENTS + 1);
 		close(fd[i]);
 	}
-	assert_int_equal(gone, 3 * CTL_MAX_CLIENTS);
+	close(last);
 }
 
 static void await_ticks(struct bench *b, unsigned int count)
@@ -369,6 +395,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(lines_are_answered),
 		CASE(half_closed_is_answered),
+		CASE(half_closed_gets_long_answers),
 		CASE(long_lines_end_it),
 		CASE(slow_readers_wait_alone),
 		CASE(gone_with_an_answer_under_way),

@@ -409,13 +409,14 @@ static void ranges_are_merged(void **state)
 {
 	static const unsigned int blocks[][2] = {
 		{ 20, 2 }, { 4, 1 }, { 5, 3 }, { 21, 4 }, { 10, 1 }, { 20, 1 }, { 3, 1 },
+		{ 5, 1 },
 	};
 	static const unsigned int merged[][2] = { { 3, 5 }, { 10, 1 }, { 20, 5 } };
 	struct test_ring *t = *state;
 	struct device_control control;
 	unsigned int i;
 
-	put_memory(t, VIRTIO_CSWAP_CTRL_RELEASE, 7, blocks);
+	put_memory(t, VIRTIO_CSWAP_CTRL_RELEASE, 8, blocks);
 	assert_null(parse_control(t, &limits, &control));
 	assert_int_equal(control.status, VIRTIO_CSWAP_S_OK);
 	assert_int_equal(control.op, DEVICE_RELEASE);
