@@ -28,7 +28,7 @@ EAVESDROP_LDFLAGS := -Wl,--wrap=vring_pop,--wrap=vring_push,--wrap=memory_remove
 $(out)/cswapd-faulty: LIBS = $(CSWAPD_LIBS)
 $(out)/cswapd-faulty: LDFLAGS += $(EAVESDROP_LDFLAGS)
 $(out)/cswapd-faulty: $(CSWAPD_OBJS) \
-		$(patsubst %,$(out)/obj/host/cswapd/%.o,store_fault balloon_fault eavesdrop bad_config cswapd_faulty)
+		$(patsubst %,$(out)/obj/host/cswapd/%.o,fault_spec store_fault balloon_fault eavesdrop bad_config cswapd_faulty)
 	$(link)
 
 CSWAPCTL_OBJS := $(patsubst %,$(out)/obj/host/cswapctl/%.o,connection cswapctl status)

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "balloon_fault.h"
+#include "fault_spec.h"
 
 #define MAX_FAULTS 16
 #define DEFAULT_DELAY_MS 100
@@ -57,7 +58,7 @@ static const char *const subjects[] = {
 };
 
 #define NUM_SUBJECTS (sizeof(subjects) / sizeof(subjects[0]))
-#define TARGET (NUM_SUBJECTS - 1)
+#define TARGET ((int)NUM_SUBJECTS - 1)
 
 const char balloon_fault_help[] =
 "\n"
@@ -162,7 +163,7 @@ bool balloon_fault_target(uint64_t told_bytes, uint64_t *target_bytes)
 	unsigned int i;
 
 	for (i = 0; i < num_faults; i++) {
-		if (faults[i].subject != TARGET || !hits(&faults[i]))
+		if (faults[i].subject != (size_t)TARGET || !hits(&faults[i]))
 			continue;
 		switch (faults[i].what) {
 		case ABSURD:
@@ -184,32 +185,42 @@ bool balloon_fault_target(uint64_t told_bytes, uint64_t *target_bytes)
 
 /* --- setting up and reporting --- */
 
-/* "release-bad-length": the subject is up to the first hyphen. */
-static bool parse_kind(const char *name, struct fault *fault)
+/* Which of the names is @name's first @len bytes? -1: none. */
+static int find_subject(const char *name, size_t len)
 {
-	const char *hyphen = strchr(name, '-');
-	size_t i, j;
+	size_t i;
 
-	for (i = 0; hyphen && i < NUM_SUBJECTS; i++) {
-		if (strlen(subjects[i]) != (size_t)(hyphen - name) ||
-		    strncmp(subjects[i], name, (size_t)(hyphen - name)))
-			continue;
-		for (j = 0; j < NUM_WHATS; j++) {
-			if (strcmp(whats[j].name, hyphen + 1) ||
-			    whats[j].of_target != (i == TARGET))
-				continue;
-			fault->subject = i;
-			fault->what = (enum what)j;
-			/* An EVENT waits anyway. */
-			return i != DEVICE_EVENT ||
-			       (j != DELAY && j != STALL && j != EARLY);
-		}
-	}
-	return false;
+	for (i = 0; i < NUM_SUBJECTS; i++)
+		if (strlen(subjects[i]) == len && !strncmp(subjects[i], name, len))
+			return (int)i;
+	return -1;
 }
 
-static const char *parse_field(struct fault *fault, const char *field)
+/* "release-bad-length": the subject is up to the first hyphen. */
+static const char *parse_kind(void *to, const char *name)
 {
+	struct fault *fault = to;
+	size_t len = strcspn(name, "-"), j;
+	int subject = find_subject(name, len);
+
+	for (j = 0; subject >= 0 && name[len] && j < NUM_WHATS; j++) {
+		if (strcmp(whats[j].name, name + len + 1) ||
+		    whats[j].of_target != (subject == TARGET))
+			continue;
+		/* An EVENT waits anyway. */
+		if (subject == DEVICE_EVENT &&
+		    (j == DELAY || j == STALL || j == EARLY))
+			break;
+		fault->subject = (size_t)subject;
+		fault->what = (enum what)j;
+		return NULL;
+	}
+	return "unknown kind";
+}
+
+static const char *parse_field(void *to, const char *field)
+{
+	struct fault *fault = to;
 	const char *text = strchr(field, '=');
 	unsigned long long value;
 	char *end;
@@ -233,23 +244,14 @@ static const char *parse_field(struct fault *fault, const char *field)
 
 const char *balloon_fault_add(const char *spec)
 {
+	static const struct fault_spec_parts parts = { parse_kind, parse_field };
 	struct fault *fault = &faults[num_faults];
-	const char *wrong = NULL;
-	char *copy, *field, *rest;
+	const char *wrong;
 
 	if (num_faults == MAX_FAULTS)
 		return "too many faults";
-	copy = strdup(spec);
-	if (!copy)
-		return "no memory";
 	*fault = (struct fault) { .every = 1, .delay_ms = DEFAULT_DELAY_MS };
-	rest = copy;
-	field = strsep(&rest, ":");
-	if (!parse_kind(field, fault))
-		wrong = "unknown kind";
-	while (!wrong && (field = strsep(&rest, ":")))
-		wrong = parse_field(fault, field);
-	free(copy);
+	wrong = fault_spec_parse(spec, fault, &parts);
 	if (!wrong)
 		num_faults++;
 	return wrong;

@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "fault_spec.h"
 #include "log.h"
 #include "store_fault.h"
 
@@ -497,17 +498,18 @@ unsigned int store_fault_ack(struct worker_ack *ack,
 
 /* --- setting up and reporting --- */
 
-static bool parse_kind(const char *name, enum kind *kind)
+static const char *parse_kind(void *to, const char *name)
 {
+	struct fault *fault = to;
 	unsigned int i;
 
 	for (i = 0; i < NUM_KINDS; i++) {
 		if (!strcmp(name, kind_names[i])) {
-			*kind = (enum kind)i;
-			return true;
+			fault->kind = (enum kind)i;
+			return NULL;
 		}
 	}
-	return false;
+	return "unknown kind";
 }
 
 static bool parse_u64(const char *text, char **end, uint64_t *value)
@@ -519,8 +521,9 @@ static bool parse_u64(const char *text, char **end, uint64_t *value)
 	return !errno;
 }
 
-static const char *parse_field(struct fault *fault, const char *field)
+static const char *parse_field(void *to, const char *field)
 {
+	struct fault *fault = to;
 	const char *text = strchr(field, '=');
 	uint64_t value;
 	char *end;
@@ -547,26 +550,16 @@ static const char *parse_field(struct fault *fault, const char *field)
 
 const char *store_fault_add(const char *spec)
 {
+	static const struct fault_spec_parts parts = { parse_kind, parse_field };
 	struct fault *fault = &faults[num_faults];
-	const char *wrong = NULL;
-	char *copy, *field, *rest;
+	const char *wrong;
 
 	if (num_faults == MAX_FAULTS)
 		return "too many faults";
-	copy = strdup(spec);
-	if (!copy)
-		return "no memory";
-	memset(fault, 0, sizeof(*fault));
-	fault->last = UINT64_MAX;
-	fault->every = 1;
-	fault->delay_us = DEFAULT_DELAY_MS * 1000;
-	rest = copy;
-	field = strsep(&rest, ":");
-	if (!parse_kind(field, &fault->kind))
-		wrong = "unknown kind";
-	while (!wrong && (field = strsep(&rest, ":")))
-		wrong = parse_field(fault, field);
-	free(copy);
+	*fault = (struct fault) {
+		.last = UINT64_MAX, .every = 1, .delay_us = DEFAULT_DELAY_MS * 1000,
+	};
+	wrong = fault_spec_parse(spec, fault, &parts);
 	if (!wrong)
 		num_faults++;
 	return wrong;

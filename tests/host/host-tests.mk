@@ -8,7 +8,7 @@ host_test_programs := $(host_tests:%=$(out)/tests/test_host_%)
 $(out)/obj/tests/host/%.o: OBJ_CFLAGS := -Ihost/cswapd
 $(host_test_programs): LIBS = $(CSWAPD_LIBS) -lcmocka
 $(host_test_programs): $(out)/tests/test_host_%: $(out)/obj/tests/host/test_%.o \
-		$(CSWAPD_OBJS) $(out)/obj/host/cswapd/store_fault.o
+		$(CSWAPD_OBJS) $(patsubst %,$(out)/obj/host/cswapd/%.o,fault_spec store_fault)
 	$(link)
 
 .PHONY: check-host check-unit
