@@ -6,8 +6,11 @@
  * The daemon runs with --release punch and --control. What it frees is seen in
  * the blocks of the memory's file, what it has noted in its status.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/memfd.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -944,6 +947,38 @@ static int lie_target_repeat(struct guest *g, const char *socket)
 		TRY(expect_event(g, &e, 5 * MIB));
 	}
 	return 0;
+}
+
+/* Killed with a release under way: once it has hung up, nothing is discarded. */
+static int kill_releasing(struct guest *g, const char *socket)
+{
+	struct hostile_census census;
+	struct area area;
+
+	TRY(connect_with(g, socket, &area, 96 * MIB));
+	TRY(hostile_census(g, &census));
+	TRY(send_release(g, area.address, area.bytes));
+	/* It's at work: the first page is gone. */
+	while (*(volatile u8 *)area.base)
+		EXPECT(g, !fe_is_closed(&g->fe), "the daemon has hung up");
+	EXPECT(g, !kill(census.pid, SIGKILL), "kill: %s", strerror(errno));
+	EXPECT(g, fe_wait_closed(&g->fe), "the daemon lives");
+	memset(area.base, 0x77, area.bytes);
+	/* Until there is nothing left of it: its parent has collected it. */
+	while (!kill(census.pid, 0))
+		poll(NULL, 0, 1);
+	EXPECT(g, is_all(area.base, area.bytes, 0x77),
+	       "memory was discarded after the daemon's end");
+	return 0;
+}
+
+static const struct suite_case kills[] = {
+	{ "a release under way", kill_releasing },
+};
+
+int run_balloon_kill(const char *socket, const char *filter)
+{
+	return suite_run(socket, filter, kills, ARRAY_SIZE(kills));
 }
 
 static const struct suite_case lies[] = {
