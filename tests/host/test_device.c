@@ -493,6 +493,7 @@ static void put_event(struct test_ring *t)
 	t->desc[1].len = sizeof(struct virtio_cswap_event);
 }
 
+/* Checks: device-event-room, device-event-failed */
 static void events(void **state)
 {
 	struct test_ring *t = *state;

@@ -132,6 +132,7 @@ static int expect_noted(struct guest *g, const char *socket, const char *key, u6
 
 /* --- RELEASE and RECLAIM --- */
 
+/* Checks: device-config-balloon, device-config-report */
 static int case_config(struct guest *g, const char *socket)
 {
 	struct virtio_cswap_config config;
@@ -148,7 +149,10 @@ static int case_config(struct guest *g, const char *socket)
 	return 0;
 }
 
-/* What is released is the host's, to the block, and nothing beside it is. */
+/*
+ * What is released is the host's, to the block, and nothing beside it is.
+ * Checks: device-release-ok, device-release-foreign
+ */
 static int case_frees(struct guest *g, const char *socket)
 {
 	struct guest_range ranges[2];
@@ -173,6 +177,7 @@ static int case_frees(struct guest *g, const char *socket)
 	return guest_check_pair(g, 0, 0);
 }
 
+/* Checks: device-release-repeat, device-reclaim-at-once */
 static int case_claims(struct guest *g, const char *socket)
 {
 	struct area area;
@@ -199,7 +204,10 @@ static int case_claims(struct guest *g, const char *socket)
 	return 0;
 }
 
-/* However long a range is, and however many make one: one operation. */
+/*
+ * However long a range is, and however many make one: one operation.
+ * Checks: device-release-whole
+ */
 static int case_one_operation(struct guest *g, const char *socket)
 {
 	struct guest_range ranges[VIRTIO_CSWAP_MAX_RANGES];
@@ -251,7 +259,10 @@ static int add_alias(struct guest *g, const struct area *area, u64 from, u64 byt
 			  bytes, address);
 }
 
-/* A range over two regions, whose files' parts lie the other way round. */
+/*
+ * A range over two regions, whose files' parts lie the other way round.
+ * Checks: device-release-whole
+ */
 static int case_two_regions(struct guest *g, const char *socket)
 {
 	const u64 at = 1ull << 40;
@@ -320,6 +331,7 @@ static int case_huge_pages(struct guest *g, const char *socket)
 
 /* --- what is refused --- */
 
+/* Checks: device-release-range, device-release-invalid */
 static int case_bad_ranges(struct guest *g, const char *socket)
 {
 	struct hostile_census before;
@@ -383,7 +395,10 @@ static int rings_and_pool_are_pinned(struct guest *g)
 	return 0;
 }
 
-/* Also when all of it was stopped for a while, and goes on. */
+/*
+ * Also when all of it was stopped for a while, and goes on.
+ * Checks: device-release-in-use
+ */
 static int case_pinned(struct guest *g, const char *socket)
 {
 	struct hostile_census before;
@@ -493,7 +508,10 @@ static int restart(struct guest *g)
 	return 0;
 }
 
-/* After a reset memory is the guest's again, whatever was on its way. */
+/*
+ * After a reset memory is the guest's again, whatever was on its way.
+ * Checks: device-init-release, device-init-forget
+ */
 static int case_reset(struct guest *g, const char *socket)
 {
 	struct area area;
@@ -515,7 +533,10 @@ static int case_reset(struct guest *g, const char *socket)
 	return guest_check_pair(g, 1, 0);
 }
 
-/* The same when the front end hangs up. */
+/*
+ * The same when the front end hangs up.
+ * Checks: device-release-outstanding
+ */
 static int case_hang_up(struct guest *g, const char *socket)
 {
 	struct area area;
@@ -674,6 +695,7 @@ static int expect_no_event(struct guest *g)
 	return 0;
 }
 
+/* Checks: device-event-hold, device-event-tell, device-event-serve */
 static int case_event(struct guest *g, const char *socket)
 {
 	struct event_buffer e[2];
@@ -758,6 +780,7 @@ static struct virtio_cswap_report *put_report(struct guest *g, struct vq_segment
 	return report;
 }
 
+/* Checks: device-report-reserved, device-report-claim, device-report-stopped */
 static int case_report(struct guest *g, const char *socket)
 {
 	char reply[OPERATOR_REPLY_BYTES];
@@ -795,7 +818,10 @@ static int case_report(struct guest *g, const char *socket)
 
 /* --- a lying device: cswapd-faulty, with the fault that a case is named by --- */
 
-/* The request is held; nothing of it is done, and others are served. */
+/*
+ * The request is held; nothing of it is done, and others are served.
+ * Checks: device-ctrl-data-path
+ */
 static int lie_held(struct guest *g, const char *socket)
 {
 	struct area area;
@@ -863,6 +889,7 @@ static int lie_ioerr(struct guest *g, const char *socket)
 	return lie_refused(g, socket, VIRTIO_CSWAP_S_IOERR);
 }
 
+/* Checks: device-reclaim-nospc */
 static int lie_reclaim_nospc(struct guest *g, const char *socket)
 {
 	struct area area;
@@ -970,6 +997,56 @@ static int kill_releasing(struct guest *g, const char *socket)
 	EXPECT(g, is_all(area.base, area.bytes, 0x77),
 	       "memory was discarded after the daemon's end");
 	return 0;
+}
+
+/*
+ * A device that only keeps account, as the guest's conversion frees the memory.
+ * Checks: device-release-convert
+ */
+static int convert_keeps(struct guest *g, const char *socket)
+{
+	struct virtio_cswap_config config;
+	struct area area;
+	u64 before;
+
+	TRY(connect_with(g, socket, &area, 8 * MIB));
+	TRY_FE(g, fe_read_config(&g->fe, 0, &config, sizeof(config)));
+	EXPECT(g, config.release_method == VIRTIO_CSWAP_RELEASE_CONVERT,
+	       "release method %u", config.release_method);
+	before = blocks(g);
+	TRY(expect_release(g, area.address, area.bytes, VIRTIO_CSWAP_S_OK));
+	TRY(expect_noted(g, socket, CLAIMED, area.bytes));
+	EXPECT(g, blocks(g) == before && is_all(area.base, area.bytes, 0x5a),
+	       "memory was discarded");
+	TRY(expect_reclaim(g, area.address, area.bytes, VIRTIO_CSWAP_S_OK));
+	return expect_noted(g, socket, CLAIMED, 0);
+}
+
+/* Neither bit is offered, and then the fields are 0. */
+static int off_is_off(struct guest *g, const char *socket)
+{
+	const struct guest_options o = { .frontend = { .regions = 1 }, .pairs = 1 };
+	struct virtio_cswap_config config;
+
+	TRY(guest_connect(g, socket, &o));
+	EXPECT(g, !(g->fe.offered & (FE_BIT(VIRTIO_CSWAP_F_BALLOON) |
+				     FE_BIT(VIRTIO_CSWAP_F_REPORT))),
+	       "features 0x%llx", (u64)g->fe.offered);
+	TRY_FE(g, fe_read_config(&g->fe, 0, &config, sizeof(config)));
+	EXPECT(g, !config.release_method && !config.block_size && !config.report_period_ms,
+	       "fields of what isn't offered are set");
+	TRY(expect_release(g, g->fe.region[0].guest_address, PAGE, VIRTIO_CSWAP_S_UNSUPP));
+	return guest_check_pair(g, 0, 0);
+}
+
+static const struct suite_case methods[] = {
+	{ "convert", convert_keeps },
+	{ "off", off_is_off },
+};
+
+int run_balloon_method(const char *socket, const char *filter)
+{
+	return suite_run(socket, filter, methods, ARRAY_SIZE(methods));
 }
 
 static const struct suite_case kills[] = {

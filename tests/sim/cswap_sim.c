@@ -36,6 +36,7 @@ static const char usage[] =
 "  balloon [TEXT]     memory given to the host and taken back, by good and by\n"
 "                     malicious guests (TAP); needs --release punch\n"
 "  obey               release what the operator wants, until the daemon ends\n"
+"  balloon-method M   with --release M instead: convert or off (TAP)\n"
 "  balloon-kill       the same, when the daemon is killed in the middle (TAP)\n"
 "  balloon-lies FAULT what cswapd-faulty does by --balloon-fault FAULT (TAP)\n"
 "  load               stores and loads of random pages; each page is opened and compared\n"
@@ -309,6 +310,7 @@ static const struct {
 	{ "hostile", run_hostile },
 	{ "hostile-vmm", run_hostile_vmm },
 	{ "balloon", run_balloon },
+	{ "balloon-method", run_balloon_method },
 	{ "balloon-kill", run_balloon_kill },
 	{ "balloon-lies", run_balloon_lies },
 	{ "obey", run_obey },

@@ -881,6 +881,7 @@ static int broken_control(struct guest *g, const char *socket, unsigned int firs
 	return broken_at_the_end(g, &g->control, &before);
 }
 
+/* Checks: device-ctrl-no-room */
 static int case_control_no_answer(struct guest *g, const char *socket)
 {
 	return broken_control(g, socket, 0, 1, 8, false);

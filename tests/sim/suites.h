@@ -10,6 +10,8 @@ int run_functional(const char *socket, const char *filter);
 int run_hostile(const char *socket, const char *filter);
 /* Of a daemon with --release punch and --control, at @socket with ".ctl" behind it. */
 int run_balloon(const char *socket, const char *filter);
+/* A case is named by the --release that the daemon has. */
+int run_balloon_method(const char *socket, const char *filter);
 /* Kills the daemon. */
 int run_balloon_kill(const char *socket, const char *filter);
 /* Of cswapd-faulty, one at a time: a case is named by its --balloon-fault. */
