@@ -1,10 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # What gets installed in a guest, or into a kernel tree.
 ## check-packaging: swapping on, DKMS layout, kernel tree, kselftests without a device
+## check-installed: DKMS on three kernels, and a guest that boots with systemd and swaps by itself (slow)
 
-.PHONY: check-packaging check-unit
+.PHONY: check-packaging check-installed check-unit check-slow
 check-packaging:
 	$(Q)tests/packaging/test_swapon.sh
 	$(Q)tests/packaging/test_packaging.sh
+
+check-installed:
+	$(Q)tests/packaging/test_installed.sh || [ $$? = 4 ]
+
+check-slow: check-installed
 
 check-unit:: check-packaging
