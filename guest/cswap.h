@@ -282,6 +282,7 @@ extern unsigned int cswap_spin_us;
 extern bool cswap_balloon_enabled;
 extern bool cswap_reports_enabled;
 extern bool cswap_single_pages;
+extern bool cswap_reclaim_enabled;
 extern unsigned int cswap_brake_percent;
 extern struct cswap_floor {
 	u32 percent;

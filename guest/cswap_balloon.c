@@ -435,8 +435,9 @@ static int block_take(struct cswap_balloon *balloon)
 	struct cswap_block *block;
 	int rc;
 
-	block = spare_get(balloon) ?: kmalloc(sizeof(*block),
-					       GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN);
+	block = spare_get(balloon);
+	if (!block)
+		block = kmalloc(sizeof(*block), GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN);
 	if (!block)
 		return -ENOMEM;
 	rc = cswap_mem_take(&balloon->mem, balloon->reserve, balloon->single, is_interrupted,
@@ -480,6 +481,9 @@ static unsigned long grow(struct cswap_balloon *balloon, u64 goal)
 		backoff_end(&balloon->memory);
 	if (rc == -ENOMEM || rc == -EIO)
 		backoff_more(&balloon->memory);
+	/* others make room: look often, it costs nothing */
+	if (rc == -ENOMEM && !READ_ONCE(cswap_reclaim_enabled))
+		balloon->memory.until = jiffies + LEAST_DELAY;
 	/* what brought nothing isn't repeated before others had as much time */
 	return rc == -EAGAIN ? nsecs_to_jiffies(ktime_get_ns() - started) : 0;
 }

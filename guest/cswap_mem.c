@@ -243,7 +243,7 @@ static int make_room(struct cswap_mem *mem, u64 reserve, bool (*stop)(void *arg)
 	if (is_roomy(reserve))
 		return 0;
 	/* accepting memory only to give it away would have the host provide it */
-	if (cswap_unaccepted_pages())
+	if (cswap_unaccepted_pages() || !READ_ONCE(cswap_reclaim_enabled))
 		return -ENOMEM;
 	mem->reclaimed = true;
 	mem->gathered += gather(reserve + GATHER_BLOCKS * CSWAP_BLOCK_PAGES, stop, arg);

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Putting the driver into a guest: its source for DKMS, and what makes its disk swap by itself.
-## install-guest: the driver's source for DKMS, udev rule and unit (DESTDIR=, then: dkms install)
+## install-guest: the driver's source for DKMS, udev rule and units (DESTDIR=, then: dkms install)
 
 cswap_version := $(shell sed -n 's/^PACKAGE_VERSION="\(.*\)"/\1/p' guest/dkms.conf)
 dkms_source = $(DESTDIR)/usr/src/virtio-cswap-$(cswap_version)
@@ -12,6 +12,9 @@ install-guest:
 	install -m 0644 guest/*.[ch] guest/Kbuild guest/Kconfig $(dkms_source)/guest/
 	install -m 0644 include/uapi/linux/virtio_cswap.h $(dkms_source)/include/uapi/linux/
 	install -D -m 0755 guest/cswap-swapon $(DESTDIR)/usr/lib/cswap/cswap-swapon
+	install -D -m 0755 guest/cswap-reclaim $(DESTDIR)/usr/lib/cswap/cswap-reclaim
 	install -D -m 0644 guest/59-cswap.rules $(DESTDIR)/usr/lib/udev/rules.d/59-cswap.rules
 	install -D -m 0644 guest/cswap-swapon@.service \
 		$(DESTDIR)/usr/lib/systemd/system/cswap-swapon@.service
+	install -D -m 0644 guest/cswap-reclaim.service \
+		$(DESTDIR)/usr/lib/systemd/system/cswap-reclaim.service

@@ -82,6 +82,10 @@ unsigned int cswap_brake_percent = 30;
 module_param_named(brake_percent, cswap_brake_percent, uint, 0644);
 MODULE_PARM_DESC(brake_percent, "Take memory back from the host when tasks wait for pages for so much of the time, in percent (default 30, 0: no brakes at all)");
 
+bool cswap_reclaim_enabled = true;
+module_param_named(reclaim, cswap_reclaim_enabled, bool, 0644);
+MODULE_PARM_DESC(reclaim, "Make room by reclaim when the host wants memory and none is free (default 1); 0: leave that to others, like the unit cswap-reclaim");
+
 bool cswap_single_pages;
 module_param_named(single_pages, cswap_single_pages, bool, 0444);
 MODULE_PARM_DESC(single_pages, "Give back single pages when there are no blocks of 2 MiB; it makes memory slower for ever (default 0)");

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # What gets installed in a guest, or into a kernel tree.
-## check-packaging: swapping on, DKMS layout, kernel tree, kselftests without a device
+## check-packaging: swapping on, gentle reclaim, DKMS layout, kernel tree, kselftests without a device
 ## check-installed: DKMS on three kernels, and a guest that boots with systemd and swaps by itself (slow)
 
 .PHONY: check-packaging check-installed check-unit check-slow
 check-packaging:
 	$(Q)tests/packaging/test_swapon.sh
+	$(Q)tests/packaging/test_reclaim.sh
 	$(Q)tests/packaging/test_packaging.sh
 
 check-installed:
