@@ -28,10 +28,11 @@ tdx_moved() {
 
 # What must be so at any time: nobody touched memory in another way than it is.
 tdx_quiet() {
-	host tdx violations pages-implicit pages-stray pages-pending
+	host tdx violations pages-implicit pages-stray first-stray-at pages-pending
 	expect "violations" "$(host_value violations)" = 0
 	expect "implicit conversions" "$(host_value pages-implicit)" = 0
-	expect "private pages that a device touched" "$(host_value pages-stray)" = 0
+	expect "private pages that a device touched, one at $(host_value first-stray-at)" \
+		"$(host_value pages-stray)" = 0
 	expect "pages mapped but not accepted" "$(host_value pages-pending)" = 0
 }
 

@@ -545,6 +545,8 @@ static void tdx_launch(CPUState *cs)
     }
     end_exclusive();
     cpu_exec_start(cs);
+    /* at once, or this CPU would fetch from where its code was before */
+    tlb_flush(cs);
     tlb_flush_all_cpus_synced(cs);
 }
 
@@ -594,18 +596,36 @@ static uint64_t resident_bytes(MemoryRegion *mr)
 
 /*
  * Pages of the shared side that somebody touched although the guest holds
- * them private: a device was told the address of private memory.
+ * them private: a device was told the address of private memory.  *first is
+ * where in RAM the first one is.
  */
-static uint64_t stray_pages(void)
+static uint64_t count_stray(uint64_t *first)
 {
     g_autofree unsigned char *vec = resident_pages(tdx->ram);
     uint64_t n = 0;
 
     for (uint64_t i = 0; tdx->active && i < tdx->npages; i++) {
-        n += (vec[i] & 1) && !keep_shared(i) &&
-             qatomic_read(&tdx->state[i]) != PG_SHARED;
+        if ((vec[i] & 1) && !keep_shared(i) &&
+            qatomic_read(&tdx->state[i]) != PG_SHARED && !n++) {
+            *first = i << PAGE_BITS;
+        }
     }
     return n;
+}
+
+static uint64_t stat_stray(void)
+{
+    uint64_t first;
+
+    return count_stray(&first);
+}
+
+static uint64_t stat_stray_at(void)
+{
+    uint64_t first = 0;
+
+    count_stray(&first);
+    return first;
 }
 
 static uint64_t stat_private(void)
@@ -624,7 +644,8 @@ static const struct {
 } computed[] = {
     { "private-resident-bytes", stat_private },
     { "shared-resident-bytes", stat_shared },
-    { "pages-stray", stray_pages },
+    { "pages-stray", stat_stray },
+    { "first-stray-at", stat_stray_at },
 };
 
 static void get_computed(Object *obj, Visitor *v, const char *name,
