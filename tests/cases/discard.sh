@@ -6,7 +6,7 @@
 # Checks: driver-discard-forget, device-discard-free
 #
 # beds: uml vm-newest
-# slow: uml-debug vm-6.12 vm-6.1
+# slow: uml-debug vm-6.12 vm-6.1 tdx-newest tdx-6.12
 # timeout: 300
 # beside: yes
 # run: --cswapd "--store @RUN@/store --size 64M" --module-args sync=1 --env MIB=12

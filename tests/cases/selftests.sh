@@ -3,9 +3,9 @@
 #
 # The kselftests, as they will run in a kernel tree.
 #
-# beds: vm-newest uml
-# slow: uml-debug vm-6.12 vm-6.1
-# timeout: 360
+# beds: vm-newest uml tdx-newest
+# slow: uml-debug vm-6.12 vm-6.1 tdx-6.12
+# timeout: 900
 # run: --cswapd "--store mem --size 256M" --file $repo/tests/selftests/cswap --env SELFTESTS=$repo/tests/selftests/cswap
 # run uml: --mem 256M
 # run vm: --mem 384M --cpus 2 --queues 2

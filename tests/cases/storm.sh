@@ -7,13 +7,14 @@
 # they must be, and none may fail.
 # Checks: driver-vq-one-way, driver-request-range, driver-store-page, driver-response-page
 #
-# beds: uml uml-debug uml-smp vm-newest vm-6.1
+# beds: uml uml-debug uml-smp vm-newest vm-6.1 tdx-newest
 # fast uml: sync-file ahead-mem
 # fast uml-debug: sync-mem ahead-file
 # fast uml-smp: sync-mem ahead-file
 # fast vm-6.1: sync-mem
-# slow: vm-6.12
-# timeout: 360
+# fast tdx-newest: sync-mem
+# slow: vm-6.12 tdx-6.12
+# timeout: 900
 # beside: yes
 # run uml: --env MIB=14 --env LIMIT=6
 # run uml-smp: --cpus 2 --queues 2

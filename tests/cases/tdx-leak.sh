@@ -1,0 +1,87 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# The hypervisor of the emulated TDX guest answers the balloon's conversions with RETRY, or fails
+# them, and the TDX module fails acceptances.
+# Proves: RETRY loses nothing; a block whose conversion or acceptance fails is lost, counted, and never
+# used again by anybody; the guest goes on, with the rest of its memory, to the page.
+#
+# beds: tdx-newest
+# slow: tdx-6.12
+# timeout: 900
+# beside: yes
+# run: --mem 512M --cpus 2 --queues 2 --cswapd "--store mem --size 128M"
+# run: --module-args "floor=48 brake_percent=0 stall_ms=60000"
+# The kernel warns once when a conversion fails, and rightly.
+# run: --allow "WARNING: .*(__set_memory_enc_pgtable|set_memory.c)"
+
+# shellcheck source-path=SCRIPTDIR source=lib-tdx.sh
+# shellcheck disable=SC2317	# functions are called by within
+. "$(dirname "$0")/lib-tdx.sh"
+# shellcheck source-path=SCRIPTDIR source=lib-balloon.sh
+. "$(dirname "$0")/lib-balloon.sh"
+
+target=64
+released_is() {
+	[ "$(balloon released)" = "$1" ]
+}
+# settle MIB: the target, whatever is lost on the way there.
+settle() {
+	ask "$1"
+	within 120 released_is "$1" || fail "$1 MiB wanted, $(balloon released) released: $(balloon stopped)"
+}
+
+begin_balloon
+swap_on
+
+tdx_note retries-injected
+host tdx retry-shared=1 retry-private=1
+settle $target
+settle 0
+host tdx retry-shared=0 retry-private=0
+retries=$(tdx_moved retries-injected)
+expect "RETRYs" "$retries" = $target
+expect "MiB lost to RETRY" "$(balloon lost)" = 0
+
+# Each lost block is one that failed: 2 MiB.
+tdx_note map-failures-injected
+host tdx fail-shared=4
+settle $target
+host tdx fail-shared=0
+outwards=$(tdx_moved map-failures-injected)
+expect "failures on the way out" "$outwards" -gt 0
+expect "MiB lost on the way out" "$(balloon lost)" = $((outwards * 2))
+
+tdx_note map-failures-injected
+host tdx fail-private=4
+settle 0
+host tdx fail-private=0
+inwards=$(tdx_moved map-failures-injected)
+expect "failures on the way in" "$inwards" -gt 0
+expect "MiB lost on the way in" "$(balloon lost)" = $(((outwards + inwards) * 2))
+
+# Every second acceptance: 2 MiB fails, the first page of it doesn't, the second does.
+settle $target
+tdx_note accept-failures-injected
+before=$(balloon lost)
+host tdx fail-accept=2
+settle 0
+host tdx fail-accept=0
+refused=$(tdx_moved accept-failures-injected)
+lost=$(balloon lost)
+expect "failures of acceptance" "$refused" -gt 0
+expect "MiB lost to acceptance" $((lost - before)) = "$refused"
+
+expect "memory, KiB" "$(memory_kib MemTotal)" = $((total_kib - lost * 1024))
+stress --mib 24 --limit 12 --procs 2 --random 500
+expect_clean
+swap_off
+# The guest's other memory is in use; what is lost is in no state that anybody relies on.
+ballast $(($(memory MemFree) * 3 / 4))
+ballast_gone
+host tdx violations pages-implicit pages-stray
+expect "violations" "$(host_value violations)" = 0
+expect "implicit conversions" "$(host_value pages-implicit)" = 0
+expect "private pages that a device touched" "$(host_value pages-stray)" = 0
+finish "$retries RETRYs; $outwards blocks lost on the way out, $inwards on the way in, \
+$(((lost - before) / 2)) to acceptance; $(figure checked) pages checked, 0 wrong"
