@@ -7,7 +7,7 @@
 # swaps, nothing is converted.
 #
 # beds: tdx-newest
-# slow: tdx-6.12
+# slow: tdx-6.12 4k
 # timeout: 900
 # beside: yes
 # run: --mem 512M --cpus 2 --queues 2 --cswapd "--store mem --size 256M" --module-args "floor=48 brake_percent=0 stall_ms=60000"

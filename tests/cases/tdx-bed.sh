@@ -8,7 +8,7 @@
 # bounce buffers.
 #
 # beds: tdx-newest
-# slow: tdx-6.12
+# slow: tdx-6.12 4k
 # timeout: 600
 # beside: yes
 # module: tests/tdx-emu/kmod

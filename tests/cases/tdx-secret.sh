@@ -8,7 +8,7 @@
 # by virtio-blk, the same text is found in both.
 #
 # beds: tdx-newest
-# slow: tdx-6.12
+# slow: tdx-6.12 ahead
 # timeout: 900
 # beside: yes
 # run: --mem 512M --cpus 2 --queues 2 --cswapd "--store @RUN@/store --size 128M" --env MIB=32
