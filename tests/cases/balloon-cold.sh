@@ -7,8 +7,8 @@
 # what is "available" in it, which is next to nothing here (trap B8); the host's memory falls by what
 # was released; every page is right afterwards.
 #
-# beds: uml vm-newest
-# slow: vm-6.12 vm-6.1
+# beds: uml
+# slow: vm-newest vm-6.12 vm-6.1
 # timeout: 900
 # beside: yes
 # run: --cswapd "--store mem --size 1G --release punch"

@@ -7,8 +7,8 @@
 # it's said why; when the pins go, the balloon goes on by itself. The program's pages are right
 # throughout. (Trap B9.) The figures are what the tiers yielded.
 #
-# beds: uml vm-newest
-# slow: uml-debug uml-smp vm-6.12 vm-6.1
+# beds: uml
+# slow: vm-newest uml-debug uml-smp vm-6.12 vm-6.1
 # timeout: 900
 # beside: yes
 # module: tests/kmod/fragment
