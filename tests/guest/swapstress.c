@@ -464,18 +464,29 @@ static void write_file(const char *path, const char *text)
 	close(fd);
 }
 
-/* A memory cgroup of our own. */
+static void cgroup_set(const char *dir, const char *name, unsigned int mib)
+{
+	char path[96], text[32];
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	snprintf(text, sizeof(text), "%uM", mib);
+	write_file(path, text);
+}
+
+/*
+ * A memory cgroup of our own. What swaps is memory.high: at a memory.max of a few
+ * MiB, most of them in use, 7.3 sends out the OOM killer now and then, on any disk.
+ */
 static void cgroup_enter(void)
 {
-	char dir[64], path[96], text[32];
+	char dir[64], path[96];
 
 	write_file("/sys/fs/cgroup/cgroup.subtree_control", "+memory");
 	snprintf(dir, sizeof(dir), "/sys/fs/cgroup/swapstress-%d", (int)getpid());
 	if (mkdir(dir, 0755))
 		die(dir);
-	snprintf(path, sizeof(path), "%s/memory.max", dir);
-	snprintf(text, sizeof(text), "%uM", opt.limit_mib);
-	write_file(path, text);
+	cgroup_set(dir, "memory.high", opt.limit_mib);
+	cgroup_set(dir, "memory.max", opt.limit_mib * 2);
 	snprintf(path, sizeof(path), "%s/cgroup.procs", dir);
 	write_file(path, "0");
 }

@@ -167,14 +167,24 @@ static void check_drain(const struct model *m, const struct model_config *config
 	model_drain(&scratch, config);
 }
 
+static bool all_done(const u64 *done)
+{
+	u32 op;
+
+	for (op = 0; op < NR_OPS && done[op]; op++)
+		;
+	return op == NR_OPS;
+}
+
+/* So many steps, and more if some action is still to come: some of them are rare. */
 static void run_alone(const struct model_config *config, u64 steps)
 {
 	static struct model m;
 	struct dice dice = { .state = seed };
-	u64 i, done[NR_OPS] = { };
+	u64 i, most = steps * 20, done[NR_OPS] = { };
 
 	model_init(&m, config);
-	for (i = 0; i < steps; i++) {
+	for (i = 0; i < steps || (i < most && !all_done(done)); i++) {
 		done[random_step(&m, config, &dice).op]++;
 		model_check_state(&m, config->slots);
 		if (i % 16 == 0)
@@ -183,6 +193,7 @@ static void run_alone(const struct model_config *config, u64 steps)
 			check_drain(&m, config);
 	}
 	check_drain(&m, config);
+	steps = i;
 	for (i = 0; i < NR_OPS; i++)
 		REQUIRE(done[i], "%s: action %llu never happened", config->name, i);
 	printf("ok - %s: %llu steps, %llu stores, %llu loads, %llu frees, %llu resets, seed %llu\n",
