@@ -6,9 +6,15 @@
  * of what they say may wrap, so ranges are compared as `len > size - off`.
  *
  * Not thread-safe: the table changes only while no worker runs.
+ *
+ * A front end can cut its file short, and huge pages can run out. The kernel tells whoever
+ * touches such a page by SIGBUS. It's given a page of zeros in its place, so that it goes on,
+ * and a mark, by which the workers know that what they do is void.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -139,7 +145,69 @@ void memory_clear(struct memory *memory)
 {
 	while (memory->count)
 		free_region(&memory->region[--memory->count]);
+	__atomic_store_n(&memory->vanished, false, __ATOMIC_RELEASE);
 }
+
+/* --- pages that vanish --- */
+
+static struct memory *guarded;
+
+/* The region that the page at @at was mapped for, also outside of what is shared. */
+static const struct memory_region *find_mapping(uintptr_t at)
+{
+	unsigned int i;
+
+	for (i = 0; guarded && i < guarded->count; i++) {
+		const struct memory_region *region = &guarded->region[i];
+
+		if (region->map && at - (uintptr_t)region->map < region->map_size)
+			return region;
+	}
+	return NULL;
+}
+
+/* Runs in the thread that touched the page, which sees the mark before the zeros. */
+static void replace_page(int signal_number, siginfo_t *info, void *context)
+{
+	uintptr_t at = (uintptr_t)info->si_addr;
+	const struct memory_region *region = find_mapping(at);
+	int error = errno;
+
+	(void)context;
+	if (region) {
+		__atomic_store_n(&guarded->vanished, true, __ATOMIC_SEQ_CST);
+		at &= ~(uintptr_t)(region->page_bytes - 1);
+		if (mmap((void *)at, region->page_bytes, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE,
+			 -1, 0) != MAP_FAILED) {
+			errno = error;
+			return;
+		}
+	}
+	/* Not of our making: the access is repeated, and ends us as it should. */
+	signal(signal_number, SIG_DFL);
+}
+
+void memory_guard(struct memory *memory)
+{
+	struct sigaction action = {
+		.sa_sigaction = replace_page,
+		.sa_flags = SA_SIGINFO,
+	};
+
+	guarded = memory;
+	sigemptyset(&action.sa_mask);
+	if (!memory)
+		action.sa_handler = SIG_DFL;
+	sigaction(SIGBUS, &action, NULL);
+}
+
+bool memory_has_vanished(const struct memory *memory)
+{
+	return __atomic_load_n(&memory->vanished, __ATOMIC_ACQUIRE);
+}
+
+/* --- addresses -> pointers --- */
 
 const struct memory_region *memory_find_region(const struct memory *memory,
 					       uint64_t gpa, uint64_t *len)

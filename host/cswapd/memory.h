@@ -27,6 +27,7 @@ struct memory_region {
 struct memory {
 	unsigned int count;
 	struct memory_region region[MEMORY_MAX_REGIONS];
+	bool vanished;			/* by any thread: memory_has_vanished() */
 };
 
 /*
@@ -45,6 +46,15 @@ const char *memory_add_mapped(struct memory *memory, uint64_t gpa,
 const char *memory_remove(struct memory *memory, uint64_t gpa, uint64_t uva,
 			  uint64_t size);
 void memory_clear(struct memory *memory);
+
+/*
+ * From now on a page of @memory that its file has lost reads as zeros, instead of being the end
+ * of who touches it. One memory a process; NULL: none any longer.
+ */
+void memory_guard(struct memory *memory);
+
+/* Has that happened since the table was empty? Then nothing that was read is to be trusted. */
+bool memory_has_vanished(const struct memory *memory);
 
 /*
  * The pointer to guest address @gpa, and in *@len how many of the *@len bytes

@@ -963,6 +963,7 @@ struct vhost_user *vhost_user_new(const struct vhost_user_config *config)
 	if (!vu)
 		return NULL;
 	vu->config = *config;
+	memory_guard(config->memory);
 	vu->fd = -1;
 	vu->backend_fd = -1;
 	vu->num_rings = VIRTIO_CSWAP_NUM_VQS(config->limits.queue_pairs);
@@ -973,6 +974,7 @@ struct vhost_user *vhost_user_new(const struct vhost_user_config *config)
 void vhost_user_free(struct vhost_user *vu)
 {
 	vhost_user_disconnect(vu);
+	memory_guard(NULL);
 	free(vu);
 }
 

@@ -1264,6 +1264,24 @@ static unsigned int run_pair(struct pair *pair)
 	return work;
 }
 
+/*
+ * Something that was read, or written, wasn't there any more: all that ended since is void, and
+ * nothing goes on before the memory is shared anew. Asked before anything is published.
+ */
+static void check_memory(struct worker *worker)
+{
+	static const char why[] = "guest memory has vanished";
+	struct pair *pair;
+
+	if (!memory_has_vanished(worker->set->config.memory))
+		return;
+	for_each_pair(worker, pair)
+		if (pair_live(pair))
+			break_pair(pair, &pair->request, why);
+	if (ring_live(&worker->control.ring))
+		break_control(worker, why);
+}
+
 /* One round; returns how much there was to do. */
 static unsigned int run_round(struct worker *worker)
 {
@@ -1279,6 +1297,7 @@ static unsigned int run_round(struct worker *worker)
 	work += take_control(worker);
 	work += run_control(worker);
 	submit(worker);
+	check_memory(worker);
 	for_each_pair(worker, pair)
 		deliver(pair, false);
 	if (ring_live(&worker->control.ring))
@@ -1393,6 +1412,7 @@ static void drain(struct worker *worker)
 	}
 	if (worker->paused)
 		return;
+	check_memory(worker);
 	for_each_pair(worker, pair)
 		deliver(pair, true);
 	if (ring_live(&worker->control.ring))

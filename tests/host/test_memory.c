@@ -130,6 +130,38 @@ static void refuses_files_too_small(void **state)
 	close(fd);
 }
 
+/* What the front end takes away is an error, and no SIGBUS. */
+static void outlives_what_vanishes(void **state)
+{
+	struct memory memory = { 0 };
+	int fd = make_file(16384);
+	uint64_t len = 1;
+	uint8_t *at;
+
+	(void)state;
+	memory_guard(&memory);
+	assert_null(memory_add(&memory, 0x10000, 0x90000, 16384, 0, fd));
+	at = memory_from_gpa(&memory, 0x10000, &len);
+	memset(at, 'x', 16384);
+	assert_int_equal(ftruncate(fd, 8192), 0);
+	assert_int_equal(at[8191], 'x');
+	assert_false(memory_has_vanished(&memory));
+	assert_int_equal(((volatile uint8_t *)at)[8192], 0);
+	assert_true(memory_has_vanished(&memory));
+	/* What is there still is the guest's; what isn't stays ours alone. */
+	at[12288] = 'y';
+	assert_int_equal(at[8191], 'x');
+	assert_int_equal(ftruncate(fd, 16384), 0);
+	assert_int_equal(at[12288], 'y');
+	memory_clear(&memory);
+	assert_false(memory_has_vanished(&memory));
+	assert_null(memory_add(&memory, 0x10000, 0x90000, 16384, 0, fd));
+	assert_int_equal(*(uint8_t *)memory_from_gpa(&memory, 0x13000, &len), 0);
+	memory_clear(&memory);
+	memory_guard(NULL);
+	close(fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -138,6 +170,7 @@ int main(void)
 		cmocka_unit_test(refuses_bad_regions),
 		cmocka_unit_test(maps_files),
 		cmocka_unit_test(refuses_files_too_small),
+		cmocka_unit_test(outlives_what_vanishes),
 	};
 
 	return cmocka_run_group_tests_name("memory", tests, NULL, NULL);

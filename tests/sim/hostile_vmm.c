@@ -7,11 +7,13 @@
  * plainly wrong is refused, by an answer or by hanging up.
  */
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "hostile.h"
@@ -495,6 +497,38 @@ static int case_table_moved_under_load(struct guest *g, const char *socket)
 	return hostile_aftermath(g, &before, true);
 }
 
+/*
+ * The file of the memory is cut short under the rings and under requests: reported as broken,
+ * until the memory is shared again. We don't touch it in between either.
+ */
+static int case_memory_vanishes_under_load(struct guest *g, const char *socket)
+{
+	struct hostile_census before;
+	struct stat file;
+	unsigned int round;
+
+	TRY(hostile_begin(g, socket, &before));
+	EXPECT(g, !fstat(g->fe.memory_fd, &file), "no memory");
+	for (round = 0; round < 10; round++) {
+		struct guest_pair *p = &g->pair[0];
+		struct pollfd broken[] = {
+			{ .fd = p->request.error_fd, .events = POLLIN },
+			{ .fd = p->response.error_fd, .events = POLLIN },
+		};
+
+		start_load(g);
+		EXPECT(g, !ftruncate(g->fe.memory_fd, round % 2 ? file.st_size / 2 : 0),
+		       "can't cut the memory short");
+		vq_kick(&p->request);
+		if (!(round % 2))
+			EXPECT(g, poll(broken, 2, FE_PATIENCE_MS) > 0,
+			       "nobody notices that the memory has vanished");
+		EXPECT(g, !ftruncate(g->fe.memory_fd, file.st_size), "can't give it back");
+		TRY(guest_reconnect(g));
+	}
+	return hostile_aftermath(g, &before, true);
+}
+
 /* --- order --- */
 
 static int case_wrong_order(struct guest *g, const char *socket)
@@ -680,6 +714,7 @@ static const struct suite_case cases[] = {
 	{ "memory tables malformed", case_bad_tables },
 	{ "memory removed under load", case_regions_removed_under_load },
 	{ "memory moved under load", case_table_moved_under_load },
+	{ "memory cut short under load", case_memory_vanishes_under_load },
 	{ "messages in the wrong order", case_wrong_order },
 	{ "rings of no size, in no memory", case_bad_rings },
 	{ "virtqueues that don't exist", case_bad_indices },
