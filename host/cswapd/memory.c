@@ -28,6 +28,16 @@ static bool overlap(uint64_t a, uint64_t a_size, uint64_t b, uint64_t b_size)
 	return a < b ? b - a < a_size : a - b < b_size;
 }
 
+uint64_t memory_size(const struct memory *memory)
+{
+	uint64_t bytes = 0;
+	unsigned int i;
+
+	for (i = 0; i < memory->count; i++)
+		bytes += memory->region[i].size;
+	return bytes;
+}
+
 static const char *check_region(const struct memory *memory, uint64_t gpa,
 				uint64_t uva, uint64_t size)
 {
@@ -39,6 +49,9 @@ static const char *check_region(const struct memory *memory, uint64_t gpa,
 		return "memory region is empty";
 	if (size > UINT64_MAX - gpa || size > UINT64_MAX - uva)
 		return "memory region wraps around";
+	/* What is kept of each block would be larger than memory. */
+	if (size > MEMORY_MAX_BYTES - memory_size(memory))
+		return "memory is larger than any machine's";
 	for (i = 0; i < memory->count; i++)
 		if (overlap(gpa, size, memory->region[i].gpa,
 			    memory->region[i].size))
@@ -264,16 +277,6 @@ bool memory_to_gpa(const struct memory *memory, const void *host, uint64_t *gpa)
 		return true;
 	}
 	return false;
-}
-
-uint64_t memory_size(const struct memory *memory)
-{
-	uint64_t bytes = 0;
-	unsigned int i;
-
-	for (i = 0; i < memory->count; i++)
-		bytes += memory->region[i].size;
-	return bytes;
 }
 
 void *memory_from_uva(const struct memory *memory, uint64_t uva, uint64_t len)

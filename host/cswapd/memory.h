@@ -11,6 +11,8 @@
 
 #define MEMORY_MAX_REGIONS 32
 #define MEMORY_PAGE_SIZE 4096
+/* Of all regions. */
+#define MEMORY_MAX_BYTES (1ULL << 45)
 
 struct memory_region {
 	uint64_t gpa;			/* as the device addresses it */

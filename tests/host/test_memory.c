@@ -69,6 +69,9 @@ static void refuses_bad_regions(void **state)
 	assert_string_equal(memory_add_mapped(&memory, 512, 0, 4096, pages),
 			    "memory region is not page-aligned");
 	add(&memory, 0x10000, 0x90000, 8192, 0);
+	assert_string_equal(memory_add_mapped(&memory, 0x100000, 0,
+					      MEMORY_MAX_BYTES - 4096, pages),
+			    "memory is larger than any machine's");
 	assert_string_equal(memory_add_mapped(&memory, 0x11000, 0, 4096, pages),
 			    "memory regions overlap");
 	assert_string_equal(memory_add_mapped(&memory, 0xf000, 0, 8192, pages),
