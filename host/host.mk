@@ -12,10 +12,10 @@ COMPLETIONDIR ?= $(PREFIX)/share/bash-completion/completions
 UNITDIR ?= $(PREFIX)/lib/systemd/system
 INSTALL ?= install
 
-CSWAPD_LIBS = $(shell $(PKG_CONFIG) --libs liburing libsystemd json-c) -lpthread
+CSWAPD_LIBS = $(shell $(PKG_CONFIG) --libs liburing libsystemd json-c libseccomp) -lpthread
 # All of cswapd but main(); the tests link these as well.
 CSWAPD_PARTS := balloon blockmap command conf ctl daemon device listener log measure memory \
-	store_mem store_uring vhost_user vring worker
+	sandbox store_mem store_uring vhost_user vring worker
 CSWAPD_OBJS := $(CSWAPD_PARTS:%=$(out)/obj/host/cswapd/%.o)
 
 $(out)/cswapd: LIBS = $(CSWAPD_LIBS)

@@ -27,7 +27,7 @@ enum {
 	OPT_SOCKET = 256, OPT_FD, OPT_STORE, OPT_TAGS, OPT_SIZE, OPT_QUEUES,
 	OPT_WORKERS, OPT_MEDIUM, OPT_POLL_US, OPT_ACCESS_PLATFORM,
 	OPT_RELEASE, OPT_BLOCK_SIZE, OPT_REPORT_PERIOD, OPT_CONTROL,
-	OPT_CGROUP,
+	OPT_CGROUP, OPT_SANDBOX,
 	OPT_LOG_LEVEL, OPT_ONE_SHOT, OPT_HELP, OPT_VERSION,
 	OPT_EXTRA,			/* and those behind it */
 };
@@ -48,6 +48,7 @@ static const struct option options[] = {
 	{ "report-period", required_argument, NULL, OPT_REPORT_PERIOD },
 	{ "control", required_argument, NULL, OPT_CONTROL },
 	{ "cgroup", required_argument, NULL, OPT_CGROUP },
+	{ "sandbox", required_argument, NULL, OPT_SANDBOX },
 	{ "log-level", required_argument, NULL, OPT_LOG_LEVEL },
 	{ "one-shot", no_argument, NULL, OPT_ONE_SHOT },
 	{ "help", no_argument, NULL, OPT_HELP },
@@ -83,6 +84,9 @@ static const char usage[] =
 "  --report-period MS  how often the guest may report (default 1000; 0: never)\n"
 "  --control PATH      take an operator's requests here (see cswapctl)\n"
 "  --cgroup PATH       the VMM's, to be measured (default: found out)\n"
+"  --sandbox auto|strict|off\n"
+"                      give up all rights but those needed: as far as the host\n"
+"                      allows (auto, default), or else don't start (strict)\n"
 "  --log-level LEVEL   error, warning, notice, info (default) or debug\n"
 "  --one-shot          exit when the front end disconnects\n"
 "  --help, --version\n";
@@ -184,6 +188,19 @@ static bool parse_release(const char *text, enum conf_release *release)
 	return true;
 }
 
+static bool parse_sandbox(const char *text, enum sandbox_mode *mode)
+{
+	if (!strcmp(text, "auto"))
+		*mode = SANDBOX_AUTO;
+	else if (!strcmp(text, "strict"))
+		*mode = SANDBOX_STRICT;
+	else if (!strcmp(text, "off"))
+		*mode = SANDBOX_OFF;
+	else
+		return false;
+	return true;
+}
+
 static bool parse_block_size(const char *text, uint32_t *bytes)
 {
 	uint64_t size = conf_parse_size(text);
@@ -254,6 +271,8 @@ static bool take_option(struct conf *conf, int option, const char *value)
 	case OPT_CGROUP:
 		conf->cgroup = value;
 		return *value == '/';
+	case OPT_SANDBOX:
+		return parse_sandbox(value, &conf->sandbox);
 	case OPT_LOG_LEVEL:
 		return parse_level(value, &conf->log_level);
 	case OPT_ONE_SHOT:

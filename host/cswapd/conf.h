@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "sandbox.h"
 #include "vhost_user.h"
 
 #define CONF_MEDIUM_AUTO 0xff
@@ -35,6 +36,7 @@ struct conf {
 	unsigned int report_period_ms;	/* 0: no reports */
 	const char *control_path;	/* NULL: no control socket */
 	const char *cgroup;		/* of the VMM; NULL: find it out */
+	enum sandbox_mode sandbox;
 	int log_level;
 	bool one_shot;
 };

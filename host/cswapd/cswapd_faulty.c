@@ -77,6 +77,11 @@ static void handle_signal(int signal)
 		report();
 }
 
+static const char *get_report_path(void)
+{
+	return report_path;
+}
+
 static void end(void)
 {
 	report();
@@ -106,6 +111,7 @@ static const struct daemon_variant faulty = {
 	.lies = &faulty_lies,
 	.wrap = store_fault_wrap,
 	.signal = handle_signal,
+	.writes = get_report_path,
 	.end = end,
 };
 

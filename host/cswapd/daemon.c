@@ -2,10 +2,11 @@
 /*
  * daemon.c - what cswapd does from start to end.
  *
- * Theory of operation: command line, store, workers, socket, in this order, so
- * that READY means that a front end can be served. Then one loop over signals,
- * the socket and the control socket: it accepts a front end, handles its messages
- * until it goes, and listens again. What the store holds stays: the same guest may come back.
+ * Theory of operation: command line, store, sockets, sandbox, workers, in this
+ * order, so that everything is opened by the rights that the daemon was started
+ * with and served without them, and READY means that a front end can be. Then one
+ * loop over signals, the socket and the control socket: it accepts a front end,
+ * handles its messages until it goes, and listens again. What the store holds stays: the same guest may come back.
  * Signals come by descriptor only; a worker never sees one.
  */
 #include <errno.h>
@@ -23,6 +24,7 @@
 #include "daemon.h"
 #include "listener.h"
 #include "log.h"
+#include "sandbox.h"
 #include "vhost_user.h"
 
 struct daemon {
@@ -37,6 +39,7 @@ struct daemon {
 	struct ctl *ctl;		/* NULL: no control socket */
 	struct command_context command;
 	int listen_fd;			/* -1: one connection was given */
+	int given_fd;			/* -1: none was */
 	int signal_fd;
 	bool made_socket;
 	bool connected;
@@ -207,6 +210,7 @@ static bool start_workers(struct daemon *daemon)
 		.balloon = &daemon->balloon,
 		.punch = daemon->conf.release == CONF_RELEASE_PUNCH,
 		.hooks = daemon->variant ? daemon->variant->hooks : NULL,
+		.sandbox = daemon->conf.sandbox,
 	};
 
 	balloon_init(&daemon->balloon, daemon->conf.block_bytes);
@@ -214,20 +218,11 @@ static bool start_workers(struct daemon *daemon)
 	return daemon->workers;
 }
 
-static bool open_front_end(struct daemon *daemon)
+/* Made here, or given: listening, or connected already. */
+static bool open_socket(struct daemon *daemon)
 {
-	const struct vhost_user_config config = {
-		.access = daemon->conf.access,
-		.limits = device_limits(daemon),
-		.memory = &daemon->memory,
-		.workers = daemon->workers,
-		.lies = daemon->variant ? daemon->variant->lies : NULL,
-	};
 	int fd = daemon->conf.fd;
 
-	daemon->vu = vhost_user_new(&config);
-	if (!daemon->vu)
-		return false;
 	if (daemon->conf.socket_path) {
 		daemon->listen_fd = listener_open(daemon->conf.socket_path, 1);
 		daemon->made_socket = daemon->listen_fd >= 0;
@@ -241,7 +236,7 @@ static bool open_front_end(struct daemon *daemon)
 	}
 	switch (listener_is_listening(fd)) {
 	case 0:
-		connect_front_end(daemon, fd);
+		daemon->given_fd = fd;
 		return true;
 	case 1:
 		daemon->listen_fd = fd;
@@ -253,6 +248,43 @@ static bool open_front_end(struct daemon *daemon)
 
 static bool open_control(struct daemon *daemon)
 {
+	if (!daemon->conf.control_path)
+		return true;
+	daemon->ctl = ctl_open(daemon->conf.control_path, &command_ops,
+			       &daemon->command);
+	return daemon->ctl;
+}
+
+/* What is opened or removed by name later on. */
+static bool enter_sandbox(struct daemon *daemon)
+{
+	const struct daemon_variant *variant = daemon->variant;
+	const struct sandbox_path paths[] = {
+		{ daemon->conf.socket_path, SANDBOX_UNLINK },
+		{ daemon->conf.control_path, SANDBOX_UNLINK },
+		/* Whose cgroup, and how large it is: measure.c. */
+		{ "/proc", SANDBOX_READ },
+		{ "/sys/fs/cgroup", SANDBOX_READ },
+		{ variant ? variant->writes() : NULL, SANDBOX_REPLACE },
+	};
+
+	return sandbox_enter(daemon->conf.sandbox, paths,
+			     sizeof(paths) / sizeof(paths[0]));
+}
+
+static bool open_front_end(struct daemon *daemon)
+{
+	const struct vhost_user_config config = {
+		.access = daemon->conf.access,
+		.limits = device_limits(daemon),
+		.memory = &daemon->memory,
+		.workers = daemon->workers,
+		.lies = daemon->variant ? daemon->variant->lies : NULL,
+	};
+
+	daemon->vu = vhost_user_new(&config);
+	if (!daemon->vu)
+		return false;
 	daemon->command = (struct command_context) {
 		.conf = &daemon->conf,
 		.memory = &daemon->memory,
@@ -261,11 +293,9 @@ static bool open_control(struct daemon *daemon)
 		.balloon = &daemon->balloon,
 		.workers = daemon->workers,
 	};
-	if (!daemon->conf.control_path)
-		return true;
-	daemon->ctl = ctl_open(daemon->conf.control_path, &command_ops,
-			       &daemon->command);
-	return daemon->ctl;
+	if (daemon->given_fd >= 0)
+		connect_front_end(daemon, daemon->given_fd);
+	return true;
 }
 
 /* Before any thread starts, so that all of them inherit the mask. */
@@ -286,9 +316,11 @@ static bool take_signals(struct daemon *daemon)
 
 static bool open_all(struct daemon *daemon)
 {
+	sandbox_close_inherited(daemon->conf.fd);
 	return take_signals(daemon) && open_store(daemon) &&
-	       start_workers(daemon) && open_front_end(daemon) &&
-	       open_control(daemon);
+	       open_socket(daemon) && open_control(daemon) &&
+	       enter_sandbox(daemon) && start_workers(daemon) &&
+	       open_front_end(daemon);
 }
 
 static void close_all(struct daemon *daemon)
@@ -317,6 +349,7 @@ int daemon_main(int argc, char **argv, const struct daemon_variant *variant)
 	struct daemon daemon = {
 		.variant = variant,
 		.listen_fd = -1,
+		.given_fd = -1,
 		.signal_fd = -1,
 		.measure = MEASURE_NONE,
 	};
@@ -337,9 +370,12 @@ int daemon_main(int argc, char **argv, const struct daemon_variant *variant)
 		log_info("ready: %ju slots, %u queue pairs, %u workers",
 			 (uintmax_t)daemon.conf.slots, daemon.conf.queue_pairs,
 			 daemon.conf.workers);
+		/* The last that is said to systemd: it takes a socket. */
 		sd_notify(0, "READY=1");
+		opened = sandbox_seal(daemon.conf.sandbox);
+	}
+	if (opened) {
 		serve(&daemon);
-		sd_notify(0, "STOPPING=1");
 		report_counters(&daemon);
 	}
 	close_all(&daemon);

@@ -18,6 +18,8 @@ struct daemon_variant {
 	struct store *(*wrap)(struct store *store);
 	/* SIGUSR1 or SIGUSR2 came; what the store holds back is let go next. */
 	void (*signal)(int signal);
+	/* A file that it writes while it runs, or NULL. */
+	const char *(*writes)(void);
 	/* The end: nothing runs any more. */
 	void (*end)(void);
 };

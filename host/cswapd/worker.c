@@ -1445,7 +1445,8 @@ static int open_uring(struct worker *worker)
 {
 	struct io_uring_params params = {
 		/* Completions wait for us instead of interrupting us. */
-		.flags = IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
+		.flags = IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG |
+			 IORING_SETUP_R_DISABLED,
 	};
 	int error;
 
@@ -1453,6 +1454,7 @@ static int open_uring(struct worker *worker)
 					   &params);
 	if (error == -EINVAL) {
 		memset(&params, 0, sizeof(params));
+		params.flags = IORING_SETUP_R_DISABLED;
 		error = io_uring_queue_init_params(RING_ENTRIES,
 						   &worker->uring, &params);
 	}
@@ -1468,9 +1470,12 @@ static int open_worker(struct worker *worker)
 		return error;
 	worker->lane = store->ops->lane_open(store, &worker->uring,
 					     OPS_PER_WORKER, op_done, worker);
-	if (worker->lane)
+	error = worker->lane ? sandbox_enable_uring(worker->set->config.sandbox,
+						    &worker->uring) : -errno;
+	if (!error)
 		return 0;
-	error = -errno;
+	if (worker->lane)
+		store->ops->lane_close(worker->lane);
 	io_uring_queue_exit(&worker->uring);
 	return error;
 }
@@ -1479,7 +1484,10 @@ static void *worker_main(void *arg)
 {
 	struct worker *worker = arg;
 	int error = open_worker(worker);
+	char name[16];
 
+	snprintf(name, sizeof(name), "cswapd-%u", worker->index);
+	pthread_setname_np(pthread_self(), name);
 	pthread_mutex_lock(&worker->lock);
 	worker->start_error = error;
 	worker->started = true;
@@ -1830,12 +1838,9 @@ static int init_worker(struct worker *worker, struct worker_set *set,
 static int start_thread(struct worker *worker)
 {
 	int error = pthread_create(&worker->thread, NULL, worker_main, worker);
-	char name[16];
 
 	if (error)
 		return -error;
-	snprintf(name, sizeof(name), "cswapd-%u", worker->index);
-	pthread_setname_np(worker->thread, name);
 	pthread_mutex_lock(&worker->lock);
 	while (!worker->started)
 		pthread_cond_wait(&worker->replied, &worker->lock);

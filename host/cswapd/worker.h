@@ -14,6 +14,7 @@
 #include "balloon.h"
 #include "device.h"
 #include "memory.h"
+#include "sandbox.h"
 #include "store.h"
 #include "vring.h"
 
@@ -81,6 +82,7 @@ struct worker_config {
 	struct balloon *balloon;
 	bool punch;			/* discard what is RELEASEd */
 	const struct worker_hooks *hooks;
+	enum sandbox_mode sandbox;	/* of the io_urings */
 };
 
 /* A ring as the front end set it up; the descriptors stay the caller's. */

@@ -2,7 +2,7 @@
 # The host's unit tests: cswapd's parts against hostile rings, requests, messages and full disks.
 ## check-host: the host daemon's unit tests
 
-host_tests := memory blockmap vring device vhost_user store conf ctl command
+host_tests := memory blockmap vring device vhost_user store conf ctl command sandbox
 host_test_programs := $(host_tests:%=$(out)/tests/test_host_%)
 
 $(out)/obj/tests/host/%.o: OBJ_CFLAGS := -Ihost/cswapd
