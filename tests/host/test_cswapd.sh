@@ -69,6 +69,7 @@ refuses "store in a missing directory" 1 "can't open" \
 	--socket "$sock" --store "$dir/none/store" --size 16M
 touch "$dir/file"
 refuses "socket path is a file" 1 "exists and is not a socket" --socket "$dir/file" "${mem[@]}"
+refuses "sandbox of another kind" 2 "bad value" --sandbox perhaps --socket "$sock" "${mem[@]}"
 refuses "socket path too long" 1 "too long" --socket "$dir/$(printf 'x%.0s' {1..120})" "${mem[@]}"
 
 start --socket "$sock" --store "$dir/store" --size 16M
@@ -82,6 +83,16 @@ grep -q "pages stored 0" "$dir/log" && got=0 || got=1
 result "$got" "counters are logged"
 [ ! -e "$sock" ] && got=0 || got=1
 result "$got" "the socket is removed"
+
+# Namespaces take root.
+[ "$(id -u)" = 0 ] && mode=strict || mode=auto
+start --socket "$sock" --control "$sock.ctl" --sandbox "$mode" "${mem[@]}"
+stop TERM
+result "$status" "all of the sandbox, and it ends with 0"
+grep -q "sandbox: sealed" "$dir/log" && got=0 || got=1
+result "$got" "the sandbox is sealed"
+[ ! -e "$sock" ] && [ ! -e "$sock.ctl" ] && got=0 || got=1
+result "$got" "both sockets are removed from inside"
 
 start --socket "$sock" "${mem[@]}"
 stop KILL
@@ -100,9 +111,16 @@ if command -v systemd-analyze >/dev/null; then
 	systemd-analyze verify "$dir/cswapd@test.service" >"$dir/log" 2>&1 || true
 	[ ! -s "$dir/log" ] && got=0 || got=1
 	result "$got" "$name"
+	# In tenths: 10.0 is a service that may do everything.
+	got=0
+	systemd-analyze security --offline=true --threshold=15 "$dir/cswapd@test.service" \
+		>"$dir/log" 2>&1 || got=1
+	result "$got" "systemd finds it exposed by 1.5 of 10 or less"
 else
-	number=$((number + 1))
-	echo "ok $number - $name # SKIP no systemd-analyze"
+	for name in "$name" "systemd finds it exposed by 1.5 of 10 or less"; do
+		number=$((number + 1))
+		echo "ok $number - $name # SKIP no systemd-analyze"
+	done
 fi
 
 echo "1..$number"

@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # What gets installed in a guest, or into a kernel tree.
 ## check-packaging: swapping on, gentle reclaim, DKMS layout, kernel tree, kselftests without a device
+## check-cswapd-unit: cswapd inside its unit, started by systemd (root)
 ## check-installed: DKMS on three kernels, and a guest that boots with systemd and swaps by itself (slow)
 
-.PHONY: check-packaging check-installed check-unit check-slow
+.PHONY: check-packaging check-cswapd-unit check-installed check-unit check-slow
 check-packaging:
 	$(Q)tests/packaging/test_swapon.sh
 	$(Q)tests/packaging/test_reclaim.sh
 	$(Q)tests/packaging/test_packaging.sh
+
+check-cswapd-unit:
+	$(Q)tests/packaging/test_unit.sh
 
 check-installed:
 	$(Q)tests/packaging/test_installed.sh || [ $$? = 4 ]

@@ -1,0 +1,145 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# test_unit.sh - cswapd inside all that its unit takes away, started by systemd. TAP.
+#
+# Theory of operation: in a root that is thrown away, in namespaces of their own, `make install`
+# puts the programs where an administrator would, and systemd becomes the first process. It starts
+# a unit that starts cswapd@guest and, as a VMM and an operator, uses it. Controllers of
+# cgroups aren't there; all else of the unit is in force.
+# shellcheck disable=SC2016	# quoted scripts are for a shell inside
+set -uo pipefail
+
+# shellcheck source-path=SCRIPTDIR source=../bed/lib.sh
+. "$(dirname "$0")/../bed/lib.sh"
+bin=$repo/build/bed
+
+# --- as the unit that systemd starts ---
+
+number=0
+failed=0
+check() { # NAME COMMAND...
+	local name=$1
+	shift
+	number=$((number + 1))
+	if "$@" >/run/check 2>&1; then
+		echo "ok $number - $name"
+	else
+		failed=1
+		echo "not ok $number - $name"
+		{
+			cat /run/check
+			journalctl -u cswapd@guest --no-pager -n 20 -o cat
+		} | sed 's/^/# /'
+	fi
+}
+
+process_says() { # PATTERN
+	grep -E "$1" "/proc/$(systemctl show -P MainPID cswapd@guest)/status"
+}
+
+sim() {
+	"$bin/cswap-sim" --socket /run/cswapd/guest/socket "$@"
+}
+
+is_in_namespace() { # KIND
+	local pid
+	pid=$(systemctl show -P MainPID cswapd@guest)
+	[[ $(readlink "/proc/$pid/ns/$1") != "$(readlink "/proc/self/ns/$1")" ]]
+}
+
+status_of_unit() { # STATE
+	[[ $(systemctl show -P ActiveState cswapd@guest) == "$1" ]]
+}
+
+use_it() {
+	check "it starts" systemctl start cswapd@guest
+	check "it is nobody else's user" process_says '^Uid:[[:space:]]+6[1-5][0-9]{3}'
+	check "it has no capability" process_says '^CapEff:[[:space:]]+0+$'
+	check "it can gain none" process_says '^NoNewPrivs:[[:space:]]+1$'
+	check "it has a filter of system calls" process_says '^Seccomp:[[:space:]]+2$'
+	check "it has no network" is_in_namespace net
+	check "its mounts are its own" is_in_namespace mnt
+	check "a guest stores and loads" sim --pages 4096 --ops 4000 --verify load
+	check "a guest does all that a guest may" sim functional
+	check "a malicious guest is withstood" sim hostile
+	check "a malicious VMM is withstood" sim hostile-vmm "cut short"
+	check "the operator is answered" /usr/bin/cswapctl --socket /run/cswapd/guest/control status
+	check "the sandbox was sealed" sh -c "journalctl -u cswapd@guest -o cat | grep 'sandbox: sealed'"
+	check "and nothing left out but what the unit has done itself" \
+		sh -c "! journalctl -u cswapd@guest -o cat | grep 'does without' | grep -v namespaces"
+	check "pages are stored" sim --pages 1000 --state /run/state fill
+	check "it restarts" systemctl restart cswapd@guest
+	check "what was stored is there" sim --pages 1000 --state /run/state verify
+	check "a guest's store is never larger than it was made" \
+		sh -c 'test $(du -kc --apparent-size /var/lib/cswapd/guest/store* | tail -n 1 | cut -f 1) -le $((65536 + 256))'
+	check "it stops" systemctl stop cswapd@guest
+	check "and has not failed" status_of_unit inactive
+	check "it leaves no socket" test ! -e /run/cswapd/guest/socket
+	echo "1..$number"
+	return "$failed"
+}
+
+# --- inside the root, before systemd ---
+
+install_all() {
+	env MAKEFLAGS='' make -s -C "$repo" O=build/bed PREFIX=/usr install
+	mkdir -p /etc/cswapd /var/log/journal
+	echo "ARGS=--store store --size 64M" >/etc/cswapd/guest.conf
+	cat >/etc/systemd/system/cswap-test.service <<-EOT
+	[Unit]
+	Description=Use of the installed cswapd
+	DefaultDependencies=no
+	Requires=systemd-journald.service
+	After=systemd-journald.service
+	[Service]
+	Type=oneshot
+	TimeoutStartSec=infinity
+	Environment=HOME=/root
+	StandardOutput=file:$work/tap
+	StandardError=file:$work/errors
+	ExecStart=$repo/tests/packaging/test_unit.sh use $work
+	ExecStopPost=/usr/bin/systemctl --no-block --force exit
+	EOT
+}
+
+boot() {
+	mount -t tmpfs -o mode=755 run /run
+	umount -l /sys/fs/cgroup
+	mount -t cgroup2 cgroup /sys/fs/cgroup
+	exec env container=cswap-test /usr/lib/systemd/systemd --unit=cswap-test.service --log-target=null \
+		--show-status=0
+}
+
+case ${1-} in
+use)
+	work=$2
+	use_it
+	exit
+	;;
+inside)
+	[[ -e /etc/cswap-bed/key && $(stat -f -c %T /) == overlayfs ]] || die "becomes the first process: only in a root that is thrown away"
+	work=$2
+	install_all && boot
+	exit 1
+	;;
+esac
+
+# --- outside ---
+
+((EUID == 0)) || { echo "1..0 # SKIP needs root"; exit 4; }
+if ! "$bed/layer" dkms systemd-sysv >/dev/null; then
+	echo "1..0 # SKIP systemd-sysv can't be installed here"
+	exit 4
+fi
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+"$bed/enter" make -s -C "$repo" O=build/bed host sim >"$work/build" 2>&1 ||
+	{ cat "$work/build"; echo "not ok - the programs are built"; exit 1; }
+timeout 600 unshare --cgroup "$bed/enter" --contain --with "dkms systemd-sysv" \
+	"$repo/tests/packaging/test_unit.sh" inside "$work" >"$work/log" 2>&1 </dev/null
+if ! cat "$work/tap" 2>/dev/null || ! grep -q '^1\.\.' "$work/tap"; then
+	cat "$work/errors" "$work/log" 2>/dev/null | tail -n 30 | sed 's/^/# /'
+	echo "not ok - the unit's test came to its end"
+	exit 1
+fi
+! grep -q '^not ok' "$work/tap"
