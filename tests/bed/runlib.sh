@@ -27,7 +27,7 @@ splats+='|unreferenced object|kmemleak: [0-9]+ new|alg: .*(failed|unavailable)|B
 opt_kernel="" opt_mem="" opt_cpus="" opt_queues="" opt_timeout=120 opt_results="" opt_append=""
 opt_module_args="" opt_beside="" opt_driver=auto opt_shell=0 opt_kmemleak=0 opt_aes=0 opt_quiet=0
 opt_cswapd=() opt_daemons=() opt_devices=() opt_disks=() opt_allow=() opt_env=() opt_modprobe=()
-opt_files=() opt_programs=() opt_insmod=() opt_may_die=0 opt_tdx=0 opt_tdx_args="" script=() interpreter=()
+opt_files=() opt_programs=() opt_insmod=() opt_may_die=0 opt_tdx=0 opt_tdx_args="" opt_qemu=() script=() interpreter=()
 
 run_usage() {
 	cat <<-EOT
@@ -69,6 +69,8 @@ run_usage() {
 }
 
 run_parse() {
+	local words
+
 	while [[ ${1-} == --* ]]; do
 		case $1 in
 		--kernel) opt_kernel=$2; shift ;;
@@ -91,6 +93,7 @@ run_parse() {
 		--kmemleak) opt_kmemleak=1 ;;
 		--tdx) opt_tdx=1 ;;
 		--tdx-args) opt_tdx=1 opt_tdx_args+=",x-tdx-emu-${2//,/,x-tdx-emu-}"; shift ;;
+		--qemu) read -ra words <<<"$2"; opt_qemu+=("${words[@]}"); shift ;;
 		--aes) opt_aes=1 ;;
 		--allow) opt_allow+=("$2"); shift ;;
 		--file) opt_files+=("$(realpath "$2")"); shift ;;

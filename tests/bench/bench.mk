@@ -14,5 +14,10 @@ bench-guest:
 	tests/bench/guest-bench $(BENCH_ARGS)
 	tests/bench/guest-bench --latency 80 500 $(BENCH_ARGS)
 
-## bench: both, as recorded in docs/benchmarks.md
-bench: bench-host bench-guest
+.PHONY: bench-balloon
+## bench-balloon: the balloon beside virtio-balloon in the same guest (needs root)
+bench-balloon:
+	tests/bench/balloon-bench $(BENCH_ARGS)
+
+## bench: all of them, as recorded in docs/benchmarks.md
+bench: bench-host bench-guest bench-balloon
