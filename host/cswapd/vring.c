@@ -68,6 +68,29 @@ static const char *find_parts(struct vring_device *ring,
 	return NULL;
 }
 
+/* Is it a ring, and where? */
+static const char *find_ring(struct vring_device *ring,
+			     const struct memory *memory,
+			     const struct vring_setup *setup)
+{
+	unsigned int num = setup->num;
+
+	if (!num || num > VRING_MAX_NUM || (num & (num - 1)))
+		return "ring size is not a power of two up to 1024";
+	return find_parts(ring, memory, setup);
+}
+
+const char *vring_read_used(const struct memory *memory,
+			    const struct vring_setup *setup, uint16_t *used)
+{
+	struct vring_device ring;
+	const char *wrong = find_ring(&ring, memory, setup);
+
+	if (!wrong)
+		*used = load16(&ring.used->idx);
+	return wrong;
+}
+
 const char *vring_attach(struct vring_device *ring,
 			 const struct memory *memory,
 			 const struct vring_setup *setup)
@@ -77,9 +100,7 @@ const char *vring_attach(struct vring_device *ring,
 
 	memset(ring, 0, sizeof(*ring));
 	ring->broken = "not set up";
-	if (!num || num > VRING_MAX_NUM || (num & (num - 1)))
-		return "ring size is not a power of two up to 1024";
-	wrong = find_parts(ring, memory, setup);
+	wrong = find_ring(ring, memory, setup);
 	if (wrong)
 		return wrong;
 	ring->memory = memory;

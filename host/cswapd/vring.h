@@ -70,6 +70,10 @@ const char *vring_attach(struct vring_device *ring,
 			 const struct memory *memory,
 			 const struct vring_setup *setup);
 
+/* The used index of a ring that isn't attached. Returns NULL, or what is wrong. */
+const char *vring_read_used(const struct memory *memory,
+			    const struct vring_setup *setup, uint16_t *used);
+
 /* Find an attached ring again after @memory has changed. */
 const char *vring_relocate(struct vring_device *ring,
 			   const struct vring_setup *setup);

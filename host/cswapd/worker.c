@@ -27,6 +27,11 @@
  * Of a response buffer only the head is kept. It's looked up and checked again
  * whenever it is used, so no pointer into guest memory outlives an operation,
  * and a change of the memory table needs no more than a quiet moment.
+ *
+ * What is in hand is also noted where another process finds it (inflight.c). A
+ * ring whose server died is attached like any other; then it goes on from the
+ * notes: what was taken and not given back is run again, what was run and not
+ * answered is answered.
  */
 #include <endian.h>
 #include <errno.h>
@@ -43,7 +48,7 @@
 #include "log.h"
 #include "worker.h"
 
-#define REQUESTS_PER_PAIR 256
+#define REQUESTS_PER_PAIR INFLIGHT_REQUESTS
 #define OPS_PER_WORKER 256
 #define OPEN_OPS 8			/* staged operations that may still grow */
 #define RING_ENTRIES 1024
@@ -64,15 +69,20 @@ enum { TOKEN_NONE = 0, TOKEN_KICK = 1, TOKEN_MAIL = 2, TOKEN_PUNCH = 3, TOKEN_DE
 struct ring {
 	struct vring_device vring;
 	struct pair *pair;		/* NULL: the control queue */
+	struct inflight_ring *log;
 	struct worker_ring setup;
 	bool attached;
 	bool watched;			/* a poll of kick_fd is under way */
+	bool known;			/* what is held of it is known here, not only in the log */
+	unsigned int num_pushed;	/* and not shown yet: */
+	uint16_t pushed[VRING_MAX_NUM];	/* heads; request rings: indices of requests */
 };
 
 struct request {
 	struct request *next;
 	struct pair *pair;
-	uint16_t head;			/* STORE: of the request chain */
+	struct inflight_request *log;
+	uint16_t head;			/* of the request chain */
 	uint16_t data_head;		/* LOAD under way: of the data buffer */
 	struct device_request wire;
 };
@@ -92,13 +102,17 @@ struct pair {
 	unsigned int index;
 	struct ring request;
 	struct ring response;
+	struct inflight_pair *log;
 	bool broken;
+	bool lost;			/* its requests are known to the log only */
 	unsigned int storing;		/* STOREs at the store */
 	unsigned int acks;		/* length of @done */
 	unsigned int acks_before;	/* ... at the last delivery */
 	struct request *free;
+	struct request_list again;	/* taken by who died, to be begun anew */
 	struct request_list loads;	/* waiting for a data buffer */
 	struct request_list done;	/* STOREs whose ack isn't delivered */
+	struct request_list answered;	/* which the guest isn't shown yet */
 	struct heads ack_heads;		/* posted buffers */
 	struct heads data_heads;
 	struct request requests[REQUESTS_PER_PAIR];
@@ -121,11 +135,13 @@ struct control_request {
 
 struct control {
 	struct ring ring;
+	struct inflight_control *log;
 	struct control_request *free;
 	struct control_request *busy;	/* oldest first */
 	unsigned int punches;		/* of all of them */
 	struct heads events;		/* EVENTs set aside, oldest first */
 	uint64_t told_bytes;		/* the target in the last one used */
+	bool told_known;
 	struct control_request requests[CONTROL_REQUESTS];
 };
 
@@ -164,6 +180,7 @@ struct worker {
 
 struct worker_set {
 	struct worker_config config;
+	struct inflight *own_log;	/* if we weren't given one */
 	unsigned int num_pairs;
 	unsigned int attached;		/* rings */
 	struct pair *pairs;
@@ -216,10 +233,19 @@ static struct request *request_get(struct pair *pair)
 	return request;
 }
 
+/* The guest has the answer, or will never have one. */
 static void request_put(struct request *request)
 {
+	INFLIGHT_SET(request->log->chain, INFLIGHT_FREE);
+	INFLIGHT_SET(request->log->answer, INFLIGHT_FREE);
 	request->next = request->pair->free;
 	request->pair->free = request;
+}
+
+static void drop_list(struct request_list *list)
+{
+	while (list->first)
+		request_put(list_shift(list));
 }
 
 static struct pair *next_pair(const struct worker *worker, struct pair *pair)
@@ -283,6 +309,89 @@ static bool pair_live(const struct pair *pair)
 	       pair->response.attached;
 }
 
+/* --- what the guest gets back --- */
+
+/* The guest has seen what was pushed; nothing of it will ever be done again. */
+static void note_shown(struct worker *worker, struct ring *ring)
+{
+	struct control *control = &worker->control;
+	struct pair *pair = ring->pair;
+	unsigned int i;
+
+	for (i = 0; i < ring->num_pushed; i++) {
+		uint16_t index = ring->pushed[i];
+
+		if (!pair)
+			INFLIGHT_SET(control->log->chain[index], INFLIGHT_FREE);
+		else if (ring == &pair->response)
+			INFLIGHT_SET(pair->log->response[index], INFLIGHT_FREE);
+		else if (pair->log->request[index].chain == INFLIGHT_PUSHED)
+			INFLIGHT_SET(pair->log->request[index].chain,
+				     INFLIGHT_SHOWN);
+	}
+	ring->num_pushed = 0;
+	if (!pair) {
+		INFLIGHT_SET(control->log->told_bytes, control->told_bytes);
+		INFLIGHT_SET(control->log->told_known, control->told_known);
+	} else if (ring == &pair->response) {
+		drop_list(&pair->answered);
+	}
+}
+
+/* Show the guest what was pushed. False: nothing was. */
+static bool show(struct worker *worker, struct ring *ring)
+{
+	inflight_show(ring->log, ring->vring.used_idx);
+	if (!vring_publish(&ring->vring))
+		return false;
+	note_shown(worker, ring);
+	inflight_shown(ring->log);
+	return true;
+}
+
+static void publish(struct worker *worker, struct ring *ring)
+{
+	if (!show(worker, ring) || !vring_call_due(&ring->vring))
+		return;
+	COUNT(worker, calls, 1);
+	signal_fd(ring->setup.call_fd);
+}
+
+/* @index: of what is noted as pushed. */
+static void push(struct worker *worker, struct ring *ring, uint16_t head,
+		 uint32_t len, uint16_t index)
+{
+	if (ring->num_pushed == VRING_MAX_NUM)
+		show(worker, ring);
+	vring_push(&ring->vring, head, len);
+	ring->pushed[ring->num_pushed++] = index;
+}
+
+static void push_request(struct pair *pair, struct request *request)
+{
+	push(pair->worker, &pair->request, request->head, 0,
+	     (uint16_t)(request - pair->requests));
+}
+
+static void push_response(struct pair *pair, uint16_t head, uint32_t len)
+{
+	INFLIGHT_SET(pair->log->response[head], INFLIGHT_PUSHED);
+	push(pair->worker, &pair->response, head, len, head);
+}
+
+static void push_control(struct worker *worker, uint16_t head, uint32_t len)
+{
+	INFLIGHT_SET(worker->control.log->chain[head], INFLIGHT_PUSHED);
+	push(worker, &worker->control.ring, head, len, head);
+}
+
+/* Its answer is in the buffer that is pushed next, or was pushed last. */
+static void note_answered(struct request *request)
+{
+	INFLIGHT_SET(request->log->answer, INFLIGHT_PUSHED);
+	list_append(&request->pair->answered, request);
+}
+
 /* --- outcomes: store -> status -> guest --- */
 
 static uint32_t status_of_error(int error)
@@ -336,11 +445,23 @@ static void report_error(struct worker *worker, const struct store_op *op)
 			    (uintmax_t)suppressed);
 }
 
-/* The chain may be reused from now on; it's published before any ack is. */
-static void return_chain(struct pair *pair, uint16_t head)
+/*
+ * The chain may be reused from now on; it's published before any ack is. What
+ * the answer needs doesn't come from the chain again.
+ */
+static void return_chain(struct request *request)
 {
-	if (pair_live(pair))
-		vring_push(&pair->request.vring, head, 0);
+	struct inflight_request *log = request->log;
+
+	if (!pair_live(request->pair))
+		return;
+	log->load = request->wire.load;
+	log->count = (uint16_t)request->wire.count;
+	log->status = request->wire.status;
+	log->cookie = request->wire.cookie;
+	log->slot = request->wire.slot;
+	INFLIGHT_SET(log->chain, INFLIGHT_PUSHED);
+	push_request(request->pair, request);
 }
 
 static void finish_store(struct request *request)
@@ -348,7 +469,7 @@ static void finish_store(struct request *request)
 	struct pair *pair = request->pair;
 
 	count_outcome(pair->worker, request);
-	return_chain(pair, request->head);
+	return_chain(request);
 	if (!pair_live(pair)) {
 		request_put(request);
 		return;
@@ -387,8 +508,10 @@ static void finish_load(struct request *request)
 	lies = hooks ? hooks->ack(&ack, &unused) : 0;
 	len = device_put_data(&worker->chain, &ack.ack, request->wire.tag,
 			      pages);
-	vring_push(vring, request->data_head,
-		   lies & WORKER_LIE_LENGTH ? WORKER_WILD_LENGTH : len);
+	push_response(pair, request->data_head,
+		      lies & WORKER_LIE_LENGTH ? WORKER_WILD_LENGTH : len);
+	note_answered(request);
+	return;
 put:
 	request_put(request);
 }
@@ -627,6 +750,7 @@ static unsigned int take_responses(struct pair *pair)
 			return taken;
 		}
 		/* vring_pop() sees to it that no more are out than the ring has. */
+		INFLIGHT_SET(pair->log->response[chain->head], INFLIGHT_HELD);
 		heads->head[heads->count++] = chain->head;
 		pin_segments(pair->worker, chain);
 		taken++;
@@ -673,14 +797,16 @@ static unsigned int start_loads(struct pair *pair)
 	return started;
 }
 
-/* Pop and check one request. False if the pair broke. */
-static bool accept_request(struct pair *pair, const struct vring_chain *chain)
+/* Check a request and begin with it. False if the pair broke. */
+static bool accept_request(struct pair *pair, struct request *request,
+			   const struct vring_chain *chain)
 {
 	const struct device_limits *limits = &pair->worker->set->config.limits;
-	struct request *request = request_get(pair);
 	const char *wrong;
 
 	request->head = chain->head;
+	request->log->head = chain->head;
+	INFLIGHT_SET(request->log->chain, INFLIGHT_HELD);
 	wrong = device_parse_request(limits, chain, &request->wire);
 	if (wrong) {
 		request_put(request);
@@ -689,7 +815,7 @@ static bool accept_request(struct pair *pair, const struct vring_chain *chain)
 	}
 	if (request->wire.load) {
 		/* Its header is all that it had, and that's copied. */
-		return_chain(pair, request->head);
+		return_chain(request);
 		list_append(&pair->loads, request);
 	} else if (request->wire.status == VIRTIO_CSWAP_S_OK) {
 		stage(pair->worker, request);
@@ -697,6 +823,28 @@ static bool accept_request(struct pair *pair, const struct vring_chain *chain)
 		finish_store(request);
 	}
 	return true;
+}
+
+/* Requests that somebody took who died. */
+static unsigned int take_again(struct pair *pair)
+{
+	struct vring_device *vring = &pair->request.vring;
+	struct vring_chain *chain = &pair->worker->chain;
+	unsigned int taken = 0;
+
+	while (pair->again.first && pair->worker->free_ops) {
+		struct request *request = list_shift(&pair->again);
+
+		if (vring_walk(vring, request->head, chain) != VRING_OK) {
+			request_put(request);
+			break_pair(pair, &pair->request, vring->broken);
+			break;
+		}
+		if (!accept_request(pair, request, chain))
+			break;
+		taken++;
+	}
+	return taken;
 }
 
 static unsigned int take_requests(struct pair *pair)
@@ -708,7 +856,8 @@ static unsigned int take_requests(struct pair *pair)
 
 	while (pair->free && pair->worker->free_ops) {
 		result = vring_pop(vring, chain);
-		if (result != VRING_OK || !accept_request(pair, chain))
+		if (result != VRING_OK ||
+		    !accept_request(pair, request_get(pair), chain))
 			break;
 		taken++;
 	}
@@ -738,16 +887,15 @@ static bool find_answer(struct worker *worker, uint16_t head, size_t room)
 static void push_answer(struct worker *worker, uint16_t head, uint32_t len,
 			const struct worker_lie *lie)
 {
-	struct vring_device *vring = &worker->control.ring.vring;
 	const uint32_t one = htole32(1);
 
 	if (lie->reserved_bits)
 		vring_copy_to(worker->chain.segment + worker->chain.readable,
 			      offsetof(struct virtio_cswap_ctrl_response, reserved0),
 			      &one, sizeof(one));
-	vring_push(vring, head, lie->used_bytes ? lie->used_bytes : len);
+	push_control(worker, head, lie->used_bytes ? lie->used_bytes : len);
 	if (lie->twice)
-		vring_push(vring, head, len);
+		push_control(worker, head, len);
 }
 
 static void answer_control(struct worker *worker,
@@ -938,6 +1086,12 @@ static void hurry_control(struct worker *worker)
 		request->stalled = false;
 }
 
+static void note_control(struct control *control, uint16_t head)
+{
+	control->log->order[head] = control->log->next_order++;
+	INFLIGHT_SET(control->log->chain[head], INFLIGHT_HELD);
+}
+
 /* Take a chain that is an EVENT, or a request that is to be done or answered. */
 static void accept_control(struct worker *worker)
 {
@@ -992,6 +1146,7 @@ static unsigned int take_control(struct worker *worker)
 			break_control(worker, vring->broken);
 			return taken;
 		case VRING_OK:
+			note_control(control, worker->chain.head);
 			accept_control(worker);
 			taken++;
 		}
@@ -1015,7 +1170,7 @@ static unsigned int run_events(struct worker *worker)
 	if (!events->count || worker->paused || !ring_live(&control->ring))
 		return 0;
 	if (hooks ? !hooks->target(control->told_bytes, &target) :
-		    target == control->told_bytes)
+		    control->told_known && target == control->told_bytes)
 		return 0;
 	if (hooks)
 		hooks->control(DEVICE_EVENT, &lie);
@@ -1030,6 +1185,7 @@ static unsigned int run_events(struct worker *worker)
 		push_answer(worker, head,
 			    device_put_event(&worker->chain, &event), &lie);
 	control->told_bytes = target;
+	control->told_known = true;
 	balloon_tell(balloon, target);
 	COUNT(worker, events, 1);
 	return 1;
@@ -1063,14 +1219,6 @@ static unsigned int run_control(struct worker *worker)
 
 /* --- store -> guest --- */
 
-static void publish(struct worker *worker, struct ring *ring)
-{
-	if (!vring_publish(&ring->vring) || !vring_call_due(&ring->vring))
-		return;
-	COUNT(worker, calls, 1);
-	signal_fd(ring->setup.call_fd);
-}
-
 /* Take the acks that fit into one buffer off the list; *@lies: see hooks. */
 static unsigned int collect_acks(struct pair *pair, unsigned int room,
 				 struct virtio_cswap_ack *acks,
@@ -1088,7 +1236,7 @@ static unsigned int collect_acks(struct pair *pair, unsigned int room,
 
 		ack.ack = device_make_ack(request->wire.cookie,
 					  request->wire.status);
-		request_put(request);
+		note_answered(request);
 		pair->acks--;
 		if (hooks)
 			lie = hooks->ack(&ack, &acks[count + need - 1]);
@@ -1121,8 +1269,8 @@ static void send_acks(struct pair *pair)
 	}
 	count = collect_acks(pair, room, acks, &lies);
 	len = device_put_acks(&worker->chain, acks, count);
-	vring_push(vring, head,
-		   lies & WORKER_LIE_LENGTH ? WORKER_WILD_LENGTH : len);
+	push_response(pair, head,
+		      lies & WORKER_LIE_LENGTH ? WORKER_WILD_LENGTH : len);
 }
 
 /*
@@ -1146,12 +1294,6 @@ static void deliver(struct pair *pair, bool all)
 	/* Publish the chains before the acks that speak of them. */
 	publish(worker, &pair->request);
 	publish(worker, &pair->response);
-}
-
-static void drop_list(struct request_list *list)
-{
-	while (list->first)
-		request_put(list_shift(list));
 }
 
 /* --- the loop --- */
@@ -1257,6 +1399,8 @@ static unsigned int run_pair(struct pair *pair)
 	if (!pair_live(pair))
 		return 0;
 	work += take_responses(pair);
+	if (!pair->broken)
+		work += take_again(pair);
 	if (!pair->broken)
 		work += take_requests(pair);
 	if (!pair->broken)
@@ -1530,19 +1674,47 @@ struct attach {
 
 static void forget_balloon(struct worker *worker, void *arg)
 {
+	struct control *control = &worker->control;
+
 	(void)arg;
-	worker->control.events.count = 0;
-	worker->control.told_bytes = 0;
+	control->events.count = 0;
+	/* Which is what a guest takes for told that begins anew. */
+	control->told_bytes = 0;
+	control->told_known = true;
+	control->log->told_bytes = 0;
+	control->log->told_known = true;
 	balloon_forget(worker->set->config.balloon);
 }
 
 static void reconcile_control(struct worker *worker, bool resumed,
 			      unsigned int out)
 {
-	if (!resumed)
+	struct control *control = &worker->control;
+
+	if (!resumed) {
+		memset(control->log->chain, 0, sizeof(control->log->chain));
 		forget_balloon(worker, NULL);
-	else if (out != worker->control.events.count)
-		worker->control.events.count = 0;
+		/* A ring that is in the middle: who served it told we don't know what. */
+		control->told_known = !control->ring.setup.setup.base;
+	} else if (out != control->events.count) {
+		control->events.count = 0;
+	}
+}
+
+/* All of them are free, whatever they were. */
+static void reset_requests(struct pair *pair)
+{
+	unsigned int i;
+
+	pair->free = NULL;
+	pair->lost = false;
+	pair->acks = 0;
+	list_init(&pair->again);
+	list_init(&pair->loads);
+	list_init(&pair->done);
+	list_init(&pair->answered);
+	for (i = 0; i < REQUESTS_PER_PAIR; i++)
+		request_put(&pair->requests[i]);
 }
 
 /* When the last ring went, so did the marks of what is posted. */
@@ -1596,32 +1768,194 @@ static void reconcile(struct worker *worker, struct ring *ring)
 		}
 		pair->ack_heads.count = 0;
 		pair->data_heads.count = 0;
+		memset(pair->log->response, 0, sizeof(pair->log->response));
 	} else if (!resumed || out) {
-		drop_list(&pair->loads);
-		drop_list(&pair->done);
-		pair->acks = 0;
+		reset_requests(pair);
 	}
 	if (!pair->request.attached || !pair->response.attached)
 		pair->broken = false;
+}
+
+/* --- a ring whose server died --- */
+
+/*
+ * Where the ring goes on: what the guest has back, and behind that what it
+ * hasn't. The log is brought up to date on the way.
+ */
+static const char *find_base(struct worker *worker, struct ring *ring,
+			     struct vring_setup *setup)
+{
+	struct pair *pair = ring->pair;
+	unsigned int held;
+	const char *wrong;
+	uint16_t used;
+	bool seen;
+
+	wrong = vring_read_used(worker->set->config.memory, setup, &used);
+	if (!wrong)
+		wrong = inflight_seen(ring->log, used, &seen);
+	if (wrong)
+		return wrong;
+	if (!pair)
+		held = inflight_settle_control(worker->control.log, seen);
+	else if (ring == &pair->response)
+		held = inflight_settle_responses(pair->log, seen);
+	else
+		held = inflight_settle_requests(pair->log, seen);
+	setup->base = (uint16_t)(used + held);
+	return NULL;
+}
+
+static void recover_responses(struct pair *pair)
+{
+	struct worker *worker = pair->worker;
+	struct vring_device *vring = &pair->response.vring;
+	struct heads *heads;
+	uint16_t head;
+
+	pair->ack_heads.count = 0;
+	pair->data_heads.count = 0;
+	for (head = 0; head < VRING_MAX_NUM; head++) {
+		if (pair->log->response[head] != INFLIGHT_HELD)
+			continue;
+		if (vring_walk(vring, head, &worker->chain) != VRING_OK) {
+			break_pair(pair, &pair->response, vring->broken);
+			return;
+		}
+		heads = device_sort_response(&worker->chain) == DEVICE_BUFFER_DATA ?
+				&pair->data_heads : &pair->ack_heads;
+		heads->head[heads->count++] = head;
+		pin_segments(worker, &worker->chain);
+	}
+}
+
+/* In the order in which they came: a RECLAIM may follow its RELEASE. */
+static void recover_control(struct worker *worker)
+{
+	struct control *control = &worker->control;
+	struct vring_device *vring = &control->ring.vring;
+	uint64_t order;
+	int head;
+
+	control->told_bytes = control->log->told_bytes;
+	control->told_known = control->log->told_known;
+	balloon_tell(worker->set->config.balloon, control->told_bytes);
+	control->events.count = 0;
+	for (order = 0; (head = inflight_next_control(control->log, &order)) >= 0;
+	     order++) {
+		if (!control->free ||
+		    vring_walk(vring, (uint16_t)head, &worker->chain) != VRING_OK) {
+			break_control(worker, vring->broken ? vring->broken :
+				      "control chain changed while in use");
+			return;
+		}
+		accept_control(worker);
+		if (!ring_live(&control->ring))
+			return;
+	}
+}
+
+/* Go on with a request whose chain was given back, or is being. */
+static void recover_request(struct pair *pair, struct request *request)
+{
+	const struct inflight_request *log = request->log;
+	struct device_request *wire = &request->wire;
+
+	wire->load = log->load;
+	wire->status = log->status;
+	wire->count = log->count;
+	wire->cookie = log->cookie;
+	wire->slot = log->slot;
+	if (log->chain == INFLIGHT_PUSHED)
+		push_request(pair, request);
+	if (wire->load) {
+		list_append(&pair->loads, request);
+	} else {
+		list_append(&pair->done, request);
+		pair->acks++;
+	}
+}
+
+static void recover_requests(struct pair *pair)
+{
+	unsigned int i;
+
+	pair->lost = false;
+	pair->free = NULL;
+	for (i = 0; i < REQUESTS_PER_PAIR; i++) {
+		struct request *request = &pair->requests[i];
+
+		request->head = request->log->head;
+		switch (request->log->chain) {
+		case INFLIGHT_FREE:
+			request_put(request);
+			break;
+		case INFLIGHT_HELD:
+			list_append(&pair->again, request);
+			break;
+		default:
+			recover_request(pair, request);
+		}
+	}
+}
+
+/* Take over a ring that is attached now; a pair goes on when both are. */
+static void recover_ring(struct worker *worker, struct ring *ring)
+{
+	struct pair *pair = ring->pair;
+
+	if (!pair)
+		recover_control(worker);
+	else if (ring == &pair->response)
+		recover_responses(pair);
+	/* Whether the guest was called for what it has we don't know. */
+	signal_fd(ring->setup.call_fd);
+}
+
+/* --- attaching and detaching --- */
+
+static void use_ring(struct worker *worker, struct ring *ring)
+{
+	pin_ring(worker, &ring->vring);
+	ring->num_pushed = 0;
+	ring->log->from = ring->vring.used_idx;
+	ring->log->to = ring->vring.used_idx;
+	INFLIGHT_SET(ring->log->live, true);
+	ring->known = true;
+	ring->attached = true;
+	vring_disable_kicks(&ring->vring);
+	watch(worker, ring->setup.kick_fd, (uintptr_t)ring | TOKEN_KICK);
+	ring->watched = true;
 }
 
 static void attach_ring(struct worker *worker, void *arg)
 {
 	struct attach *attach = arg;
 	struct ring *ring = attach->ring;
+	struct pair *pair = ring->pair;
+	struct worker_ring setup = *attach->setup;
+	bool orphan = ring->log->live || (setup.resume && !ring->known);
 
-	attach->wrong = vring_attach(&ring->vring,
-				     worker->set->config.memory,
-				     &attach->setup->setup);
+	if (orphan)
+		attach->wrong = find_base(worker, ring, &setup.setup);
+	if (!attach->wrong)
+		attach->wrong = vring_attach(&ring->vring,
+					     worker->set->config.memory,
+					     &setup.setup);
 	if (attach->wrong)
 		return;
-	ring->setup = *attach->setup;
-	reconcile(worker, ring);
-	pin_ring(worker, &ring->vring);
-	ring->attached = true;
-	vring_disable_kicks(&ring->vring);
-	watch(worker, ring->setup.kick_fd, (uintptr_t)ring | TOKEN_KICK);
-	ring->watched = true;
+	ring->setup = setup;
+	if (!orphan)
+		reconcile(worker, ring);
+	use_ring(worker, ring);
+	if (orphan)
+		recover_ring(worker, ring);
+	if (!pair)
+		return;
+	if (orphan && ring == &pair->request)
+		pair->lost = true;
+	if (pair->lost && pair_live(pair))
+		recover_requests(pair);
 }
 
 static void detach_ring(struct worker *worker, void *arg)
@@ -1630,6 +1964,8 @@ static void detach_ring(struct worker *worker, void *arg)
 	struct io_uring_sqe *sqe;
 
 	ring->attached = false;
+	ring->known = !ring->pair || !ring->pair->lost;
+	INFLIGHT_SET(ring->log->live, false);
 	if (!ring->watched)
 		return;
 	while (!(sqe = store_get_sqe(&worker->uring)))
@@ -1770,7 +2106,16 @@ void worker_set_features(struct worker_set *set, bool discard, bool balloon,
 
 void worker_forget(struct worker_set *set)
 {
+	struct inflight *log = set->config.log;
+	unsigned int i;
+
 	run_in_worker(&set->workers[0], forget_balloon, NULL);
+	/* Nobody serves them, so nobody else writes here. */
+	log->control.ring.live = false;
+	for (i = 0; i < set->num_pairs; i++) {
+		log->pair[i].request_ring.live = false;
+		log->pair[i].response_ring.live = false;
+	}
 }
 
 void worker_tell_target(struct worker_set *set)
@@ -1795,20 +2140,30 @@ void worker_count(struct worker_set *set, struct worker_counters *sum)
 	}
 }
 
+/* The log is left as it is: it may be all that is known. */
 static void init_pair(struct pair *pair, struct worker *worker,
-		      unsigned int index)
+		      unsigned int index, struct inflight_pair *log)
 {
 	unsigned int i;
 
 	pair->worker = worker;
 	pair->index = index;
+	pair->log = log;
 	pair->request.pair = pair;
+	pair->request.log = &log->request_ring;
 	pair->response.pair = pair;
+	pair->response.log = &log->response_ring;
+	list_init(&pair->again);
 	list_init(&pair->loads);
 	list_init(&pair->done);
+	list_init(&pair->answered);
 	for (i = 0; i < REQUESTS_PER_PAIR; i++) {
-		pair->requests[i].pair = pair;
-		request_put(&pair->requests[i]);
+		struct request *request = &pair->requests[i];
+
+		request->pair = pair;
+		request->log = &log->request[i];
+		request->next = pair->free;
+		pair->free = request;
 	}
 }
 
@@ -1819,6 +2174,9 @@ static int init_worker(struct worker *worker, struct worker_set *set,
 
 	worker->set = set;
 	worker->index = index;
+	worker->control.log = &set->config.log->control;
+	worker->control.ring.log = &worker->control.log->ring;
+	worker->control.told_known = true;
 	for (i = 0; i < CONTROL_REQUESTS; i++) {
 		worker->control.requests[i].next = worker->control.free;
 		worker->control.free = &worker->control.requests[i];
@@ -1868,6 +2226,7 @@ static void free_set(struct worker_set *set)
 	}
 	free(set->workers);
 	free(set->pairs);
+	free(set->own_log);
 	free(set);
 }
 
@@ -1890,18 +2249,21 @@ struct worker_set *worker_start(const struct worker_config *config)
 	if (!set)
 		return NULL;
 	set->config = *config;
+	if (!config->log)
+		set->config.log = set->own_log = calloc(1, sizeof(*set->own_log));
 	set->num_pairs = config->limits.queue_pairs;
 	set->pairs = calloc(set->num_pairs, sizeof(*set->pairs));
 	set->workers = calloc(config->workers, sizeof(*set->workers));
-	if (!set->pairs || !set->workers) {
+	if (!set->pairs || !set->workers || !set->config.log) {
 		free(set->pairs);
 		free(set->workers);
+		free(set->own_log);
 		free(set);
 		return NULL;
 	}
 	for (i = 0; i < set->num_pairs; i++)
 		init_pair(&set->pairs[i], &set->workers[i % config->workers],
-			  i);
+			  i, &set->config.log->pair[i]);
 	for (i = 0; i < config->workers && !error; i++) {
 		error = init_worker(&set->workers[i], set, i);
 		if (!error)

@@ -13,6 +13,7 @@
 
 #include "balloon.h"
 #include "device.h"
+#include "inflight.h"
 #include "memory.h"
 #include "sandbox.h"
 #include "store.h"
@@ -83,6 +84,7 @@ struct worker_config {
 	bool punch;			/* discard what is RELEASEd */
 	const struct worker_hooks *hooks;
 	enum sandbox_mode sandbox;	/* of the io_urings */
+	struct inflight *log;		/* NULL: what is in hand dies with us */
 };
 
 /* A ring as the front end set it up; the descriptors stay the caller's. */
@@ -91,7 +93,11 @@ struct worker_ring {
 	int kick_fd;
 	int call_fd;			/* -1: the guest needs no calls */
 	int err_fd;			/* -1: nobody wants to know */
-	bool resume;			/* goes on where it stopped; if not, forget what is held */
+	/*
+	 * Goes on where it stopped; if not, forget what is held. A ring whose
+	 * server died goes on from the log, whatever setup.base says.
+	 */
+	bool resume;
 };
 
 struct worker_set;

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * inflight.c - what the device has in hand, kept where a successor finds it.
+ *
+ * Theory of operation: a process may die between any two stores to memory, and
+ * what it had stored before is there. So each change of state is one store, and
+ * whatever it stands for is stored earlier:
+ *
+ *   a chain is fetched: its record becomes HELD. Where the ring goes on isn't
+ *	recorded at all: it's the used index and as many more as are held, so
+ *	that the two can't disagree.
+ *   a chain is given back: what is still to be answered (a LOAD's slot, a
+ *	STORE's outcome) is recorded, then it is PUSHED.
+ *   what was pushed is shown: the used index that will be is recorded (@to),
+ *	the guest's used index is set, which is the moment at which it happens,
+ *	then states change to SHOWN or FREE, and @from follows.
+ *
+ * The successor compares the guest's used index with the two: it's either @from,
+ * and what is PUSHED was never seen, or @to, and all of it was. There is no third
+ * case that the guest didn't make itself: then its ring is broken.
+ *
+ * So a request whose end the guest has seen is never run again. That's what
+ * DISCARD and RELEASE need: the guest uses the slot or the block for something
+ * else from then on. One whose end wasn't seen is run again from its beginning,
+ * which is right for all of them: the guest changes nothing meanwhile (I1, I5),
+ * a STORE's data and tag are in its pool until then, and the two halves of a
+ * torn write are both written again.
+ */
+#include "inflight.h"
+
+void inflight_show(struct inflight_ring *ring, uint16_t used)
+{
+	INFLIGHT_SET(ring->to, used);
+}
+
+void inflight_shown(struct inflight_ring *ring)
+{
+	INFLIGHT_SET(ring->from, ring->to);
+}
+
+const char *inflight_seen(const struct inflight_ring *ring, uint16_t used,
+			  bool *seen)
+{
+	*seen = used != ring->from;
+	if (*seen && used != ring->to)
+		return "used index was changed by somebody else";
+	return NULL;
+}
+
+static void settle_ring(struct inflight_ring *ring, bool seen)
+{
+	if (seen)
+		INFLIGHT_SET(ring->from, ring->to);
+	else
+		INFLIGHT_SET(ring->to, ring->from);
+}
+
+static unsigned int settle_heads(uint8_t *state, bool seen)
+{
+	unsigned int i, held = 0;
+
+	for (i = 0; i < VRING_MAX_NUM; i++) {
+		if (state[i] == INFLIGHT_PUSHED)
+			INFLIGHT_SET(state[i], seen ? INFLIGHT_FREE :
+						      INFLIGHT_HELD);
+		held += state[i] == INFLIGHT_HELD;
+	}
+	return held;
+}
+
+/* What was pushed and not seen stays so: it's to be pushed again. */
+unsigned int inflight_settle_requests(struct inflight_pair *pair, bool seen)
+{
+	unsigned int i, held = 0;
+
+	for (i = 0; i < INFLIGHT_REQUESTS; i++) {
+		struct inflight_request *request = &pair->request[i];
+
+		if (request->chain == INFLIGHT_PUSHED && seen)
+			INFLIGHT_SET(request->chain, INFLIGHT_SHOWN);
+		held += request->chain == INFLIGHT_HELD ||
+			request->chain == INFLIGHT_PUSHED;
+	}
+	settle_ring(&pair->request_ring, seen);
+	return held;
+}
+
+unsigned int inflight_settle_responses(struct inflight_pair *pair, bool seen)
+{
+	unsigned int i, held;
+
+	/* Chains are shown before the answers that speak of them. */
+	for (i = 0; i < INFLIGHT_REQUESTS; i++) {
+		struct inflight_request *request = &pair->request[i];
+
+		if (request->answer != INFLIGHT_PUSHED)
+			continue;
+		if (seen)
+			INFLIGHT_SET(request->chain, INFLIGHT_FREE);
+		INFLIGHT_SET(request->answer, INFLIGHT_FREE);
+	}
+	held = settle_heads(pair->response, seen);
+	settle_ring(&pair->response_ring, seen);
+	return held;
+}
+
+unsigned int inflight_settle_control(struct inflight_control *control,
+				     bool seen)
+{
+	unsigned int held = settle_heads(control->chain, seen);
+
+	settle_ring(&control->ring, seen);
+	return held;
+}
+
+int inflight_next_control(const struct inflight_control *control,
+			  uint64_t *order)
+{
+	int found = -1;
+	int i;
+
+	for (i = 0; i < VRING_MAX_NUM; i++)
+		if (control->chain[i] == INFLIGHT_HELD &&
+		    control->order[i] >= *order &&
+		    (found < 0 || control->order[i] < control->order[found]))
+			found = i;
+	if (found >= 0)
+		*order = control->order[found];
+	return found;
+}
