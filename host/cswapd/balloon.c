@@ -7,7 +7,14 @@
  * released isn't taken back. It's the guest's claim all the same: what the host
  * has got is measured elsewhere (measure.c). The target is the operator's and
  * outlives the guest; all else is forgotten when the guest begins anew.
+ *
+ * The log has the same bits as the map of what is released, by the same numbers,
+ * as far as it goes. It's written after the map and before the guest is answered;
+ * what is done twice after a death in between changes nothing the second time.
+ * Bits of memory that was taken away stay there until the guest begins anew.
  */
+#include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 
 #include "balloon.h"
@@ -35,6 +42,40 @@ static void note_released(struct balloon *balloon)
 	pthread_mutex_unlock(&balloon->lock);
 }
 
+/* --- what outlives us --- */
+
+void balloon_keep(struct balloon *balloon, struct balloon_log *log)
+{
+	balloon->log = log;
+	balloon->target_bytes = log->target_bytes;
+	balloon->state.reports = log->reports;
+}
+
+static void clear_log(struct balloon *balloon)
+{
+	if (!balloon->log)
+		return;
+	/* Back to holes; of memory that has none, to zeros. */
+	if (madvise(balloon->log->released, sizeof(balloon->log->released),
+		    MADV_REMOVE))
+		memset(balloon->log->released, 0,
+		       sizeof(balloon->log->released));
+}
+
+static void log_released(struct balloon *balloon, uint64_t gpa, uint64_t len)
+{
+	if (balloon->log)
+		blockmap_save(&balloon->released, gpa, len,
+			      balloon->log->released, BALLOON_LOG_WORDS);
+}
+
+void balloon_restore(struct balloon *balloon)
+{
+	blockmap_load(&balloon->released, balloon->log->released,
+		      BALLOON_LOG_WORDS);
+	note_released(balloon);
+}
+
 void balloon_follow(struct balloon *balloon, const struct memory *memory)
 {
 	if (!blockmap_follow(&balloon->released, memory) ||
@@ -45,6 +86,8 @@ void balloon_follow(struct balloon *balloon, const struct memory *memory)
 
 void balloon_set_target(struct balloon *balloon, uint64_t bytes)
 {
+	if (balloon->log)
+		balloon->log->target_bytes = bytes;
 	__atomic_store_n(&balloon->target_bytes, bytes, __ATOMIC_RELEASE);
 }
 
@@ -87,9 +130,13 @@ void balloon_set_released(struct balloon *balloon,
 {
 	unsigned int i;
 
-	for (i = 0; i < control->count; i++)
-		blockmap_set(&balloon->released, control->range[i].start,
-			     control->range[i].count, released);
+	for (i = 0; i < control->count; i++) {
+		const struct device_range *range = &control->range[i];
+
+		blockmap_set(&balloon->released, range->start, range->count,
+			     released);
+		log_released(balloon, range->start, range->count);
+	}
 	note_released(balloon);
 }
 
@@ -105,12 +152,15 @@ void balloon_take_report(struct balloon *balloon,
 	balloon->state.report_ms = (uint64_t)now.tv_sec * 1000 +
 				   (uint64_t)now.tv_nsec / 1000000;
 	balloon->state.reports++;
+	if (balloon->log)
+		balloon->log->reports = balloon->state.reports;
 	pthread_mutex_unlock(&balloon->lock);
 }
 
 void balloon_forget(struct balloon *balloon)
 {
 	blockmap_clear(&balloon->released);
+	clear_log(balloon);
 	pthread_mutex_lock(&balloon->lock);
 	balloon->state = (struct balloon_state) {
 		.reports = balloon->state.reports,

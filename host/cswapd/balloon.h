@@ -29,9 +29,22 @@ struct balloon_state {
 	struct device_report report;	/* the last one */
 };
 
+/*
+ * What outlives the process. Blocks are numbered from guest address 0; those
+ * beyond the last bit (above 2 TiB if they are of 4 KiB) are forgotten.
+ */
+#define BALLOON_LOG_WORDS (1 << 23)
+
+struct balloon_log {
+	uint64_t target_bytes;
+	uint64_t reports;		/* that ever came */
+	_Alignas(MEMORY_PAGE_SIZE) uint64_t released[BALLOON_LOG_WORDS]; /* mostly holes */
+};
+
 struct balloon {
 	struct blockmap released;	/* the worker's */
 	struct blockmap pinned;		/* marked by all workers */
+	struct balloon_log *log;	/* NULL: nothing outlives us */
 	uint64_t target_bytes;		/* changes at any time */
 	pthread_mutex_t lock;		/* guards @state */
 	struct balloon_state state;
@@ -44,6 +57,12 @@ void balloon_free(struct balloon *balloon);
 
 /* The memory table has changed. */
 void balloon_follow(struct balloon *balloon, const struct memory *memory);
+
+/* From now on note in @log what a successor needs; what it says already counts. */
+void balloon_keep(struct balloon *balloon, struct balloon_log *log);
+
+/* The memory is what it was for who left the log: take over what is released. */
+void balloon_restore(struct balloon *balloon);
 
 /* --- the operator's thread --- */
 

@@ -132,6 +132,34 @@ bool blockmap_any(const struct blockmap *map, uint64_t gpa, uint64_t len)
 	return false;
 }
 
+void blockmap_save(struct blockmap *map, uint64_t gpa, uint64_t len,
+		   uint64_t *words, uint64_t num_words)
+{
+	uint64_t *word, mask;
+	struct walk walk;
+
+	walk_begin(&walk, blocks_up_to(map, gpa), blocks_up_to(map, gpa + len));
+	while ((word = walk_next(&walk, map, &mask)))
+		if (walk.word < num_words)
+			words[walk.word] = (words[walk.word] & ~mask) |
+					   (*word & mask);
+}
+
+void blockmap_load(struct blockmap *map, const uint64_t *words,
+		   uint64_t num_words)
+{
+	uint64_t *word, mask;
+	struct walk walk;
+
+	walk_begin(&walk, 0, num_words * WORD_BITS);
+	while ((word = walk_next(&walk, map, &mask))) {
+		uint64_t new = words[walk.word] & mask & ~*word;
+
+		*word |= new;
+		map->set += (uint64_t)__builtin_popcountll(new);
+	}
+}
+
 void blockmap_mark(struct blockmap *map, uint64_t gpa, uint64_t len)
 {
 	uint64_t *word, mask;

@@ -46,6 +46,15 @@ void blockmap_set(struct blockmap *map, uint64_t gpa, uint64_t len, bool on);
 bool blockmap_any(const struct blockmap *map, uint64_t gpa, uint64_t len);
 
 /*
+ * Copy the blocks that begin in a range to @words, which are numbered from guest
+ * address 0; or set all blocks that are on there. What lies behind isn't.
+ */
+void blockmap_save(struct blockmap *map, uint64_t gpa, uint64_t len,
+		   uint64_t *words, uint64_t num_words);
+void blockmap_load(struct blockmap *map, const uint64_t *words,
+		   uint64_t num_words);
+
+/*
  * Set all blocks that a range touches, by any thread at any time: it writes
  * only if there is something to change.
  */

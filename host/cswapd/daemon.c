@@ -2,12 +2,16 @@
 /*
  * daemon.c - what cswapd does from start to end.
  *
- * Theory of operation: command line, store, sockets, sandbox, workers, in this
- * order, so that everything is opened by the rights that the daemon was started
- * with and served without them, and READY means that a front end can be. Then one
- * loop over signals, the socket and the control socket: it accepts a front end,
- * handles its messages until it goes, and listens again. What the store holds stays: the same guest may come back.
- * Signals come by descriptor only; a worker never sees one.
+ * Theory of operation: the command line, then the monitor (monitor.c), which
+ * starts the process that does all else: store, control socket, sandbox, workers,
+ * and whatever an earlier process left of a front end, in this order, so that
+ * everything is opened by the rights that the daemon was started with and served
+ * without them, and READY means that a front end can be. Then one loop over signals, the
+ * monitor's events and the control socket. What the store holds stays: the same
+ * guest may come back. Signals come by descriptor only; a worker never sees one.
+ *
+ * A process that is started again after a death does all of this again: it has
+ * every right until it has opened what it needs (start_serving()).
  */
 #include <errno.h>
 #include <poll.h>
@@ -15,15 +19,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
-#include <sys/socket.h>
-#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include "command.h"
 #include "ctl.h"
 #include "daemon.h"
-#include "listener.h"
 #include "log.h"
+#include "monitor.h"
 #include "sandbox.h"
 #include "vhost_user.h"
 
@@ -38,11 +40,8 @@ struct daemon {
 	struct vhost_user *vu;
 	struct ctl *ctl;		/* NULL: no control socket */
 	struct command_context command;
-	int listen_fd;			/* -1: one connection was given */
-	int given_fd;			/* -1: none was */
+	struct keep keep;
 	int signal_fd;
-	bool made_socket;
-	bool connected;
 	bool quit;
 };
 
@@ -95,39 +94,48 @@ static void connect_front_end(struct daemon *daemon, int fd)
 {
 	vhost_user_connect(daemon->vu, fd);
 	measure_open(&daemon->measure, fd, daemon->conf.cgroup);
-	daemon->connected = true;
 	log_info("front end connected");
-}
-
-static void accept_front_end(struct daemon *daemon)
-{
-	int fd = accept4(daemon->listen_fd, NULL, NULL, SOCK_CLOEXEC);
-
-	if (fd < 0) {
-		if (errno != EINTR && errno != ECONNABORTED)
-			log_warning("can't accept a connection: %s",
-				    strerror(errno));
-		return;
-	}
-	connect_front_end(daemon, fd);
 }
 
 static void lose_front_end(struct daemon *daemon)
 {
 	vhost_user_disconnect(daemon->vu);
 	measure_close(&daemon->measure);
-	daemon->connected = false;
 	log_info("front end disconnected");
-	if (daemon->conf.one_shot || daemon->listen_fd < 0)
+	if (daemon->conf.one_shot ||
+	    (!daemon->conf.socket_path && daemon->conf.fd >= 0))
 		daemon->quit = true;
 }
 
-static void handle_front_end(struct daemon *daemon)
+/* One event from the monitor, which hears of its end before there is another. */
+static void handle_event(struct daemon *daemon)
 {
-	if (!daemon->connected)
-		accept_front_end(daemon);
-	else if (!vhost_user_receive(daemon->vu))
+	struct keep_event event;
+	struct vu_message *message = &event.message;
+	bool alive = true, reply = false;
+
+	if (!keep_next(&daemon->keep, &event)) {
+		log_err("the monitor is gone");
+		daemon->quit = true;
+		return;
+	}
+	switch (event.kind) {
+	case KEEP_CONNECT:
+		connect_front_end(daemon, message->fd[0]);
+		message->fd[0] = -1;
+		break;
+	case KEEP_MESSAGE:
+		alive = vhost_user_handle(daemon->vu, message, &reply);
+		break;
+	case KEEP_DISCONNECT:
 		lose_front_end(daemon);
+		break;
+	}
+	vu_message_close_fds(message);
+	if (!keep_done(&daemon->keep, daemon->vu, alive, reply ? message : NULL)) {
+		log_err("the monitor can't keep what a successor would need");
+		daemon->quit = true;
+	}
 }
 
 static void serve(struct daemon *daemon)
@@ -135,12 +143,9 @@ static void serve(struct daemon *daemon)
 	struct ctl *ctl = daemon->ctl;
 
 	while (!daemon->quit) {
-		/* While there is a front end, another one waits in the queue. */
 		struct pollfd fds[2 + CTL_MAX_POLLS] = {
 			{ .fd = daemon->signal_fd, .events = POLLIN },
-			{ .fd = daemon->connected ? vhost_user_fd(daemon->vu) :
-						    daemon->listen_fd,
-			  .events = POLLIN },
+			{ .fd = daemon->keep.channel, .events = POLLIN },
 		};
 		nfds_t count = 2 + (ctl ? ctl_prepare_poll(ctl, fds + 2) : 0);
 
@@ -153,7 +158,7 @@ static void serve(struct daemon *daemon)
 		if (fds[0].revents)
 			handle_signal(daemon);
 		if (fds[1].revents)
-			handle_front_end(daemon);
+			handle_event(daemon);
 		if (ctl)
 			ctl_run(ctl, fds + 2);
 	}
@@ -164,6 +169,8 @@ static bool open_store(struct daemon *daemon)
 	const struct conf *conf = &daemon->conf;
 	struct store *outer;
 
+	if (daemon->store)
+		return true;
 	daemon->store = conf->store_path ?
 			store_uring_open(conf->store_path, conf->tags_path,
 					 conf->slots) :
@@ -211,39 +218,43 @@ static bool start_workers(struct daemon *daemon)
 		.punch = daemon->conf.release == CONF_RELEASE_PUNCH,
 		.hooks = daemon->variant ? daemon->variant->hooks : NULL,
 		.sandbox = daemon->conf.sandbox,
+		.log = &daemon->keep.state->inflight,
 	};
 
 	balloon_init(&daemon->balloon, daemon->conf.block_bytes);
+	balloon_keep(&daemon->balloon, &daemon->keep.state->balloon);
 	daemon->workers = worker_start(&config);
 	return daemon->workers;
 }
 
-/* Made here, or given: listening, or connected already. */
-static bool open_socket(struct daemon *daemon)
+/* Go on with the front end that an earlier process served, if there is one. */
+static bool open_front_end(struct daemon *daemon, const struct monitor_gift *gift)
 {
-	int fd = daemon->conf.fd;
+	const struct vhost_user_config config = {
+		.access = daemon->conf.access,
+		.limits = device_limits(daemon),
+		.memory = &daemon->memory,
+		.workers = daemon->workers,
+		.lies = daemon->variant ? daemon->variant->lies : NULL,
+	};
+	const struct keep_state *state = daemon->keep.state;
+	const struct vhost_user_saved *saved = &state->front[state->active & 1];
 
-	if (daemon->conf.socket_path) {
-		daemon->listen_fd = listener_open(daemon->conf.socket_path, 1);
-		daemon->made_socket = daemon->listen_fd >= 0;
-		return daemon->made_socket;
-	}
-	if (fd < 0 && sd_listen_fds(1) == 1)
-		fd = SD_LISTEN_FDS_START;
-	if (fd < 0) {
-		log_err("neither --socket nor --fd, and no socket from systemd");
+	daemon->vu = vhost_user_new(&config);
+	if (!daemon->vu)
 		return false;
+	if (saved->connected) {
+		vhost_user_restore(daemon->vu, saved, gift->front_end, gift->fd);
+		balloon_restore(&daemon->balloon);
+		measure_open(&daemon->measure, gift->front_end,
+			     daemon->conf.cgroup);
+		log_notice("going on with the front end of before");
+	} else if (gift->front_end >= 0) {
+		/* It comes anew, as the first event. */
+		close(gift->front_end);
 	}
-	switch (listener_is_listening(fd)) {
-	case 0:
-		daemon->given_fd = fd;
-		return true;
-	case 1:
-		daemon->listen_fd = fd;
-		return true;
-	default:
-		return false;
-	}
+	keep_begin(&daemon->keep, daemon->vu);
+	return true;
 }
 
 static bool open_control(struct daemon *daemon)
@@ -260,7 +271,6 @@ static bool enter_sandbox(struct daemon *daemon)
 {
 	const struct daemon_variant *variant = daemon->variant;
 	const struct sandbox_path paths[] = {
-		{ daemon->conf.socket_path, SANDBOX_UNLINK },
 		{ daemon->conf.control_path, SANDBOX_UNLINK },
 		/* Whose cgroup, and how large it is: measure.c. */
 		{ "/proc", SANDBOX_READ },
@@ -270,32 +280,6 @@ static bool enter_sandbox(struct daemon *daemon)
 
 	return sandbox_enter(daemon->conf.sandbox, paths,
 			     sizeof(paths) / sizeof(paths[0]));
-}
-
-static bool open_front_end(struct daemon *daemon)
-{
-	const struct vhost_user_config config = {
-		.access = daemon->conf.access,
-		.limits = device_limits(daemon),
-		.memory = &daemon->memory,
-		.workers = daemon->workers,
-		.lies = daemon->variant ? daemon->variant->lies : NULL,
-	};
-
-	daemon->vu = vhost_user_new(&config);
-	if (!daemon->vu)
-		return false;
-	daemon->command = (struct command_context) {
-		.conf = &daemon->conf,
-		.memory = &daemon->memory,
-		.measure = &daemon->measure,
-		.vu = daemon->vu,
-		.balloon = &daemon->balloon,
-		.workers = daemon->workers,
-	};
-	if (daemon->given_fd >= 0)
-		connect_front_end(daemon, daemon->given_fd);
-	return true;
 }
 
 /* Before any thread starts, so that all of them inherit the mask. */
@@ -314,23 +298,31 @@ static bool take_signals(struct daemon *daemon)
 	return daemon->signal_fd >= 0;
 }
 
-static bool open_all(struct daemon *daemon)
+/*
+ * The next process is a child of the monitor's and not of this one, so what is
+ * given up here isn't missed there.
+ */
+static bool start_serving(struct daemon *daemon, const struct monitor_gift *gift)
 {
-	sandbox_close_inherited(daemon->conf.fd);
-	return take_signals(daemon) && open_store(daemon) &&
-	       open_socket(daemon) && open_control(daemon) &&
-	       enter_sandbox(daemon) && start_workers(daemon) &&
-	       open_front_end(daemon);
+	if (!take_signals(daemon) || !open_store(daemon) ||
+	    !open_control(daemon) || !enter_sandbox(daemon) ||
+	    !start_workers(daemon) || !open_front_end(daemon, gift))
+		return false;
+	daemon->command = (struct command_context) {
+		.conf = &daemon->conf,
+		.memory = &daemon->memory,
+		.measure = &daemon->measure,
+		.vu = daemon->vu,
+		.balloon = &daemon->balloon,
+		.workers = daemon->workers,
+	};
+	return sandbox_seal(daemon->conf.sandbox);
 }
 
 static void close_all(struct daemon *daemon)
 {
 	if (daemon->ctl)
 		ctl_close(daemon->ctl);
-	if (daemon->made_socket)
-		unlink(daemon->conf.socket_path);
-	if (daemon->listen_fd >= 0)
-		close(daemon->listen_fd);
 	if (daemon->vu)
 		vhost_user_free(daemon->vu);
 	measure_close(&daemon->measure);
@@ -342,18 +334,44 @@ static void close_all(struct daemon *daemon)
 		store_close(daemon->store);
 	if (daemon->signal_fd >= 0)
 		close(daemon->signal_fd);
+	close(daemon->keep.channel);
+}
+
+/* The life of a worker process. */
+static int work(void *context, const struct monitor_gift *gift)
+{
+	struct daemon *daemon = context;
+	bool started;
+
+	daemon->keep.state = gift->state;
+	daemon->keep.channel = gift->channel;
+	started = start_serving(daemon, gift);
+	if (started) {
+		log_info("ready: %ju slots, %u queue pairs, %u workers",
+			 (uintmax_t)daemon->conf.slots, daemon->conf.queue_pairs,
+			 daemon->conf.workers);
+		keep_ready(&daemon->keep);
+		serve(daemon);
+		report_counters(daemon);
+	}
+	close_all(daemon);
+	if (daemon->variant && started)
+		daemon->variant->end();
+	return started ? 0 : 1;
 }
 
 int daemon_main(int argc, char **argv, const struct daemon_variant *variant)
 {
 	struct daemon daemon = {
 		.variant = variant,
-		.listen_fd = -1,
-		.given_fd = -1,
 		.signal_fd = -1,
 		.measure = MEASURE_NONE,
 	};
-	bool opened;
+	const struct monitor_config monitor = {
+		.conf = &daemon.conf,
+		.work = work,
+		.context = &daemon,
+	};
 
 	switch (conf_parse(&daemon.conf, argc, argv,
 			   variant ? variant->extra : NULL)) {
@@ -365,21 +383,9 @@ int daemon_main(int argc, char **argv, const struct daemon_variant *variant)
 		break;
 	}
 	log_init(daemon.conf.log_level);
-	opened = open_all(&daemon);
-	if (opened) {
-		log_info("ready: %ju slots, %u queue pairs, %u workers",
-			 (uintmax_t)daemon.conf.slots, daemon.conf.queue_pairs,
-			 daemon.conf.workers);
-		/* The last that is said to systemd: it takes a socket. */
-		sd_notify(0, "READY=1");
-		opened = sandbox_seal(daemon.conf.sandbox);
-	}
-	if (opened) {
-		serve(&daemon);
-		report_counters(&daemon);
-	}
-	close_all(&daemon);
-	if (variant && opened)
-		variant->end();
-	return opened ? 0 : 1;
+	sandbox_close_inherited(daemon.conf.fd);
+	/* Memory outlives a worker if the monitor has it, too; a file is opened anew. */
+	if (!daemon.conf.store_path && !open_store(&daemon))
+		return 1;
+	return monitor_run(&monitor);
 }

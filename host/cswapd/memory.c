@@ -92,6 +92,7 @@ static uint64_t file_page_bytes(int fd)
 const char *memory_add(struct memory *memory, uint64_t gpa, uint64_t uva,
 		       uint64_t size, uint64_t offset, int fd)
 {
+	static uint64_t serial;
 	struct memory_region *region;
 	const char *wrong;
 	struct stat st;
@@ -123,6 +124,7 @@ const char *memory_add(struct memory *memory, uint64_t gpa, uint64_t uva,
 	region->map_size = size + offset;
 	/* Without one there is nothing to punch or to measure, that's all. */
 	region->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	region->serial = ++serial;
 	region->offset = offset;
 	region->page_bytes = file_page_bytes(fd);
 	return NULL;

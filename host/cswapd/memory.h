@@ -22,6 +22,7 @@ struct memory_region {
 	void *map;			/* what to unmap, NULL if not ours */
 	size_t map_size;
 	int fd;				/* the file it is of, ours; -1 if unknown */
+	uint64_t serial;		/* no other region ever had it */
 	uint64_t offset;		/* in the file */
 	uint64_t page_bytes;		/* of the file; larger for hugetlb */
 };

@@ -3,7 +3,8 @@
  * store_mem.c - slots in anonymous memory.
  *
  * For tests, and for comparing against a medium that costs nothing. Operations
- * end inside submit(). Memory is reserved by touching it only.
+ * end inside submit(). Memory is reserved by touching it only, and shared with
+ * the processes that come after this one.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -46,10 +47,10 @@ static int mem_discard(const struct store_mem *mem, uint64_t slot,
 
 	begin = (begin + page - 1) & ~(page - 1);
 	end &= ~(page - 1);
-	if (madvise(mem->data + slot * page, count * page, MADV_DONTNEED))
+	if (madvise(mem->data + slot * page, count * page, MADV_REMOVE))
 		return -errno;
 	if (end > begin && madvise((uint8_t *)mem->tag + begin, end - begin,
-				   MADV_DONTNEED))
+				   MADV_REMOVE))
 		return -errno;
 	return 0;
 }
@@ -119,7 +120,7 @@ static const struct store_ops store_mem_ops = {
 static void *map_anonymous(uint64_t bytes)
 {
 	void *map = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+			 MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	return map == MAP_FAILED ? NULL : map;
 }

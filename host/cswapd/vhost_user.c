@@ -2,11 +2,10 @@
 /*
  * vhost_user.c - the protocol with the front end (the VMM).
  *
- * Theory of operation: a message is a header and a payload of known size,
- * perhaps with descriptors. It's read whole, its size and the number of its
- * descriptors are compared with the table at the end of this file, and only
- * then its handler runs. A handler returns NULL, or in words what is wrong:
- * the front end is told if it wants replies, and dropped otherwise.
+ * Theory of operation: a message's size and the number of its descriptors are
+ * compared with the table at the end of this file, and only then its handler
+ * runs. A handler returns NULL, or in words what is wrong: the front end is told
+ * if it wants replies, and dropped otherwise.
  *
  * Descriptors that a handler doesn't take out of the message are closed after
  * it. A ring's descriptors are lent to the worker while the ring is attached.
@@ -15,6 +14,10 @@
  * enabled, in whatever order the front end says so: user-mode Linux sends no
  * status and no reset, QEMU no DRIVER_OK. Nothing is ever sent to the front
  * end unasked: the configuration is static.
+ *
+ * All that was agreed on is in struct vhost_user_saved and the descriptors that
+ * go with it, so that another process can go on (keep.h). Handling a message a
+ * second time, after a death in the middle of it, has the same outcome.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -23,25 +26,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 #include "log.h"
 #include "vhost_user.h"
 
-#define VU_VERSION		0x1
-#define VU_VERSION_MASK		0x3
-#define VU_FLAG_REPLY		0x4
-#define VU_FLAG_NEED_REPLY	0x8
-
-/* The most descriptors in a message: SET_MEM_TABLE. */
-#define VU_MAX_FDS		8
-#define VU_MAX_PAYLOAD		512
 #define VU_CONFIG_BYTES		256
-/* A front end that stops in the middle of a message is dropped. */
-#define VU_TIMEOUT_S		10
-
-#define VU_MAX_RINGS VIRTIO_CSWAP_NUM_VQS(VIRTIO_CSWAP_MAX_QUEUE_PAIRS)
+#define VU_MAX_RINGS VHOST_USER_MAX_RINGS
 
 #define BIT64(n) (1ULL << (n))
 #define VU_F_PROTOCOL_FEATURES	30
@@ -93,12 +84,6 @@ enum vu_request {
 };
 
 /* Payloads, in the host's byte order. */
-struct vu_header {
-	uint32_t request;
-	uint32_t flags;
-	uint32_t size;
-};
-
 struct vu_vring_state {
 	uint32_t index;
 	uint32_t num;
@@ -140,13 +125,6 @@ struct vu_config_header {
 #define VU_VRING_INDEX_MASK	0xff
 #define VU_VRING_NOFD		0x100
 #define VU_VRING_ADDR_F_LOG	0x1
-
-struct vu_message {
-	struct vu_header header;
-	uint8_t payload[VU_MAX_PAYLOAD];
-	int fd[VU_MAX_FDS];
-	unsigned int num_fds;
-};
 
 struct vu_ring {
 	struct worker_ring worker;	/* owns its descriptors */
@@ -204,16 +182,6 @@ static int take_fd(struct vu_message *msg)
 	fd = msg->fd[0];
 	msg->fd[0] = -1;
 	return fd;
-}
-
-static void close_fds(struct vu_message *msg)
-{
-	unsigned int i;
-
-	for (i = 0; i < msg->num_fds; i++)
-		if (msg->fd[i] >= 0)
-			close(msg->fd[i]);
-	msg->num_fds = 0;
 }
 
 static void replace_fd(int *old, int new)
@@ -338,6 +306,14 @@ static const char *handle_get_features(struct vhost_user *vu,
 	return NULL;
 }
 
+static void settle_features(struct vhost_user *vu)
+{
+	worker_set_features(vu->config.workers,
+			    accepted(vu, VIRTIO_CSWAP_F_DISCARD),
+			    accepted(vu, VIRTIO_CSWAP_F_BALLOON),
+			    accepted(vu, VIRTIO_CSWAP_F_REPORT));
+}
+
 static const char *handle_set_features(struct vhost_user *vu,
 				       struct vu_message *msg)
 {
@@ -347,10 +323,7 @@ static const char *handle_set_features(struct vhost_user *vu,
 	if (features & ~offered(vu))
 		return "features that were not offered";
 	vu->features = features;
-	worker_set_features(vu->config.workers,
-			    accepted(vu, VIRTIO_CSWAP_F_DISCARD),
-			    accepted(vu, VIRTIO_CSWAP_F_BALLOON),
-			    accepted(vu, VIRTIO_CSWAP_F_REPORT));
+	settle_features(vu);
 	log_debug("features %#jx", (uintmax_t)features);
 	if (accepted(vu, VU_F_PROTOCOL_FEATURES))
 		return NULL;
@@ -767,104 +740,7 @@ static const struct vu_entry vu_table[VU_NUM_REQUESTS] = {
 	ENTRY(GET_STATUS, get_status, 0, .replies = true),
 };
 
-/* --- messages in and out --- */
-
-static bool read_all(int fd, void *to, size_t size)
-{
-	uint8_t *at = to;
-
-	while (size) {
-		ssize_t n = recv(fd, at, size, 0);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return false;
-		at += n;
-		size -= (size_t)n;
-	}
-	return true;
-}
-
-/* Keep the descriptors that fit; a front end may send more than is good. */
-static bool take_control_data(struct msghdr *header, struct vu_message *msg)
-{
-	struct cmsghdr *control;
-	size_t bytes;
-
-	for (control = CMSG_FIRSTHDR(header); control;
-	     control = CMSG_NXTHDR(header, control)) {
-		if (control->cmsg_level != SOL_SOCKET ||
-		    control->cmsg_type != SCM_RIGHTS)
-			continue;
-		bytes = control->cmsg_len - CMSG_LEN(0);
-		msg->num_fds = (unsigned int)(bytes / sizeof(int));
-		memcpy(msg->fd, CMSG_DATA(control),
-		       msg->num_fds * sizeof(int));
-	}
-	return !(header->msg_flags & MSG_CTRUNC);
-}
-
-/* False when the connection is over; says why unless it was closed in order. */
-static bool read_message(int fd, struct vu_message *msg)
-{
-	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(msg->fd))];
-	struct iovec iov = { &msg->header, sizeof(msg->header) };
-	struct msghdr header = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = control,
-		.msg_controllen = sizeof(control),
-	};
-	ssize_t n;
-
-	msg->num_fds = 0;
-	do {
-		n = recvmsg(fd, &header, MSG_CMSG_CLOEXEC);
-	} while (n < 0 && errno == EINTR);
-	if (n <= 0) {
-		if (n < 0 && errno != ECONNRESET)
-			log_err("front end: %s", strerror(errno));
-		return false;
-	}
-	if (!take_control_data(&header, msg)) {
-		log_err("front end: too many descriptors in a message");
-		return false;
-	}
-	if (!read_all(fd, (uint8_t *)&msg->header + n,
-		      sizeof(msg->header) - (size_t)n)) {
-		log_err("front end: message cut short");
-		return false;
-	}
-	if ((msg->header.flags & VU_VERSION_MASK) != VU_VERSION ||
-	    msg->header.size > sizeof(msg->payload)) {
-		log_err("front end: malformed message %u", msg->header.request);
-		return false;
-	}
-	if (!read_all(fd, msg->payload, msg->header.size)) {
-		log_err("front end: message cut short");
-		return false;
-	}
-	return true;
-}
-
-static bool send_reply(int fd, struct vu_message *msg)
-{
-	struct iovec iov[2] = {
-		{ &msg->header, sizeof(msg->header) },
-		{ msg->payload, msg->header.size },
-	};
-	struct msghdr header = { .msg_iov = iov, .msg_iovlen = 2 };
-	size_t size = sizeof(msg->header) + msg->header.size;
-	ssize_t n;
-
-	msg->header.flags = VU_VERSION | VU_FLAG_REPLY;
-	do {
-		n = sendmsg(fd, &header, MSG_NOSIGNAL);
-	} while (n < 0 && errno == EINTR);
-	/* A reply is far smaller than a socket's buffer. */
-	return n == (ssize_t)size;
-}
+/* --- messages --- */
 
 static const char *check_message(const struct vu_entry *entry,
 				 const struct vu_message *msg)
@@ -894,8 +770,8 @@ static bool needs_reply(const struct vhost_user *vu, const struct vu_message *ms
 	       vu->protocol_features & BIT64(VU_PROTOCOL_F_REPLY_ACK);
 }
 
-/* Handle a message that was read. False ends the connection. */
-static bool dispatch(struct vhost_user *vu, struct vu_message *msg)
+bool vhost_user_handle(struct vhost_user *vu, struct vu_message *msg,
+		       bool *reply)
 {
 	const struct vu_entry *entry = find_entry(msg->header.request);
 	const char *wrong;
@@ -904,8 +780,9 @@ static bool dispatch(struct vhost_user *vu, struct vu_message *msg)
 		/* Something that was not offered: the front end may do without. */
 		log_notice("front end: unknown message %u",
 			   msg->header.request);
+		*reply = needs_reply(vu, msg);
 		reply_u64(msg, 1);
-		return needs_reply(vu, msg) ? send_reply(vu->fd, msg) : true;
+		return true;
 	}
 	log_debug("front end: %s, %u bytes, %u descriptors", entry->name,
 		  msg->header.size, msg->num_fds);
@@ -914,12 +791,13 @@ static bool dispatch(struct vhost_user *vu, struct vu_message *msg)
 		wrong = entry->handle(vu, msg);
 	if (wrong)
 		log_err("front end: %s: %s", entry->name, wrong);
-	if (entry->replies)
-		return !wrong && send_reply(vu->fd, msg);
-	if (!needs_reply(vu, msg))
+	if (entry->replies) {
+		*reply = !wrong;
 		return !wrong;
+	}
+	*reply = needs_reply(vu, msg);
 	reply_u64(msg, wrong ? 1 : 0);
-	return send_reply(vu->fd, msg);
+	return *reply || !wrong;
 }
 
 int vhost_user_fd(const struct vhost_user *vu)
@@ -930,11 +808,12 @@ int vhost_user_fd(const struct vhost_user *vu)
 bool vhost_user_receive(struct vhost_user *vu)
 {
 	struct vu_message msg;
-	bool alive;
+	bool alive, reply = false;
 
-	alive = read_message(vu->fd, &msg) && dispatch(vu, &msg);
-	close_fds(&msg);
-	return alive;
+	alive = vu_message_read(vu->fd, &msg) &&
+		vhost_user_handle(vu, &msg, &reply);
+	vu_message_close_fds(&msg);
+	return (!reply || vu_message_reply(vu->fd, &msg)) && alive;
 }
 
 bool vhost_user_has(const struct vhost_user *vu, unsigned int feature)
@@ -971,35 +850,11 @@ struct vhost_user *vhost_user_new(const struct vhost_user_config *config)
 	return vu;
 }
 
-void vhost_user_free(struct vhost_user *vu)
-{
-	vhost_user_disconnect(vu);
-	memory_guard(NULL);
-	free(vu);
-}
-
-void vhost_user_connect(struct vhost_user *vu, int fd)
-{
-	const struct timeval timeout = { .tv_sec = VU_TIMEOUT_S };
-
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
-	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));
-	vu->fd = fd;
-	vu->owned = false;
-	vu->asked_features = false;
-	vu->owned_before_features = false;
-	vu->features = 0;
-	vu->protocol_features = 0;
-	vu->status = 0;
-}
-
-void vhost_user_disconnect(struct vhost_user *vu)
+/* The front end and all that is its: descriptors, memory. No ring runs. */
+static void close_all(struct vhost_user *vu)
 {
 	unsigned int i;
 
-	if (vu->fd < 0)
-		return;
-	reset_device(vu);
 	for (i = 0; i < vu->num_rings; i++) {
 		replace_fd(&vu->ring[i].worker.kick_fd, -1);
 		replace_fd(&vu->ring[i].worker.call_fd, -1);
@@ -1011,4 +866,154 @@ void vhost_user_disconnect(struct vhost_user *vu)
 	worker_resume(vu->config.workers);
 	replace_fd(&vu->backend_fd, -1);
 	replace_fd(&vu->fd, -1);
+}
+
+/* What was kept of the front end is for who comes after us: nothing is reset. */
+void vhost_user_free(struct vhost_user *vu)
+{
+	unsigned int i;
+
+	if (vu->fd >= 0) {
+		for (i = 0; i < vu->num_rings; i++)
+			stop_ring(vu, &vu->ring[i]);
+		close_all(vu);
+	}
+	memory_guard(NULL);
+	free(vu);
+}
+
+void vhost_user_connect(struct vhost_user *vu, int fd)
+{
+	vu_message_set_timeout(fd);
+	vu->fd = fd;
+	vu->owned = false;
+	vu->asked_features = false;
+	vu->owned_before_features = false;
+	vu->features = 0;
+	vu->protocol_features = 0;
+	vu->status = 0;
+}
+
+void vhost_user_disconnect(struct vhost_user *vu)
+{
+	if (vu->fd < 0)
+		return;
+	reset_device(vu);
+	close_all(vu);
+}
+
+/* --- who comes after us --- */
+
+static void save_ring(const struct vu_ring *ring,
+		      struct vhost_user_saved_ring *to, struct vhost_user_fd *fd)
+{
+	to->setup = ring->worker.setup;
+	to->has_addr = ring->has_addr;
+	to->enabled = ring->enabled;
+	to->attached = ring->attached;
+	to->resumable = ring->resumable;
+	to->detached_at = ring->detached_at;
+	fd[0].fd = ring->worker.kick_fd;
+	fd[1].fd = ring->worker.call_fd;
+	fd[2].fd = ring->worker.err_fd;
+}
+
+void vhost_user_save(const struct vhost_user *vu, struct vhost_user_saved *to,
+		     struct vhost_user_fd *fd)
+{
+	const struct memory *memory = vu->config.memory;
+	unsigned int i;
+
+	memset(to, 0, sizeof(*to));
+	for (i = 0; i < VHOST_USER_MAX_FDS; i++)
+		fd[i] = (struct vhost_user_fd) { .fd = -1 };
+	if (vu->fd < 0)
+		return;
+	to->connected = true;
+	to->owned = vu->owned;
+	to->asked_features = vu->asked_features;
+	to->owned_before_features = vu->owned_before_features;
+	to->features = vu->features;
+	to->protocol_features = vu->protocol_features;
+	to->status = vu->status;
+	to->num_regions = memory->count;
+	fd[0].fd = vu->backend_fd;
+	fd++;
+	for (i = 0; i < memory->count; i++, fd++) {
+		const struct memory_region *region = &memory->region[i];
+
+		to->region[i].gpa = region->gpa;
+		to->region[i].uva = region->uva;
+		to->region[i].size = region->size;
+		to->region[i].offset = region->offset;
+		*fd = (struct vhost_user_fd) { region->fd, region->serial };
+	}
+	fd += MEMORY_MAX_REGIONS - memory->count;
+	for (i = 0; i < vu->num_rings; i++, fd += 3)
+		save_ring(&vu->ring[i], &to->ring[i], fd);
+}
+
+static void restore_memory(struct vhost_user *vu,
+			   const struct vhost_user_saved *from, const int *fd)
+{
+	const char *wrong;
+	unsigned int i;
+
+	worker_pause(vu->config.workers);
+	for (i = 0; i < from->num_regions; i++) {
+		wrong = memory_add(vu->config.memory, from->region[i].gpa,
+				   from->region[i].uva, from->region[i].size,
+				   from->region[i].offset, fd[i]);
+		if (wrong)
+			log_err("memory that was shared is lost: %s", wrong);
+		if (fd[i] >= 0)
+			close(fd[i]);
+	}
+	worker_resume(vu->config.workers);
+}
+
+static void restore_ring(struct vhost_user *vu, struct vu_ring *ring,
+			 const struct vhost_user_saved_ring *from, const int *fd)
+{
+	const char *wrong;
+
+	ring->worker.setup = from->setup;
+	ring->worker.kick_fd = fd[0];
+	ring->worker.call_fd = fd[1];
+	ring->worker.err_fd = fd[2];
+	ring->has_addr = from->has_addr;
+	ring->enabled = from->enabled;
+	ring->resumable = from->resumable || from->attached;
+	ring->detached_at = from->attached ? from->setup.base :
+					     from->detached_at;
+	if (!from->attached)
+		return;
+	wrong = start_ring(vu, ring);
+	if (wrong)
+		log_err("virtqueue %u can't go on: %s", ring_index(vu, ring),
+			wrong);
+}
+
+void vhost_user_restore(struct vhost_user *vu,
+			const struct vhost_user_saved *from, int front_end,
+			const int *fd)
+{
+	unsigned int i;
+
+	if (!from->connected)
+		return;
+	vhost_user_connect(vu, front_end);
+	vu->owned = from->owned;
+	vu->asked_features = from->asked_features;
+	vu->owned_before_features = from->owned_before_features;
+	vu->features = from->features;
+	vu->protocol_features = from->protocol_features;
+	vu->status = from->status;
+	vu->backend_fd = fd[0];
+	fd++;
+	settle_features(vu);
+	restore_memory(vu, from, fd);
+	fd += MEMORY_MAX_REGIONS;
+	for (i = 0; i < vu->num_rings; i++, fd += 3)
+		restore_ring(vu, &vu->ring[i], &from->ring[i], fd);
 }

@@ -10,7 +10,12 @@
 
 #include "device.h"
 #include "memory.h"
+#include "vu_message.h"
 #include "worker.h"
+
+#define VHOST_USER_MAX_RINGS VIRTIO_CSWAP_NUM_VQS(VIRTIO_CSWAP_MAX_QUEUE_PAIRS)
+/* That have to be kept besides the connection's. */
+#define VHOST_USER_MAX_FDS (1 + MEMORY_MAX_REGIONS + 3 * VHOST_USER_MAX_RINGS)
 
 /* Offer ACCESS_PLATFORM? AUTO: unless the front end is user-mode Linux. */
 enum vhost_user_access { ACCESS_AUTO, ACCESS_ON, ACCESS_OFF };
@@ -29,6 +34,40 @@ struct vhost_user_config {
 	const struct vhost_user_lies *lies;	/* NULL in cswapd */
 };
 
+/* All that was agreed on with a front end, but for the descriptors. */
+struct vhost_user_saved_ring {
+	struct vring_setup setup;
+	uint16_t detached_at;
+	bool has_addr;
+	bool enabled;
+	bool attached;
+	bool resumable;
+};
+
+struct vhost_user_saved {
+	bool connected;			/* if not, the rest is void */
+	bool owned;
+	bool asked_features;
+	bool owned_before_features;
+	uint8_t status;
+	uint64_t features;
+	uint64_t protocol_features;
+	unsigned int num_regions;
+	struct {
+		uint64_t gpa;
+		uint64_t uva;
+		uint64_t size;
+		uint64_t offset;
+	} region[MEMORY_MAX_REGIONS];
+	struct vhost_user_saved_ring ring[VHOST_USER_MAX_RINGS];
+};
+
+/* A descriptor that goes with it, always at the same index; another @serial: another. */
+struct vhost_user_fd {
+	int fd;				/* -1: none */
+	uint64_t serial;
+};
+
 struct vhost_user;
 
 /* NULL if there is no memory for it. */
@@ -44,8 +83,24 @@ int vhost_user_fd(const struct vhost_user *vu);
 /* Was the feature negotiated with the guest? */
 bool vhost_user_has(const struct vhost_user *vu, unsigned int feature);
 
-/* Receive and handle one message. False when the connection is over. */
+/*
+ * Handle a message. With *@reply it has become one, to be sent. False when the
+ * connection is over. The descriptors that are left in it are the caller's.
+ */
+bool vhost_user_handle(struct vhost_user *vu, struct vu_message *msg,
+		       bool *reply);
+
+/* Receive, handle and answer one message. False when the connection is over. */
 bool vhost_user_receive(struct vhost_user *vu);
+
+/* What another process needs to go on; @fd are VHOST_USER_MAX_FDS, and stay ours. */
+void vhost_user_save(const struct vhost_user *vu, struct vhost_user_saved *to,
+		     struct vhost_user_fd *fd);
+
+/* Go on as another process, which is dead. The descriptors are ours from now on. */
+void vhost_user_restore(struct vhost_user *vu,
+			const struct vhost_user_saved *from, int front_end,
+			const int *fd);
 
 /* Stop all rings and forget the front end and its memory. */
 void vhost_user_disconnect(struct vhost_user *vu);

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * keep.c - what outlives the process that serves the guest.
+ *
+ * Theory of operation: what was agreed on with the front end is kept in two
+ * copies, of which one counts. The worker handles a message, writes the other
+ * copy, and sends the answer with the descriptors that are new; when the
+ * monitor receives that, which happens as a whole or not at all, it changes
+ * the copies over. A worker that dies before leaves the message as one that never
+ * came: the next one gets it again.
+ *
+ * What is in flight on the rings and what the guest released is written where it
+ * lies (inflight.c, balloon.c).
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "keep.h"
+#include "log.h"
+
+/* Changed whenever the layout or its meaning is. */
+#define KEEP_MAGIC 0x3130504157534355ULL
+
+bool keep_send(int channel, const void *packet, size_t bytes, const int *fd,
+	       unsigned int num_fds)
+{
+	_Alignas(struct cmsghdr) char control[CMSG_SPACE(VU_MAX_FDS * sizeof(int))];
+	struct iovec iov = { (void *)(uintptr_t)packet, bytes };
+	struct msghdr header = { .msg_iov = &iov, .msg_iovlen = 1 };
+	struct cmsghdr *rights;
+	ssize_t n;
+
+	if (num_fds) {
+		memset(control, 0, sizeof(control));
+		header.msg_control = control;
+		header.msg_controllen = CMSG_SPACE(num_fds * sizeof(int));
+		rights = CMSG_FIRSTHDR(&header);
+		rights->cmsg_level = SOL_SOCKET;
+		rights->cmsg_type = SCM_RIGHTS;
+		rights->cmsg_len = CMSG_LEN(num_fds * sizeof(int));
+		memcpy(CMSG_DATA(rights), fd, num_fds * sizeof(int));
+	}
+	do {
+		n = sendmsg(channel, &header, MSG_NOSIGNAL);
+	} while (n < 0 && errno == EINTR);
+	return n == (ssize_t)bytes;
+}
+
+bool keep_receive(int channel, void *packet, size_t bytes, int *fd,
+		  unsigned int *num_fds)
+{
+	_Alignas(struct cmsghdr) char control[CMSG_SPACE(VU_MAX_FDS * sizeof(int))];
+	struct iovec iov = { packet, bytes };
+	struct msghdr header = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control,
+		.msg_controllen = sizeof(control),
+	};
+	struct cmsghdr *rights;
+	ssize_t n;
+
+	do {
+		n = recvmsg(channel, &header, MSG_CMSG_CLOEXEC);
+	} while (n < 0 && errno == EINTR);
+	*num_fds = 0;
+	rights = n > 0 ? CMSG_FIRSTHDR(&header) : NULL;
+	if (rights && rights->cmsg_type == SCM_RIGHTS) {
+		*num_fds = (unsigned int)((rights->cmsg_len - CMSG_LEN(0)) /
+					  sizeof(int));
+		memcpy(fd, CMSG_DATA(rights), *num_fds * sizeof(int));
+	}
+	return n == (ssize_t)bytes;
+}
+
+/* --- the state --- */
+
+static struct keep_state *map_state(int fd)
+{
+	void *map = mmap(NULL, sizeof(struct keep_state), PROT_READ | PROT_WRITE,
+			 MAP_SHARED | MAP_NORESERVE, fd, 0);
+
+	return map == MAP_FAILED ? NULL : map;
+}
+
+static void describe(struct keep_state *state, const struct conf *conf)
+{
+	state->magic = KEEP_MAGIC;
+	state->bytes = sizeof(*state);
+	state->slots = conf->slots;
+	state->queue_pairs = conf->queue_pairs;
+	state->block_bytes = conf->block_bytes;
+	state->report_period_ms = conf->report_period_ms;
+	state->release = conf->release;
+}
+
+struct keep_state *keep_create(const struct conf *conf, int *fd)
+{
+	struct keep_state *state = NULL;
+
+	*fd = memfd_create("cswapd-state", MFD_CLOEXEC);
+	if (*fd >= 0 && !ftruncate(*fd, sizeof(*state)))
+		state = map_state(*fd);
+	if (state)
+		describe(state, conf);
+	else
+		log_err("no memory for what outlives a worker: %s",
+			strerror(errno));
+	return state;
+}
+
+struct keep_state *keep_adopt(const struct conf *conf, int fd)
+{
+	struct keep_state *state, wanted_head;
+	struct stat st;
+
+	if (fstat(fd, &st) || st.st_size != sizeof(*state))
+		return NULL;
+	state = map_state(fd);
+	if (!state)
+		return NULL;
+	memcpy(&wanted_head, state, offsetof(struct keep_state, active));
+	describe(&wanted_head, conf);
+	if (!memcmp(&wanted_head, state, offsetof(struct keep_state, active)) &&
+	    state->active < 2)
+		return state;
+	munmap(state, sizeof(*state));
+	return NULL;
+}
+
+/* --- the worker's side --- */
+
+void keep_begin(struct keep *keep, const struct vhost_user *vu)
+{
+	/* The copy that doesn't count is as good a place as any. */
+	vhost_user_save(vu, &keep->state->front[!keep->state->active],
+			keep->kept);
+}
+
+bool keep_next(struct keep *keep, struct keep_event *event)
+{
+	int fd[VU_MAX_FDS];
+	unsigned int num_fds;
+	bool got;
+
+	got = keep_receive(keep->channel, event, sizeof(*event), fd, &num_fds);
+	event->message.num_fds = num_fds;
+	memcpy(event->message.fd, fd, num_fds * sizeof(fd[0]));
+	return got;
+}
+
+bool keep_done(struct keep *keep, const struct vhost_user *vu, bool alive,
+	       const struct vu_message *reply)
+{
+	struct keep_answer answer = { .kind = KEEP_DONE, .alive = alive };
+	struct vhost_user_fd now[VHOST_USER_MAX_FDS];
+	unsigned int i, num_fds = 0;
+	int fd[VU_MAX_FDS];
+
+	vhost_user_save(vu, &keep->state->front[!keep->state->active], now);
+	for (i = 0; i < VHOST_USER_MAX_FDS; i++) {
+		if (now[i].fd == keep->kept[i].fd &&
+		    now[i].serial == keep->kept[i].serial)
+			continue;
+		answer.key[answer.num_keys++] =
+			(uint16_t)(now[i].fd < 0 ? i : i | KEEP_HAS_FD);
+		if (now[i].fd < 0)
+			continue;
+		/* No message brings more than fit into a packet. */
+		if (num_fds == VU_MAX_FDS)
+			return false;
+		fd[num_fds++] = now[i].fd;
+	}
+	memcpy(keep->kept, now, sizeof(now));
+	if (reply) {
+		answer.reply = true;
+		answer.message = *reply;
+	}
+	return keep_send(keep->channel, &answer, sizeof(answer), fd, num_fds);
+}
+
+bool keep_ready(struct keep *keep)
+{
+	const struct keep_answer answer = { .kind = KEEP_READY };
+
+	return keep_send(keep->channel, &answer, sizeof(answer), NULL, 0);
+}

@@ -1,0 +1,515 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * monitor.c - the process that outlives the one that serves the guest.
+ *
+ * Theory of operation: the monitor starts a worker process, which is the daemon
+ * as far as guest and operator can tell, and starts another when that dies. A
+ * front end takes a closed connection for the end of its device; so the
+ * connection is the monitor's. It reads each message whole, hands it to the
+ * worker, and waits for the answer before it reads another; a worker that dies
+ * meanwhile leaves the message to the next (keep.c). The descriptors that came
+ * with messages are kept here, too. Nothing of the guest's is ever looked at: no
+ * ring, no memory, no store. So there is little here that could go wrong.
+ *
+ * A worker is a fork, so the next one finds descriptors and state by inheriting
+ * them, and opens all else itself: store, io_uring, control socket. The lock on
+ * the store (store_uring.c) is on the dead worker's own open file, which exists
+ * until the last of its I/O has ended; to get it is to know that.
+ *
+ * Under systemd everything kept is in its descriptor store as well, so that the
+ * monitor may end, too (a restart, an upgrade): the next one takes it from there.
+ * The monitor without systemd takes its worker with it.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <systemd/sd-daemon.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "fdstore.h"
+#include "listener.h"
+#include "log.h"
+#include "monitor.h"
+
+/* A worker that lived shorter than this is followed by the next after a while. */
+#define SHORT_LIFE_MS 1000
+#define MIN_PAUSE_MS 50
+#define MAX_PAUSE_MS 1000
+
+struct monitor {
+	const struct monitor_config *config;
+	struct keep_state *state;
+	int state_fd;
+	int listen_fd;
+	int signal_fd;
+	bool made_socket;
+	int front_end;			/* -1: none */
+	int kept[VHOST_USER_MAX_FDS];	/* -1: none */
+	bool store_fds;			/* systemd keeps them as well */
+
+	pid_t worker;			/* 0: none */
+	int channel;
+	bool ready;			/* the present one */
+	bool was_ready;			/* any */
+	bool quitting;
+	uint64_t started_ms;
+	uint64_t start_at_ms;		/* not before */
+	unsigned int pause_ms;
+
+	bool pending;			/* @event isn't answered */
+	bool sent;			/* ... by the present worker */
+	struct keep_event event;
+};
+
+static uint64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* --- what is kept --- */
+
+static void store_fd(const struct monitor *monitor, const char *name, int fd)
+{
+	if (!monitor->store_fds)
+		return;
+	if (fd >= 0)
+		fdstore_keep(name, fd);
+	else
+		fdstore_drop(name);
+}
+
+static void keep_fd(struct monitor *monitor, unsigned int key, int fd)
+{
+	char name[16];
+
+	if (monitor->kept[key] >= 0)
+		close(monitor->kept[key]);
+	monitor->kept[key] = fd;
+	snprintf(name, sizeof(name), "%u", key);
+	store_fd(monitor, name, fd);
+}
+
+static void keep_front_end(struct monitor *monitor, int fd)
+{
+	if (monitor->front_end >= 0)
+		close(monitor->front_end);
+	monitor->front_end = fd;
+	store_fd(monitor, "front-end", fd);
+}
+
+/* What systemd kept of another monitor. */
+static void found_fd(void *context, const char *name, int fd)
+{
+	struct monitor *monitor = context;
+	unsigned long key;
+	char *end;
+
+	key = strtoul(name, &end, 10);
+	if (!strcmp(name, "state") && monitor->state_fd < 0)
+		monitor->state_fd = fd;
+	else if (!strcmp(name, "front-end") && monitor->front_end < 0)
+		monitor->front_end = fd;
+	else if (end != name && !*end && key < VHOST_USER_MAX_FDS &&
+		 monitor->kept[key] < 0)
+		monitor->kept[key] = fd;
+	else
+		close(fd);
+}
+
+/* It was of another configuration, or of another version. */
+static void drop_found(struct monitor *monitor)
+{
+	unsigned int i;
+
+	log_warning("what an earlier daemon left doesn't fit; its front end is dropped");
+	close(monitor->state_fd);
+	monitor->state_fd = -1;
+	fdstore_drop("state");
+	keep_front_end(monitor, -1);
+	for (i = 0; i < VHOST_USER_MAX_FDS; i++)
+		if (monitor->kept[i] >= 0)
+			keep_fd(monitor, i, -1);
+}
+
+static bool open_state(struct monitor *monitor)
+{
+	const struct conf *conf = monitor->config->conf;
+
+	/* Anonymous memory isn't kept: without its pages the rest is worth nothing. */
+	monitor->store_fds = conf->store_path && fdstore_exists();
+	if (monitor->state_fd >= 0) {
+		monitor->state = keep_adopt(conf, monitor->state_fd);
+		if (monitor->state && monitor->store_fds) {
+			log_notice("going on where another daemon ended");
+			return true;
+		}
+		monitor->state = NULL;
+		drop_found(monitor);
+	}
+	monitor->state = keep_create(conf, &monitor->state_fd);
+	if (!monitor->state)
+		return false;
+	store_fd(monitor, "state", monitor->state_fd);
+	return true;
+}
+
+/* --- the front end --- */
+
+static void begin_event(struct monitor *monitor, enum keep_event_kind kind)
+{
+	monitor->event.kind = kind;
+	monitor->pending = true;
+	monitor->sent = false;
+}
+
+static void begin_connection(struct monitor *monitor, int fd)
+{
+	vu_message_set_timeout(fd);
+	keep_front_end(monitor, fd);
+	monitor->event.message.num_fds = 0;
+	begin_event(monitor, KEEP_CONNECT);
+}
+
+static void accept_front_end(struct monitor *monitor)
+{
+	int fd = accept4(monitor->listen_fd, NULL, NULL, SOCK_CLOEXEC);
+
+	if (fd >= 0)
+		begin_connection(monitor, fd);
+	else if (errno != EINTR && errno != ECONNABORTED)
+		log_warning("can't accept a connection: %s", strerror(errno));
+}
+
+static void end_connection(struct monitor *monitor)
+{
+	monitor->event.message.num_fds = 0;
+	begin_event(monitor, KEEP_DISCONNECT);
+}
+
+static void read_front_end(struct monitor *monitor)
+{
+	if (vu_message_read(monitor->front_end, &monitor->event.message)) {
+		begin_event(monitor, KEEP_MESSAGE);
+		return;
+	}
+	vu_message_close_fds(&monitor->event.message);
+	end_connection(monitor);
+}
+
+static void send_event(struct monitor *monitor)
+{
+	const struct keep_event *event = &monitor->event;
+
+	/* If the worker is gone the next one gets it. */
+	if (event->kind == KEEP_CONNECT)
+		keep_send(monitor->channel, event, sizeof(*event),
+			  &monitor->front_end, 1);
+	else
+		keep_send(monitor->channel, event, sizeof(*event),
+			  event->message.fd, event->message.num_fds);
+	monitor->sent = true;
+}
+
+/* --- the worker's answers --- */
+
+static bool keys_fit(const struct keep_answer *answer, unsigned int num_fds)
+{
+	unsigned int i, want = 0;
+
+	if (answer->num_keys > VHOST_USER_MAX_FDS)
+		return false;
+	for (i = 0; i < answer->num_keys; i++) {
+		if ((answer->key[i] & ~KEEP_HAS_FD) >= VHOST_USER_MAX_FDS)
+			return false;
+		want += !!(answer->key[i] & KEEP_HAS_FD);
+	}
+	return want == num_fds;
+}
+
+static void finish_event(struct monitor *monitor, struct keep_answer *answer,
+			 const int *fd)
+{
+	enum keep_event_kind kind = monitor->event.kind;
+	bool alive = answer->alive;
+	unsigned int i;
+
+	for (i = 0; i < answer->num_keys; i++)
+		keep_fd(monitor, answer->key[i] & ~KEEP_HAS_FD,
+			answer->key[i] & KEEP_HAS_FD ? *fd++ : -1);
+	monitor->state->active = !monitor->state->active;
+	if (answer->reply &&
+	    !vu_message_reply(monitor->front_end, &answer->message))
+		alive = false;
+	vu_message_close_fds(&monitor->event.message);
+	monitor->pending = false;
+	if (kind == KEEP_DISCONNECT)
+		keep_front_end(monitor, -1);
+	else if (!alive)
+		end_connection(monitor);
+}
+
+/* False: there is no more. */
+static bool take_answer(struct monitor *monitor)
+{
+	struct keep_answer answer;
+	unsigned int num_fds, i;
+	int fd[VU_MAX_FDS];
+
+	if (!keep_receive(monitor->channel, &answer, sizeof(answer), fd,
+			  &num_fds))
+		return false;
+	if (answer.kind == KEEP_READY) {
+		if (!monitor->was_ready)
+			sd_notify(0, "READY=1");
+		monitor->ready = true;
+		monitor->was_ready = true;
+	} else if (monitor->pending && monitor->sent &&
+		   keys_fit(&answer, num_fds) &&
+		   answer.message.header.size <= VU_MAX_PAYLOAD) {
+		finish_event(monitor, &answer, fd);
+		return true;
+	}
+	for (i = 0; i < num_fds; i++)
+		close(fd[i]);
+	return true;
+}
+
+/* --- workers come and go --- */
+
+static int be_worker(struct monitor *monitor, int channel, pid_t parent)
+{
+	const struct monitor_gift gift = {
+		.state = monitor->state,
+		.channel = channel,
+		.front_end = monitor->front_end,
+		.fd = monitor->kept,
+	};
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		return 1;
+	close(monitor->signal_fd);
+	if (monitor->listen_fd >= 0)
+		close(monitor->listen_fd);
+	close(monitor->state_fd);
+	/* What the message under way brought comes by the channel. */
+	vu_message_close_fds(&monitor->event.message);
+	return monitor->config->work(monitor->config->context, &gift);
+}
+
+static bool start_worker(struct monitor *monitor)
+{
+	pid_t parent = getpid();
+	int channel[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, channel)) {
+		log_err("can't start a worker: %s", strerror(errno));
+		return false;
+	}
+	monitor->started_ms = now_ms();
+	monitor->worker = fork();
+	if (!monitor->worker) {
+		close(channel[0]);
+		exit(be_worker(monitor, channel[1], parent));
+	}
+	close(channel[1]);
+	if (monitor->worker < 0) {
+		log_err("can't start a worker: %s", strerror(errno));
+		close(channel[0]);
+		monitor->worker = 0;
+		return false;
+	}
+	monitor->channel = channel[0];
+	monitor->ready = false;
+	monitor->sent = false;
+	return true;
+}
+
+/* The next one at once, unless this goes on and on. */
+static void plan_next(struct monitor *monitor)
+{
+	uint64_t now = now_ms();
+
+	if (now - monitor->started_ms > SHORT_LIFE_MS)
+		monitor->pause_ms = 0;
+	monitor->start_at_ms = now + monitor->pause_ms;
+	monitor->pause_ms = monitor->pause_ms ? 2 * monitor->pause_ms :
+						MIN_PAUSE_MS;
+	if (monitor->pause_ms > MAX_PAUSE_MS)
+		monitor->pause_ms = MAX_PAUSE_MS;
+}
+
+/* True: we have to end, too, with *@code. */
+static bool bury_worker(struct monitor *monitor, int *code)
+{
+	int status;
+
+	if (waitpid(monitor->worker, &status, WNOHANG) != monitor->worker)
+		return false;
+	/* What it said before it died counts. */
+	while (take_answer(monitor))
+		continue;
+	close(monitor->channel);
+	monitor->channel = -1;
+	monitor->worker = 0;
+	monitor->ready = false;
+	*code = WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+	if (monitor->quitting || !monitor->was_ready ||
+	    (WIFEXITED(status) && !*code) ||
+	    (monitor->front_end < 0 && monitor->listen_fd < 0))
+		return true;
+	if (WIFSIGNALED(status))
+		log_warning("worker was killed by signal %d (%s)",
+			    WTERMSIG(status), strsignal(WTERMSIG(status)));
+	else
+		log_warning("worker ended with %d", *code);
+	plan_next(monitor);
+	return false;
+}
+
+/* True: end with *@code. */
+static bool handle_signal(struct monitor *monitor, int *code)
+{
+	struct signalfd_siginfo info;
+
+	if (read(monitor->signal_fd, &info, sizeof(info)) != sizeof(info))
+		return false;
+	if (info.ssi_signo == SIGCHLD)
+		return monitor->worker && bury_worker(monitor, code);
+	if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT) {
+		monitor->quitting = true;
+		sd_notify(0, "STOPPING=1");
+	}
+	*code = 0;
+	if (monitor->worker)
+		kill(monitor->worker, (int)info.ssi_signo);
+	return monitor->quitting && !monitor->worker;
+}
+
+/* --- the loop --- */
+
+/* When it's time for the next worker: ms from now, -1 for never. */
+static int start_in_ms(const struct monitor *monitor)
+{
+	uint64_t now = now_ms();
+
+	if (monitor->worker)
+		return -1;
+	return now < monitor->start_at_ms ? (int)(monitor->start_at_ms - now) : 0;
+}
+
+static int front_end_poll_fd(const struct monitor *monitor)
+{
+	if (!monitor->ready || monitor->pending)
+		return -1;
+	return monitor->front_end >= 0 ? monitor->front_end :
+					 monitor->listen_fd;
+}
+
+static int serve(struct monitor *monitor)
+{
+	int code = 0;
+
+	for (;;) {
+		struct pollfd fds[3] = {
+			{ .fd = monitor->signal_fd, .events = POLLIN },
+			{ .fd = monitor->channel, .events = POLLIN },
+			{ .fd = front_end_poll_fd(monitor), .events = POLLIN },
+		};
+
+		if (!start_in_ms(monitor) && !start_worker(monitor))
+			plan_next(monitor);
+		if (monitor->ready && monitor->pending && !monitor->sent)
+			send_event(monitor);
+		fds[1].fd = monitor->channel;
+		if (poll(fds, 3, start_in_ms(monitor)) < 0 && errno != EINTR)
+			return 1;
+		if (fds[1].revents & POLLIN)
+			take_answer(monitor);
+		else if (fds[2].revents && monitor->front_end >= 0)
+			read_front_end(monitor);
+		else if (fds[2].revents)
+			accept_front_end(monitor);
+		if (fds[0].revents && handle_signal(monitor, &code))
+			return code;
+		/* Its death is told by a signal: until then don't spin. */
+		if (monitor->worker && fds[1].revents == POLLHUP)
+			poll(fds, 1, -1);
+	}
+}
+
+/* Before any worker, so that all of them are born with the mask. */
+static bool take_signals(struct monitor *monitor)
+{
+	static const int signals[] = { SIGTERM, SIGINT, SIGUSR1, SIGUSR2, SIGCHLD };
+	sigset_t set;
+	size_t i;
+
+	sigemptyset(&set);
+	for (i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+		sigaddset(&set, signals[i]);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	monitor->signal_fd = signalfd(-1, &set, SFD_CLOEXEC);
+	return monitor->signal_fd >= 0;
+}
+
+static bool open_front_end(struct monitor *monitor, int passed_fd)
+{
+	const struct conf *conf = monitor->config->conf;
+	int fd = conf->fd >= 0 ? conf->fd : passed_fd;
+
+	if (conf->socket_path) {
+		monitor->listen_fd = listener_open(conf->socket_path, 1);
+		monitor->made_socket = monitor->listen_fd >= 0;
+		return monitor->made_socket;
+	}
+	if (fd < 0) {
+		log_err("neither --socket nor --fd, and no socket from systemd");
+		return false;
+	}
+	switch (listener_is_listening(fd)) {
+	case 0:
+		begin_connection(monitor, fd);
+		return true;
+	case 1:
+		monitor->listen_fd = fd;
+		return true;
+	default:
+		return false;
+	}
+}
+
+int monitor_run(const struct monitor_config *config)
+{
+	struct monitor monitor = {
+		.config = config,
+		.state_fd = -1,
+		.listen_fd = -1,
+		.signal_fd = -1,
+		.front_end = -1,
+		.channel = -1,
+	};
+	int passed_fd, code = 1;
+
+	memset(monitor.kept, -1, sizeof(monitor.kept));
+	passed_fd = fdstore_take(found_fd, &monitor);
+	if (take_signals(&monitor) && open_state(&monitor) &&
+	    open_front_end(&monitor, passed_fd))
+		code = serve(&monitor);
+	if (monitor.made_socket)
+		unlink(config->conf->socket_path);
+	/* All that is kept is closed by our end. */
+	return code;
+}
