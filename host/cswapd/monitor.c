@@ -39,10 +39,14 @@
 #include "log.h"
 #include "monitor.h"
 
-/* A worker that lived shorter than this is followed by the next after a while. */
+/*
+ * A worker that lived shorter than this is followed by the next after a pause:
+ * one that doesn't keep a guest waiting, but leaves a CPU to others; a longer one
+ * as long as none gets ready.
+ */
 #define SHORT_LIFE_MS 1000
-#define MIN_PAUSE_MS 50
-#define MAX_PAUSE_MS 1000
+#define SHORT_PAUSE_MS 20
+#define LONG_PAUSE_MS 1000
 
 struct monitor {
 	const struct monitor_config *config;
@@ -336,18 +340,17 @@ static bool start_worker(struct monitor *monitor)
 	return true;
 }
 
-/* The next one at once, unless this goes on and on. */
 static void plan_next(struct monitor *monitor)
 {
 	uint64_t now = now_ms();
 
 	if (now - monitor->started_ms > SHORT_LIFE_MS)
 		monitor->pause_ms = 0;
+	else if (monitor->ready || !monitor->pause_ms)
+		monitor->pause_ms = SHORT_PAUSE_MS;
+	else if (monitor->pause_ms < LONG_PAUSE_MS)
+		monitor->pause_ms *= 2;
 	monitor->start_at_ms = now + monitor->pause_ms;
-	monitor->pause_ms = monitor->pause_ms ? 2 * monitor->pause_ms :
-						MIN_PAUSE_MS;
-	if (monitor->pause_ms > MAX_PAUSE_MS)
-		monitor->pause_ms = MAX_PAUSE_MS;
 }
 
 /* True: we have to end, too, with *@code. */
@@ -363,7 +366,6 @@ static bool bury_worker(struct monitor *monitor, int *code)
 	close(monitor->channel);
 	monitor->channel = -1;
 	monitor->worker = 0;
-	monitor->ready = false;
 	*code = WIFEXITED(status) ? WEXITSTATUS(status) : 1;
 	if (monitor->quitting || !monitor->was_ready ||
 	    (WIFEXITED(status) && !*code) ||
@@ -375,6 +377,7 @@ static bool bury_worker(struct monitor *monitor, int *code)
 	else
 		log_warning("worker ended with %d", *code);
 	plan_next(monitor);
+	monitor->ready = false;
 	return false;
 }
 

@@ -35,6 +35,8 @@ static const char usage[] =
 "  hostile-vmm [TEXT] what a malicious VMM may try (TAP)\n"
 "  balloon [TEXT]     memory given to the host and taken back, by good and by\n"
 "                     malicious guests (TAP); needs --release punch\n"
+"  crash [TEXT]       a guest whose daemon dies again and again (TAP); needs\n"
+"                     --release punch\n"
 "  obey               release what the operator wants, until the daemon ends\n"
 "  balloon-method M   with --release M instead: convert or off (TAP)\n"
 "  balloon-kill       the same, when the daemon is killed in the middle (TAP)\n"
@@ -61,6 +63,7 @@ static const char usage[] =
 "  --state FILE    key and records: be the guest of an earlier run, if it exists,\n"
 "                  and leave them to the next\n"
 "  --start SLOT --count N\n"
+"  --kills N       of crash, by all cases together (default 200)\n"
 "  --json          one JSON object for each phase\n";
 
 /* --- options --- */
@@ -68,7 +71,7 @@ static const char usage[] =
 enum option_id {
 	O_SOCKET = 256, O_PAIRS, O_PAGES, O_DEPTH, O_READ, O_SECONDS, O_OPS, O_VERIFY,
 	O_TOLERATE, O_NO_SEAL, O_SPIN, O_UML, O_BLK, O_STATE, O_START, O_COUNT, O_JSON,
-	O_HELP,
+	O_KILLS, O_HELP,
 };
 
 static const struct option options[] = {
@@ -89,6 +92,7 @@ static const struct option options[] = {
 	{ "start", required_argument, NULL, O_START },
 	{ "count", required_argument, NULL, O_COUNT },
 	{ "json", no_argument, NULL, O_JSON },
+	{ "kills", required_argument, NULL, O_KILLS },
 	{ "help", no_argument, NULL, O_HELP },
 	{ }
 };
@@ -128,6 +132,7 @@ static void take_option(struct arguments *a, int option, const char *value)
 	case O_START: a->start = number(value, 0, UINT64_MAX); break;
 	case O_COUNT: a->count = number(value, 0, UINT64_MAX); break;
 	case O_JSON: a->json = true; break;
+	case O_KILLS: crash_kills = number(value, 1, 1000000); break;
 	case O_HELP: fputs(usage, stdout); exit(0);
 	default: fputs(usage, stderr); exit(2);
 	}
@@ -314,6 +319,7 @@ static const struct {
 	{ "balloon-kill", run_balloon_kill },
 	{ "balloon-lies", run_balloon_lies },
 	{ "obey", run_obey },
+	{ "crash", run_crash },
 };
 
 int main(int argc, char **argv)

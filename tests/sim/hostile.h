@@ -12,10 +12,13 @@
 
 /* What the daemon holds; it must not grow by an attack. */
 struct hostile_census {
-	int pid;
+	int pid;			/* who listens; not who serves the guest */
 	unsigned int descriptors;
 	unsigned int mappings;		/* of the guest's memory */
 };
+
+/* The process that serves the guest for the one that listens; 0: none just now. */
+int census_worker(int pid);
 
 int hostile_census(struct guest *g, struct hostile_census *to);
 

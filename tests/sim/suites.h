@@ -18,6 +18,12 @@ int run_balloon_kill(const char *socket, const char *filter);
 int run_balloon_lies(const char *socket, const char *filter);
 /* Not a suite: a guest that does as the operator wants, until the daemon ends. */
 int run_obey(const char *socket, const char *unused);
+/*
+ * Of a daemon with --release punch and --control: kills the process that serves
+ * the guest, crash_kills times in all.
+ */
+int run_crash(const char *socket, const char *filter);
+extern unsigned int crash_kills;
 int run_hostile_vmm(const char *socket, const char *filter);
 
 #endif /* SIM_SUITES_H */

@@ -1,0 +1,470 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * crash.c - a guest at work whose daemon dies again and again.
+ *
+ * A thread kills the process that serves the guest, at any moment of its life, and
+ * the next, while a case goes on as if nothing had happened. What must hold is what
+ * a daemon owes that lives: every request answered once, every page the last one
+ * stored, nothing discarded that was stored after.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <asm/byteorder.h>
+
+#include "hostile.h"
+#include "load.h"
+#include "operator.h"
+#include "suites.h"
+
+#define MIB		(1024 * 1024ull)
+#define PAGES		2048
+#define DEPTH		32
+/* A worker lives up to so long after it was seen, if it isn't let do something first. */
+#define LIFE_US		20000
+/* An operation that takes longer has been forgotten until something woke it. */
+#define LONGEST_MS	10000
+
+unsigned int crash_kills = 200;
+
+struct killer {
+	struct guest *g;
+	pthread_t thread;
+	int monitor;
+	unsigned int wanted;
+	unsigned int kills;		/* atomic */
+	unsigned int steps;		/* atomic: what the case has got done */
+	bool stop;			/* atomic */
+};
+
+static void sleep_us(unsigned int us)
+{
+	const struct timespec t = { us / 1000000, us % 1000000 * 1000l };
+
+	nanosleep(&t, NULL);
+}
+
+static unsigned int next_random(u64 *state)
+{
+	*state ^= *state << 13;
+	*state ^= *state >> 7;
+	*state ^= *state << 17;
+	return *state >> 16;
+}
+
+static void killer_step(struct killer *k)
+{
+	__atomic_fetch_add(&k->steps, 1, __ATOMIC_RELAXED);
+}
+
+static bool killer_stops(const struct killer *k)
+{
+	return __atomic_load_n(&k->stop, __ATOMIC_RELAXED);
+}
+
+static u64 progress(const struct killer *k)
+{
+	u64 sum = __atomic_load_n(&k->steps, __ATOMIC_RELAXED);
+	unsigned int i;
+
+	for (i = 0; i < k->g->pairs; i++)
+		sum += __atomic_load_n(&k->g->pair[i].answers, __ATOMIC_RELAXED);
+	return sum;
+}
+
+/* At birth, at work, or before or after either: the machine's load decides which. */
+static void let_live(const struct killer *k, u64 *random)
+{
+	u64 before = progress(k);
+
+	switch (next_random(random) % 4) {
+	case 0:
+		return;
+	case 1:
+		break;
+	default:
+		while (progress(k) == before && !killer_stops(k))
+			sleep_us(200);
+	}
+	sleep_us(next_random(random) % LIFE_US);
+}
+
+static void *kill_workers(void *arg)
+{
+	struct killer *k = arg;
+	u64 random = 0x9e3779b97f4a7c15ull ^ k->wanted;
+	int last = 0;
+
+	while (!killer_stops(k) && k->kills < k->wanted) {
+		int pid = census_worker(k->monitor);
+
+		if (!pid || pid == last) {
+			sleep_us(500);
+			continue;
+		}
+		let_live(k, &random);
+		if (kill(pid, SIGKILL))
+			continue;
+		last = pid;
+		__atomic_fetch_add(&k->kills, 1, __ATOMIC_RELAXED);
+	}
+	return NULL;
+}
+
+static int killer_begin(struct killer *k, struct guest *g, unsigned int kills)
+{
+	struct hostile_census census;
+
+	TRY(hostile_census(g, &census));
+	EXPECT(g, census_worker(census.pid), "nobody to kill");
+	*k = (struct killer){ .g = g, .monitor = census.pid, .wanted = kills };
+	EXPECT(g, !pthread_create(&k->thread, NULL, kill_workers, k), "no thread");
+	return 0;
+}
+
+static bool killer_is_done(const struct killer *k)
+{
+	return __atomic_load_n(&k->kills, __ATOMIC_RELAXED) >= k->wanted;
+}
+
+static void killer_end(struct killer *k)
+{
+	__atomic_store_n(&k->stop, true, __ATOMIC_RELAXED);
+	pthread_join(k->thread, NULL);
+}
+
+/* A part of the kills, and one at least. */
+static unsigned int share(unsigned int percent)
+{
+	return crash_kills * percent / 100 + 1;
+}
+
+/* --- requests --- */
+
+static int connect_pairs(struct guest *g, const char *socket)
+{
+	const struct guest_options o = {
+		.frontend = { .style = FE_STYLE_QEMU, .regions = 2 },
+		.pairs = 4, .slots = PAGES, .extra_bytes = 16 * MIB,
+	};
+
+	return guest_connect(g, socket, &o);
+}
+
+static int run_phase(struct guest *g, struct load *l, enum load_phase phase)
+{
+	static struct load_report r;
+	u64 longest;
+
+	EXPECT(g, !load_run(l, phase, &r), "%s", l->error);
+	longest = r.store.latency.max > r.load.latency.max ? r.store.latency.max :
+							     r.load.latency.max;
+	EXPECT(g, !r.wrong && !r.forged, "%llu pages wrong, %llu forged", r.wrong,
+	       r.forged);
+	EXPECT(g, !r.store.failed && !r.load.failed, "%llu stores and %llu loads failed",
+	       r.store.failed, r.load.failed);
+	EXPECT(g, longest < LONGEST_MS * 1000000ull, "an operation took %llu ms",
+	       longest / 1000000);
+	return 0;
+}
+
+static int load_while_killed(struct guest *g, struct load *l, unsigned int kills)
+{
+	struct killer killer;
+	int rc = 0;
+
+	TRY(run_phase(g, l, LOAD_FILL));
+	TRY(killer_begin(&killer, g, kills));
+	while (!rc && !killer_is_done(&killer))
+		rc = run_phase(g, l, LOAD_RUN);
+	killer_end(&killer);
+	printf("# %u kills under load\n", killer.kills);
+	return rc || run_phase(g, l, LOAD_VERIFY) ? -1 : suite_check_answers(g);
+}
+
+/* Stores and loads by all pairs: every answer comes once, every page is right. */
+static int case_load(struct guest *g, const char *socket)
+{
+	const struct load_options options = {
+		.pages = PAGES, .depth = DEPTH, .read_percent = 50, .ops = 2000,
+	};
+	struct load l;
+	unsigned int i;
+	int rc;
+
+	TRY(connect_pairs(g, socket));
+	EXPECT(g, !load_init(&l, &options, &g->records), "%s", l.error);
+	l.queues = g->pairs;
+	for (i = 0; i < g->pairs; i++)
+		l.queue[i] = &g->pair[i].io;
+	rc = load_while_killed(g, &l, share(50));
+	load_free(&l);
+	return rc;
+}
+
+/*
+ * A slot is stored, discarded, and stored again at once: a DISCARD that was run
+ * a second time, or an old store that landed late, would destroy the newer page.
+ */
+static int discard_and_store(struct guest *g, u64 slot)
+{
+	const struct guest_range range = { slot, 1 };
+	enum io_result result;
+	u32 status;
+
+	TRY(guest_store(g, slot, &result));
+	EXPECT(g, result == IO_OK, "store of %llu: %u", slot, result);
+	TRY(guest_discard(g, &range, 1, &status));
+	EXPECT(g, !status, "discard of %llu: status %u", slot, status);
+	TRY(guest_store(g, slot, &result));
+	EXPECT(g, result == IO_OK, "store of %llu: %u", slot, result);
+	return 0;
+}
+
+static int load_all(struct guest *g, u64 slots)
+{
+	enum io_result result;
+	u64 slot;
+
+	for (slot = 0; slot < slots; slot++) {
+		TRY(guest_load(g, slot, &result));
+		EXPECT(g, result == IO_OK, "load of %llu: %u", slot, result);
+	}
+	return 0;
+}
+
+static int case_discard(struct guest *g, const char *socket)
+{
+	const u64 slots = 64;
+	struct killer killer;
+	u64 slot = 0;
+	int rc = 0;
+
+	TRY(connect_pairs(g, socket));
+	TRY(killer_begin(&killer, g, share(20)));
+	while (!rc && (!killer_is_done(&killer) || slot < slots)) {
+		rc = discard_and_store(g, slot++ % slots);
+		killer_step(&killer);
+		if (!rc && slot % slots == 0)
+			rc = load_all(g, slots);
+	}
+	killer_end(&killer);
+	printf("# %u kills under %llu discards\n", killer.kills, slot);
+	return rc || load_all(g, slots) ? -1 : suite_check_answers(g);
+}
+
+/* --- messages --- */
+
+static int check_all_pairs(struct guest *g)
+{
+	unsigned int i;
+
+	for (i = 0; i < g->pairs; i++)
+		TRY(guest_check_pair(g, i, i * GUEST_SHARD_SLOTS));
+	return 0;
+}
+
+static int trouble(struct guest *g, unsigned int round)
+{
+	struct guest_pair *p = &g->pair[round % g->pairs];
+
+	switch (round % 3) {
+	case 0:
+		TRY(guest_stop_pair(p));
+		return guest_resume_pair(p);
+	case 1:
+		TRY_FE(g, fe_share_table(&g->fe, false));
+		return 0;
+	default:
+		TRY_FE(g, fe_tell_call(&g->fe, &p->response));
+		return 0;
+	}
+}
+
+/* Rings stopped and started, memory shared anew, while nobody may be there. */
+static int case_messages(struct guest *g, const char *socket)
+{
+	unsigned int round;
+	struct killer killer;
+	int rc = 0;
+
+	TRY(connect_pairs(g, socket));
+	TRY(killer_begin(&killer, g, share(15)));
+	for (round = 0; !rc && !killer_is_done(&killer); round++) {
+		rc = trouble(g, round) || check_all_pairs(g);
+		killer_step(&killer);
+	}
+	killer_end(&killer);
+	printf("# %u kills in %u rounds of messages\n", killer.kills, round);
+	return rc ? -1 : suite_check_answers(g);
+}
+
+/* Front ends that come and go. */
+static int case_connections(struct guest *g, const char *socket)
+{
+	unsigned int round;
+	struct killer killer;
+	int rc = 0;
+
+	TRY(connect_pairs(g, socket));
+	TRY(killer_begin(&killer, g, share(15)));
+	for (round = 0; !rc && !killer_is_done(&killer); round++)
+		rc = guest_reconnect(g) || check_all_pairs(g);
+	killer_end(&killer);
+	printf("# %u kills in %u connections\n", killer.kills, round);
+	return rc ? -1 : suite_check_answers(g);
+}
+
+/* --- the balloon --- */
+
+static int kill_one(struct guest *g)
+{
+	struct hostile_census census;
+	int pid, next;
+
+	TRY(hostile_census(g, &census));
+	pid = census_worker(census.pid);
+	EXPECT(g, pid && !kill(pid, SIGKILL), "nobody to kill");
+	do {
+		sleep_us(500);
+		next = census_worker(census.pid);
+	} while (!next || next == pid);
+	return 0;
+}
+
+static int send_control(struct guest *g, u16 op, u64 address, u64 bytes)
+{
+	struct virtio_cswap_mem_range *range = (void *)(g->ctrl + 1);
+	const struct vq_segment s[] = {
+		{ fe_guest_address(&g->fe, g->ctrl), CSWAP_CTRL_BYTES(1), false },
+		{ fe_guest_address(&g->fe, g->ctrl_response),
+		  sizeof(*g->ctrl_response), true },
+	};
+	u32 used, status;
+
+	*g->ctrl = (struct virtio_cswap_ctrl) { .op = cpu_to_le16(op), .count = cpu_to_le16(1) };
+	*range = (struct virtio_cswap_mem_range) { cpu_to_le64(address), cpu_to_le64(bytes) };
+	TRY(guest_control(g, s, 2, &used));
+	status = cswap_wire_get_ctrl_status(g->ctrl_response, used);
+	EXPECT(g, !status, "control request %u: status %u", op, status);
+	return 0;
+}
+
+static int expect_status(struct guest *g, const char *socket, const char *key, u64 want)
+{
+	u64 value = ~0ull;
+	unsigned int tries;
+
+	/* A control socket of a daemon that isn't there yet refuses. */
+	for (tries = 0; tries < 10000; tries++) {
+		if (!operator_status(g, socket, key, &value))
+			break;
+		sleep_us(1000);
+	}
+	EXPECT(g, value == want, "%s is %llu, not %llu", key, value, want);
+	return 0;
+}
+
+static int post_event(struct guest *g, struct virtio_cswap_ctrl *ctrl,
+		      struct virtio_cswap_event *event)
+{
+	const struct vq_segment s[] = {
+		{ fe_guest_address(&g->fe, ctrl), sizeof(*ctrl), false },
+		{ fe_guest_address(&g->fe, event), sizeof(*event), true },
+	};
+
+	ctrl->op = cpu_to_le16(VIRTIO_CSWAP_CTRL_EVENT);
+	EXPECT(g, !vq_add(&g->control, s, 2, event), "no room in the control queue");
+	vq_publish(&g->control);
+	return 0;
+}
+
+static int expect_event(struct guest *g, struct virtio_cswap_event *event, u64 target)
+{
+	void *token;
+	u32 used;
+
+	TRY(guest_await_control(g, &token, &used));
+	EXPECT(g, token == event && le64_to_cpu(event->target) == target,
+	       "target %llu, not %llu", le64_to_cpu(event->target), target);
+	return 0;
+}
+
+/*
+ * What is released, what was told and what is wanted outlive the daemon, and so
+ * does an EVENT that it held. What was told isn't told again.
+ */
+static int case_balloon(struct guest *g, const char *socket)
+{
+	struct virtio_cswap_ctrl *ctrl;
+	struct virtio_cswap_event *event;
+	u8 *area;
+
+	TRY(connect_pairs(g, socket));
+	area = fe_alloc(&g->fe, 4 * MIB, MIB);
+	ctrl = fe_alloc(&g->fe, sizeof(*ctrl), 64);
+	event = fe_alloc(&g->fe, sizeof(*event), 64);
+	EXPECT(g, area && ctrl && event, "%s", g->fe.error);
+	TRY(operator_target(g, socket, 3 * MIB));
+	TRY(post_event(g, ctrl, event));
+	TRY(expect_event(g, event, 3 * MIB));
+	TRY(send_control(g, VIRTIO_CSWAP_CTRL_RELEASE, fe_guest_address(&g->fe, area), 3 * MIB));
+	TRY(post_event(g, ctrl, event));
+	TRY(kill_one(g));
+	TRY(expect_status(g, socket, "\"released_bytes\"", 3 * MIB));
+	TRY(expect_status(g, socket, "\"told_bytes\"", 3 * MIB));
+	TRY(expect_status(g, socket, "\"target_bytes\"", 3 * MIB));
+	/* Anything due would come first. */
+	TRY(kill_one(g));
+	TRY(expect_status(g, socket, "\"told_bytes\"", 3 * MIB));
+	TRY(operator_target(g, socket, 0));
+	TRY(expect_event(g, event, 0));
+	TRY(send_control(g, VIRTIO_CSWAP_CTRL_RECLAIM, fe_guest_address(&g->fe, area), MIB));
+	return expect_status(g, socket, "\"released_bytes\"", 2 * MIB);
+}
+
+/* Blocks released, used again, and released: what is in use is never discarded. */
+static int case_release(struct guest *g, const char *socket)
+{
+	struct killer killer;
+	unsigned int round;
+	u64 address;
+	int rc = 0;
+	u8 *area;
+
+	TRY(connect_pairs(g, socket));
+	area = fe_alloc(&g->fe, 4 * MIB, MIB);
+	EXPECT(g, area, "%s", g->fe.error);
+	address = fe_guest_address(&g->fe, area);
+	TRY(killer_begin(&killer, g, share(10)));
+	for (round = 0; !rc && !killer_is_done(&killer); round++) {
+		rc = send_control(g, VIRTIO_CSWAP_CTRL_RELEASE, address, 4 * MIB) ||
+		     send_control(g, VIRTIO_CSWAP_CTRL_RECLAIM, address, 4 * MIB);
+		memset(area, round | 1, 4 * MIB);
+		sleep_us(1000);
+		if (!rc && (*area != (u8)(round | 1) || memcmp(area, area + 1, 4 * MIB - 1)))
+			rc = guest_fail(g, "memory in use was discarded");
+		killer_step(&killer);
+	}
+	killer_end(&killer);
+	printf("# %u kills in %u releases\n", killer.kills, round);
+	return rc ? -1 : suite_check_answers(g);
+}
+
+static const struct suite_case cases[] = {
+	{ "stores and loads", case_load },
+	{ "discards", case_discard },
+	{ "messages", case_messages },
+	{ "connections", case_connections },
+	{ "releases", case_release },
+	{ "the balloon's state", case_balloon },
+};
+
+int run_crash(const char *socket, const char *filter)
+{
+	return suite_run(socket, filter, cases, ARRAY_SIZE(cases));
+}
