@@ -280,21 +280,39 @@ struct load_hold {
 	u32 index;			/* of the copy or the load */
 };
 
+/* A load that can't be sent: as if it had been, and were answered. Under the lock. */
+static void load_undo(struct cswap_queue *queue, u32 l, u64 cookie)
+{
+	struct cswap_event event;
+
+	cswap_chain_back(&queue->shard, cookie, &event);
+	cswap_answer_here(&queue->shard, cookie, CSWAP_COOKIE_LOAD,
+			  VIRTIO_CSWAP_S_IOERR, &event);
+	cswap_load_end(&queue->shard, l);
+}
+
 static bool load_try(struct cswap_queue *queue, const struct load_to *to,
 		     struct load_hold *hold)
 {
 	struct cswap_load_io *io;
 	unsigned long flags;
 	u64 cookie;
+	bool over;
 
 	hold->how = CSWAP_LOAD_WAIT;
 	spin_lock_irqsave(&queue->lock, flags);
 	if (!queue->dev->dead)
 		hold->how = cswap_load_begin(&queue->shard, to->slot,
 					     &hold->index, &cookie);
+	/* nothing will be answered, and what waits for its turn has none */
+	over = queue->dev->dead || queue->broken;
+	if (hold->how == CSWAP_LOAD_DEVICE && over) {
+		load_undo(queue, hold->index, cookie);
+		hold->how = CSWAP_LOAD_WAIT;
+	}
 	if (hold->how != CSWAP_LOAD_DEVICE) {
 		spin_unlock_irqrestore(&queue->lock, flags);
-		return hold->how != CSWAP_LOAD_WAIT || queue->dev->dead;
+		return hold->how != CSWAP_LOAD_WAIT || over;
 	}
 	io = &queue->load_io[hold->index];
 	io->page = to->page;
@@ -312,7 +330,7 @@ static bool load_try(struct cswap_queue *queue, const struct load_to *to,
 	return true;
 }
 
-/* False when no load could be begun for as long as a reader may wait. */
+/* False when no load could be begun for as long as a reader may wait, or none ever will. */
 static bool load_begin(struct cswap_queue *queue, const struct load_to *to,
 		       struct load_hold *hold)
 {

@@ -65,6 +65,10 @@ static void queue_break(struct cswap_queue *queue, const char *why)
 	dev_err(&queue->dev->vdev->dev,
 		"queue pair %u: %s; its slots can't be stored or loaded any more\n",
 		queue->index, why);
+	/* whoever waits for an answer: the tick tells them */
+	mod_delayed_work(queue->dev->wq, &queue->dev->tick, 0);
+	wake_up_all(&queue->store_wait);
+	wake_up_all(&queue->load_wait);
 }
 
 static void chain_add(struct cswap_queue *queue, struct cswap_sent *sent,
