@@ -211,6 +211,25 @@ static inline unsigned long cswap_unaccepted_pages(void)
 #define CSWAP_WQ_PERCPU			WQ_PERCPU
 #endif
 
+/* Reset the device and go on with it, by the driver's own freeze and restore. Sleeps. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 16, 0)
+#define CSWAP_HAVE_RESET_PREPARE
+static inline int cswap_reset_and_go_on(struct virtio_device *vdev)
+{
+	return virtio_device_reset_prepare(vdev) ?: virtio_device_reset_done(vdev);
+}
+#elif defined(CONFIG_PM_SLEEP)
+static inline int cswap_reset_and_go_on(struct virtio_device *vdev)
+{
+	return virtio_device_freeze(vdev) ?: virtio_device_restore(vdev);
+}
+#else
+static inline int cswap_reset_and_go_on(struct virtio_device *vdev)
+{
+	return -EOPNOTSUPP;
+}
+#endif
+
 /* Memory is encrypted against the host (x86 SME alone isn't that). */
 static inline bool cswap_guest_is_confidential(void)
 {

@@ -256,6 +256,7 @@ struct cswap_dev {
 
 	cswap_record_t *records;	/* [capacity] */
 	unsigned int nr_queues;
+	unsigned int ring_size;		/* descriptors in the shortest ring */
 	struct cswap_queue *queues;
 	struct cswap_pool pool;
 	struct cswap_seal seal;
@@ -271,6 +272,8 @@ struct cswap_dev {
 	spinlock_t written_lock;	/* @written */
 	struct bio_list written;	/* stored, to be ended */
 	struct delayed_work tick;	/* clocks and retries, while there's need */
+	struct delayed_work reset_work;	/* the device has asked for it */
+	unsigned long reset_at;		/* jiffies: not before */
 	struct notifier_block fork_notifier, pm_notifier;
 	bool freed_read_warned;
 };

@@ -45,6 +45,8 @@
 /* 8 bytes a slot may take so much of all memory. */
 #define RECORDS_RAM_SHARE	8
 #define DEFAULT_PAIRS		4U
+/* A device that would be reset more often waits. */
+#define RESET_INTERVAL		(5 * HZ)
 
 static char *sync = "auto";
 module_param(sync, charp, 0444);
@@ -301,6 +303,86 @@ static void vqs_delete(struct cswap_dev *dev)
 	cswap_balloon_forget(dev);
 }
 
+/* --- reset --- */
+
+/* Everything that waits gets an error, and everything that comes. */
+static void dev_kill(struct cswap_dev *dev)
+{
+	WRITE_ONCE(dev->dead, true);
+	queues_stop(dev, true);
+}
+
+/* The same, of a device whose rings are deleted. */
+static void dev_fail(struct cswap_dev *dev)
+{
+	unsigned int i;
+
+	WRITE_ONCE(dev->dead, true);
+	for (i = 0; i < dev->nr_queues; i++)
+		cswap_queue_stop(&dev->queues[i], true);
+}
+
+static int cswap_freeze(struct virtio_device *vdev)
+{
+	struct cswap_dev *dev = vdev->priv;
+
+	queues_stop(dev, false);
+	vqs_delete(dev);
+	return 0;
+}
+
+static int cswap_restore(struct virtio_device *vdev)
+{
+	struct cswap_dev *dev = vdev->priv;
+	int rc;
+
+	rc = vqs_find(dev);
+	if (rc)
+		return rc;
+	/* the pool was divided for these */
+	if (ring_size(dev) < dev->ring_size)
+		return -EINVAL;
+	return queues_start(dev);
+}
+
+/*
+ * The device asks to be reset: it has an error that nothing else ends. Key, slots
+ * and what is in the pool are ours, so they stay, and what was in flight is sent
+ * again. As it's a request of the host's, it's granted only now and then.
+ */
+static void reset_work(struct work_struct *work)
+{
+	struct cswap_dev *dev = container_of(to_delayed_work(work),
+					     struct cswap_dev, reset_work);
+	struct virtio_device *vdev = dev->vdev;
+	int rc;
+
+	if (!(vdev->config->get_status(vdev) & VIRTIO_CONFIG_S_NEEDS_RESET))
+		return;
+	dev->reset_at = jiffies + RESET_INTERVAL;
+	dev_warn(&vdev->dev, "the device asks to be reset: so it is, and goes on with all that was stored\n");
+	rc = cswap_reset_and_go_on(vdev);
+	if (!rc)
+		return;
+	dev_err(&vdev->dev, "the device can't be used any more (%d): its slots can't be stored or loaded\n",
+		rc);
+	/* some kernels can't even begin it: then it's running still */
+	if (rc == -EOPNOTSUPP)
+		dev_kill(dev);
+	else
+		dev_fail(dev);
+}
+
+static void cswap_config_changed(struct virtio_device *vdev)
+{
+	struct cswap_dev *dev = vdev->priv;
+	unsigned long now = jiffies;
+
+	/* frozen before the device is, so they don't meet */
+	queue_delayed_work(system_freezable_wq, &dev->reset_work,
+			   time_before(now, dev->reset_at) ? dev->reset_at - now : 0);
+}
+
 /* --- memory --- */
 
 static unsigned int pool_pages(const struct cswap_dev *dev)
@@ -318,6 +400,7 @@ static int queues_init(struct cswap_dev *dev)
 	unsigned int i, ring = ring_size(dev), share;
 	int rc;
 
+	dev->ring_size = ring;
 	rc = cswap_pool_alloc(&dev->pool, dma_dev, pool_pages(dev));
 	if (rc)
 		return rc;
@@ -356,6 +439,8 @@ static void queues_prepare(struct cswap_dev *dev)
 		INIT_WORK(&queue->finish_work, cswap_finish_work);
 	}
 	INIT_DELAYED_WORK(&dev->tick, cswap_tick);
+	INIT_DELAYED_WORK(&dev->reset_work, reset_work);
+	dev->reset_at = jiffies;
 }
 
 /* Which keys may still be needed; see cswap_seal.c. */
@@ -466,13 +551,6 @@ static int pm_notify(struct notifier_block *nb, unsigned long action, void *data
 
 /* --- probe and remove --- */
 
-/* Everything that waits gets an error, and everything that comes. */
-static void dev_kill(struct cswap_dev *dev)
-{
-	WRITE_ONCE(dev->dead, true);
-	queues_stop(dev, true);
-}
-
 static int cswap_probe(struct virtio_device *vdev)
 {
 	struct cswap_dev *dev = dev_alloc(vdev);
@@ -538,6 +616,7 @@ static void cswap_remove(struct virtio_device *vdev)
 	struct gendisk *disk = dev->disk;
 	unsigned int i;
 
+	cancel_delayed_work_sync(&dev->reset_work);
 	unregister_pm_notifier(&dev->pm_notifier);
 	unregister_random_vmfork_notifier(&dev->fork_notifier);
 	dev_kill(dev);
@@ -555,34 +634,14 @@ static void cswap_remove(struct virtio_device *vdev)
 	put_disk(disk);
 }
 
-static int cswap_freeze(struct virtio_device *vdev)
-{
-	struct cswap_dev *dev = vdev->priv;
-
-	queues_stop(dev, false);
-	vqs_delete(dev);
-	return 0;
-}
-
-static int cswap_restore(struct virtio_device *vdev)
-{
-	struct cswap_dev *dev = vdev->priv;
-	unsigned int ring = ring_size(dev);
-	int rc;
-
-	rc = vqs_find(dev);
-	if (rc)
-		return rc;
-	if (ring_size(dev) < ring)
-		return -EINVAL;
-	return queues_start(dev);
-}
-
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 17, 0)
 /* Shutdown and kexec with swap in use: late readers fail at once. */
 static void cswap_shutdown(struct virtio_device *vdev)
 {
-	dev_kill(vdev->priv);
+	struct cswap_dev *dev = vdev->priv;
+
+	cancel_delayed_work_sync(&dev->reset_work);
+	dev_kill(dev);
 }
 #endif
 
@@ -606,8 +665,13 @@ static struct virtio_driver cswap_driver = {
 	.validate = cswap_validate,
 	.probe = cswap_probe,
 	.remove = cswap_remove,
+	.config_changed = cswap_config_changed,
 	.freeze = pm_sleep_ptr(cswap_freeze),
 	.restore = pm_sleep_ptr(cswap_restore),
+#ifdef CSWAP_HAVE_RESET_PREPARE
+	.reset_prepare = cswap_freeze,
+	.reset_done = cswap_restore,
+#endif
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 17, 0)
 	.shutdown = cswap_shutdown,
 #endif
