@@ -63,12 +63,14 @@ enum {
     PG_PENDING,
     PG_SHARED,
     /*
-     * SeaBIOS's tables, at the end of low RAM.  It reports them as reserved
-     * (TDVF: ACPI data), so Linux maps them shared: keep both copies.
+     * SeaBIOS's tables: ACPI's at the end of low RAM, SMBIOS's below 1 MiB.
+     * It reports them as reserved (TDVF: ACPI data), so Linux maps them
+     * shared, the latter up to 6.12: keep both copies.
      */
     PG_FIRMWARE,
 };
 #define FW_TABLES (128 * KiB)
+#define FW_SEGMENT 0xe0000      /* to 1 MiB */
 
 /* Exit reason and qualification of an EPT violation, for #VE */
 #define EXIT_REASON_EPT_VIOLATION 48
@@ -537,6 +539,8 @@ static void tdx_launch(CPUState *cs)
 
         memset(tdx->state + ((low - FW_TABLES) >> PAGE_BITS), PG_FIRMWARE,
                FW_TABLES >> PAGE_BITS);
+        memset(tdx->state + (FW_SEGMENT >> PAGE_BITS), PG_FIRMWARE,
+               (MiB - FW_SEGMENT) >> PAGE_BITS);
         copy_ram();
         scrub_shared();
         qatomic_set(&tdx->active, true);
