@@ -68,7 +68,8 @@ void log_line(int level, const char *format, ...)
 	if (log_to_journal)
 		used = (size_t)snprintf(line, sizeof(line), "<%d>", level);
 	else
-		used = (size_t)snprintf(line, sizeof(line), "cswapd: %s",
+		used = (size_t)snprintf(line, sizeof(line), "%s: %s",
+					program_invocation_short_name,
 					level <= LOG_ERR ? "error: " : "");
 	va_start(args, format);
 	n = vsnprintf(line + used, sizeof(line) - used - 1, format, args);
