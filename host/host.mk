@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # What runs on the host: cswapd, the store daemon; cswapd-faulty, the same daemon lying on demand
-# (for tests); cswapctl, the operator's view of it.
+# (for tests); cswapctl, the operator's view of it; cswap-balancer, which divides the host's memory.
 ## host: build the host's programs
 ## install: install the host's programs, man pages and units (PREFIX, DESTDIR)
 
@@ -37,14 +37,28 @@ $(out)/cswapctl: LIBS = $(shell $(PKG_CONFIG) --libs json-c)
 $(out)/cswapctl: $(CSWAPCTL_OBJS)
 	$(link)
 
+BALANCER_PARTS := answers config guests host policy requests
+BALANCER_OBJS := $(BALANCER_PARTS:%=$(out)/obj/host/cswap-balancer/%.o) \
+	$(patsubst %,$(out)/obj/host/cswapd/%.o,ctl listener log)
+
+$(out)/obj/host/cswap-balancer/%.o: OBJ_CFLAGS := -Ihost/cswapd
+$(out)/cswap-balancer: LIBS = $(shell $(PKG_CONFIG) --libs libsystemd json-c)
+$(out)/cswap-balancer: $(BALANCER_OBJS) $(out)/obj/host/cswap-balancer/cswap_balancer.o
+	$(link)
+
 .PHONY: host install
+host:: $(out)/cswap-balancer
 host:: $(out)/cswapd $(out)/cswapd-faulty $(out)/cswapctl
 
-install:: $(out)/cswapd $(out)/cswapctl
+install:: $(out)/cswapd $(out)/cswapctl $(out)/cswap-balancer
 	$(INSTALL) -D -m 755 $(out)/cswapd $(DESTDIR)$(SBINDIR)/cswapd
 	$(INSTALL) -D -m 755 $(out)/cswapctl $(DESTDIR)$(BINDIR)/cswapctl
+	$(INSTALL) -D -m 755 $(out)/cswap-balancer $(DESTDIR)$(SBINDIR)/cswap-balancer
+	$(INSTALL) -D -m 644 host/cswap-balancer/cswap-balancer.8 $(DESTDIR)$(MANDIR)/man8/cswap-balancer.8
 	$(INSTALL) -D -m 644 host/cswapctl/cswapctl.1 $(DESTDIR)$(MANDIR)/man1/cswapctl.1
 	$(INSTALL) -D -m 644 host/cswapctl/cswapctl.bash $(DESTDIR)$(COMPLETIONDIR)/cswapctl
 	$(INSTALL) -D -m 644 host/cswapd/cswapd.8 $(DESTDIR)$(MANDIR)/man8/cswapd.8
 	$(INSTALL) -d $(DESTDIR)$(UNITDIR)
+	sed 's|@SBINDIR@|$(SBINDIR)|' host/cswap-balancer/cswap-balancer.service \
+		>$(DESTDIR)$(UNITDIR)/cswap-balancer.service
 	sed 's|@SBINDIR@|$(SBINDIR)|' host/cswapd/cswapd@.service >$(DESTDIR)$(UNITDIR)/cswapd@.service

@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * cswap_balancer.c - the host's memory, divided among its guests: main().
+ *
+ * Theory of operation: one thread. With each interval the daemons are asked for their
+ * status; when all have answered that do (late ones are left out after a tenth of the
+ * interval), the host is measured, the policy decides, and the daemons are told. Operators'
+ * requests are served in between. Nothing here waits for anybody but poll().
+ *
+ * The measures of the host and of the guests should be of one moment, because the budget is
+ * their sum: so the host is measured when the answers are in, not when they are asked for.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include "answers.h"
+#include "log.h"
+#include "requests.h"
+
+#ifndef CSWAP_VERSION
+#define CSWAP_VERSION "0.1"
+#endif
+
+#define DEFAULT_CONFIG "/etc/cswap-balancer.conf"
+#define DEFAULT_CONTROL "/run/cswap-balancer/control"
+
+struct options {
+	const char *config, *control;
+	FILE *trace;
+	bool dry_run, check;
+	int log_level;
+};
+
+static void usage(FILE *to)
+{
+	fputs("Usage: cswap-balancer [OPTION]...\n"
+	      "\n"
+	      "Divides the host's memory among the guests whose cswapd it finds.\n"
+	      "\n"
+	      "  --config FILE    (" DEFAULT_CONFIG "; if there is none: the defaults)\n"
+	      "  --control PATH   its own control socket (" DEFAULT_CONTROL ")\n"
+	      "  --dry-run        say what would be done and why, and do nothing\n"
+	      "  --check          read the configuration, say what is wrong with it, and end\n"
+	      "  --trace FILE     a line of CSV for each decision about a guest\n"
+	      "  --log-level L    error, warning, notice, info (default), debug\n"
+	      "  --help, --version\n", to);
+}
+
+/* Returns an exit status, or -1: go on. */
+static int parse_options(struct options *options, int argc, char **argv)
+{
+	static const struct option longs[] = {
+		{ "config", required_argument, NULL, 'c' }, { "control", required_argument, NULL, 's' },
+		{ "dry-run", no_argument, NULL, 'n' }, { "check", no_argument, NULL, 'k' },
+		{ "trace", required_argument, NULL, 't' }, { "log-level", required_argument, NULL, 'l' },
+		{ "help", no_argument, NULL, 'h' }, { "version", no_argument, NULL, 'V' },
+		{ NULL, 0, NULL, 0 },
+	};
+	int c;
+
+	*options = (struct options) { .control = DEFAULT_CONTROL, .log_level = LOG_INFO };
+	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
+		switch (c) {
+		case 'c': options->config = optarg; break;
+		case 's': options->control = optarg; break;
+		case 'n': options->dry_run = true; break;
+		case 'k': options->check = true; break;
+		case 'l': options->log_level = log_parse_level(optarg); break;
+		case 't':
+			options->trace = fopen(optarg, "we");
+			if (!options->trace) {
+				fprintf(stderr, "cswap-balancer: %s: %s\n", optarg, strerror(errno));
+				return 1;
+			}
+			break;
+		case 'h': usage(stdout); return 0;
+		case 'V': puts("cswap-balancer " CSWAP_VERSION); return 0;
+		default: usage(stderr); return 2;
+		}
+	}
+	if (optind < argc || options->log_level < 0) {
+		usage(stderr);
+		return 2;
+	}
+	if (!options->config && !access(DEFAULT_CONFIG, F_OK))
+		options->config = DEFAULT_CONFIG;
+	return -1;
+}
+
+/* --- decisions --- */
+
+static void trace(FILE *to, const struct balancer *balancer, uint64_t now_ms)
+{
+	size_t i;
+
+	for (i = 0; i < balancer->guests.policy.count; i++) {
+		const struct policy_guest_sample *sample = &balancer->guests.sample[i];
+		const struct policy_guest *verdict = &balancer->guests.policy.guest[i];
+
+		fprintf(to, "%ju,%ju,%ju,%s,%ju,%ju,%ju,%ju,%u,%u,%s\n", (uintmax_t)now_ms,
+			(uintmax_t)balancer->host.memory.available,
+			(uintmax_t)balancer->guests.policy.conf.reserve_bytes,
+			balancer->guests.guest[i].name, (uintmax_t)sample->size,
+			(uintmax_t)verdict->target, (uintmax_t)sample->released,
+			(uintmax_t)sample->used, verdict->stall_permille,
+			verdict->promotion_permille, policy_reason_names[verdict->reason]);
+	}
+	fflush(to);
+}
+
+static void decide(struct balancer *balancer, const struct options *options)
+{
+	struct policy *policy = &balancer->guests.policy;
+	const struct config *config = &balancer->config;
+	uint64_t now_ms = requests_now_ms();
+
+	if (!host_sample(config->cgroup, &balancer->host)) {
+		log_warning("the host's memory can't be measured: nothing is decided");
+		return;
+	}
+	policy->conf.reserve_bytes = config_bytes(&config->reserve, balancer->host.memory.limit);
+	policy->conf.band_bytes = config_bytes(&config->band, balancer->host.memory.limit);
+	if (!balancer->paused) {
+		policy_step(policy, &balancer->host.memory, balancer->guests.sample, now_ms);
+		guests_tell(&balancer->guests, now_ms, balancer->dry_run);
+		if (!balancer->dry_run)
+			answers_give(&balancer->guests);
+	}
+	balancer->decisions++;
+	balancer->decided_ms = now_ms;
+	if (options->trace)
+		trace(options->trace, balancer, now_ms);
+}
+
+/* --- the loop --- */
+
+/* Poll for what there is until @deadline_ms. False: it's to end. */
+static bool serve_until(struct balancer *balancer, struct ctl *ctl, int signals,
+			uint64_t deadline_ms, bool until_heard)
+{
+	size_t most = 1 + CTL_MAX_POLLS + guests_max_polls(&balancer->guests);
+	struct pollfd *fds = calloc(most, sizeof(*fds));
+	uint64_t now_ms;
+	bool goes_on = fds;
+
+	while (goes_on && (now_ms = requests_now_ms()) < deadline_ms &&
+	       !(until_heard && guests_are_heard(&balancer->guests))) {
+		size_t controls, polls;
+
+		fds[0] = (struct pollfd) { .fd = signals, .events = POLLIN };
+		controls = ctl_prepare_poll(ctl, fds + 1);
+		polls = guests_prepare_poll(&balancer->guests, fds + 1 + controls);
+		if (poll(fds, 1 + controls + polls, (int)(deadline_ms - now_ms)) < 0 && errno != EINTR)
+			break;
+		guests_run(&balancer->guests, fds + 1 + controls, polls, requests_now_ms());
+		ctl_run(ctl, fds + 1);
+		goes_on = !fds[0].revents;
+	}
+	free(fds);
+	return goes_on;
+}
+
+static void run(struct balancer *balancer, struct ctl *ctl, int signals,
+		const struct options *options)
+{
+	unsigned int interval_ms = balancer->config.interval_ms;
+	uint64_t next_ms = requests_now_ms();
+	bool goes_on = true;
+
+	while (goes_on) {
+		guests_tick(&balancer->guests, requests_now_ms());
+		goes_on = serve_until(balancer, ctl, signals,
+				      requests_now_ms() + interval_ms / 10 + 1, true);
+		if (!goes_on)
+			break;
+		decide(balancer, options);
+		next_ms += interval_ms;
+		if (next_ms < requests_now_ms())
+			next_ms = requests_now_ms();
+		goes_on = serve_until(balancer, ctl, signals, next_ms, false);
+	}
+}
+
+/* As many guests as there may be descriptors. */
+static void raise_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit))
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static int catch_signals(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static int serve(struct balancer *balancer, const struct options *options)
+{
+	int signals = catch_signals();
+	struct ctl *ctl;
+
+	raise_limit();
+	if (signals < 0 || !guests_open(&balancer->guests, &balancer->config)) {
+		log_err("can't begin: %s", strerror(errno));
+		return 1;
+	}
+	ctl = ctl_open(options->control, &requests_ops, balancer);
+	if (!ctl)
+		return 1;
+	log_notice("ready: guests in %s%s", balancer->config.guests_dir,
+		   balancer->dry_run ? "; a dry run" : "");
+	sd_notify(0, "READY=1");
+	run(balancer, ctl, signals, options);
+	sd_notify(0, "STOPPING=1");
+	log_notice("ends; the guests' targets stay as they are");
+	answers_undo(&balancer->guests);
+	ctl_close(ctl);
+	guests_close(&balancer->guests);
+	close(signals);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	static struct balancer balancer;
+	struct options options;
+	int status = parse_options(&options, argc, argv);
+
+	if (status >= 0)
+		return status;
+	log_init(options.log_level);
+	balancer.dry_run = options.dry_run;
+	if (!config_read(&balancer.config, options.config))
+		status = 2;
+	else
+		status = options.check ? 0 : serve(&balancer, &options);
+	config_free(&balancer.config);
+	if (options.trace)
+		fclose(options.trace);
+	return status;
+}

@@ -1,0 +1,443 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * guests.c - the guests' daemons: found by their sockets, asked, told.
+ *
+ * Theory of operation: DIR/NAME/control is the control socket of guest NAME's daemon. Each
+ * has a connection of its own, non-blocking, with one request under way at most; a daemon
+ * that doesn't answer for a few intervals is late, its connection is closed and tried anew
+ * with each tick. So nobody waits for anybody. What it says is checked here, and only here.
+ *
+ * A guest is forgotten when its folder is gone. As long as that is there, a daemon that was
+ * restarted goes on where it was: the target is the one that it is told anew, or has kept.
+ *
+ * When the balancer ends, the targets stay: together they fit into the host, which they
+ * would not any more if each guest took its memory back. There is no lease for that reason;
+ * the unit starts the balancer again, and it goes on from the targets that it finds.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <json-c/json.h>
+#include <linux/virtio_cswap.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "guests.h"
+#include "log.h"
+
+/* Without an event the folder is looked at this often. */
+#define SCAN_TICKS 5
+#define LATE_INTERVALS 5
+#define MIN_LATE_MS 3000
+#define MAX_DEPTH 4
+
+/* --- who is there --- */
+
+struct guest *guests_find(const struct guests *guests, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < guests->policy.count; i++)
+		if (!strcmp(guests->guest[i].name, name))
+			return &guests->guest[i];
+	return NULL;
+}
+
+static bool grow(void *array, size_t room, size_t size)
+{
+	void **at = array, *more = realloc(*at, room * size);
+
+	if (more)
+		*at = more;
+	return more;
+}
+
+static bool make_room(struct guests *guests)
+{
+	size_t room = guests->room ? 2 * guests->room : 16;
+
+	if (guests->policy.count < guests->room)
+		return true;
+	if (room > POLICY_MAX_GUESTS || !grow(&guests->guest, room, sizeof(*guests->guest)) ||
+	    !grow(&guests->sample, room, sizeof(*guests->sample)) ||
+	    !grow(&guests->policy.guest, room, sizeof(*guests->policy.guest)) ||
+	    !grow(&guests->policy.bid, room, sizeof(*guests->policy.bid)))
+		return false;
+	guests->room = room;
+	return true;
+}
+
+static void add(struct guests *guests, const char *name)
+{
+	size_t i = guests->policy.count;
+	struct guest *guest;
+
+	if (strlen(name) >= sizeof(guest->name) || !make_room(guests)) {
+		log_warning("guest %s: can't be managed: no memory, or too long a name", name);
+		return;
+	}
+	guest = &guests->guest[i];
+	*guest = (struct guest) {
+		.fd = -1, .seen = true, .config = config_find(guests->config, name),
+		.mode = POLICY_AUTO,
+	};
+	memcpy(guest->name, name, strlen(name));
+	if (!guest->config->manage)
+		guest->mode = POLICY_MODE_PAUSED;
+	guests->sample[i] = (struct policy_guest_sample) { .late = true };
+	policy_forget(&guests->policy.guest[i]);
+	guests->policy.count++;
+	log_info("guest %s: found", name);
+}
+
+static void hang_up(struct guest *guest)
+{
+	if (guest->fd >= 0)
+		close(guest->fd);
+	free(guest->in);
+	guest->in = NULL;
+	guest->fd = -1;
+	guest->in_bytes = 0;
+	guest->awaiting = false;
+}
+
+static void drop(struct guests *guests, size_t i)
+{
+	size_t rest = guests->policy.count - i - 1;
+
+	log_info("guest %s: gone", guests->guest[i].name);
+	hang_up(&guests->guest[i]);
+	memmove(&guests->guest[i], &guests->guest[i + 1], rest * sizeof(*guests->guest));
+	memmove(&guests->sample[i], &guests->sample[i + 1], rest * sizeof(*guests->sample));
+	memmove(&guests->policy.guest[i], &guests->policy.guest[i + 1],
+		rest * sizeof(*guests->policy.guest));
+	guests->policy.count--;
+}
+
+static void scan(struct guests *guests)
+{
+	DIR *dir = opendir(guests->config->guests_dir);
+	struct dirent *entry;
+	struct guest *guest;
+	size_t i;
+
+	for (i = 0; i < guests->policy.count; i++)
+		guests->guest[i].seen = false;
+	while (dir && (entry = readdir(dir))) {
+		if (entry->d_name[0] == '.' ||
+		    (entry->d_type != DT_DIR && entry->d_type != DT_UNKNOWN &&
+		     entry->d_type != DT_LNK))
+			continue;
+		guest = guests_find(guests, entry->d_name);
+		if (guest)
+			guest->seen = true;
+		else
+			add(guests, entry->d_name);
+	}
+	if (dir)
+		closedir(dir);
+	for (i = guests->policy.count; i-- > 0;)
+		if (!guests->guest[i].seen)
+			drop(guests, i);
+}
+
+/* True: something in the folder has changed. */
+static bool take_events(struct guests *guests)
+{
+	char events[4096];
+	bool some = false;
+
+	if (!guests->watching)
+		guests->watching = inotify_add_watch(guests->inotify_fd, guests->config->guests_dir,
+			IN_CREATE | IN_DELETE | IN_MOVE | IN_DELETE_SELF | IN_ONLYDIR) >= 0;
+	while (read(guests->inotify_fd, events, sizeof(events)) > 0)
+		some = true;
+	/* The folder itself may be another by now: watching it again is no harm. */
+	if (some)
+		guests->watching = false;
+	return some;
+}
+
+/* --- what a daemon says --- */
+
+static struct json_object *member(struct json_object *from, const char *name)
+{
+	struct json_object *value = NULL;
+
+	if (json_object_is_type(from, json_type_object))
+		json_object_object_get_ex(from, name, &value);
+	return value;
+}
+
+/* False: it isn't known, and @to is 0. */
+static bool number(struct json_object *from, const char *name, uint64_t *to)
+{
+	struct json_object *value = member(from, name);
+
+	*to = 0;
+	if (!json_object_is_type(value, json_type_int))
+		return false;
+	*to = json_object_get_uint64(value);
+	return true;
+}
+
+static uint32_t read_stopped(struct json_object *report)
+{
+	static const char *const names[] = {
+		[VIRTIO_CSWAP_STOP_NONE] = "none", [VIRTIO_CSWAP_STOP_WORKING] = "working",
+		[VIRTIO_CSWAP_STOP_FLOOR] = "floor", [VIRTIO_CSWAP_STOP_MEMORY] = "memory",
+		[VIRTIO_CSWAP_STOP_PRESSURE] = "pressure", [VIRTIO_CSWAP_STOP_OOM] = "oom",
+		[VIRTIO_CSWAP_STOP_DEVICE] = "device", [VIRTIO_CSWAP_STOP_OWNER] = "owner",
+	};
+	struct json_object *value = member(report, "stopped");
+	const char *word = json_object_is_type(value, json_type_string) ?
+				   json_object_get_string(value) : "";
+	uint32_t i;
+
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (names[i] && !strcmp(names[i], word))
+			return i;
+	return VIRTIO_CSWAP_STOP_WORKING;
+}
+
+static void read_report(struct guest *guest, struct policy_guest_sample *to,
+			struct json_object *report)
+{
+	to->has_report = report;
+	to->stopped = read_stopped(report);
+	number(report, "number", &to->report_number);
+	number(report, "age_ms", &guest->report_age_ms);
+	number(report, "available_bytes", &to->available);
+	number(report, "swap_in_ns", &to->swap_in_ns);
+	number(report, "refault_pages", &to->refaults);
+}
+
+/* The status, into the sample. False: it's none. */
+static bool read_status(struct guest *guest, struct policy_guest_sample *to,
+			struct json_object *status)
+{
+	struct json_object *balloon = member(status, "balloon");
+	struct json_object *measured = member(status, "measured");
+
+	if (!json_object_get_boolean(member(status, "ok")) ||
+	    !json_object_is_type(balloon, json_type_string) ||
+	    !number(status, "target_bytes", &to->asked))
+		return false;
+	snprintf(guest->balloon, sizeof(guest->balloon), "%s", json_object_get_string(balloon));
+	guest->ready = number(status, "memory_bytes", &guest->memory) &&
+		       !strcmp(guest->balloon, "ready");
+	number(member(status, "claimed"), "released_bytes", &to->released);
+	to->has_used = number(measured, "cgroup_bytes", &to->used) ||
+		       number(measured, "memory_file_bytes", &to->used);
+	number(member(status, "store"), "loaded_pages", &to->loaded_pages);
+	read_report(guest, to, member(status, "report"));
+	to->size = guest->memory;
+	to->floor = config_bytes(&guest->config->floor, to->size);
+	to->shares = guest->config->shares;
+	guest->has_status = true;
+	return true;
+}
+
+static bool take_line(struct guest *guest, struct policy_guest_sample *sample, char *line,
+		      size_t bytes)
+{
+	struct json_tokener *tokener = json_tokener_new_ex(MAX_DEPTH);
+	struct json_object *status;
+	bool good;
+
+	if (!tokener)
+		return false;
+	status = json_tokener_parse_ex(tokener, line, (int)bytes);
+	json_tokener_free(tokener);
+	good = read_status(guest, sample, status);
+	/* A refusal is an answer, too: the target stays as it was, and is told again. */
+	if (!good && json_object_is_type(member(status, "error"), json_type_string)) {
+		log_warning("guest %s: its daemon refuses: %s", guest->name,
+			    json_object_get_string(member(status, "error")));
+		good = true;
+	}
+	json_object_put(status);
+	return good;
+}
+
+/* --- connections --- */
+
+static void open_connection(const struct guests *guests, struct guest *guest, uint64_t now_ms)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int n = snprintf(address.sun_path, sizeof(address.sun_path), "%s/%s/control",
+			 guests->config->guests_dir, guest->name);
+
+	if (n < 0 || (size_t)n >= sizeof(address.sun_path))
+		return;
+	guest->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (guest->fd < 0)
+		return;
+	guest->in = malloc(GUESTS_LINE_BYTES);
+	if (!guest->in || connect(guest->fd, (const struct sockaddr *)&address, sizeof(address)))
+		hang_up(guest);
+	guest->sent_ms = now_ms;
+}
+
+/* A request is far smaller than a socket's buffer: all or nothing. */
+static void request(struct guest *guest, const char *text, uint64_t now_ms)
+{
+	size_t bytes = strlen(text);
+
+	if (send(guest->fd, text, bytes, MSG_NOSIGNAL | MSG_DONTWAIT) != (ssize_t)bytes) {
+		hang_up(guest);
+		return;
+	}
+	guest->awaiting = true;
+	guest->sent_ms = now_ms;
+}
+
+static void receive(struct guest *guest, struct policy_guest_sample *sample, uint64_t now_ms)
+{
+	ssize_t n = recv(guest->fd, guest->in + guest->in_bytes,
+			 GUESTS_LINE_BYTES - guest->in_bytes, MSG_DONTWAIT);
+	char *end;
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n <= 0) {
+		hang_up(guest);
+		return;
+	}
+	guest->in_bytes += (size_t)n;
+	end = memchr(guest->in, '\n', guest->in_bytes);
+	if (!end && guest->in_bytes < GUESTS_LINE_BYTES)
+		return;
+	/* One request, one line, and nothing behind it. */
+	if (!end || end != guest->in + guest->in_bytes - 1 || !guest->awaiting ||
+	    !take_line(guest, sample, guest->in, guest->in_bytes - 1)) {
+		log_warning("guest %s: its daemon makes no sense", guest->name);
+		hang_up(guest);
+		return;
+	}
+	guest->in_bytes = 0;
+	guest->awaiting = false;
+	guest->answered_ms = now_ms;
+}
+
+/* --- the caller's interface --- */
+
+bool guests_open(struct guests *guests, const struct config *config)
+{
+	*guests = (struct guests) {
+		.config = config,
+		.inotify_fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC),
+		.late_ms = (uint64_t)config->interval_ms * LATE_INTERVALS,
+		.policy = { .conf = config->policy },
+	};
+	if (guests->late_ms < MIN_LATE_MS)
+		guests->late_ms = MIN_LATE_MS;
+	return guests->inotify_fd >= 0;
+}
+
+void guests_close(struct guests *guests)
+{
+	size_t i;
+
+	for (i = 0; i < guests->policy.count; i++)
+		hang_up(&guests->guest[i]);
+	close(guests->inotify_fd);
+	free(guests->guest);
+	free(guests->sample);
+	free(guests->policy.guest);
+	free(guests->policy.bid);
+}
+
+void guests_tick(struct guests *guests, uint64_t now_ms)
+{
+	size_t i;
+
+	if (take_events(guests) || !(guests->ticks++ % SCAN_TICKS))
+		scan(guests);
+	for (i = 0; i < guests->policy.count; i++) {
+		struct guest *guest = &guests->guest[i];
+
+		if (guest->fd >= 0 && guest->awaiting && now_ms - guest->sent_ms > guests->late_ms) {
+			log_warning("guest %s: its daemon doesn't answer", guest->name);
+			hang_up(guest);
+		}
+		if (guest->fd < 0)
+			open_connection(guests, guest, now_ms);
+		if (guest->fd >= 0 && !guest->awaiting)
+			request(guest, "{\"request\":\"status\"}\n", now_ms);
+		guests->sample[i].late = !guest->has_status ||
+					 now_ms - guest->answered_ms > guests->late_ms;
+		guests->sample[i].ready = guest->ready;
+		guests->sample[i].mode = guest->mode;
+	}
+}
+
+size_t guests_max_polls(const struct guests *guests)
+{
+	return guests->policy.count + 1;
+}
+
+size_t guests_prepare_poll(const struct guests *guests, struct pollfd *fds)
+{
+	size_t i;
+
+	for (i = 0; i < guests->policy.count; i++)
+		fds[i] = (struct pollfd) { .fd = guests->guest[i].fd, .events = POLLIN };
+	return i;
+}
+
+void guests_run(struct guests *guests, const struct pollfd *fds, size_t polls, uint64_t now_ms)
+{
+	size_t i;
+
+	for (i = 0; i < polls && i < guests->policy.count; i++)
+		if (fds[i].revents && guests->guest[i].fd == fds[i].fd)
+			receive(&guests->guest[i], &guests->sample[i], now_ms);
+}
+
+bool guests_are_heard(const struct guests *guests)
+{
+	size_t i;
+
+	for (i = 0; i < guests->policy.count; i++)
+		if (guests->guest[i].awaiting)
+			return false;
+	return true;
+}
+
+static void note_change(struct guest *guest, uint64_t from, const struct policy_guest *verdict,
+			uint64_t now_ms)
+{
+	guest->history[guest->changes++ % GUESTS_HISTORY] = (struct guest_change) {
+		.ms = now_ms, .from = from, .to = verdict->target, .reason = verdict->reason,
+	};
+}
+
+void guests_tell(struct guests *guests, uint64_t now_ms, bool dry_run)
+{
+	char text[64];
+	size_t i;
+
+	for (i = 0; i < guests->policy.count; i++) {
+		const struct policy_guest *verdict = &guests->policy.guest[i];
+		struct policy_guest_sample *sample = &guests->sample[i];
+		struct guest *guest = &guests->guest[i];
+
+		if (!sample->ready || sample->late || sample->mode == POLICY_MODE_PAUSED ||
+		    verdict->target == sample->asked || (guest->awaiting && !dry_run))
+			continue;
+		log_info("guest %s: target %ju -> %ju MiB (%s)%s", guest->name,
+			 (uintmax_t)sample->asked >> 20, (uintmax_t)verdict->target >> 20,
+			 policy_reason_names[verdict->reason], dry_run ? ", if this were earnest" : "");
+		note_change(guest, sample->asked, verdict, now_ms);
+		if (dry_run || guest->fd < 0)
+			continue;
+		snprintf(text, sizeof(text), "{\"request\":\"target\",\"bytes\":%ju}\n",
+			 (uintmax_t)verdict->target);
+		request(guest, text, now_ms);
+	}
+}

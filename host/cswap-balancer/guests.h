@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * guests.h - the guests' daemons: found by their sockets, asked, told.
+ */
+#ifndef CSWAP_BALANCER_GUESTS_H
+#define CSWAP_BALANCER_GUESTS_H
+
+#include <poll.h>
+
+#include "config.h"
+
+#define GUESTS_HISTORY 16
+#define GUESTS_LINE_BYTES 16384		/* an answer is shorter */
+
+struct guest_change {
+	uint64_t ms, from, to;
+	enum policy_reason reason;
+};
+
+struct guest {
+	char name[64];
+	const struct config_guest *config;
+	enum policy_mode mode;
+	bool seen;			/* its folder is there */
+
+	/* the connection */
+	int fd;				/* -1: none */
+	bool awaiting;			/* a request is under way */
+	uint64_t sent_ms, answered_ms;
+	char *in;			/* GUESTS_LINE_BYTES, while connected */
+	size_t in_bytes;
+
+	/* what the daemon said last */
+	bool has_status, ready;
+	char balloon[16];
+	uint64_t report_age_ms;
+	uint64_t memory;
+
+	/* what was done */
+	unsigned int answer;		/* in force, of policy_guest.answer */
+	uint64_t was_max;		/* memory.max before it was held */
+	struct guest_change history[GUESTS_HISTORY];
+	unsigned int changes;
+};
+
+struct guests {
+	const struct config *config;
+	int inotify_fd;
+	bool watching;			/* the folder itself is being watched */
+	unsigned int ticks;
+	uint64_t late_ms;
+	/* in the order in which they came; parallel, as the policy wants them */
+	struct guest *guest;
+	struct policy_guest_sample *sample;
+	struct policy policy;
+	size_t room;
+};
+
+bool guests_open(struct guests *guests, const struct config *config);
+void guests_close(struct guests *guests);
+
+/* Find who came and went; connect; ask each for its status. Never waits. */
+void guests_tick(struct guests *guests, uint64_t now_ms);
+
+/* For the caller's loop: what to poll for, and what came of it. */
+size_t guests_max_polls(const struct guests *guests);
+size_t guests_prepare_poll(const struct guests *guests, struct pollfd *fds);
+void guests_run(struct guests *guests, const struct pollfd *fds, size_t polls, uint64_t now_ms);
+
+/* Are all who answer at all heard? Then there is no reason to wait. */
+bool guests_are_heard(const struct guests *guests);
+
+/* Tell each daemon whose target has changed; @dry_run: only say so. */
+void guests_tell(struct guests *guests, uint64_t now_ms, bool dry_run);
+
+struct guest *guests_find(const struct guests *guests, const char *name);
+
+#endif

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * host.c - what the host has, and what is left of it: measured.
+ *
+ * For the whole host that is MemTotal and MemAvailable. For a cgroup it is its limit, less
+ * what it uses but could drop at once: the files' pages on its lists. (A guest's memory is
+ * shmem, which isn't on these.) Both versions of cgroups are understood, by their files.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host.h"
+
+bool host_read_number(const char *dir, const char *name, uint64_t *value)
+{
+	char path[512], word[32] = "";
+	bool found;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	file = fopen(path, "re");
+	if (!file)
+		return false;
+	found = fscanf(file, "%31s", word) == 1;
+	fclose(file);
+	*value = strcmp(word, "max") ? strtoull(word, NULL, 10) : UINT64_MAX;
+	return found;
+}
+
+/* The number behind @name in a file of lines that begin with a name; @unit bytes each. */
+static uint64_t find_number(FILE *file, const char *name)
+{
+	char line[128];
+	size_t length = strlen(name);
+
+	rewind(file);
+	while (fgets(line, sizeof(line), file))
+		if (!strncmp(line, name, length) && strchr(": ", line[length]))
+			return strtoull(line + length + 1, NULL, 10);
+	return 0;
+}
+
+static bool sample_host(struct policy_host_sample *to)
+{
+	FILE *file = fopen("/proc/meminfo", "re");
+
+	if (!file)
+		return false;
+	to->limit = find_number(file, "MemTotal") << 10;
+	to->available = find_number(file, "MemAvailable") << 10;
+	fclose(file);
+	return to->limit;
+}
+
+static bool sample_cgroup(const char *dir, struct policy_host_sample *to)
+{
+	uint64_t limit, used, files = 0;
+	char path[512];
+	FILE *file;
+	bool unified = host_read_number(dir, "memory.current", &used);
+
+	if (!unified && !host_read_number(dir, "memory.usage_in_bytes", &used))
+		return false;
+	if (!host_read_number(dir, unified ? "memory.max" : "memory.limit_in_bytes", &limit))
+		return false;
+	snprintf(path, sizeof(path), "%s/memory.stat", dir);
+	file = fopen(path, "re");
+	if (file) {
+		files = find_number(file, unified ? "inactive_file" : "total_inactive_file") +
+			find_number(file, unified ? "active_file" : "total_active_file");
+		fclose(file);
+	}
+	if (limit < to->limit)
+		to->limit = limit;
+	used = used > files ? used - files : 0;
+	limit = to->limit > used ? to->limit - used : 0;
+	/* The host itself may have less. */
+	if (limit < to->available)
+		to->available = limit;
+	return true;
+}
+
+/* "some avg10=1.23 ..." */
+static int sample_pressure(const char *path)
+{
+	FILE *file = fopen(path, "re");
+	int percent = -1;
+
+	if (!file)
+		return -1;
+	if (fscanf(file, "some avg10=%d", &percent) != 1)
+		percent = -1;
+	fclose(file);
+	return percent;
+}
+
+bool host_sample(const char *cgroup, struct host_sample *sample)
+{
+	char path[512];
+
+	sample->pressure_percent = -1;
+	if (!sample_host(&sample->memory))
+		return false;
+	if (cgroup) {
+		if (!sample_cgroup(cgroup, &sample->memory))
+			return false;
+		snprintf(path, sizeof(path), "%s/memory.pressure", cgroup);
+		sample->pressure_percent = sample_pressure(path);
+	}
+	if (sample->pressure_percent < 0)
+		sample->pressure_percent = sample_pressure("/proc/pressure/memory");
+	return true;
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * requests.h - what an operator asks of the balancer: JSON in, JSON out.
+ */
+#ifndef CSWAP_BALANCER_REQUESTS_H
+#define CSWAP_BALANCER_REQUESTS_H
+
+#include "ctl.h"
+#include "guests.h"
+#include "host.h"
+
+struct balancer {
+	struct config config;
+	struct guests guests;
+	struct host_sample host;
+	bool dry_run, paused;
+	uint64_t decisions, decided_ms;
+};
+
+/* For ctl_open(); the context is a struct balancer. */
+extern const struct ctl_ops requests_ops;
+
+uint64_t requests_now_ms(void);
+
+#endif

@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# The balancer's tests: its policy, its configuration, the service with real daemons.
+## check-balancer: the balancer's unit tests, and the service beside daemons with simulated guests
+## check-balancer-mutants: faults put into its policy, each must be found
+
+$(out)/obj/tests/balancer/%.o: OBJ_CFLAGS := -Ihost/cswap-balancer -Ihost/cswapd
+
+$(out)/tests/test_balancer_policy: LIBS = $(shell $(PKG_CONFIG) --libs cmocka)
+$(out)/tests/test_balancer_policy: $(out)/obj/tests/balancer/test_balancer_policy.o \
+		$(out)/obj/host/cswap-balancer/policy.o
+	$(link)
+
+.PHONY: check-balancer check-balancer-mutants
+check-balancer: $(out)/tests/test_balancer_policy \
+		$(addprefix $(out)/,cswap-balancer cswapd cswapctl cswap-sim)
+	$(Q)$(out)/tests/test_balancer_policy
+	tests/balancer/test_balancer.py $(out)
+
+check-balancer-mutants:
+	$(Q)CC="$(CC)" CFLAGS="$(CSWAP_CFLAGS) -O1 $(CSWAP_LDFLAGS)" \
+		tests/balancer/mutants $(balancer_mutants_every) $(out)/balancer-mutants
+
+check-unit:: check-balancer
+ifeq ($(SAN),)
+check-unit:: check-balancer-mutants
+balancer_mutants_every := $(if $(filter check-unit,$(MAKECMDGOALS)),--every 5)
+endif

@@ -1,0 +1,408 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""test_balancer.py DIR - cswap-balancer beside real daemons with simulated guests (TAP).
+
+DIR is where cswap-balancer, cswapd, cswapctl and cswap-sim were built. The host's memory is a
+folder that looks like a cgroup's; a guest is "cswap-sim obey": 64 MiB that can be released, and a
+floor of 16 MiB of its own. What waits here waits for an answer that says so, not for a while.
+"""
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+MIB = 1 << 20
+PATIENCE = 60
+bin_dir = os.path.abspath(sys.argv[1])
+
+
+class Failed(Exception):
+    pass
+
+
+def ask(path, request):
+    """One request, one answer; a daemon that doesn't answer is an error."""
+    with socket.socket(socket.AF_UNIX) as s:
+        s.settimeout(PATIENCE)
+        s.connect(path)
+        s.sendall(request if isinstance(request, bytes) else json.dumps(request).encode() + b"\n")
+        answer = b""
+        while not answer.endswith(b"\n"):
+            more = s.recv(65536)
+            if not more:
+                raise Failed("no answer to %r" % request)
+            answer += more
+    return json.loads(answer)
+
+
+class Host:
+    """A folder for guests, a pretended cgroup, a balancer."""
+
+    def __init__(self, config="", guests=("a", "b", "c")):
+        self.dir = tempfile.mkdtemp()
+        self.processes = {}
+        os.mkdir(self.path("run"))
+        os.mkdir(self.path("cgroup"))
+        self.limit = 4096 * MIB
+        self.memory(0)
+        with open(self.path("conf"), "w", encoding="ascii") as f:
+            f.write("guests = %s\ncgroup = %s\ninterval = 100ms\nreserve = 32M\nband = 4M\n"
+                    "floor = 8M\nstep = 10%%\ncool_down = 1s\npatience = 1s\n%s" %
+                    (self.path("run"), self.path("cgroup"), config))
+        for name in guests:
+            self.daemon(name)
+            self.guest(name)
+
+    def path(self, *parts):
+        return os.path.join(self.dir, *parts)
+
+    def memory(self, used):
+        for name, value in ("memory.max", self.limit), ("memory.current", used):
+            with open(self.path("new"), "w", encoding="ascii") as f:
+                f.write("%d\n" % value)
+            os.rename(self.path("new"), self.path("cgroup", name))
+
+    def start(self, name, *command):
+        log = open(self.path(name + ".log"), "ab")
+        self.processes[name] = subprocess.Popen(
+            [os.path.join(bin_dir, command[0]), *command[1:]], stdout=log, stderr=log, start_new_session=True)
+        log.close()
+
+    def said(self, name, text):
+        with open(self.path(name + ".log"), encoding="utf-8", errors="replace") as f:
+            return text in f.read()
+
+    def daemon(self, name):
+        os.makedirs(self.path("run", name), exist_ok=True)
+        before = os.path.exists(self.path("d-" + name + ".log"))
+        if before:
+            os.unlink(self.path("d-" + name + ".log"))
+        self.start("d-" + name, "cswapd", "--socket", self.path("run", name, "socket"),
+                   "--control", self.path("run", name, "control"), "--store", "mem", "--size", "64M",
+                   "--release", "punch", "--report-period", "100")
+        self.until("the daemon listens", lambda: self.said("d-" + name, "ready"))
+
+    def guest(self, name):
+        self.start("g-" + name, "cswap-sim", "--socket", self.path("run", name, "socket"), "obey")
+
+    def balancer(self, *options):
+        if os.path.exists(self.path("balancer.log")):
+            os.rename(self.path("balancer.log"), self.path("balancer.old"))
+        self.start("balancer", "cswap-balancer", "--config", self.path("conf"),
+                   "--control", self.path("control"), *options)
+        self.until("the balancer is ready", lambda: self.said("balancer", "ready"))
+
+    def ask(self, request, **more):
+        return ask(self.path("control"), dict(more, request=request))
+
+    def list(self):
+        return {g["name"]: g for g in self.ask("list")["guests"]}
+
+    def state(self, name):
+        return self.list().get(name, {}).get("state")
+
+    def target(self, name):
+        """As the daemon knows it."""
+        return ask(self.path("run", name, "control"), {"request": "status"})["target_bytes"]
+
+    def measured(self):
+        """What the guests' memory occupies."""
+        return sum(g["used_bytes"] or 0 for g in self.list().values())
+
+    def lack(self, mib):
+        """From now on so much of the reserve is missing, as long as the guests keep what they hold."""
+        self.limit = self.measured() + (32 - mib) * MIB
+
+    def until(self, what, condition):
+        end = time.monotonic() + PATIENCE
+        while not condition():
+            if time.monotonic() > end:
+                raise Failed("it never came to this: " + what)
+            # The pretended cgroup uses what the guests do, as a real one does by itself.
+            if "balancer" in self.processes and self.said("balancer", "ready"):
+                self.memory(self.measured())
+            time.sleep(0.02)
+
+    def decided(self, times):
+        """So many decisions later."""
+        first = self.ask("status")["decisions"]
+        self.until("decisions", lambda: self.ask("status")["decisions"] >= first + times)
+
+    def settled(self, names="abc"):
+        """The targets, once they have been the same for a while of decisions."""
+        calm = {"targets": None, "since": 0}
+
+        def is_calm():
+            now = self.ask("status")["decisions"]
+            targets = [self.target(n) for n in names]
+            if targets != calm["targets"]:
+                calm.update(targets=targets, since=now)
+            return now - calm["since"] >= 20
+
+        self.until("the targets settle", is_calm)
+        return calm["targets"]
+
+    def send(self, name, number):
+        """To all of it: a daemon has children."""
+        os.killpg(self.processes[name].pid, number)
+
+    def end(self, name, number=signal.SIGTERM):
+        process = self.processes.pop(name)
+        process.send_signal(number)
+        return process.wait(PATIENCE)
+
+    def close(self):
+        for process in self.processes.values():
+            try:
+                os.killpg(process.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+            process.wait()
+        shutil.rmtree(self.dir)
+
+
+def expect(what, condition):
+    if not condition:
+        raise Failed("not so: " + what)
+
+
+def all_managed(host, names="abc"):
+    """And have touched their memory: what they use is what they have."""
+    host.until("all are managed", lambda: all(host.state(n) == "managed" for n in names))
+    host.until("all is touched", lambda: all((host.list()[n]["used_bytes"] or 0) +
+                                             host.target(n) >= 64 * MIB for n in names))
+
+
+# --- the tests ---
+
+def finds_guests_and_leaves_them_alone(host):
+    host.balancer()
+    all_managed(host)
+    host.decided(5)
+    expect("nothing is asked for", all(host.target(n) == 0 for n in "abc"))
+    status = host.ask("status")
+    expect("the sums", status["guests"]["known"] == 3 and status["guests"]["managed"] == 3)
+    expect("the limit", status["host"]["limit_bytes"] == 4096 * MIB)
+    expect("reasons", all(g["reason"] == "hold" for g in host.list().values()))
+
+
+def restores_the_reserve(host):
+    host.balancer()
+    all_managed(host)
+    used = host.measured()
+    host.lack(60)
+    host.until("memory is released", lambda: host.measured() <= used - 52 * MIB)
+    targets = host.settled()
+    host.decided(30)
+    expect("calm afterwards", all(abs(host.target(n) - t) <= 4 * MIB for n, t in zip("abc", targets)))
+    expect("what was missing, and no more", 50 * MIB <= sum(targets) <= 84 * MIB)
+    told = host.ask("explain", guest="a")
+    expect("it explains itself", told["steps"] and told["history"] and told["inputs"]["fair_bytes"])
+    expect("never below the floor", all(g["size_bytes"] - g["target_bytes"] >= g["floor_bytes"]
+                                        for g in host.list().values()))
+    host.limit = 4096 * MIB
+    host.until("it's given back", lambda: all(host.target(n) == 0 for n in "abc"))
+
+
+def dry_run_does_nothing(host):
+    host.balancer("--dry-run")
+    all_managed(host)
+    host.lack(64)
+    host.until("it says what it would do", lambda: host.said("balancer", "if this were earnest"))
+    host.decided(10)
+    expect("nothing was asked for", all(host.target(n) == 0 for n in "abc"))
+    expect("it says that it's a dry run", host.ask("status")["dry_run"])
+
+
+def obeys_its_operator(host):
+    host.balancer()
+    all_managed(host)
+    expect("paused", host.ask("pause", guest="a")["guest"]["state"] == "paused")
+    host.lack(64)
+    host.until("others are asked", lambda: host.target("b") and host.target("c"))
+    expect("the paused one isn't", host.target("a") == 0)
+    host.limit = 4096 * MIB
+    expect("draining", host.ask("drain", guest="b")["guest"]["state"] == "draining")
+    host.until("it has its memory back", lambda: host.target("b") == 0)
+    expect("resumed", host.ask("resume", guest="a")["guest"]["state"] != "paused")
+    host.ask("pause")
+    host.lack(64)
+    before = [host.target(n) for n in "abc"]
+    host.decided(10)
+    expect("all are paused", [host.target(n) for n in "abc"] == before)
+    host.ask("resume")
+    host.until("it goes on", lambda: [host.target(n) for n in "abc"] != before)
+
+
+def refuses_nonsense(host):
+    host.balancer()
+    for request in (b"{}\n", b"[]\n", b"nonsense\n", b'{"request":"list","more":1}\n',
+                    b'{"request":"explain"}\n', b'{"request":"explain","guest":"nobody"}\n',
+                    b'{"request":"drain"}\n', b'{"request":"status","guest":"a"}\n', b'{"request":7}\n'):
+        expect("%r is refused" % request, not ask(host.path("control"), request)["ok"])
+    expect("it still serves", host.ask("status")["ok"])
+
+
+def one_that_hangs_disturbs_nobody(host):
+    host.balancer()
+    all_managed(host)
+    host.send("d-a", signal.SIGSTOP)
+    host.until("it is seen", lambda: host.state("a") == "late")
+    host.lack(48)
+    host.until("others are asked", lambda: host.target("b") and host.target("c"))
+    first = host.ask("status")["decisions"]
+    start = time.monotonic()
+    host.decided(10)
+    expect("at its pace", time.monotonic() - start < 10 and first)
+    host.send("d-a", signal.SIGCONT)
+    host.until("it's back", lambda: host.state("a") == "managed")
+
+
+def guests_come_and_go(host):
+    host.balancer()
+    all_managed(host)
+    host.daemon("d")
+    host.guest("d")
+    host.until("a new one is managed", lambda: host.state("d") == "managed")
+    host.end("g-d")
+    host.until("without a guest", lambda: host.state("d") in ("unready", None))
+    if "d-d" in host.processes:
+        host.end("d-d", signal.SIGKILL)
+    shutil.rmtree(host.path("run", "d"))
+    host.until("gone", lambda: host.state("d") is None)
+    # A daemon that dies, and one that comes back.
+    host.end("d-a", signal.SIGKILL)
+    host.until("it is seen", lambda: host.state("a") == "late")
+    host.processes.pop("g-a").wait(PATIENCE)
+    host.daemon("a")
+    host.guest("a")
+    host.until("it's managed again", lambda: host.state("a") == "managed")
+    # The whole folder anew.
+    os.rename(host.path("run"), host.path("old"))
+    host.until("all are gone", lambda: not host.list())
+    os.rename(host.path("old"), host.path("run"))
+    all_managed(host)
+
+
+def goes_on_after_its_death(host):
+    host.balancer()
+    all_managed(host)
+    used = host.measured()
+    host.lack(60)
+    host.until("memory is released", lambda: host.measured() <= used - 52 * MIB)
+    before = host.settled()
+    host.end("balancer", signal.SIGKILL)
+    expect("targets stay", [host.target(n) for n in "abc"] == before)
+    host.balancer()
+    all_managed(host)
+    host.decided(10)
+    expect("and it goes on from there",
+           all(abs(host.target(n) - t) <= 4 * MIB for n, t in zip("abc", before)))
+    expect("it ends when asked", host.end("balancer") == 0)
+    expect("targets stay again", all(abs(host.target(n) - t) <= 4 * MIB for n, t in zip("abc", before)))
+
+
+def stuck_guest_is_answered(host):
+    host.balancer()
+    all_managed(host, "ac")
+    host.send("g-a", signal.SIGSTOP)
+    host.lack(80)
+    host.until("it's seen", lambda: host.list()["a"]["reason"] == "stuck" or
+               host.state("a") in ("slowed", "frozen", "held"))
+    host.until("slowed", lambda: host.read("cpu.max") == "10000 100000")
+    host.until("frozen", lambda: host.read("cgroup.freeze") == "1")
+    expect("no longer slowed", host.read("cpu.max") == "max 100000")
+    host.until("held", lambda: host.read("memory.max").isdigit())
+    expect("thawed", host.read("cgroup.freeze") == "0")
+    host.send("g-a", signal.SIGCONT)
+    host.until("forgiven", lambda: host.read("memory.max") == "max")
+    host.until("managed", lambda: host.state("a") == "managed")
+
+
+def answers_host():
+    host = Host(guests=("a", "c"))
+    os.mkdir(host.path("vmm"))
+    with open(host.path("conf"), "a", encoding="ascii") as f:
+        f.write("answers = report slow freeze hold\n[guest a]\ncgroup = %s\n" % host.path("vmm"))
+    for name, text in ("cpu.max", "max 100000"), ("cgroup.freeze", "0"), ("memory.max", "max"):
+        with open(host.path("vmm", name), "w", encoding="ascii") as f:
+            f.write(text)
+
+    def read(name):
+        with open(host.path("vmm", name), encoding="ascii") as f:
+            return f.read().strip()
+    host.read = read
+    return host
+
+
+def configuration_errors_name_their_line(host):
+    cases = {
+        "reserve = much": ":1: reserve = much: should be a size",
+        "# fine\nreserve = 10%\nreserv = 1G": ":3: reserv is not known",
+        "reserve 1G": ":1: reserve 1G is neither",
+        "[gast a]": ":1: [gast a] is no section",
+        "[guest a]\nshares = 0": ":2: shares = 0: should be a whole number",
+        "[guest a]\n[guest a]": ":2: a has a section already",
+        "[guest a]\ninterval = 1s": ":2: interval is not known in a guest's section",
+        "answers = freeze shout": "should be a list of report",
+        "interval = 5": "should be a time in ms, s or min",
+        "floor = 120%": "should be a percentage up to 100%",
+        "x" * 600: ":1: the line is too long",
+    }
+    for text, error in cases.items():
+        with open(host.path("bad"), "w", encoding="ascii") as f:
+            f.write(text + "\n")
+        done = subprocess.run([os.path.join(bin_dir, "cswap-balancer"), "--check", "--config",
+                               host.path("bad")], capture_output=True, text=True, check=False)
+        expect("%r: %r in %r" % (text[:40], error, done.stderr),
+               done.returncode == 2 and error in done.stderr)
+    example = os.path.join(os.path.dirname(__file__), "../../host/cswap-balancer/cswap-balancer.conf")
+    done = subprocess.run([os.path.join(bin_dir, "cswap-balancer"), "--check", "--config", example],
+                          capture_output=True, text=True, check=False)
+    expect("the example is right: " + done.stderr, done.returncode == 0)
+
+
+tests = [
+    (finds_guests_and_leaves_them_alone, Host),
+    (restores_the_reserve, Host),
+    (dry_run_does_nothing, Host),
+    (obeys_its_operator, Host),
+    (refuses_nonsense, Host),
+    (one_that_hangs_disturbs_nobody, Host),
+    (guests_come_and_go, Host),
+    (goes_on_after_its_death, Host),
+    (stuck_guest_is_answered, answers_host),
+    (configuration_errors_name_their_line, lambda: Host(guests=())),
+]
+
+
+def main():
+    failed = 0
+    wanted = sys.argv[2:]
+    for number, (test, make) in enumerate(tests, 1):
+        if wanted and test.__name__ not in wanted:
+            continue
+        host = make()
+        try:
+            test(host)
+            print("ok %d - %s" % (number, test.__name__), flush=True)
+        except (Failed, OSError, KeyError, subprocess.TimeoutExpired) as error:
+            failed = 1
+            print("not ok %d - %s: %r" % (number, test.__name__, error))
+            for name in "balancer", "d-a", "g-a":
+                if os.path.exists(host.path(name + ".log")):
+                    with open(host.path(name + ".log"), encoding="utf-8", errors="replace") as f:
+                        print("".join("# %s: %s\n" % (name, line) for line in f.read().splitlines()[-15:]),
+                              end="", flush=True)
+        finally:
+            host.close()
+    print("1..%d" % len(tests))
+    return failed
+
+
+sys.exit(main())
