@@ -7,6 +7,7 @@
 PREFIX ?= /usr/local
 BINDIR ?= $(PREFIX)/bin
 SBINDIR ?= $(PREFIX)/sbin
+DATADIR ?= $(PREFIX)/share
 MANDIR ?= $(PREFIX)/share/man
 COMPLETIONDIR ?= $(PREFIX)/share/bash-completion/completions
 UNITDIR ?= $(PREFIX)/lib/systemd/system
@@ -31,7 +32,8 @@ $(out)/cswapd-faulty: $(CSWAPD_OBJS) \
 		$(patsubst %,$(out)/obj/host/cswapd/%.o,fault_spec store_fault balloon_fault eavesdrop bad_config cswapd_faulty)
 	$(link)
 
-CSWAPCTL_OBJS := $(patsubst %,$(out)/obj/host/cswapctl/%.o,connection cswapctl status)
+CSWAPCTL_OBJS := $(patsubst %,$(out)/obj/host/cswapctl/%.o,\
+	balancer connection cswapctl instances list metrics screen status top)
 
 $(out)/cswapctl: LIBS = $(shell $(PKG_CONFIG) --libs json-c)
 $(out)/cswapctl: $(CSWAPCTL_OBJS)

@@ -15,11 +15,11 @@
 
 #include "connection.h"
 
-/* As the unit cswapd@.service has it. */
-#define SOCKET_OF "/run/cswapd/%s/control"
-
 /* A daemon that doesn't answer so long is stuck, or isn't one. */
 #define PATIENCE_MS 30000
+
+/* The longest answer that is believed: a list of thousands of guests. */
+#define ANSWER_MAX (16u << 20)
 
 static bool complain(const char *what, const char *about)
 {
@@ -28,13 +28,13 @@ static bool complain(const char *what, const char *about)
 	return false;
 }
 
-char *connection_find_socket(const char *guest)
+char *connection_find_socket(const char *directory, const char *guest)
 {
 	char *pattern = NULL, *path = NULL;
 	glob_t found;
 	size_t i;
 
-	if (asprintf(&pattern, SOCKET_OF, guest ? guest : "*") < 0)
+	if (asprintf(&pattern, "%s/%s/control", directory, guest ? guest : "*") < 0)
 		return NULL;
 	if (guest)
 		return pattern;
@@ -56,28 +56,42 @@ char *connection_find_socket(const char *guest)
 	return path;
 }
 
+static bool complain_of(const struct connection *connection, const char *what,
+			const char *about)
+{
+	return !connection->quiet && complain(what, about);
+}
+
 bool connection_open(struct connection *connection, const char *path)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 
-	connection->in_bytes = 0;
+	connection->fd = -1;
+	connection->in = NULL;
+	connection->in_bytes = connection->in_size = 0;
 	if (strlen(path) >= sizeof(address.sun_path))
-		return complain("path too long for a socket", path);
+		return complain_of(connection, "path too long for a socket", path);
 	memcpy(address.sun_path, path, strlen(path));
-	connection->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	/* Whoever is quiet asks many, and none may keep it: a full backlog blocks. */
+	connection->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC |
+				(connection->quiet ? SOCK_NONBLOCK : 0), 0);
 	if (connection->fd < 0)
-		return complain(strerror(errno), "socket");
+		return complain_of(connection, strerror(errno), "socket");
 	if (!connect(connection->fd, (const struct sockaddr *)&address,
 		     sizeof(address)))
 		return true;
-	complain(strerror(errno), path);
-	close(connection->fd);
+	complain_of(connection, strerror(errno), path);
+	connection_close(connection);
 	return false;
 }
 
 void connection_close(struct connection *connection)
 {
-	close(connection->fd);
+	if (connection->fd >= 0)
+		close(connection->fd);
+	connection->fd = -1;
+	free(connection->in);
+	connection->in = NULL;
 }
 
 bool connection_send(struct connection *connection, struct json_object *request)
@@ -93,7 +107,8 @@ bool connection_send(struct connection *connection, struct json_object *request)
 	/* A request is far smaller than a socket's buffer: all or nothing. */
 	n = sendmsg(connection->fd, &header, MSG_NOSIGNAL);
 	json_object_put(request);
-	return n >= 0 || complain(strerror(errno), "the daemon is gone");
+	return n >= 0 ||
+	       complain_of(connection, strerror(errno), "the daemon is gone");
 }
 
 uint64_t connection_now_ms(void)
@@ -104,10 +119,26 @@ uint64_t connection_now_ms(void)
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-static enum connection_result failed(const char *what, const char *about)
+static enum connection_result failed(const struct connection *connection,
+				     const char *what, const char *about)
 {
-	complain(what, about);
+	complain_of(connection, what, about);
 	return CONNECTION_FAILED;
+}
+
+static bool make_room(struct connection *connection)
+{
+	size_t size = connection->in_size ? connection->in_size * 2 : 4096;
+	char *in;
+
+	if (connection->in_bytes < connection->in_size)
+		return true;
+	in = size <= ANSWER_MAX ? realloc(connection->in, size) : NULL;
+	if (!in)
+		return false;
+	connection->in = in;
+	connection->in_size = size;
+	return true;
 }
 
 /* Read on; what is read comes behind what is there. */
@@ -123,32 +154,35 @@ static enum connection_result fill(struct connection *connection,
 	n = poll(&pollfd, 1, (int)wait_ms);
 	if (!n)
 		return wait_ms == PATIENCE_MS ?
-			       failed("the daemon doesn't answer", NULL) :
+			       failed(connection, "the daemon doesn't answer", NULL) :
 			       CONNECTION_TIMEOUT;
-	if (connection->in_bytes == sizeof(connection->in))
-		return failed("the answer is too long", NULL);
+	if (!make_room(connection))
+		return failed(connection, "the answer is too long", NULL);
 	n = recv(connection->fd, connection->in + connection->in_bytes,
-		 sizeof(connection->in) - connection->in_bytes, 0);
-	if (n < 0 && errno == EINTR)
+		 connection->in_size - connection->in_bytes, 0);
+	if (n < 0 && (errno == EINTR || errno == EAGAIN))
 		return CONNECTION_OK;
 	if (n <= 0)
-		return failed(n ? strerror(errno) : "it hung up (is this user permitted?)",
+		return failed(connection,
+			      n ? strerror(errno) : "it hung up (is this user permitted?)",
 			      "the daemon is gone");
 	connection->in_bytes += (size_t)n;
 	return CONNECTION_OK;
 }
 
-static enum connection_result check_answer(struct json_object *answer)
+static enum connection_result check_answer(const struct connection *connection,
+					   struct json_object *answer)
 {
 	struct json_object *value;
 
 	if (!json_object_is_type(answer, json_type_object) ||
 	    !json_object_object_get_ex(answer, "ok", &value))
-		return failed("the answer makes no sense", NULL);
+		return failed(connection, "the answer makes no sense", NULL);
 	if (json_object_get_boolean(value))
 		return CONNECTION_OK;
 	json_object_object_get_ex(answer, "error", &value);
-	return failed(json_object_get_string(value), "the daemon refuses");
+	return failed(connection, json_object_get_string(value),
+		      "the daemon refuses");
 }
 
 enum connection_result connection_receive(struct connection *connection,
@@ -159,7 +193,8 @@ enum connection_result connection_receive(struct connection *connection,
 	size_t bytes;
 	char *end;
 
-	while (!(end = memchr(connection->in, '\n', connection->in_bytes))) {
+	while (!connection->in_bytes ||
+	       !(end = memchr(connection->in, '\n', connection->in_bytes))) {
 		result = fill(connection, deadline_ms);
 		if (result != CONNECTION_OK)
 			return result;
@@ -169,7 +204,7 @@ enum connection_result connection_receive(struct connection *connection,
 	bytes = (size_t)(end - connection->in) + 1;
 	connection->in_bytes -= bytes;
 	memmove(connection->in, end + 1, connection->in_bytes);
-	result = check_answer(*answer);
+	result = check_answer(connection, *answer);
 	if (result != CONNECTION_OK)
 		json_object_put(*answer);
 	return result;

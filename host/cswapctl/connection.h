@@ -2,7 +2,7 @@
 /*
  * connection.h - a daemon's control socket: finding it, and lines of JSON over it.
  *
- * All that can fail says so on stderr.
+ * All that can fail says so on stderr, except where a connection is quiet.
  */
 #ifndef CSWAPCTL_CONNECTION_H
 #define CSWAPCTL_CONNECTION_H
@@ -12,9 +12,10 @@
 #include <stdint.h>
 
 struct connection {
-	int fd;
-	size_t in_bytes;
-	char in[16384];			/* an answer is shorter */
+	bool quiet;			/* set before it's opened */
+	int fd;				/* -1: closed */
+	char *in;
+	size_t in_bytes, in_size;
 };
 
 enum connection_result {
@@ -24,10 +25,11 @@ enum connection_result {
 };
 
 /*
- * The control socket of @guest, or of the only guest there is if that is NULL.
- * To be freed; NULL: there is none, or more than one, which are listed.
+ * The control socket of @guest in @directory, or of the only guest there is if
+ * that is NULL. To be freed; NULL: there is none, or more than one, which are
+ * listed.
  */
-char *connection_find_socket(const char *guest);
+char *connection_find_socket(const char *directory, const char *guest);
 
 bool connection_open(struct connection *connection, const char *path);
 void connection_close(struct connection *connection);

@@ -6,11 +6,15 @@ _cswapctl() {
 	local word=$2 previous=$3 dir
 	COMPREPLY=()
 	case $previous in
-	--socket)
+	--socket | --balancer | --output)
 		mapfile -t COMPREPLY < <(compgen -f -- "$word")
 		return
 		;;
-	--guest)
+	--directory)
+		mapfile -t COMPREPLY < <(compgen -d -- "$word")
+		return
+		;;
+	--guest | explain | drain | pause | resume)
 		for dir in /run/cswapd/"$word"*/; do
 			[[ ! -S ${dir}control ]] || COMPREPLY+=("$(basename "$dir")")
 		done
@@ -23,10 +27,10 @@ _cswapctl() {
 		;;
 	esac
 	if [[ $word == -* ]]; then
-		mapfile -t COMPREPLY < <(compgen -W '--guest --socket --json --wait --timeout --interval
-			--help --version' -- "$word")
+		mapfile -t COMPREPLY < <(compgen -W '--guest --socket --directory --balancer --output --json --wait --timeout
+			--interval --help --version' -- "$word")
 	else
-		mapfile -t COMPREPLY < <(compgen -W 'status target watch' -- "$word")
+		mapfile -t COMPREPLY < <(compgen -W 'list top metrics status target watch explain pause drain resume' -- "$word")
 	fi
 }
 complete -F _cswapctl cswapctl

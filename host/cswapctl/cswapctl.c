@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * cswapctl.c - an operator's view of a guest's daemon, and the balloon's target.
+ * cswapctl.c - an operator's view of the guests' daemons, and the balloon's target.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -8,8 +8,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "balancer.h"
 #include "connection.h"
+#include "instances.h"
+#include "list.h"
+#include "metrics.h"
+#include "options.h"
 #include "status.h"
+#include "top.h"
 
 #ifndef CSWAP_VERSION
 #define CSWAP_VERSION "0.1"
@@ -18,27 +24,17 @@
 /* While waiting, a line each so often, if it says anything new. */
 #define WAIT_INTERVAL_MS 200
 
-enum exit_status {
-	EXIT_REACHED = 0,		/* or simply: done */
-	EXIT_FAILED = 1,
-	EXIT_USAGE = 2,
-	EXIT_PARTIAL = 3,		/* the guest stopped short of the target */
-	EXIT_TIMEOUT = 4,
-};
-
-struct options {
-	const char *socket;
-	const char *guest;
-	bool json;
-	bool wait;
-	uint64_t timeout_ms;		/* 0: none */
-	uint64_t interval_ms;		/* 0: the daemon's */
-};
-
 static const char usage[] =
 "usage: cswapctl [--guest NAME|--socket PATH] [--json] COMMAND\n"
-"Shows and steers how much memory a guest gives to its host.\n"
+"Shows and steers how much memory guests give to their host.\n"
 "\n"
+"All guests:\n"
+"  list                   a line for each\n"
+"  top                    the same, live; q quits\n"
+"  metrics                for Prometheus\n"
+"    --output FILE        replace this one, for node_exporter's textfile collector\n"
+"\n"
+"One guest:\n"
 "  status                 what the guest claims and what the host measures\n"
 "  target SIZE|PERCENT%   ask the guest to RELEASE so much of its memory, in all:\n"
 "                         512M, 2G, 25%; 0 gives everything back. The guest\n"
@@ -48,12 +44,20 @@ static const char usage[] =
 "                         why it stopped\n"
 "    --timeout SECONDS    don't wait longer than that\n"
 "  watch                  a line of status again and again\n"
-"    --interval SECONDS   so often (default 1)\n"
+"    --interval SECONDS   so often (default 1); top's, too\n"
+"\n"
+"What cswap-balancer does:\n"
+"  explain GUEST          why the guest has what it has\n"
+"  pause [GUEST]          leave the target as it is, or all\n"
+"  drain GUEST            give it all of its memory back, and leave it so\n"
+"  resume [GUEST]         go on after either\n"
 "\n"
 "  --guest NAME           the guest of cswapd@NAME.service\n"
 "  --socket PATH          the daemon's --control socket (default: that of the only\n"
 "                         guest on this host)\n"
-"  --json                 print the daemon's answers as they are\n"
+"  --directory DIR        where the guests' folders are (default /run/cswapd)\n"
+"  --balancer PATH        its socket (default /run/cswap-balancer/control)\n"
+"  --json                 print the answers as they are\n"
 "  --help, --version\n"
 "\n"
 "Exit status: 0 done, or the target was reached; 1 failed; 2 usage; 3 the guest\n"
@@ -262,12 +266,15 @@ static int run_target(struct connection *connection,
 
 /* --- the command line --- */
 
-enum { OPT_SOCKET = 256, OPT_GUEST, OPT_JSON, OPT_WAIT, OPT_TIMEOUT,
-       OPT_INTERVAL, OPT_HELP, OPT_VERSION };
+enum { OPT_SOCKET = 256, OPT_GUEST, OPT_DIRECTORY, OPT_BALANCER, OPT_OUTPUT,
+       OPT_JSON, OPT_WAIT, OPT_TIMEOUT, OPT_INTERVAL, OPT_HELP, OPT_VERSION };
 
 static const struct option long_options[] = {
 	{ "socket", required_argument, NULL, OPT_SOCKET },
 	{ "guest", required_argument, NULL, OPT_GUEST },
+	{ "directory", required_argument, NULL, OPT_DIRECTORY },
+	{ "balancer", required_argument, NULL, OPT_BALANCER },
+	{ "output", required_argument, NULL, OPT_OUTPUT },
 	{ "json", no_argument, NULL, OPT_JSON },
 	{ "wait", no_argument, NULL, OPT_WAIT },
 	{ "timeout", required_argument, NULL, OPT_TIMEOUT },
@@ -301,6 +308,15 @@ static int parse_options(struct options *options, int argc, char **argv)
 		case OPT_GUEST:
 			options->guest = optarg;
 			break;
+		case OPT_DIRECTORY:
+			options->directory = optarg;
+			break;
+		case OPT_BALANCER:
+			options->balancer = optarg;
+			break;
+		case OPT_OUTPUT:
+			options->output = optarg;
+			break;
 		case OPT_JSON:
 			options->json = true;
 			break;
@@ -328,16 +344,18 @@ static int parse_options(struct options *options, int argc, char **argv)
 	return -1;
 }
 
-static int run(const struct options *options, const char *command,
-	       struct json_object *target)
+/* What is asked of one guest's daemon. */
+static int run_guest(const struct options *options, const char *command,
+		     struct json_object *target)
 {
-	static struct connection connection;
+	struct connection connection = { .quiet = false };
 	char *found = NULL;
 	const char *path = options->socket;
 	int status;
 
 	if (!path)
-		path = found = connection_find_socket(options->guest);
+		path = found = connection_find_socket(options->directory,
+						     options->guest);
 	if (!path || !connection_open(&connection, path)) {
 		json_object_put(target);
 		free(found);
@@ -354,34 +372,77 @@ static int run(const struct options *options, const char *command,
 	return status;
 }
 
-int main(int argc, char **argv)
+/* The guest, named by an option or as an argument. False: both. */
+static bool name_guest(struct options *options, int argc, char **argv)
 {
-	struct json_object *target = NULL;
-	struct options options = { 0 };
-	const char *command;
-	int status = parse_options(&options, argc, argv);
+	if (argc < 2)
+		return true;
+	if (options->guest || argc > 2)
+		return false;
+	options->guest = argv[1];
+	return true;
+}
 
-	if (status >= 0)
-		return status;
-	argc -= optind;
-	argv += optind;
-	if (!argc) {
-		fputs(usage, stderr);
-		return EXIT_USAGE;
-	}
-	command = argv[0];
-	if (options.socket && options.guest)
+static int run_all(const struct options *options, const char *command)
+{
+	if (!strcmp(command, "list"))
+		return list_run(options);
+	if (!strcmp(command, "top"))
+		return top_run(options);
+	return metrics_run(options);
+}
+
+static bool is_one_of(const char *command, const char *const *commands)
+{
+	while (*commands && strcmp(command, *commands))
+		commands++;
+	return *commands;
+}
+
+static int run(struct options *options, int argc, char **argv)
+{
+	static const char *const of_all[] = { "list", "top", "metrics", NULL };
+	static const char *const of_balancer[] = { "pause", "resume", "drain",
+						   "explain", NULL };
+	struct json_object *target = NULL;
+	const char *command = argv[0];
+
+	if (options->socket && options->guest)
 		return complain("not together with --socket", "--guest");
+	if (is_one_of(command, of_balancer)) {
+		if (!name_guest(options, argc, argv))
+			return complain("unexpected argument", argv[argc - 1]);
+		if (!options->guest && (*command == 'd' || *command == 'e'))
+			return complain("which guest?", command);
+		return balancer_run(options, command, options->guest);
+	}
 	if (!strcmp(command, "target")) {
 		if (argc != 2)
 			return complain("how much? A size or a percentage", command);
 		target = make_target(argv[1]);
 		if (!target)
 			return complain("neither a size nor a percentage", argv[1]);
-	} else if (strcmp(command, "status") && strcmp(command, "watch")) {
-		return complain("no such command", command);
 	} else if (argc != 1) {
 		return complain("unexpected argument", argv[1]);
+	} else if (is_one_of(command, of_all)) {
+		return run_all(options, command);
+	} else if (strcmp(command, "status") && strcmp(command, "watch")) {
+		return complain("no such command", command);
 	}
-	return run(&options, command, target);
+	return run_guest(options, command, target);
+}
+
+int main(int argc, char **argv)
+{
+	struct options options = { .directory = INSTANCES_DIRECTORY,
+				   .balancer = BALANCER_SOCKET };
+	int status = parse_options(&options, argc, argv);
+
+	if (status >= 0)
+		return status;
+	if (optind == argc) {
+		fputs(usage, stderr);
+		return EXIT_USAGE;
+	}
+	return run(&options, argc - optind, argv + optind);
 }

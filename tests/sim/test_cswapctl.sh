@@ -10,10 +10,11 @@ set -euo pipefail
 
 bin=$(cd "$1" && pwd)
 dir=$(mktemp -d)
-daemon='' guest='' number=0 failed=0
+daemon='' guest='' mute='' number=0 failed=0
 cleanup() {
 	[[ -z $guest ]] || kill -KILL "$guest" 2>/dev/null || true
 	[[ -z $daemon ]] || kill "$daemon" 2>/dev/null || true
+	[[ -z $mute ]] || kill -KILL -- "-$mute" 2>/dev/null || true
 	rm -rf "$dir"
 }
 trap cleanup EXIT
@@ -124,6 +125,82 @@ expect "too many words" 2 "unexpected argument" status status
 expect "a guest and a socket" 2 "not together" --guest x status
 expect "help says what a target is" 0 "not$" --help
 check "help says it plainly" grep -q "is left to the guest" "$dir/out"
+
+# --- all guests: this one, one whose daemon is gone, and one that doesn't answer
+mkdir -p "$dir"/run/{web1,gone,mute}
+ln -s "$dir/ctl" "$dir/run/web1/control"
+# In a group of its own: all of its processes are stopped.
+setsid "$bin/cswapd" --socket "$dir/socket2" --control "$dir/run/mute/control" --store mem --size 16M \
+	>"$dir/mute.log" 2>&1 &
+mute=$!
+listed_mute() {
+	for ((tries = 0; tries < 500; tries++)); do
+		all list 2>/dev/null | grep -q 'mute .*no guest' && return
+		sleep 0.02
+	done
+	return 1
+}
+all() {
+	"$bin/cswapctl" --directory "$dir/run" "$@"
+}
+expect_all() { # NAME TEXT ARGS...
+	local name=$1 text=$2 got=0
+	shift 2
+	all "$@" >"$dir/out" 2>&1 || got=$?
+	check "$name" says "$got" 0 "$text"
+}
+check "list: a daemon without a guest" listed_mute
+kill -STOP -- "-$mute"
+ln -s "$dir/nowhere" "$dir/run/gone/control"
+expect_all "list: a line for each guest" '^web1 +.* 30M +30M .*at target' list
+check "list: one that doesn't answer" grep -q '^mute .* no answer' "$dir/out"
+check "list: nor one that died" grep -q '^gone .* no answer' "$dir/out"
+expect_all "list, as JSON" \
+	'^\{"guests":\[\{"name":"gone",.*\{"name":"mute",.*"status":null\},\{"name":"web1",.*"status":\{"ok":true' --json list
+expect_all "a guest by its name" "released 30 MiB" --guest web1 target 30M
+expect_all "metrics" '^cswap_claimed_released_bytes\{guest="web1"\} 31457280$' metrics
+check "metrics: who doesn't answer" grep -qx 'cswap_up{guest="mute"} 0' "$dir/out"
+check "metrics: errors by kind" grep -q '^cswap_store_errors_total{guest="web1",kind="io"} 0$' "$dir/out"
+# In the text format each name is described once, before its samples, which stand together.
+well_formed() {
+	awk '/^# HELP /{ name = $3; next }
+		/^# TYPE /{ if ($3 != name || seen[name]++ || $4 !~ /^(gauge|counter)$/) exit 1
+			if (($4 == "counter") != (name ~ /_total$/)) exit 1; next }
+		{ sub(/\{.*/, "", $1); if ($1 != name || $NF !~ /^[0-9.e+-]+$/) { print; exit 1 } }' "$dir/out"
+}
+check "metrics: well formed" well_formed
+if command -v promtool >/dev/null; then
+	check "metrics: promtool has nothing to say" sh -c "promtool check metrics <'$dir/out'"
+fi
+dashboard=$(dirname "$0")/../../host/cswapctl/grafana.json
+only_existing() {
+	local name names
+	names=$(grep -E '"(expr|query)": "' "$dashboard" | grep -oE 'cswap_[a-z_]+' | sort -u)
+	[[ $(wc -w <<<"$names") -gt 10 ]] || return
+	for name in $names; do
+		grep -q "^# TYPE $name " "$dir/out" || { echo "no $name"; return 1; }
+	done
+}
+check "the dashboard asks for what there is" only_existing
+check "metrics: a file" all metrics --output "$dir/cswap.prom"
+check "it's whole, and can be read" test "$(stat -c %a "$dir/cswap.prom")" = 644 -a ! -e "$dir/cswap.prom.partial"
+check "with the same in it" grep -qx 'cswap_up{guest="web1"} 1' "$dir/cswap.prom"
+check "metrics: no such folder" sh -c "! '$bin/cswapctl' --directory '$dir/run' metrics --output '$dir/no/cswap.prom'"
+# script(1) gives it a terminal.
+top() { # KEYS
+	TERM=xterm LC_ALL=C.UTF-8 timeout 20 script -qec \
+		"stty cols 80 rows 12; '$bin/cswapctl' --directory '$dir/run' top" /dev/null <<<"$1" >"$dir/out"
+}
+check "top: q quits" top q
+check "top: the guest was there" grep -q 'web1.*30M.*at target' "$dir/out"
+check "top: the terminal is given back" grep -q "$(printf '\033')\[?1049l" "$dir/out"
+check "top: needs a terminal" sh -c "! '$bin/cswapctl' --directory '$dir/run' top </dev/null"
+kill -CONT -- "-$mute"
+kill "$mute"
+wait "$mute" || true
+expect "no balancer" 1 "No such file" --balancer "$dir/none" pause
+expect "explain whom?" 2 "which guest" explain
+expect "drain: one at a time" 2 "unexpected argument" drain web1 web2
 
 kill "$daemon"
 wait "$daemon" || true

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * list.c - all guests of this host, a line each.
+ */
+#include <stdio.h>
+
+#include "instances.h"
+#include "list.h"
+
+/* A daemon answers in a millisecond; one with a stuck front end in ten seconds. */
+#define PATIENCE_MS 2000
+
+static void print_table(const struct instances *instances)
+{
+	const struct instance *instance;
+	const struct status *status;
+	size_t i;
+
+	printf("%-20s %8s %8s %8s %8s %8s  %s\n", "GUEST", "MEMORY", "KEPT",
+	       "RELEASED", "TARGET", "USED", "STATE");
+	for (i = 0; i < instances->count; i++) {
+		instance = &instances->list[i];
+		status = &instance->status;
+		printf("%-20s %8s %8s %8s %8s %8s  %s\n", instance->name,
+		       instances_size(status->memory),
+		       instances_size(instances_kept(status)),
+		       instances_size(status->released),
+		       instances_size(status->target),
+		       instances_size(instances_used(status)), instance->state);
+	}
+}
+
+static void print_json(const struct instances *instances)
+{
+	struct json_object *all = json_object_new_object(), *one;
+	struct json_object *guests = json_object_new_array();
+	const struct instance *instance;
+	size_t i;
+
+	for (i = 0; i < instances->count; i++) {
+		instance = &instances->list[i];
+		one = json_object_new_object();
+		json_object_object_add(one, "name",
+				       json_object_new_string(instance->name));
+		json_object_object_add(one, "socket",
+				       json_object_new_string(instance->socket));
+		json_object_object_add(one, "status",
+				       json_object_get(instance->answer));
+		json_object_array_add(guests, one);
+	}
+	json_object_object_add(all, "guests", guests);
+	puts(json_object_to_json_string_ext(all, JSON_C_TO_STRING_PLAIN |
+						 JSON_C_TO_STRING_NOSLASHESCAPE));
+	json_object_put(all);
+}
+
+int list_run(const struct options *options)
+{
+	struct instances instances;
+
+	if (!instances_ask(&instances, options->directory, PATIENCE_MS))
+		return EXIT_FAILED;
+	if (options->json)
+		print_json(&instances);
+	else if (instances.count)
+		print_table(&instances);
+	else
+		fprintf(stderr, "cswapctl: no guest's daemon listens in %s\n",
+			options->directory);
+	instances_free(&instances);
+	return 0;
+}

@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * metrics.c - what all guests' daemons say, for Prometheus.
+ *
+ * The text format, for the textfile collector of node_exporter: a listener of our
+ * own would be one more thing to secure, and the exporter is on such hosts
+ * anyway. The file is replaced as a whole, by a rename. What the host measures,
+ * what the guest claims and what it reports of itself differ in their names.
+ * What isn't known is left out.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "instances.h"
+#include "metrics.h"
+
+#define PATIENCE_MS 2000
+
+struct metric {
+	const char *name, *type, *help;
+	const char *object;		/* of the status, that has the member; NULL: it */
+	const char *member;
+	const char *label;		/* or NULL */
+	double unit;			/* of the member; 0: 1 */
+};
+
+#define GAUGE "gauge"
+#define COUNTER "counter"
+
+/* Those of one name stand together: the format wants it so. */
+static const struct metric metrics[] = {
+	{ "cswap_memory_bytes", GAUGE, "Memory that the VMM shares",
+	  NULL, "memory_bytes", NULL, 0 },
+	{ "cswap_target_bytes", GAUGE, "What the guest is asked to release, in all",
+	  NULL, "target_bytes", NULL, 0 },
+	{ "cswap_told_bytes", GAUGE, "The last target that the guest took notice of",
+	  NULL, "told_bytes", NULL, 0 },
+	{ "cswap_claimed_released_bytes", GAUGE, "What the guest claims to have released",
+	  "claimed", "released_bytes", NULL, 0 },
+	{ "cswap_measured_cgroup_bytes", GAUGE, "What the VMM's cgroup uses",
+	  "measured", "cgroup_bytes", NULL, 0 },
+	{ "cswap_measured_memory_file_bytes", GAUGE, "What the files of the guest's memory occupy",
+	  "measured", "memory_file_bytes", NULL, 0 },
+	{ "cswap_store_size_bytes", GAUGE, "Size of the guest's store",
+	  "store", "size_bytes", NULL, 0 },
+	{ "cswap_store_stored_pages_total", COUNTER, "Pages stored",
+	  "store", "stored_pages", NULL, 0 },
+	{ "cswap_store_loaded_pages_total", COUNTER, "Pages loaded",
+	  "store", "loaded_pages", NULL, 0 },
+	{ "cswap_store_discarded_pages_total", COUNTER, "Pages discarded",
+	  "store", "discarded_pages", NULL, 0 },
+	{ "cswap_store_errors_total", COUNTER, "Requests that failed, by what failed",
+	  "store", "errors_io", "kind=\"io\"", 0 },
+	{ "cswap_store_errors_total", NULL, NULL,
+	  "store", "errors_nospc", "kind=\"nospc\"", 0 },
+	{ "cswap_store_errors_total", NULL, NULL,
+	  "store", "errors_invalid", "kind=\"invalid\"", 0 },
+	{ "cswap_released_bytes_total", COUNTER, "Memory RELEASEd",
+	  "served", "released_bytes", NULL, 0 },
+	{ "cswap_reclaimed_bytes_total", COUNTER, "Memory RECLAIMed",
+	  "served", "reclaimed_bytes", NULL, 0 },
+	{ "cswap_punches_total", COUNTER, "Discards of guest memory",
+	  "served", "punches", NULL, 0 },
+	{ "cswap_events_total", COUNTER, "Targets told to the guest",
+	  "served", "events", NULL, 0 },
+	{ "cswap_reports_total", COUNTER, "Reports from the guest",
+	  "served", "reports", NULL, 0 },
+	{ "cswap_report_age_seconds", GAUGE, "Age of the guest's last report",
+	  "report", "age_ms", NULL, 1e-3 },
+	{ "cswap_report_size_bytes", GAUGE, "The guest's report: its memory, released or not",
+	  "report", "size_bytes", NULL, 0 },
+	{ "cswap_report_floor_bytes", GAUGE, "The guest's report: what it keeps at least",
+	  "report", "floor_bytes", NULL, 0 },
+	{ "cswap_report_lost_bytes", GAUGE, "The guest's report: lost to failed conversions",
+	  "report", "lost_bytes", NULL, 0 },
+	{ "cswap_report_free_bytes", GAUGE, "The guest's report: free memory",
+	  "report", "free_bytes", NULL, 0 },
+	{ "cswap_report_available_bytes", GAUGE, "The guest's report: available without swapping",
+	  "report", "available_bytes", NULL, 0 },
+	{ "cswap_report_file_bytes", GAUGE, "The guest's report: page cache",
+	  "report", "file_bytes", NULL, 0 },
+	{ "cswap_report_swap_in_pages_total", COUNTER, "The guest's report: pages swapped in",
+	  "report", "swap_in_pages", NULL, 0 },
+	{ "cswap_report_swap_out_pages_total", COUNTER, "The guest's report: pages swapped out",
+	  "report", "swap_out_pages", NULL, 0 },
+	{ "cswap_report_refault_pages_total", COUNTER, "The guest's report: pages back soon after they went",
+	  "report", "refault_pages", NULL, 0 },
+	{ "cswap_report_alloc_stalls_total", COUNTER, "The guest's report: allocations that had to reclaim",
+	  "report", "alloc_stalls", NULL, 0 },
+	{ "cswap_report_swap_in_seconds_total", COUNTER, "The guest's report: time that its tasks waited for pages",
+	  "report", "swap_in_ns", NULL, 1e-9 },
+	{ "cswap_report_tampered_pages_total", COUNTER, "The guest's report: pages that didn't open",
+	  "report", "tampered_pages", NULL, 0 },
+};
+
+static struct json_object *find(struct json_object *status,
+				const struct metric *metric)
+{
+	struct json_object *value = NULL;
+
+	if (metric->object &&
+	    !json_object_object_get_ex(status, metric->object, &status))
+		return NULL;
+	json_object_object_get_ex(status, metric->member, &value);
+	return json_object_is_type(value, json_type_int) ? value : NULL;
+}
+
+static void print_head(FILE *to, const char *name, const char *type,
+		       const char *help)
+{
+	fprintf(to, "# HELP %s %s.\n# TYPE %s %s\n", name, help, name, type);
+}
+
+/* A name is a folder's: it may have what ends a label's value. */
+static void print_guest(FILE *to, const char *name, const char *guest)
+{
+	fprintf(to, "%s{guest=\"", name);
+	for (; *guest; guest++) {
+		if (*guest == '"' || *guest == '\\')
+			putc('\\', to);
+		if (*guest == '\n')
+			fputs("\\n", to);
+		else
+			putc(*guest, to);
+	}
+	putc('"', to);
+}
+
+static void print_value(FILE *to, const struct metric *metric,
+			struct json_object *value)
+{
+	if (metric->label)
+		fprintf(to, ",%s", metric->label);
+	if (metric->unit != 0)
+		fprintf(to, "} %.9g\n",
+			(double)json_object_get_uint64(value) * metric->unit);
+	else
+		fprintf(to, "} %ju\n", (uintmax_t)json_object_get_uint64(value));
+}
+
+static void print_metric(FILE *to, const struct metric *metric,
+			 const struct instances *instances)
+{
+	struct json_object *value;
+	size_t i;
+
+	if (metric->help)
+		print_head(to, metric->name, metric->type, metric->help);
+	for (i = 0; i < instances->count; i++) {
+		value = find(instances->list[i].answer, metric);
+		if (!value)
+			continue;
+		print_guest(to, metric->name, instances->list[i].name);
+		print_value(to, metric, value);
+	}
+}
+
+static void print_states(FILE *to, const struct instances *instances)
+{
+	const struct instance *instance;
+	size_t i;
+
+	print_head(to, "cswap_up", GAUGE, "Whether the guest's daemon answers");
+	for (i = 0; i < instances->count; i++) {
+		print_guest(to, "cswap_up", instances->list[i].name);
+		fprintf(to, "} %d\n", instances->list[i].answer != NULL);
+	}
+	print_head(to, "cswap_balloon_ready", GAUGE,
+		   "Whether the guest can be asked for memory");
+	for (i = 0; i < instances->count; i++) {
+		print_guest(to, "cswap_balloon_ready", instances->list[i].name);
+		fprintf(to, "} %d\n",
+			!strcmp(instances->list[i].status.balloon, "ready"));
+	}
+	print_head(to, "cswap_report_stopped", GAUGE,
+		   "The guest's report: why it hasn't released more");
+	for (i = 0; i < instances->count; i++) {
+		instance = &instances->list[i];
+		if (!instance->status.reported)
+			continue;
+		print_guest(to, "cswap_report_stopped", instance->name);
+		fprintf(to, ",reason=\"%s\"} 1\n", instance->status.stopped);
+	}
+}
+
+static void print_all(FILE *to, const struct instances *instances)
+{
+	size_t i;
+
+	print_states(to, instances);
+	for (i = 0; i < sizeof(metrics) / sizeof(metrics[0]); i++)
+		print_metric(to, &metrics[i], instances);
+}
+
+static int complain(const char *about)
+{
+	fprintf(stderr, "cswapctl: %s: %s\n", about, strerror(errno));
+	return EXIT_FAILED;
+}
+
+static int write_file(const char *path, const struct instances *instances)
+{
+	char *partial = NULL;
+	bool written;
+	FILE *file;
+	int status = 0;
+
+	/* The collector reads *.prom. */
+	if (asprintf(&partial, "%s.partial", path) < 0)
+		return EXIT_FAILED;
+	file = fopen(partial, "we");
+	if (!file) {
+		status = complain(partial);
+		goto out;
+	}
+	fchmod(fileno(file), 0644);
+	print_all(file, instances);
+	written = !ferror(file);
+	if (fclose(file) || !written || rename(partial, path)) {
+		status = complain(path);
+		unlink(partial);
+	}
+out:
+	free(partial);
+	return status;
+}
+
+int metrics_run(const struct options *options)
+{
+	struct instances instances;
+	int status = 0;
+
+	if (!instances_ask(&instances, options->directory, PATIENCE_MS))
+		return EXIT_FAILED;
+	if (options->output)
+		status = write_file(options->output, &instances);
+	else
+		print_all(stdout, &instances);
+	instances_free(&instances);
+	return status;
+}
