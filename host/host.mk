@@ -59,8 +59,11 @@ install:: $(out)/cswapd $(out)/cswapctl $(out)/cswap-balancer
 	$(INSTALL) -D -m 644 host/cswap-balancer/cswap-balancer.8 $(DESTDIR)$(MANDIR)/man8/cswap-balancer.8
 	$(INSTALL) -D -m 644 host/cswapctl/cswapctl.1 $(DESTDIR)$(MANDIR)/man1/cswapctl.1
 	$(INSTALL) -D -m 644 host/cswapctl/cswapctl.bash $(DESTDIR)$(COMPLETIONDIR)/cswapctl
+	$(INSTALL) -D -m 644 host/cswapctl/grafana.json $(DESTDIR)$(DATADIR)/virtio-cswap/grafana.json
 	$(INSTALL) -D -m 644 host/cswapd/cswapd.8 $(DESTDIR)$(MANDIR)/man8/cswapd.8
 	$(INSTALL) -d $(DESTDIR)$(UNITDIR)
 	sed 's|@SBINDIR@|$(SBINDIR)|' host/cswap-balancer/cswap-balancer.service \
 		>$(DESTDIR)$(UNITDIR)/cswap-balancer.service
+	sed 's|@BINDIR@|$(BINDIR)|' host/cswapctl/cswap-metrics.service >$(DESTDIR)$(UNITDIR)/cswap-metrics.service
+	$(INSTALL) -m 644 host/cswapctl/cswap-metrics.timer $(DESTDIR)$(UNITDIR)/cswap-metrics.timer
 	sed 's|@SBINDIR@|$(SBINDIR)|' host/cswapd/cswapd@.service >$(DESTDIR)$(UNITDIR)/cswapd@.service
