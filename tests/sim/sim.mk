@@ -19,7 +19,7 @@ sim: $(sim_program)
 # Functional cases, attacks, faults and a verified load, against the daemon of this build.
 .PHONY: check-sim
 ## check-sim: cswapd under the guest simulator
-check-sim: $(sim_program) $(out)/cswapd $(out)/cswapd-faulty $(out)/cswapctl
+check-sim: $(sim_program) $(out)/cswapd $(out)/cswapd-faulty $(out)/cswapctl $(out)/cswap-balancer
 	tests/sim/run-tests $(out)
 	tests/sim/test_cswapctl.sh $(out)
 

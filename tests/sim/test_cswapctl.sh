@@ -10,10 +10,11 @@ set -euo pipefail
 
 bin=$(cd "$1" && pwd)
 dir=$(mktemp -d)
-daemon='' guest='' mute='' number=0 failed=0
+daemon='' guest='' mute='' balancer='' number=0 failed=0
 cleanup() {
 	[[ -z $guest ]] || kill -KILL "$guest" 2>/dev/null || true
 	[[ -z $daemon ]] || kill "$daemon" 2>/dev/null || true
+	[[ -z $balancer ]] || kill -KILL "$balancer" 2>/dev/null || true
 	[[ -z $mute ]] || kill -KILL -- "-$mute" 2>/dev/null || true
 	rm -rf "$dir"
 }
@@ -198,6 +199,44 @@ check "top: needs a terminal" sh -c "! '$bin/cswapctl' --directory '$dir/run' to
 kill -CONT -- "-$mute"
 kill "$mute"
 wait "$mute" || true
+# --- what the balancer is asked
+printf 'guests = %s\ninterval = 100ms\nreserve = 16M\n' "$dir/run" >"$dir/balancer.conf"
+"$bin/cswap-balancer" --config "$dir/balancer.conf" --control "$dir/balancer" >"$dir/balancer.log" 2>&1 &
+balancer=$!
+ask() {
+	"$bin/cswapctl" --balancer "$dir/balancer" "$@" >"$dir/out" 2>&1
+}
+# It finds the guests, and hears of them, in its own time.
+knows_guest() {
+	for ((tries = 0; tries < 500; tries++)); do
+		ask explain web1 && grep -q 'uses ' "$dir/out" && grep -q '^  1\. ' "$dir/out" && return
+		sleep 0.02
+	done
+	cat "$dir/balancer.log"
+	return 1
+}
+check "explain: why, step by step" knows_guest
+check "explain, as JSON" sh -c "'$bin/cswapctl' --balancer '$dir/balancer' --json explain web1 | grep -q '\"steps\":'"
+check "pause" ask pause web1
+check "it says so" grep -q '^web1: paused' "$dir/out"
+check "drain" ask drain web1
+check "it says so" grep -q '^web1: draining' "$dir/out"
+drained() {
+	for ((tries = 0; tries < 1000; tries++)); do
+		all list | grep -qE '^web1 .* 0 +0 ' && return
+		sleep 0.02
+	done
+	all list
+	return 1
+}
+check "and the guest has its memory back" drained
+check "resume" ask resume web1
+check "pause all" ask pause
+check "it says so" grep -q '^balancer paused' "$dir/out"
+check "no such guest" sh -c "! '$bin/cswapctl' --balancer '$dir/balancer' drain nobody"
+kill "$balancer"
+wait "$balancer" || true
+balancer=''
 expect "no balancer" 1 "No such file" --balancer "$dir/none" pause
 expect "explain whom?" 2 "which guest" explain
 expect "drain: one at a time" 2 "unexpected argument" drain web1 web2
