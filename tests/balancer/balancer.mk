@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # The balancer's tests: its policy, its configuration, the service with real daemons.
 ## check-balancer: the balancer's unit tests, and the service beside daemons with simulated guests
+## check-overcommit: three guests of 150 % of a limit, with the balancer and without (needs root)
+## demo-overcommit: the same with the balancer, as it happens
+## bench-balancer: how long a decision takes, and the policy beside others' in a simulator
 ## check-balancer-mutants: faults put into its policy, each must be found
 
 $(out)/obj/tests/balancer/%.o: OBJ_CFLAGS := -Ihost/cswap-balancer -Ihost/cswapd
@@ -10,10 +13,27 @@ $(out)/tests/test_balancer_policy: $(out)/obj/tests/balancer/test_balancer_polic
 		$(out)/obj/host/cswap-balancer/policy.o
 	$(link)
 
+$(out)/balancer-sim: LIBS := -lm
+$(out)/balancer-sim: $(out)/obj/tests/balancer/balancer_sim.o $(out)/obj/host/cswap-balancer/policy.o
+	$(link)
+
+.PHONY: check-overcommit demo-overcommit bench-balancer
+check-overcommit:
+	tests/balancer/overcommit
+
+demo-overcommit:
+	tests/balancer/overcommit --demo
+
+bench-balancer: $(out)/balancer-sim
+	$< --bench
+	$< --svg $(out)/balancer.svg
+	$< --guests 1000 --seconds 600 shift spike
+
 .PHONY: check-balancer check-balancer-mutants
 check-balancer: $(out)/tests/test_balancer_policy \
-		$(addprefix $(out)/,cswap-balancer cswapd cswapctl cswap-sim)
+		$(addprefix $(out)/,cswap-balancer balancer-sim cswapd cswapctl cswap-sim)
 	$(Q)$(out)/tests/test_balancer_policy
+	$(Q)$(out)/balancer-sim >$(out)/balancer-sim.log || { cat $(out)/balancer-sim.log; exit 1; }
 	tests/balancer/test_balancer.py $(out)
 
 check-balancer-mutants:
