@@ -239,6 +239,26 @@ def obeys_its_operator(host):
     host.until("it goes on", lambda: [host.target(n) for n in "abc"] != before)
 
 
+def cswapctl_speaks_to_it(host):
+    host.balancer()
+    all_managed(host)
+
+    def ctl(*words):
+        done = subprocess.run([os.path.join(bin_dir, "cswapctl"), "--balancer", host.path("control"), *words],
+                              capture_output=True, text=True, check=False, timeout=PATIENCE)
+        expect("%r ends well: %s" % (words, done.stderr), done.returncode == 0)
+        return done.stdout
+    expect("why", "enough for all" in ctl("explain", "--guest", "a"))
+    ctl("pause", "--guest", "a")
+    expect("paused", host.state("a") == "paused")
+    ctl("drain", "--guest", "a")
+    expect("draining", host.state("a") == "draining")
+    ctl("resume", "--guest", "a")
+    expect("managed", host.state("a") == "managed")
+    ctl("pause")
+    expect("all", host.ask("status")["paused"])
+
+
 def refuses_nonsense(host):
     host.balancer()
     for request in (b"{}\n", b"[]\n", b"nonsense\n", b'{"request":"list","more":1}\n',
@@ -372,6 +392,7 @@ tests = [
     (restores_the_reserve, Host),
     (dry_run_does_nothing, Host),
     (obeys_its_operator, Host),
+    (cswapctl_speaks_to_it, Host),
     (refuses_nonsense, Host),
     (one_that_hangs_disturbs_nobody, Host),
     (guests_come_and_go, Host),
