@@ -43,6 +43,7 @@ run_usage() {
 	                       words like "--store mem --size 256M"; @RUN@ is the run's folder;
 	                       its control socket is @RUN@/cswapd.ctl
 	  --faulty-cswapd ARGS the same with cswapd-faulty
+	  --evil-cswapd ARGS   the same with cswapd-evil
 	  --queues N           queue pairs (1)
 	  --daemon ID CMD      start another vhost-user daemon; @SOCK@ in CMD is its socket
 	                       (CMD is for bash; if it is several commands, exec the last)
@@ -78,6 +79,7 @@ run_parse() {
 		--cpus | --smp) opt_cpus=$2; shift ;;
 		--cswapd) opt_cswapd=(cswapd "$2"); shift ;;
 		--faulty-cswapd) opt_cswapd=(cswapd-faulty "$2"); shift ;;
+		--evil-cswapd) opt_cswapd=(cswapd-evil "$2"); shift ;;
 		--queues) opt_queues=$2; shift ;;
 		--daemon) opt_daemons+=("$2" "$3"); shift 2 ;;
 		--daemon-may-die) opt_may_die=1 ;;

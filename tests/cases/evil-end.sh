@@ -1,0 +1,111 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# The device comes to an end while it lies, again and again: by a used ring that makes no sense, by
+# going away, or by a configuration that makes no sense when the driver comes.
+# Proves: each is said in one line; whoever waits is told no at once, nobody hangs; there's never a wrong
+# page; the module goes, and the next device, or the same one reset, works.
+# Checks: driver-config-range, driver-config-reserved
+#
+# beds: uml-debug
+# fast uml-debug: broken
+# slow: uml-smp
+# timeout: 900
+# beside: yes
+# run: --allow "swapstress.[0-9]+.: segfault at" --daemon-may-die
+# run: --allow "WARNING: .*virtio_uml" --allow "WARNING: .*vu_del_vqs"
+# run uml: --mem 256M
+# run uml-debug: --kmemleak
+# run uml-smp: --cpus 2 --queues 2
+# variant broken: --evil-cswapd "--store mem --size 32M --rate 60 --only wild-id,same-id,index,chain-wild-id,chain-same-id --report @RUN@/report --log @RUN@/lies" --module-args "sync=1 stall_ms=200" --env END=broken --env TIMES=8
+# variant broken-ahead: --evil-cswapd "--store mem --size 32M --rate 60 --only wild-id,same-id,index,chain-wild-id,chain-same-id --report @RUN@/report --log @RUN@/lies" --module-args "sync=0 stall_ms=200" --env END=broken --env TIMES=8
+# variant removed: --evil-cswapd "--store mem --size 32M --rate 4 --report @RUN@/report --log @RUN@/lies" --module-args "sync=1 load_timeout_s=1 stall_ms=200" --env END=removed --env TIMES=4
+# variant removed-ahead: --evil-cswapd "--store mem --size 32M --rate 4 --report @RUN@/report --log @RUN@/lies" --module-args "sync=0 load_timeout_s=1 stall_ms=200" --env END=removed --env TIMES=4
+# variant config: --evil-cswapd "--store mem --size 32M --rate 1 --only config --report @RUN@/report --log @RUN@/lies" --module-args "sync=1" --env END=config --env TIMES=40
+
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+# shellcheck disable=SC2317	# functions are called by wait_until
+. "$(dirname "$0")/lib.sh"
+# shellcheck source-path=SCRIPTDIR source=lib-evil.sh
+. "$(dirname "$0")/lib-evil.sh"
+
+said() {
+	dmesg | grep -cE "$1"
+}
+another_disk() {
+	for disk in /dev/cswap*; do
+		stats=/sys/block/${disk##*/}/cswap
+		[ -b "$disk" ] && [ -r "$stats/stores" ] && return 0
+	done
+	return 1
+}
+
+# A queue ends in the middle of it all. load_timeout_s is three minutes here: nobody waits for that.
+end_broken() {
+	local began
+	swap_on
+	before=$(said 'queue pair [0-9]+: .* is broken')
+	host arm
+	began=$SECONDS
+	stress --mib 3 --procs 2 --seed "$1" --pageout --tolerate-sigbus
+	host disarm
+	expect "queues that ended" $(($(said 'queue pair [0-9]+: .* is broken') - before)) -ge 1
+	expect "seconds that it took" $((SECONDS - began)) -le 60
+	sigbus=$((sigbus + $(figure sigbus)))
+	swap_off
+	reload_driver
+}
+
+end_removed() {
+	swap_priority=$((10 + $1))
+	swap_on
+	stress_begin --mib 3 --procs 2 --seed "$1" --rounds 2 --pageout --tolerate-sigbus
+	host arm
+	: >"$tmp/gate"
+	host kill
+	wait_until 20 gone || fail "the disk is still there"
+	stress_await
+	: >"$tmp/gate"
+	cat <&7 >>"$tmp/stress.all"
+	exec 7<&-
+	wait "$stress_pid"
+	# It may have found no page at all any more, and say that it failed.
+	expect "pages with wrong content" "$(figure wrong)" = 0
+	sigbus=$((sigbus + $(figure sigbus)))
+	host attach cswapd-evil --store mem --size 32M --rate 4
+	wait_until 20 another_disk || die "no disk after the device came back"
+}
+
+end_config() {
+	host arm
+	rmmod virtio_cswap || die "rmmod"
+	wait_until 20 gone || die "the disk is still there"
+	# shellcheck disable=SC2086	# words
+	insmod "$driver" $CSWAP_MODULE_ARGS || die "insmod"
+	if [ -b "$disk" ]; then
+		taken=$((taken + 1))
+	else
+		refused=$((refused + 1))
+	fi
+}
+
+round=0 sigbus=0 taken=0 refused=0
+while [ $round -lt "$TIMES" ]; do
+	"end_$END" $((round + 1))
+	round=$((round + 1))
+done
+case $END in
+broken)
+	expect "SIGBUS" $sigbus -gt 0 ;;
+config)
+	host disarm
+	expect "configurations refused" $refused -gt $((TIMES / 4))
+	expect "lines of refusal" "$(said 'virtio_cswap .*: not used')" = $refused
+	reload_driver ;;
+removed)
+	swap_priority=$((20 + TIMES))
+	expect "SIGBUS" $sigbus -gt 0 ;;
+esac
+expect_honest
+finish "$TIMES times $END: $sigbus touches given up, $taken configurations taken, $refused refused; \
+$(figure checked) pages checked afterwards, 0 wrong"

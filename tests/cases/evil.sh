@@ -1,0 +1,49 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# The device lies whenever it can (tests/evil): answers forged, changed, replayed, used twice, early,
+# late and never; memory that changes under the driver's eyes; rubbish in the rings; interrupts that
+# don't come, or come for nothing. The guest swaps meanwhile, its module goes and comes.
+# Proves: never a wrong page, whatever the lies were; nothing in the kernel breaks, leaks or hangs; the
+# log stays readable; the module always goes; a device that stops lying is served again at once.
+# Checks: driver-response-cookie, driver-response-check, driver-seal-open
+#
+# beds: uml-debug uml-smp
+# fast uml-debug: sync
+# fast uml-smp: ahead
+# slow: many
+# timeout: 3600
+# beside: yes
+# run: --env LIES=1000 --allow "swapstress.[0-9]+.: segfault at"
+# run uml: --mem 256M
+# run uml-debug: --kmemleak
+# run uml-smp: --cpus 2 --queues 2
+# variant sync: --evil-cswapd "--store mem --size 32M --rate 4 --report @RUN@/report --log @RUN@/lies" --module-args "sync=1 load_timeout_s=1 stall_ms=200"
+# variant ahead: --evil-cswapd "--store mem --size 32M --rate 4 --report @RUN@/report --log @RUN@/lies" --module-args "sync=0 load_timeout_s=1 stall_ms=200"
+# variant many: --evil-cswapd "--store mem --size 32M --rate 3 --report @RUN@/report --log @RUN@/lies" --module-args "sync=1 load_timeout_s=1 stall_ms=200" --env LIES=20000
+
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "$(dirname "$0")/lib.sh"
+# shellcheck source-path=SCRIPTDIR source=lib-evil.sh
+. "$(dirname "$0")/lib-evil.sh"
+
+rounds=0 told=0 checked=0 sigbus=0 tampered=0 errors=0
+while [ "$told" -lt "$LIES" ]; do
+	swap_on
+	host arm
+	stress --mib 2 --procs 4 --seed $((rounds + 1)) --rounds 1 --rewrite 60 --pageout --tolerate-sigbus
+	host disarm
+	told=$(fault 0 ops)
+	checked=$((checked + $(figure checked))) sigbus=$((sigbus + $(figure sigbus)))
+	tampered=$((tampered + $(counter tampered))) errors=$((errors + $(counter protocol_errors)))
+	expect "lies told" "$told" -gt 0
+	swap_off
+	reload_driver
+	rounds=$((rounds + 1))
+done
+expect "answers that made no sense" "$errors" -gt 0
+expect "lines in the kernel's log" "$(driver_lines)" -le $((100 + 40 * SECONDS))
+expect_honest
+lies_told
+finish "$told lies in $rounds rounds: $errors answers ignored, $tampered pages and $sigbus touches given up, \
+$checked pages checked, 0 wrong, $(driver_lines) lines in the log"

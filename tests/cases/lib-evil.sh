@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash disable=SC2154
+# lib-evil.sh - what the cases with a malicious device share. A case sources this behind lib.sh.
+
+for driver in $CSWAP_INSMOD; do :; done # it comes last
+
+gone() {
+	[ ! -e "$disk" ]
+}
+here() {
+	[ -b "$disk" ] && [ -r "$stats/stores" ]
+}
+
+# The module goes and comes: rings that lost buffers, or were given up, are made anew.
+reload_driver() {
+	rmmod virtio_cswap || die "rmmod"
+	wait_until 20 gone || die "the disk is still there"
+	# shellcheck disable=SC2086	# words
+	insmod "$driver" $CSWAP_MODULE_ARGS || die "insmod"
+	wait_until 20 here || die "no disk after insmod"
+}
+
+# driver_lines: how many lines the driver has written to the log.
+driver_lines() {
+	dmesg | grep -c virtio_cswap
+}
+
+# When the device doesn't lie any more, all is well.
+expect_honest() {
+	swap_on
+	stress --mib 4 --seed 77 --pageout
+	expect_clean
+	swap_off
+}
+
+# lies_told: the report of `host disarm`, for the reader.
+lies_told() {
+	say "lies: $(echo "$host_said" | tr ' ' '\n' | paste -d ' ' - - | sed 's/kind=//; s/ ops=/ /; / 0$/d' | tr '\n' ',')"
+}
