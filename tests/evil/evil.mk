@@ -12,4 +12,7 @@ $(out)/cswapd-evil: $(CSWAPD_OBJS) \
 		$(patsubst %,$(out)/obj/tests/evil/%.o,cswapd_evil heard liar lies rings)
 	$(link)
 
-bed-programs:: $(out)/cswapd-evil
+$(out)/find-key: $(out)/obj/tests/evil/find_key.o
+	$(link)
+
+bed-programs:: $(out)/cswapd-evil $(out)/find-key
