@@ -11,7 +11,7 @@
 # beds: uml-debug uml-smp
 # fast uml-debug: sync
 # fast uml-smp: ahead
-# slow: many
+# slow: many uml
 # timeout: 3600
 # beside: yes
 # run: --env LIES=1000 --allow "swapstress.[0-9]+.: segfault at"

@@ -8,13 +8,13 @@
 # said once, readers get errors at once, and the module goes.
 #
 # beds: uml-debug
-# slow: uml-smp vm-newest sync
+# slow: uml-smp sync
 # timeout: 300
 # module: tests/kmod/reset
 # run: --env MIB=6 --cswapd "--store mem --size 48M" --allow "swapstress.[0-9]+.: segfault at"
 # run uml: --mem 256M
 # run uml-debug: --kmemleak
-# run uml-smp vm: --cpus 2 --queues 2
+# run uml-smp: --cpus 2 --queues 2
 # variant ahead: --module-args sync=0
 # variant sync: --module-args sync=1
 
