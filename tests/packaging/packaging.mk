@@ -16,6 +16,6 @@ check-cswapd-unit:
 check-installed:
 	$(Q)tests/packaging/test_installed.sh || [ $$? = 4 ]
 
-check-slow: check-installed
+check-slow: check-installed check-deb
 
 check-unit:: check-packaging
