@@ -339,9 +339,12 @@ static uint64_t data_room(const struct vring_chain *chain)
 
 enum device_buffer device_sort_response(const struct vring_chain *chain)
 {
-	if (chain->readable)
+	uint64_t room = data_room(chain);
+
+	/* Of one with room for a million pages as many tags would have to be written. */
+	if (chain->readable || room > DEVICE_MAX_PAGES)
 		return DEVICE_BUFFER_USELESS;
-	if (data_room(chain))
+	if (room)
 		return DEVICE_BUFFER_DATA;
 	return device_ack_room(chain) ? DEVICE_BUFFER_ACKS :
 					DEVICE_BUFFER_USELESS;

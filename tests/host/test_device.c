@@ -645,6 +645,27 @@ static void response_buffers_are_sorted(void **state)
 			 DEVICE_BUFFER_USELESS);
 }
 
+/* One that would have the device write a million tags for a page. */
+/* Checks: driver-response-data-size */
+static void data_buffers_have_an_end(void **state)
+{
+	const uint64_t most = VIRTIO_CSWAP_DATA_BUFFER_SIZE(DEVICE_MAX_PAGES);
+	struct test_ring *t = *state;
+	struct vring_chain *chain = &t->chain;
+
+	/* Its bytes are what it's judged by; there needn't be any. */
+	memset(chain, 0, sizeof(*chain));
+	chain->writable = 1;
+	chain->writable_bytes = most;
+	assert_int_equal(device_sort_response(chain), DEVICE_BUFFER_DATA);
+	chain->writable_bytes = most + 4096 + 15;
+	assert_int_equal(device_sort_response(chain), DEVICE_BUFFER_DATA);
+	chain->writable_bytes = most + 4096 + 16;
+	assert_int_equal(device_sort_response(chain), DEVICE_BUFFER_USELESS);
+	chain->writable_bytes = UINT64_MAX;
+	assert_int_equal(device_sort_response(chain), DEVICE_BUFFER_USELESS);
+}
+
 static void acks_are_written(void **state)
 {
 	struct test_ring *t = *state;
@@ -732,6 +753,7 @@ int main(void)
 		CASE(reports),
 		CASE(the_balloon_must_be_negotiated),
 		CASE(response_buffers_are_sorted),
+		CASE(data_buffers_have_an_end),
 		CASE(acks_are_written),
 		CASE(data_is_placed_by_the_room),
 		CASE(misaligned_data_buffers_have_no_place),

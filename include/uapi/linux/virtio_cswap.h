@@ -150,9 +150,10 @@ struct virtio_cswap_tag {
  *	ACKS	header, @count acks, each the outcome of one STORE
  *	DATA	header, one ack, the outcome of one LOAD;
  *		if its status is OK also @count tags and @count pages
- * A data buffer has room for D pages (DATA_BUFFER_SIZE(D)); its pages begin
- * at DATA_OFFSET(D) whatever @count is, so that they can be aligned. An ack
- * buffer is smaller than DATA_BUFFER_SIZE(1).
+ * A data buffer has room for D pages, up to max_request_pages, and is of
+ * DATA_BUFFER_SIZE(D) bytes; its pages begin at DATA_OFFSET(D) whatever @count
+ * is, so that they can be aligned. An ack buffer is smaller than
+ * DATA_BUFFER_SIZE(1).
  */
 struct virtio_cswap_response {
 	__le16 type;			/* VIRTIO_CSWAP_RESP_* */
