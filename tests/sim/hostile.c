@@ -316,6 +316,26 @@ static int case_changing_ring(struct guest *g, const char *socket)
 	return hostile_aftermath(g, &before, true);
 }
 
+/* Kicks for nothing, of all of the weapon's rings, while the bystander works. */
+static int case_notify_storm(struct guest *g, const char *socket)
+{
+	struct hostile_census before;
+	struct guest_pair *p;
+	unsigned int round, i;
+
+	TRY(hostile_begin(g, socket, &before));
+	p = &g->pair[0];
+	for (round = 0; round < 20; round++) {
+		for (i = 0; i < 2000; i++) {
+			vq_kick(&p->request);
+			vq_kick(&p->response);
+			vq_kick(&g->control);
+		}
+		TRY(bystander_works(g));
+	}
+	return hostile_aftermath(g, &before, true);
+}
+
 /* --- requests that can be answered --- */
 
 static int case_zero_length_between(struct guest *g, const char *socket)
@@ -615,6 +635,14 @@ static int case_readable_buffer(struct guest *g, const char *socket)
 static int case_buffer_nowhere(struct guest *g, const char *socket)
 {
 	return useless_buffer(g, socket, CSWAP_ACK_BUFFER_BYTES, true, 0xdead00000000);
+}
+
+/* Room for a page more than a request may have; it might be for a million. */
+static int case_buffer_too_large(struct guest *g, const char *socket)
+{
+	return useless_buffer(g, socket,
+			      VIRTIO_CSWAP_DATA_BUFFER_SIZE(VIRTIO_CSWAP_MAX_REQUEST_PAGES + 1),
+			      true, 0);
 }
 
 /* A data buffer whose page isn't aligned: the LOAD is refused, in that buffer. */
@@ -949,6 +977,7 @@ static const struct suite_case cases[] = {
 	{ "available index wild", case_avail_wild },
 	{ "one head many times", case_same_head_twice },
 	{ "ring changes while it is read", case_changing_ring },
+	{ "kicks for nothing, 120,000", case_notify_storm },
 	{ "empty descriptors between others", case_zero_length_between },
 	{ "page counts out of range", case_bad_counts },
 	{ "a page more than allowed", case_page_too_many },
@@ -963,6 +992,7 @@ static const struct suite_case cases[] = {
 	{ "response buffer of no bytes", case_empty_buffer },
 	{ "response buffer that is readable", case_readable_buffer },
 	{ "response buffer in no memory", case_buffer_nowhere },
+	{ "data buffer for more pages than a request has", case_buffer_too_large },
 	{ "data buffer with a misaligned page", case_misaligned_buffer },
 	{ "load of more pages than a buffer takes", case_load_without_room },
 	{ "posted buffers vanish", case_buffers_vanish },

@@ -529,6 +529,58 @@ static int case_memory_vanishes_under_load(struct guest *g, const char *socket)
 	return hostile_aftermath(g, &before, true);
 }
 
+/* --- while requests are under way --- */
+
+/* Status 0, a device reset or an owner reset, none of which waits for anything. */
+static int case_reset_under_load(struct guest *g, const char *socket)
+{
+	static const struct fe_message resets[] = {
+		{ .header = { FE_SET_STATUS, FE_VERSION, 8 } },
+		{ .header = { FE_RESET_DEVICE, FE_VERSION, 0 } },
+		{ .header = { FE_RESET_OWNER, FE_VERSION, 0 } },
+	};
+	struct hostile_census before;
+	unsigned int round;
+	bool closed;
+
+	TRY(hostile_begin(g, socket, &before));
+	for (round = 0; round < 12; round++) {
+		const struct fe_message *m = &resets[round % ARRAY_SIZE(resets)];
+		unsigned int times;
+
+		start_load(g);
+		for (times = 0; times < 1 + round % 2; times++)
+			send_bytes(&g->fe, m, sizeof(m->header) + m->header.bytes, 0);
+		vq_kick(&g->pair[0].request);
+		TRY(settle(g, &closed));
+		EXPECT(g, !closed, "hung up because of a reset");
+		TRY(guest_reconnect(g));
+	}
+	return hostile_aftermath(g, &before, true);
+}
+
+/* All of it is read-only: what is written is neither kept nor an offence. */
+static int case_config_written(struct guest *g, const char *socket)
+{
+	struct hostile_census before;
+	u8 is[64], was[64];
+	unsigned int round;
+
+	TRY(hostile_begin(g, socket, &before));
+	TRY_FE(g, fe_read_config(&g->fe, 0, was, sizeof(was)));
+	for (round = 0; round < 16; round++) {
+		u8 other[64];
+
+		memset(other, round * 17, sizeof(other));
+		start_load(g);
+		TRY_FE(g, fe_write_config(&g->fe, 0, other, sizeof(other)));
+		TRY_FE(g, fe_read_config(&g->fe, 0, is, sizeof(is)));
+		EXPECT(g, !memcmp(is, was, sizeof(is)), "the configuration has changed");
+		TRY(guest_reconnect(g));
+	}
+	return hostile_aftermath(g, &before, true);
+}
+
 /* --- order --- */
 
 static int case_wrong_order(struct guest *g, const char *socket)
@@ -715,6 +767,8 @@ static const struct suite_case cases[] = {
 	{ "memory removed under load", case_regions_removed_under_load },
 	{ "memory moved under load", case_table_moved_under_load },
 	{ "memory cut short under load", case_memory_vanishes_under_load },
+	{ "resets under load", case_reset_under_load },
+	{ "configuration written under load", case_config_written },
 	{ "messages in the wrong order", case_wrong_order },
 	{ "rings of no size, in no memory", case_bad_rings },
 	{ "virtqueues that don't exist", case_bad_indices },
