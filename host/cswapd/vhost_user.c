@@ -960,7 +960,8 @@ static void restore_memory(struct vhost_user *vu,
 	unsigned int i;
 
 	worker_pause(vu->config.workers);
-	for (i = 0; i < from->num_regions; i++) {
+	/* It's another process's word. */
+	for (i = 0; i < from->num_regions && i < MEMORY_MAX_REGIONS; i++) {
 		wrong = memory_add(vu->config.memory, from->region[i].gpa,
 				   from->region[i].uva, from->region[i].size,
 				   from->region[i].offset, fd[i]);

@@ -1855,6 +1855,19 @@ static void recover_control(struct worker *worker)
 	}
 }
 
+/* What another process noted of a LOAD is checked as if the guest had said it. */
+static uint32_t check_noted(const struct pair *pair, const struct inflight_request *log)
+{
+	const struct device_limits *limits = &pair->worker->set->config.limits;
+
+	if (log->status != VIRTIO_CSWAP_S_OK || !log->load)
+		return log->status;
+	return log->count && log->count <= DEVICE_MAX_PAGES &&
+	       log->slot < limits->capacity &&
+	       log->count <= limits->capacity - log->slot ?
+		       VIRTIO_CSWAP_S_OK : VIRTIO_CSWAP_S_INVALID;
+}
+
 /* Go on with a request whose chain was given back, or is being. */
 static void recover_request(struct pair *pair, struct request *request)
 {
@@ -1862,7 +1875,7 @@ static void recover_request(struct pair *pair, struct request *request)
 	struct device_request *wire = &request->wire;
 
 	wire->load = log->load;
-	wire->status = log->status;
+	wire->status = check_noted(pair, log);
 	wire->count = log->count;
 	wire->cookie = log->cookie;
 	wire->slot = log->slot;

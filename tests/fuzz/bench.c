@@ -55,6 +55,9 @@ static void open_bench(void)
 	bench.store = open_store();
 	balloon_init(&bench.balloon, bench.limits.block_bytes);
 	config.store = bench.store;
+	bench.log = calloc(1, sizeof(*bench.log));
+	FUZZ_CHECK(bench.log);
+	config.log = bench.log;
 	config.limits = bench.limits;
 	bench.memory_fd = memfd_create("guest", MFD_CLOEXEC);
 	FUZZ_CHECK(!ftruncate(bench.memory_fd, FUZZ_BYTES));

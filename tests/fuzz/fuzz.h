@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "balloon.h"
+#include "inflight.h"
 #include "store.h"
 #include "worker.h"
 
@@ -73,6 +74,7 @@ struct fuzz_bench {
 	struct memory memory;
 	struct balloon balloon;
 	struct device_limits limits;
+	struct inflight *log;		/* the workers' */
 	struct worker_set *workers;
 	int memory_fd;
 	uint8_t *guest;			/* the guest's own mapping */
