@@ -33,8 +33,13 @@ check() { # NAME COMMAND...
 	fi
 }
 
+# The monitor and the process that serves, both.
 process_says() { # PATTERN
-	grep -E "$1" "/proc/$(systemctl show -P MainPID cswapd@guest)/status"
+	local pid
+	pid=$(systemctl show -P MainPID cswapd@guest)
+	for pid in "$pid" $(cat "/proc/$pid/task/$pid/children"); do
+		grep -E "$1" "/proc/$pid/status" || return
+	done
 }
 
 sim() {
