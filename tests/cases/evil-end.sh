@@ -17,8 +17,8 @@
 # run uml: --mem 256M
 # run uml-debug: --kmemleak
 # run uml-smp: --cpus 2 --queues 2
-# variant broken: --evil-cswapd "--store mem --size 32M --rate 60 --only wild-id,chain-wild-id,chain-same-id --report @RUN@/report --log @RUN@/lies" --module-args "sync=1 stall_ms=200" --env END=broken --env TIMES=8
-# variant broken-ahead: --evil-cswapd "--store mem --size 32M --rate 60 --only wild-id,chain-wild-id,chain-same-id --report @RUN@/report --log @RUN@/lies" --module-args "sync=0 stall_ms=200" --env END=broken --env TIMES=8
+# variant broken: --evil-cswapd "--store mem --size 32M --rate 60 --only wild-id,chain-wild-id --report @RUN@/report --log @RUN@/lies" --module-args "sync=1 stall_ms=200" --env END=broken --env TIMES=8
+# variant broken-ahead: --evil-cswapd "--store mem --size 32M --rate 60 --only wild-id,chain-wild-id --report @RUN@/report --log @RUN@/lies" --module-args "sync=0 stall_ms=200" --env END=broken --env TIMES=8
 # variant removed: --evil-cswapd "--store mem --size 32M --rate 4 --report @RUN@/report --log @RUN@/lies" --module-args "sync=1 load_timeout_s=1 stall_ms=200" --env END=removed --env TIMES=4
 # variant removed-ahead: --evil-cswapd "--store mem --size 32M --rate 4 --report @RUN@/report --log @RUN@/lies" --module-args "sync=0 load_timeout_s=1 stall_ms=200" --env END=removed --env TIMES=4
 # variant config: --evil-cswapd "--store mem --size 32M --rate 1 --only config --report @RUN@/report --log @RUN@/lies" --module-args "sync=1" --env END=config --env TIMES=40
