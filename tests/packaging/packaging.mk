@@ -3,8 +3,16 @@
 ## check-packaging: swapping on, gentle reclaim, DKMS layout, kernel tree, kselftests without a device
 ## check-cswapd-unit: cswapd inside its unit, started by systemd (root)
 ## check-installed: DKMS on three kernels, and a guest that boots with systemd and swaps by itself (slow)
+## deb: build the Debian packages, into build/deb
+## check-deb: the packages built, installed, used, upgraded under load, removed (root; slow)
 
-.PHONY: check-packaging check-cswapd-unit check-installed check-unit check-slow
+.PHONY: check-packaging check-cswapd-unit check-installed check-deb check-unit check-slow deb
+deb:
+	$(Q)tests/packaging/build-deb $(O)/deb
+
+check-deb:
+	$(Q)tests/packaging/test_deb.sh || [ $$? = 4 ]
+
 check-packaging:
 	$(Q)tests/packaging/test_swapon.sh
 	$(Q)tests/packaging/test_reclaim.sh
