@@ -43,7 +43,7 @@ BALANCER_PARTS := answers config guests host policy requests
 BALANCER_OBJS := $(BALANCER_PARTS:%=$(out)/obj/host/cswap-balancer/%.o) \
 	$(patsubst %,$(out)/obj/host/cswapd/%.o,ctl listener log)
 
-$(out)/obj/host/cswap-balancer/%.o: OBJ_CFLAGS := -Ihost/cswapd
+$(out)/obj/host/cswap-balancer/%.o: OBJ_CFLAGS := -Ihost
 $(out)/cswap-balancer: LIBS = $(shell $(PKG_CONFIG) --libs libsystemd json-c)
 $(out)/cswap-balancer: $(BALANCER_OBJS) $(out)/obj/host/cswap-balancer/cswap_balancer.o
 	$(link)

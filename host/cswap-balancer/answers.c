@@ -16,7 +16,7 @@
 
 #include "answers.h"
 #include "host.h"
-#include "log.h"
+#include "cswapd/log.h"
 
 #define SLOW "10000 100000"
 

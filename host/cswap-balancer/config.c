@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "config.h"
-#include "log.h"
+#include "cswapd/log.h"
 
 #define DEFAULT_GUESTS "/run/cswapd"
 #define MAX_LINE 512

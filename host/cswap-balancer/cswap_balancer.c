@@ -23,7 +23,7 @@
 #include <unistd.h>
 
 #include "answers.h"
-#include "log.h"
+#include "cswapd/log.h"
 #include "requests.h"
 
 #ifndef CSWAP_VERSION

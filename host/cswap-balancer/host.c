@@ -84,15 +84,16 @@ static bool sample_cgroup(const char *dir, struct policy_host_sample *to)
 /* "some avg10=1.23 ..." */
 static int sample_pressure(const char *path)
 {
+	static const char begin[] = "some avg10=";
 	FILE *file = fopen(path, "re");
-	int percent = -1;
+	char line[128] = "";
+	bool found;
 
 	if (!file)
 		return -1;
-	if (fscanf(file, "some avg10=%d", &percent) != 1)
-		percent = -1;
+	found = fgets(line, sizeof(line), file) && !strncmp(line, begin, strlen(begin));
 	fclose(file);
-	return percent;
+	return found ? (int)strtol(line + strlen(begin), NULL, 10) : -1;
 }
 
 bool host_sample(const char *cgroup, struct host_sample *sample)

@@ -41,7 +41,8 @@
  * Calm: less than a band moves nothing; nothing is taken for the cool-down's time
  * after a guest hurt, which doubles each time; nothing grows for as long after the
  * reserve was short, and then by a part of the room, because what was given shows in
- * the measures a moment later; what is on its way isn't asked for twice; what was promised and doesn't come counts for as long as the patience lasts.
+ * the measures a moment later; what is on its way isn't asked for twice; what was
+ * promised and doesn't come counts for as long as the patience lasts.
  */
 #include <linux/virtio_cswap.h>
 #include <string.h>

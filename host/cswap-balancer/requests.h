@@ -5,7 +5,7 @@
 #ifndef CSWAP_BALANCER_REQUESTS_H
 #define CSWAP_BALANCER_REQUESTS_H
 
-#include "ctl.h"
+#include "cswapd/ctl.h"
 #include "guests.h"
 #include "host.h"
 

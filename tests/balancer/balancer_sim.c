@@ -538,7 +538,8 @@ static bool is_wanted(const struct scenario *scenario, const struct world *w, ch
 int main(int argc, char **argv)
 {
 	static const struct option longs[] = {
-		{ "guests", 1, NULL, 'g' }, { "seconds", 1, NULL, 's' }, { "svg", 1, NULL, 'p' }, { "trace", 1, NULL, 't' }, { "bench", 0, NULL, 'b' },
+		{ "guests", 1, NULL, 'g' }, { "seconds", 1, NULL, 's' }, { "svg", 1, NULL, 'p' },
+		{ "trace", 1, NULL, 't' }, { "bench", 0, NULL, 'b' },
 		{ NULL, 0, NULL, 0 },
 	};
 	const unsigned int nr_scenarios = sizeof(scenarios) / sizeof(scenarios[0]);
