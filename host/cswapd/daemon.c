@@ -367,6 +367,7 @@ int daemon_main(int argc, char **argv, const struct daemon_variant *variant)
 		.signal_fd = -1,
 		.measure = MEASURE_NONE,
 	};
+	int code;
 	const struct monitor_config monitor = {
 		.conf = &daemon.conf,
 		.work = work,
@@ -387,5 +388,8 @@ int daemon_main(int argc, char **argv, const struct daemon_variant *variant)
 	/* Memory outlives a worker if the monitor has it, too; a file is opened anew. */
 	if (!daemon.conf.store_path && !open_store(&daemon))
 		return 1;
-	return monitor_run(&monitor);
+	code = monitor_run(&monitor);
+	if (daemon.store)
+		store_close(daemon.store);
+	return code;
 }

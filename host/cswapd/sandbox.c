@@ -37,6 +37,7 @@
 #include <sched.h>
 #include <seccomp.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -233,10 +234,10 @@ static uint64_t rights_of(enum sandbox_right right)
 static int open_path(const struct sandbox_path *path)
 {
 	char name[4096];
+	int length = snprintf(name, sizeof(name), "%s", path->path);
 
-	if (strlen(path->path) >= sizeof(name))
+	if (length < 0 || (size_t)length >= sizeof(name))
 		return -1;
-	strcpy(name, path->path);
 	return open(path->right == SANDBOX_READ ? name : dirname(name),
 		    O_PATH | O_CLOEXEC);
 }

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # The balancer's tests: its policy, its configuration, the service with real daemons.
 ## check-balancer: the balancer's unit tests, and the service beside daemons with simulated guests
-## check-overcommit: three guests of 150 % of a limit, with the balancer and without (needs root)
-## demo-overcommit: the same with the balancer, as it happens
 ## bench-balancer: how long a decision takes, and the policy beside others' in a simulator
 ## check-balancer-mutants: faults put into its policy, each must be found
 
@@ -17,13 +15,7 @@ $(out)/balancer-sim: LIBS := -lm
 $(out)/balancer-sim: $(out)/obj/tests/balancer/balancer_sim.o $(out)/obj/host/cswap-balancer/policy.o
 	$(link)
 
-.PHONY: check-overcommit demo-overcommit bench-balancer
-check-overcommit:
-	tests/balancer/overcommit
-
-demo-overcommit:
-	tests/balancer/overcommit --demo
-
+.PHONY: bench-balancer
 bench-balancer: $(out)/balancer-sim
 	$< --bench
 	$< --svg $(out)/balancer.svg

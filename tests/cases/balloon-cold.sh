@@ -7,7 +7,7 @@
 # what is "available" in it, which is next to nothing here (trap B8); the host's memory falls by what
 # was released; every page is right afterwards.
 #
-# beds: uml
+# slow: uml
 # slow: vm-newest vm-6.12 vm-6.1
 # timeout: 900
 # beside: yes

@@ -22,6 +22,7 @@
 
 swap_on
 kills=0 longest=0
+# shellcheck disable=SC2153	# of the environment
 while [ $kills -lt "$KILLS" ]; do
 	swapstress --mib "$MIB" --limit "$LIMIT" --procs 2 --threads 2 --rewrite 50 >"$tmp/stress.out" 2>"$tmp/stress.err" &
 	pid=$!

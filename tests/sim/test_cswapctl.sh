@@ -209,7 +209,7 @@ ask() {
 # It finds the guests, and hears of them, in its own time.
 knows_guest() {
 	for ((tries = 0; tries < 500; tries++)); do
-		ask explain web1 && grep -q 'uses ' "$dir/out" && grep -q '^  1\. ' "$dir/out" && return
+		ask explain web1 && grep -q '^web1: managed' "$dir/out" && grep -q '^  1\. ' "$dir/out" && return
 		sleep 0.02
 	done
 	cat "$dir/balancer.log"
