@@ -36,10 +36,7 @@ while [ $kills -lt "$KILLS" ]; do
 		[ "$(host_value ms)" -le "$longest" ] || longest=$(host_value ms)
 		kills=$((kills + 1))
 	done
-	wait $pid
-	stress_status=$?
-	cat "$tmp/stress.out" "$tmp/stress.err" >"$tmp/stress.all"
-	stress_judge
+	stress_wait $pid
 done
 for name in tampered protocol_errors load_errors load_timeouts store_errors; do
 	expect "$name moved" "$(counter $name)" = 0

@@ -112,6 +112,13 @@ stress() {
 	cat "$tmp/stress.out" "$tmp/stress.err" >"$tmp/stress.all"
 	stress_judge
 }
+# stress_wait PID: the same for one that was started in the background, into $tmp/stress.out and .err.
+stress_wait() {
+	wait "$1"
+	stress_status=$?
+	cat "$tmp/stress.out" "$tmp/stress.err" >"$tmp/stress.all"
+	stress_judge
+}
 stress_judge() {
 	[ "$stress_status" = 0 ] || {
 		fail "swapstress ended with $stress_status"

@@ -42,10 +42,7 @@ while kill -0 $pid 2>/dev/null; do
 	echo change >/sys/block/"${disk##*/}"/uevent
 	looks=$((looks + 1))
 done
-wait $pid
-stress_status=$?
-cat "$tmp/stress.out" "$tmp/stress.err" >"$tmp/stress.all"
-stress_judge
+stress_wait $pid
 checked=$(figure checked)
 expect "looks" "$looks" -gt 2
 for name in tampered protocol_errors load_errors load_timeouts store_errors kept; do
