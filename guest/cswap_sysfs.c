@@ -123,6 +123,9 @@ static DEVICE_ATTR_RO(balloon_##_name)
 
 CSWAP_BALLOON(target, READ_ONCE(balloon->target));
 CSWAP_BALLOON(released, cswap_balloon_pages(balloon) << PAGE_SHIFT);
+/* of these: on their way, the device has not answered */
+CSWAP_BALLOON(releasing,
+	      (u64)READ_ONCE(balloon->blocks.pages[CSWAP_BLOCK_RELEASING]) << PAGE_SHIFT);
 CSWAP_BALLOON(floor, READ_ONCE(balloon->floor) << PAGE_SHIFT);
 CSWAP_BALLOON(lost, (u64)atomic64_read(&balloon->lost) << PAGE_SHIFT);
 /* since the device was probed */
@@ -177,6 +180,7 @@ static struct attribute *cswap_attrs[] = {
 	&dev_attr_epoch.attr,
 	&dev_attr_balloon_target.attr,
 	&dev_attr_balloon_released.attr,
+	&dev_attr_balloon_releasing.attr,
 	&dev_attr_balloon_floor.attr,
 	&dev_attr_balloon_lost.attr,
 	&dev_attr_balloon_taken.attr,

@@ -58,6 +58,23 @@ let_go() {
 	within 30 host_has_all || fail "the daemon knows of $(host_value claimed) bytes"
 }
 
+is_sent() {
+	[ "$(balloon releasing)" != 0 ]
+}
+# hold_all MIB: all of it on its way. What the guest gathers in more than one go is sent in parts, of
+# which only the first is on its way then: it's asked for once more.
+hold_all() {
+	local tries
+	for ((tries = 0; tries < 10; tries++)); do
+		hold "$1"
+		within 30 is_sent || fail "nothing is sent of $(balloon released) MiB"
+		[ "$(balloon releasing)" != "$1" ] || return 0
+		let_go
+		reach 0
+	done
+	fail "$1 MiB were never sent in one go"
+}
+
 begin_balloon
 echo 1 >/proc/sys/vm/overcommit_memory
 stress_begin --mib 24 --rounds 2
@@ -75,11 +92,12 @@ stress_to_gate
 reach 0
 
 # All of it is sent: there's nothing to be had, and the program isn't worth it.
-hold 60
+hold_all 60
+before=$(balloon rescued)
 ooms=$(balloon ooms)
 hog_begin $(($(memory MemAvailable) + 36))
 expect "times out of memory" "$(balloon ooms)" -gt "$ooms"
-expect "MiB taken back of what was sent" "$(balloon rescued)" = "$rescued"
+expect "MiB taken back of what was sent" $(($(balloon rescued) - before)) = 0
 let_go
 hog_end
 expect "the status of a program that wanted what was sent" $hog_status != 0

@@ -11,7 +11,7 @@ mib=1048576
 # balloon NAME: one of the driver's counters of the balloon; bytes come as MiB.
 balloon() {
 	case $1 in
-	target | released | floor | lost | taken | returned | rescued) echo $(($(counter "balloon_$1") / mib)) ;;
+	target | released | releasing | floor | lost | taken | returned | rescued) echo $(($(counter "balloon_$1") / mib)) ;;
 	*) counter "balloon_$1" ;;
 	esac
 }
