@@ -7,7 +7,7 @@
 # (I5, trap A1): the late discard destroys nothing. What hasn't been sent is used, at once.
 #
 # beds: uml uml-debug
-# slow: uml-smp vm-newest
+# slow: uml-smp vm-newest tdx-newest
 # timeout: 900
 # beside: yes
 # run: --faulty-cswapd "--store mem --size 64M --release punch --fault-report @RUN@/report --balloon-fault release-stall"

@@ -8,7 +8,7 @@
 # throughout. (Trap B9.) The figures are what the tiers yielded.
 #
 # beds: uml
-# slow: vm-newest uml-debug uml-smp vm-6.12 vm-6.1
+# slow: vm-newest uml-debug uml-smp vm-6.12 vm-6.1 tdx-newest
 # timeout: 900
 # beside: yes
 # module: tests/kmod/fragment

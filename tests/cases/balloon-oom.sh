@@ -6,8 +6,8 @@
 # so, the host doesn't get again at once, whatever it asks for. (Trap B10.) The control: where the
 # same memory isn't there because something else has it, the program is killed.
 #
-# beds: uml uml-debug vm-newest
-# slow: uml-smp vm-6.12 vm-6.1
+# beds: uml uml-debug vm-newest tdx-newest
+# slow: uml-smp vm-6.12 vm-6.1 tdx-6.12
 # timeout: 900
 # beside: yes
 # run: --cswapd "--store mem --size 64M --release punch"

@@ -4,7 +4,7 @@
 #
 # A case sources this behind lib.sh. Sizes are in MiB unless a name says otherwise. What has been
 # freed is never the guest's word here: it's the blocks of the file that is the guest's memory,
-# on the host's side.
+# on the host's side, or an emulated TDX guest's private memory.
 
 mib=1048576
 
@@ -74,10 +74,17 @@ now() {
 
 # ---- what it comes to
 
-# Memory that the host has to provide, as it measures it: sets host_kib.
+# Memory that the host has to provide, as it measures it: sets host_kib. Of a TD that's its private
+# memory; what it shares is the file.
 host_measure() {
-	host balloon
-	host_kib=$(($(host_value files) / 1024))
+	local name=files
+	if grep -qw tdx_guest /proc/cpuinfo; then
+		name=private-resident-bytes
+		host tdx $name
+	else
+		host balloon
+	fi
+	host_kib=$(($(host_value $name) / 1024))
 }
 # Until the daemon has answered every RELEASE.
 host_has_all() {
