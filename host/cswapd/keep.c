@@ -87,15 +87,17 @@ static struct keep_state *map_state(int fd)
 	return map == MAP_FAILED ? NULL : map;
 }
 
-static void describe(struct keep_state *state, const struct conf *conf)
+static struct keep_kind kind_of(const struct conf *conf)
 {
-	state->magic = KEEP_MAGIC;
-	state->bytes = sizeof(*state);
-	state->slots = conf->slots;
-	state->queue_pairs = conf->queue_pairs;
-	state->block_bytes = conf->block_bytes;
-	state->report_period_ms = conf->report_period_ms;
-	state->release = conf->release;
+	return (struct keep_kind) {
+		.magic = KEEP_MAGIC,
+		.bytes = sizeof(struct keep_state),
+		.slots = conf->slots,
+		.queue_pairs = conf->queue_pairs,
+		.block_bytes = conf->block_bytes,
+		.report_period_ms = conf->report_period_ms,
+		.release = conf->release,
+	};
 }
 
 struct keep_state *keep_create(const struct conf *conf, int *fd)
@@ -106,7 +108,7 @@ struct keep_state *keep_create(const struct conf *conf, int *fd)
 	if (*fd >= 0 && !ftruncate(*fd, sizeof(*state)))
 		state = map_state(*fd);
 	if (state)
-		describe(state, conf);
+		state->kind = kind_of(conf);
 	else
 		log_err("no memory for what outlives a worker: %s",
 			strerror(errno));
@@ -115,7 +117,8 @@ struct keep_state *keep_create(const struct conf *conf, int *fd)
 
 struct keep_state *keep_adopt(const struct conf *conf, int fd)
 {
-	struct keep_state *state, wanted_head;
+	const struct keep_kind wanted = kind_of(conf);
+	struct keep_state *state;
 	struct stat st;
 
 	if (fstat(fd, &st) || st.st_size != sizeof(*state))
@@ -123,10 +126,7 @@ struct keep_state *keep_adopt(const struct conf *conf, int fd)
 	state = map_state(fd);
 	if (!state)
 		return NULL;
-	memcpy(&wanted_head, state, offsetof(struct keep_state, active));
-	describe(&wanted_head, conf);
-	if (!memcmp(&wanted_head, state, offsetof(struct keep_state, active)) &&
-	    state->active < 2)
+	if (!memcmp(&wanted, &state->kind, sizeof(wanted)) && state->active < 2)
 		return state;
 	munmap(state, sizeof(*state));
 	return NULL;

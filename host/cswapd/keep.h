@@ -17,15 +17,20 @@
 #include "vhost_user.h"
 #include "vu_message.h"
 
-/* In a memfd, mapped by both. */
-struct keep_state {
+/* What the state is of; another daemon's is of use only if all of it is the same. */
+struct keep_kind {
 	uint64_t magic;
-	uint64_t bytes;			/* of this structure */
+	uint64_t bytes;			/* of struct keep_state */
 	uint64_t slots;			/* what was promised to the guest */
 	uint32_t queue_pairs;
 	uint32_t block_bytes;
 	uint32_t report_period_ms;
 	uint32_t release;
+};
+
+/* In a memfd, mapped by both. */
+struct keep_state {
+	struct keep_kind kind;
 	uint32_t active;		/* which of @front counts; the monitor's */
 	struct vhost_user_saved front[2];
 	struct inflight inflight;

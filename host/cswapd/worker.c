@@ -233,13 +233,18 @@ static struct request *request_get(struct pair *pair)
 	return request;
 }
 
+static void request_make_free(struct request *request)
+{
+	request->next = request->pair->free;
+	request->pair->free = request;
+}
+
 /* The guest has the answer, or will never have one. */
 static void request_put(struct request *request)
 {
 	INFLIGHT_SET(request->log->chain, INFLIGHT_FREE);
 	INFLIGHT_SET(request->log->answer, INFLIGHT_FREE);
-	request->next = request->pair->free;
-	request->pair->free = request;
+	request_make_free(request);
 }
 
 static void drop_list(struct request_list *list)
@@ -1901,7 +1906,7 @@ static void recover_requests(struct pair *pair)
 		request->head = request->log->head;
 		switch (request->log->chain) {
 		case INFLIGHT_FREE:
-			request_put(request);
+			request_make_free(request);
 			break;
 		case INFLIGHT_HELD:
 			list_append(&pair->again, request);
@@ -2175,8 +2180,7 @@ static void init_pair(struct pair *pair, struct worker *worker,
 
 		request->pair = pair;
 		request->log = &log->request[i];
-		request->next = pair->free;
-		pair->free = request;
+		request_make_free(request);
 	}
 }
 

@@ -4,6 +4,8 @@
 
 host_tests := memory blockmap vring device vhost_user store conf ctl command sandbox
 host_test_programs := $(host_tests:%=$(out)/tests/test_host_%)
+# With a worker that dies where it's told to.
+crash_test := $(out)/tests/test_host_crash
 
 $(out)/obj/tests/host/%.o: OBJ_CFLAGS := -Ihost/cswapd
 $(host_test_programs): LIBS = $(CSWAPD_LIBS) -lcmocka
@@ -11,9 +13,14 @@ $(host_test_programs): $(out)/tests/test_host_%: $(out)/obj/tests/host/test_%.o 
 		$(CSWAPD_OBJS) $(patsubst %,$(out)/obj/host/cswapd/%.o,fault_spec store_fault)
 	$(link)
 
+$(crash_test): LIBS = $(CSWAPD_LIBS) -lcmocka
+$(crash_test): $(patsubst %,$(out)/obj/tests/host/%.o,test_crash worker_hooked) \
+		$(filter-out %/worker.o %/inflight.o,$(CSWAPD_OBJS))
+	$(link)
+
 .PHONY: check-host check-unit
-check-host: $(host_test_programs) $(out)/cswapd
-	$(Q)for test in $(host_test_programs); do $$test || exit 1; done
+check-host: $(host_test_programs) $(crash_test) $(out)/cswapd
+	$(Q)for test in $(host_test_programs) $(crash_test); do $$test || exit 1; done
 	$(Q)tests/host/test_cswapd.sh $(out)/cswapd host/cswapd/cswapd@.service
 
 check-unit:: check-host

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * worker_hooked.h - see worker_hooked.c.
+ */
+#ifndef WORKER_HOOKED_H
+#define WORKER_HOOKED_H
+
+/* Die by SIGKILL at this step from now, counted from @worker_steps = 0; 0: live. */
+extern unsigned int worker_dies_at;
+extern unsigned int worker_steps;
+
+#endif
