@@ -56,6 +56,28 @@ status_of_unit() { # STATE
 	[[ $(systemctl show -P ActiveState cswapd@guest) == "$1" ]]
 }
 
+# Three times under load, which must not notice.
+under_load() { # COMMAND...
+	local load round
+	sim --pages 4096 --seconds 6 --verify load &
+	load=$!
+	for round in 1 2 3; do
+		sleep 1
+		"$@" || return
+	done
+	wait "$load"
+}
+
+kill_all() {
+	local pid
+	pid=$(systemctl show -P MainPID cswapd@guest)
+	kill -KILL "$pid"
+	# Until another one is ready.
+	until [[ $(systemctl show -P MainPID cswapd@guest) != "$pid" ]] && status_of_unit active; do
+		sleep 0.02
+	done
+}
+
 use_it() {
 	check "it starts" systemctl start cswapd@guest
 	check "it is nobody else's user" process_says '^Uid:[[:space:]]+6[1-5][0-9]{3}'
@@ -75,6 +97,12 @@ use_it() {
 	check "pages are stored" sim --pages 1000 --state /run/state fill
 	check "it restarts" systemctl restart cswapd@guest
 	check "what was stored is there" sim --pages 1000 --state /run/state verify
+	check "a restart isn't noticed by a guest at work" under_load systemctl restart cswapd@guest
+	check "because systemd kept what it has of it" \
+		sh -c "journalctl -u cswapd@guest -o cat | grep 'going on where another daemon ended'"
+	check "nor is the death of all of it" under_load kill_all
+	check "nothing is kept when the guest has gone" \
+		sh -c 'test $(systemctl show -P NFileDescriptorStore cswapd@guest) -le 1'
 	check "a guest's store is never larger than it was made" \
 		sh -c 'test $(du -kc --apparent-size /var/lib/cswapd/guest/store* | tail -n 1 | cut -f 1) -le $((65536 + 256))'
 	check "it stops" systemctl stop cswapd@guest

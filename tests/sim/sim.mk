@@ -23,4 +23,11 @@ check-sim: $(sim_program) $(out)/cswapd $(out)/cswapd-faulty $(out)/cswapctl $(o
 	tests/sim/run-tests $(out)
 	tests/sim/test_cswapctl.sh $(out)
 
+# The deaths of a check, ten times as many.
+.PHONY: check-crash
+## check-crash: cswapd, killed 2000 times at random moments under load
+check-crash: $(sim_program) $(out)/cswapd
+	KILLS=2000 tests/sim/run-tests $(out) "crash: file"
+
 check-unit:: check-sim
+check-slow: check-crash
