@@ -7,13 +7,17 @@
  * a daemon owes that lives: every request answered once, every page the last one
  * stored, nothing discarded that was stored after.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 #include <asm/byteorder.h>
 
 #include "hostile.h"
@@ -319,8 +323,6 @@ static int case_connections(struct guest *g, const char *socket)
 	return rc ? -1 : suite_check_answers(g);
 }
 
-/* --- the balloon --- */
-
 static int kill_one(struct guest *g)
 {
 	struct hostile_census census;
@@ -335,6 +337,83 @@ static int kill_one(struct guest *g)
 	} while (!next || next == pid);
 	return 0;
 }
+
+/* --- I/O that outlives its process --- */
+
+/* The same open file as @pid's that is called @name; -1: it has none. */
+static int share_file(int pid, const char *name)
+{
+	int pidfd = syscall(SYS_pidfd_open, pid, 0), fd = -1;
+	char path[64], target[4096];
+	struct dirent *entry;
+	ssize_t length;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
+	dir = opendir(path);
+	while (dir && fd < 0 && (entry = readdir(dir))) {
+		length = readlinkat(dirfd(dir), entry->d_name, target, sizeof(target) - 1);
+		if (length < (ssize_t)strlen(name))
+			continue;
+		target[length] = '\0';
+		if (!strcmp(target + length - strlen(name), name))
+			fd = syscall(SYS_pidfd_getfd, pidfd, atoi(entry->d_name), 0);
+	}
+	if (dir)
+		closedir(dir);
+	if (pidfd >= 0)
+		close(pidfd);
+	return fd;
+}
+
+struct slow_io {
+	int fd;
+	bool over;			/* atomic */
+};
+
+static void *end_later(void *arg)
+{
+	struct slow_io *io = arg;
+
+	sleep_us(300000);
+	__atomic_store_n(&io->over, true, __ATOMIC_RELAXED);
+	close(io->fd);
+	return NULL;
+}
+
+/*
+ * As long as the dead process's open file is in use (here by us, else by what the
+ * disk hasn't done yet) its successor touches nothing.
+ */
+static int case_slow_io(struct guest *g, const char *socket)
+{
+	struct hostile_census census;
+	enum io_result result;
+	struct slow_io io = { 0 };
+	pthread_t thread;
+	bool over;
+	int rc;
+
+	TRY(connect_pairs(g, socket));
+	TRY(guest_store(g, 5, &result));
+	TRY(hostile_census(g, &census));
+	io.fd = share_file(census_worker(census.pid), "/store");
+	if (io.fd < 0) {
+		guest_fail(g, "the store is no file");
+		return SUITE_SKIP;
+	}
+	EXPECT(g, !kill(census_worker(census.pid), SIGKILL), "nobody to kill");
+	EXPECT(g, !pthread_create(&thread, NULL, end_later, &io), "no thread");
+	rc = guest_load(g, 5, &result);
+	over = __atomic_load_n(&io.over, __ATOMIC_RELAXED);
+	pthread_join(thread, NULL);
+	TRY(rc);
+	EXPECT(g, result == IO_OK, "load: %u", result);
+	EXPECT(g, over, "it was served while I/O of the dead was under way");
+	return suite_check_answers(g);
+}
+
+/* --- the balloon --- */
 
 static int send_control(struct guest *g, u16 op, u64 address, u64 bytes)
 {
@@ -462,6 +541,7 @@ static const struct suite_case cases[] = {
 	{ "connections", case_connections },
 	{ "releases", case_release },
 	{ "the balloon's state", case_balloon },
+	{ "I/O that outlives its process", case_slow_io },
 };
 
 int run_crash(const char *socket, const char *filter)
