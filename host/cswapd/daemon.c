@@ -138,7 +138,8 @@ static void handle_event(struct daemon *daemon)
 	}
 }
 
-static void serve(struct daemon *daemon)
+/* False: there has to be another. */
+static bool serve(struct daemon *daemon)
 {
 	struct ctl *ctl = daemon->ctl;
 
@@ -153,7 +154,7 @@ static void serve(struct daemon *daemon)
 			if (errno == EINTR)
 				continue;
 			log_err("poll: %s", strerror(errno));
-			return;
+			return false;
 		}
 		if (fds[0].revents)
 			handle_signal(daemon);
@@ -162,6 +163,7 @@ static void serve(struct daemon *daemon)
 		if (ctl)
 			ctl_run(ctl, fds + 2);
 	}
+	return true;
 }
 
 static bool open_store(struct daemon *daemon)
@@ -341,7 +343,7 @@ static void close_all(struct daemon *daemon)
 static int work(void *context, const struct monitor_gift *gift)
 {
 	struct daemon *daemon = context;
-	bool started;
+	bool started, ended = false;
 
 	daemon->keep.state = gift->state;
 	daemon->keep.channel = gift->channel;
@@ -351,13 +353,13 @@ static int work(void *context, const struct monitor_gift *gift)
 			 (uintmax_t)daemon->conf.slots, daemon->conf.queue_pairs,
 			 daemon->conf.workers);
 		keep_ready(&daemon->keep);
-		serve(daemon);
+		ended = serve(daemon);
 		report_counters(daemon);
 	}
 	close_all(daemon);
 	if (daemon->variant && started)
 		daemon->variant->end();
-	return started ? 0 : 1;
+	return ended ? 0 : 1;
 }
 
 int daemon_main(int argc, char **argv, const struct daemon_variant *variant)

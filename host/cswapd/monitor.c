@@ -66,6 +66,7 @@ struct monitor {
 	bool quitting;
 	uint64_t started_ms;
 	uint64_t start_at_ms;		/* not before */
+	uint64_t accept_at_ms;		/* ... a front end */
 	unsigned int pause_ms;
 
 	bool pending;			/* @event isn't answered */
@@ -189,10 +190,13 @@ static void accept_front_end(struct monitor *monitor)
 {
 	int fd = accept4(monitor->listen_fd, NULL, NULL, SOCK_CLOEXEC);
 
-	if (fd >= 0)
+	if (fd >= 0) {
 		begin_connection(monitor, fd);
-	else if (errno != EINTR && errno != ECONNABORTED)
+	} else if (errno != EINTR && errno != ECONNABORTED) {
 		log_warning("can't accept a connection: %s", strerror(errno));
+		/* It waits in the queue; what is short may be there later. */
+		monitor->accept_at_ms = now_ms() + LONG_PAUSE_MS;
+	}
 }
 
 static void end_connection(struct monitor *monitor)
@@ -402,22 +406,28 @@ static bool handle_signal(struct monitor *monitor, int *code)
 
 /* --- the loop --- */
 
-/* When it's time for the next worker: ms from now, -1 for never. */
-static int start_in_ms(const struct monitor *monitor)
+static int ms_until(uint64_t at_ms)
 {
 	uint64_t now = now_ms();
 
-	if (monitor->worker)
-		return -1;
-	return now < monitor->start_at_ms ? (int)(monitor->start_at_ms - now) : 0;
+	return now < at_ms ? (int)(at_ms - now) : 0;
+}
+
+/* What there is to do without being told to: ms from now, -1 for nothing. */
+static int timeout_ms(const struct monitor *monitor)
+{
+	if (!monitor->worker)
+		return ms_until(monitor->start_at_ms);
+	return ms_until(monitor->accept_at_ms) ? : -1;
 }
 
 static int front_end_poll_fd(const struct monitor *monitor)
 {
 	if (!monitor->ready || monitor->pending)
 		return -1;
-	return monitor->front_end >= 0 ? monitor->front_end :
-					 monitor->listen_fd;
+	if (monitor->front_end >= 0)
+		return monitor->front_end;
+	return ms_until(monitor->accept_at_ms) ? -1 : monitor->listen_fd;
 }
 
 static int serve(struct monitor *monitor)
@@ -431,12 +441,13 @@ static int serve(struct monitor *monitor)
 			{ .fd = front_end_poll_fd(monitor), .events = POLLIN },
 		};
 
-		if (!start_in_ms(monitor) && !start_worker(monitor))
+		if (!monitor->worker && !ms_until(monitor->start_at_ms) &&
+		    !start_worker(monitor))
 			plan_next(monitor);
 		if (monitor->ready && monitor->pending && !monitor->sent)
 			send_event(monitor);
 		fds[1].fd = monitor->channel;
-		if (poll(fds, 3, start_in_ms(monitor)) < 0 && errno != EINTR)
+		if (poll(fds, 3, timeout_ms(monitor)) < 0 && errno != EINTR)
 			return 1;
 		if (fds[1].revents & POLLIN)
 			take_answer(monitor);
