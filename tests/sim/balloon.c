@@ -759,6 +759,27 @@ static int case_event_reset(struct guest *g, const char *socket)
 	return 0;
 }
 
+/*
+ * A ring that begins in its middle was served by somebody who is gone, with all
+ * that he knew: then the target is told at once, be it 0. Not so one that is new.
+ * Checks: device-event-lost
+ */
+static int case_event_lost(struct guest *g, const char *socket)
+{
+	const struct guest_options o = {
+		.frontend = { .style = FE_STYLE_QEMU, .regions = 1 },
+		.pairs = 1, .extra_bytes = MIB, .base = 7,
+	};
+	struct event_buffer e;
+
+	TRY(guest_connect(g, socket, &o));
+	TRY(make_event(g, &e));
+	TRY(post_event(g, &e));
+	TRY(expect_event(g, &e, 0));
+	TRY(post_event(g, &e));
+	return expect_no_event(g);
+}
+
 /* --- REPORT --- */
 
 static struct virtio_cswap_report *put_report(struct guest *g, struct vq_segment s[2])
@@ -1096,6 +1117,7 @@ static const struct suite_case cases[] = {
 	{ "more requests than are served at a time", case_many },
 	{ "a target is told once", case_event },
 	{ "targets, stop and reset", case_event_reset },
+	{ "a target whose last telling nobody knows", case_event_lost },
 	{ "reports", case_report },
 };
 
