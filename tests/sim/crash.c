@@ -30,8 +30,6 @@
 #define DEPTH		32
 /* A worker lives up to so long after it was seen, if it isn't let do something first. */
 #define LIFE_US		20000
-/* An operation that takes longer has been forgotten until something woke it. */
-#define LONGEST_MS	10000
 
 unsigned int crash_kills = 200;
 
@@ -159,20 +157,16 @@ static int connect_pairs(struct guest *g, const char *socket)
 	return guest_connect(g, socket, &o);
 }
 
+/* One that is forgotten until something wakes it ends as unanswered, in guest_pair.c. */
 static int run_phase(struct guest *g, struct load *l, enum load_phase phase)
 {
 	static struct load_report r;
-	u64 longest;
 
 	EXPECT(g, !load_run(l, phase, &r), "%s", l->error);
-	longest = r.store.latency.max > r.load.latency.max ? r.store.latency.max :
-							     r.load.latency.max;
 	EXPECT(g, !r.wrong && !r.forged, "%llu pages wrong, %llu forged", r.wrong,
 	       r.forged);
 	EXPECT(g, !r.store.failed && !r.load.failed, "%llu stores and %llu loads failed",
 	       r.store.failed, r.load.failed);
-	EXPECT(g, longest < LONGEST_MS * 1000000ull, "an operation took %llu ms",
-	       longest / 1000000);
 	return 0;
 }
 
