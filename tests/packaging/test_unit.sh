@@ -56,24 +56,83 @@ status_of_unit() { # STATE
 	[[ $(systemctl show -P ActiveState cswapd@guest) == "$1" ]]
 }
 
-# Three times under load, which must not notice.
-under_load() { # COMMAND...
-	local load round
-	sim --pages 4096 --seconds 6 --verify load &
-	load=$!
-	for round in 1 2 3; do
-		sleep 1
-		"$@" || return
+# A guest that stores and loads without a pause, until load_ends; every page is compared.
+load_begins() {
+	local line
+	coproc LOAD { exec "$bin/cswap-sim" --socket /run/cswapd/guest/socket --pages 4096 --seconds 3600 \
+		--verify load 2>&1; }
+	load=$LOAD_PID
+	# A copy: bash closes its own when the simulator ends.
+	exec 7<&"${LOAD[0]}"
+	until [[ ${line-} == "# fill"* ]]; do
+		IFS= read -r line <&7 || return
+		echo "$line"
 	done
-	wait "$load"
+}
+
+# 0 if it was all right from its beginning to its end.
+load_ends() {
+	kill -USR1 "$load" && cat <&7 && wait "$load"
+}
+
+# The process that serves now has done so for the guest that runs: its counters began with it.
+is_serving() {
+	cswapctl --socket /run/cswapd/guest/control --json status |
+		grep -Eq '"stored_pages": *[1-9]'
+}
+
+until_serving() {
+	until is_serving; do
+		kill -0 "$load" || return
+		sleep 0.02
+	done
+}
+
+# So often; every other time at once, when what came before may not have been served yet.
+again_and_again() { # TIMES COMMAND...
+	local times=$1 round
+	shift
+	for ((round = 1; round <= times; round++)); do
+		"$@" || return
+		((round % 2)) || until_serving || return
+	done
+}
+
+# What a guest at work must not notice.
+under_load() { # TIMES COMMAND...
+	load_begins && again_and_again "$@" && load_ends && return
+	kill -KILL "$load"
+	cat <&7
+	return 1
+}
+
+main_pid() {
+	systemctl show -P MainPID cswapd@guest
 }
 
 kill_all() {
 	local pid
-	pid=$(systemctl show -P MainPID cswapd@guest)
+	pid=$(main_pid)
 	kill -KILL "$pid"
 	# Until another one is ready.
-	until [[ $(systemctl show -P MainPID cswapd@guest) != "$pid" ]] && status_of_unit active; do
+	until [[ $(main_pid) != "$pid" ]] && status_of_unit active; do
+		sleep 0.02
+	done
+}
+
+# As a package does: another file takes the place of the one that runs.
+upgrade() {
+	cp /usr/sbin/cswapd /usr/sbin/cswapd.new && mv /usr/sbin/cswapd.new /usr/sbin/cswapd || return
+	! runs_what_is_installed && systemctl restart cswapd@guest && runs_what_is_installed
+}
+
+runs_what_is_installed() {
+	[[ /proc/$(main_pid)/exe -ef /usr/sbin/cswapd ]]
+}
+
+# systemd is told, and does it in its time.
+keeps_nothing() {
+	until (($(systemctl show -P NFileDescriptorStore cswapd@guest) <= 1)); do
 		sleep 0.02
 	done
 }
@@ -97,12 +156,14 @@ use_it() {
 	check "pages are stored" sim --pages 1000 --state /run/state fill
 	check "it restarts" systemctl restart cswapd@guest
 	check "what was stored is there" sim --pages 1000 --state /run/state verify
-	check "a restart isn't noticed by a guest at work" under_load systemctl restart cswapd@guest
+	check "restarts aren't noticed by a guest at work" under_load 6 systemctl restart cswapd@guest
 	check "because systemd kept what it has of it" \
 		sh -c "journalctl -u cswapd@guest -o cat | grep 'going on where another daemon ended'"
-	check "nor is the death of all of it" under_load kill_all
-	check "nothing is kept when the guest has gone" \
-		sh -c 'test $(systemctl show -P NFileDescriptorStore cswapd@guest) -le 1'
+	check "nor are new versions" under_load 4 upgrade
+	check "nor is the death of all of it" under_load 3 kill_all
+	check "no front end was dropped" \
+		sh -c "! journalctl -u cswapd@guest -o cat | grep 'its front end is dropped'"
+	check "nothing is kept when the guest has gone" keeps_nothing
 	check "a guest's store is never larger than it was made" \
 		sh -c 'test $(du -kc --apparent-size /var/lib/cswapd/guest/store* | tail -n 1 | cut -f 1) -le $((65536 + 256))'
 	check "it stops" systemctl stop cswapd@guest

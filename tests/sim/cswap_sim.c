@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,7 +42,8 @@ static const char usage[] =
 "  balloon-method M   with --release M instead: convert or off (TAP)\n"
 "  balloon-kill       the same, when the daemon is killed in the middle (TAP)\n"
 "  balloon-lies FAULT what cswapd-faulty does by --balloon-fault FAULT (TAP)\n"
-"  load               stores and loads of random pages; each page is opened and compared\n"
+"  load               stores and loads of random pages; each page is opened and compared;\n"
+"                     SIGUSR1 says that their time is up\n"
 "  fill               store --pages pages; names each slot that fails\n"
 "  verify             load what --state remembers; names each slot that fails\n"
 "  discard            discard --count slots from --start\n"
@@ -163,10 +165,19 @@ static int run_phase(struct load *l, const struct arguments *a, enum load_phase 
 	return 0;
 }
 
+static void time_is_up(int signal)
+{
+	(void)signal;
+	load_is_up = 1;
+}
+
 static int run_load(struct load *l, const struct arguments *a)
 {
-	int rc = run_phase(l, a, LOAD_FILL);
+	const struct sigaction action = { .sa_handler = time_is_up, .sa_flags = SA_RESTART };
+	int rc;
 
+	sigaction(SIGUSR1, &action, NULL);
+	rc = run_phase(l, a, LOAD_FILL);
 	if (!rc)
 		rc = run_phase(l, a, LOAD_RUN);
 	if (!rc && a->verify)

@@ -33,6 +33,8 @@ struct worker {
 	bool failed;
 };
 
+volatile sig_atomic_t load_is_up;
+
 static u64 now_ns(void)
 {
 	struct timespec t;
@@ -60,12 +62,20 @@ static u64 next_random(struct worker *w)
 	return w->random;
 }
 
+static bool is_up(const struct worker *w)
+{
+	const struct load_options *o = &w->load->options;
+
+	return load_is_up ||
+	       (o->ops ? w->started >= o->ops : now_ns() >= w->deadline_ns);
+}
+
 static bool choose_random(struct worker *w, struct io_op *op)
 {
 	const struct load_options *o = &w->load->options;
 	u64 pages = w->end - w->first, tries;
 
-	if (o->ops ? w->started >= o->ops : now_ns() >= w->deadline_ns)
+	if (is_up(w))
 		return false;
 	op->kind = next_random(w) % 100 < o->read_percent ? IO_LOAD : IO_STORE;
 	op->slot = w->first + next_random(w) % pages;

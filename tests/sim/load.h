@@ -5,6 +5,7 @@
 #ifndef SIM_LOAD_H
 #define SIM_LOAD_H
 
+#include <signal.h>
 #include <stdio.h>
 
 #include "histogram.h"
@@ -56,6 +57,9 @@ struct load {
 int load_init(struct load *l, const struct load_options *options,
 	      struct io_records *records);
 void load_free(struct load *l);
+/* Set by a signal: a run ends as if its time were up. */
+extern volatile sig_atomic_t load_is_up;
+
 /* 0, or -1 when the device failed altogether, with the reason in l->error. */
 int load_run(struct load *l, enum load_phase phase, struct load_report *report);
 
