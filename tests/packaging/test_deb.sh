@@ -12,24 +12,14 @@ set -euo pipefail
 
 # shellcheck source-path=SCRIPTDIR source=../bed/lib.sh
 . "$(dirname "$0")/../bed/lib.sh"
+# shellcheck source-path=SCRIPTDIR source=tap.sh
+. "$(dirname "$0")/tap.sh"
 here=$repo/tests/packaging
 tools="build-essential debhelper dh-dkms lintian"
 version=$(sed -n '1s/.*(\(.*\)).*/\1/p' "$repo/debian/changelog")
 newer=$version+test
 
-number=0 failures=0
-check() { # NAME COMMAND...
-	local name=$1
-	shift
-	number=$((number + 1))
-	if "$@" >"$work/out" 2>&1 </dev/null; then
-		echo "ok $number - $name"
-	else
-		failures=$((failures + 1))
-		echo "not ok $number - $name"
-		tail -n 30 "$work/out" | sed 's/^/# /'
-	fi
-}
+number=0
 files_of() { # PACKAGE
 	dpkg-deb --fsys-tarfile "$work/deb/$1_$version"_*.deb | tar -t | sed -n '/[^/]$/s/^\.//p'
 }

@@ -11,21 +11,10 @@ set -euo pipefail
 
 # shellcheck source-path=SCRIPTDIR source=../bed/lib.sh
 . "$(dirname "$0")/../bed/lib.sh"
+# shellcheck source-path=SCRIPTDIR source=tap.sh
+. "$(dirname "$0")/tap.sh"
 here=$repo/tests/packaging
 version=$(sed -n 's/^PACKAGE_VERSION="\(.*\)"/\1/p' "$repo/guest/dkms.conf")
-
-failures=0
-check() { # NAME COMMAND...
-	local name=$1
-	shift
-	if "$@" >"$work/out" 2>&1 </dev/null; then
-		echo "ok - $name"
-	else
-		failures=$((failures + 1))
-		echo "not ok - $name"
-		tail -n 30 "$work/out" | sed 's/^/# /'
-	fi
-}
 
 # --- inside the root that is thrown away
 

@@ -11,26 +11,15 @@ set -uo pipefail
 
 # shellcheck source-path=SCRIPTDIR source=../bed/lib.sh
 . "$(dirname "$0")/../bed/lib.sh"
+# shellcheck source-path=SCRIPTDIR source=tap.sh
+. "$(dirname "$0")/tap.sh"
 bin=$repo/build/bed
 
 # --- as the unit that systemd starts ---
 
 number=0
-failed=0
-check() { # NAME COMMAND...
-	local name=$1
-	shift
-	number=$((number + 1))
-	if "$@" >/run/check 2>&1; then
-		echo "ok $number - $name"
-	else
-		failed=1
-		echo "not ok $number - $name"
-		{
-			cat /run/check
-			journalctl -u cswapd@guest --no-pager -n 20 -o cat
-		} | sed 's/^/# /'
-	fi
+explain() {
+	journalctl -u cswapd@guest --no-pager -n 20 -o cat
 }
 
 # The monitor and the process that serves, both.
@@ -170,7 +159,7 @@ use_it() {
 	check "and has not failed" status_of_unit inactive
 	check "it leaves no socket" test ! -e /run/cswapd/guest/socket
 	echo "1..$number"
-	return "$failed"
+	return "$((failures > 0))"
 }
 
 # --- inside the root, before systemd ---
