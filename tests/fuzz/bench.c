@@ -79,6 +79,22 @@ struct fuzz_bench *fuzz_bench(void)
 	return &bench;
 }
 
+struct vhost_user *fuzz_server(void)
+{
+	static struct vhost_user *server;
+	struct fuzz_bench *b = fuzz_bench();
+	const struct vhost_user_config config = {
+		.limits = b->limits,
+		.memory = &b->memory,
+		.workers = b->workers,
+	};
+
+	if (!server)
+		server = vhost_user_new(&config);
+	FUZZ_CHECK(server);
+	return server;
+}
+
 static uint64_t count_sleeps(struct fuzz_bench *b)
 {
 	struct worker_counters counters;

@@ -16,6 +16,7 @@
 #include "balloon.h"
 #include "inflight.h"
 #include "store.h"
+#include "vhost_user.h"
 #include "worker.h"
 
 struct fuzz_input {
@@ -84,6 +85,9 @@ struct fuzz_bench {
 
 /* Made by the first call; the same for all inputs. */
 struct fuzz_bench *fuzz_bench(void);
+
+/* What front ends talk to, before that bench; it has none yet. Made by the first call as well. */
+struct vhost_user *fuzz_server(void);
 
 /* Kick all rings, and wait until the worker has found nothing more to do. */
 void fuzz_bench_run(struct fuzz_bench *bench);

@@ -20,20 +20,6 @@ static struct fuzz_bench *b;
 static struct vhost_user *vu;
 static struct vhost_user_saved front;
 
-static void open_server(void)
-{
-	struct vhost_user_config config = { 0 };
-
-	b = fuzz_bench();
-	if (vu)
-		return;
-	config.limits = b->limits;
-	config.memory = &b->memory;
-	config.workers = b->workers;
-	vu = vhost_user_new(&config);
-	FUZZ_CHECK(vu);
-}
-
 /* Two regions and all rings, each of which was being served. */
 static void make_good(void)
 {
@@ -129,7 +115,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct fuzz_input in = { data, size };
 
-	open_server();
+	b = fuzz_bench();
+	vu = fuzz_server();
 	make_good();
 	while (in.left)
 		change(&in);

@@ -63,16 +63,10 @@ static void open_kinds(void)
 
 static void open_server(void)
 {
-	struct vhost_user_config config = { 0 };
-
-	b = fuzz_bench();
 	if (vu)
 		return;
-	config.limits = b->limits;
-	config.memory = &b->memory;
-	config.workers = b->workers;
-	vu = vhost_user_new(&config);
-	FUZZ_CHECK(vu);
+	b = fuzz_bench();
+	vu = fuzz_server();
 	signal(SIGPIPE, SIG_IGN);
 	open_kinds();
 }
