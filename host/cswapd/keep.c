@@ -23,7 +23,7 @@
 #include "log.h"
 
 /* Changed whenever the layout or its meaning is. */
-#define KEEP_MAGIC 0x3130504157534355ULL
+#define KEEP_MAGIC 0x3230504157534355ULL
 
 bool keep_send(int channel, const void *packet, size_t bytes, const int *fd,
 	       unsigned int num_fds)

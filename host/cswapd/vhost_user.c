@@ -139,12 +139,7 @@ struct vhost_user {
 	struct vhost_user_config config;
 	int fd;				/* -1: no front end */
 	int backend_fd;			/* for messages to the front end; -1 */
-	bool owned;
-	bool asked_features;
-	bool owned_before_features;
-	uint64_t features;		/* accepted */
-	uint64_t protocol_features;	/* accepted */
-	uint8_t status;
+	struct vhost_user_agreed agreed;
 	unsigned int num_rings;
 	struct vu_ring ring[VU_MAX_RINGS];
 };
@@ -206,7 +201,7 @@ static unsigned int ring_index(const struct vhost_user *vu,
 
 static bool accepted(const struct vhost_user *vu, unsigned int feature)
 {
-	return vu->features & BIT64(feature);
+	return vu->agreed.features & BIT64(feature);
 }
 
 /* Let a worker serve the ring if all it takes is known. */
@@ -258,7 +253,7 @@ static void reset_device(struct vhost_user *vu)
 		vu->ring[i].worker.setup.base = 0;
 	}
 	worker_forget(vu->config.workers);
-	vu->status = 0;
+	vu->agreed.status = 0;
 }
 
 /* --- handlers: features --- */
@@ -277,7 +272,7 @@ static bool offer_access_platform(const struct vhost_user *vu)
 	 * User-mode Linux accepts the bit and then fails for want of a DMA API.
 	 * It differs from QEMU in that it takes ownership first of all.
 	 */
-	return !vu->owned_before_features;
+	return !vu->agreed.owned_before_features;
 }
 
 static uint64_t offered(const struct vhost_user *vu)
@@ -299,9 +294,9 @@ static uint64_t offered(const struct vhost_user *vu)
 static const char *handle_get_features(struct vhost_user *vu,
 				       struct vu_message *msg)
 {
-	if (!vu->asked_features)
-		vu->owned_before_features = vu->owned;
-	vu->asked_features = true;
+	if (!vu->agreed.asked_features)
+		vu->agreed.owned_before_features = vu->agreed.owned;
+	vu->agreed.asked_features = true;
 	reply_u64(msg, offered(vu));
 	return NULL;
 }
@@ -322,7 +317,7 @@ static const char *handle_set_features(struct vhost_user *vu,
 
 	if (features & ~offered(vu))
 		return "features that were not offered";
-	vu->features = features;
+	vu->agreed.features = features;
 	settle_features(vu);
 	log_debug("features %#jx", (uintmax_t)features);
 	if (accepted(vu, VU_F_PROTOCOL_FEATURES))
@@ -348,7 +343,7 @@ static const char *handle_set_protocol_features(struct vhost_user *vu,
 
 	if (features & ~VU_PROTOCOL_FEATURES)
 		return "protocol features that were not offered";
-	vu->protocol_features = features;
+	vu->agreed.protocol_features = features;
 	log_debug("protocol features %#jx", (uintmax_t)features);
 	return NULL;
 }
@@ -357,7 +352,7 @@ static const char *handle_set_owner(struct vhost_user *vu,
 				    struct vu_message *msg)
 {
 	(void)msg;
-	vu->owned = true;
+	vu->agreed.owned = true;
 	return NULL;
 }
 
@@ -378,8 +373,8 @@ static const char *handle_get_queue_num(struct vhost_user *vu,
 static const char *handle_set_status(struct vhost_user *vu,
 				     struct vu_message *msg)
 {
-	vu->status = (uint8_t)get_u64(msg);
-	if (!vu->status)
+	vu->agreed.status = (uint8_t)get_u64(msg);
+	if (!vu->agreed.status)
 		reset_device(vu);
 	return NULL;
 }
@@ -387,7 +382,7 @@ static const char *handle_set_status(struct vhost_user *vu,
 static const char *handle_get_status(struct vhost_user *vu,
 				     struct vu_message *msg)
 {
-	reply_u64(msg, vu->status);
+	reply_u64(msg, vu->agreed.status);
 	return NULL;
 }
 
@@ -767,7 +762,7 @@ static const struct vu_entry *find_entry(uint32_t request)
 static bool needs_reply(const struct vhost_user *vu, const struct vu_message *msg)
 {
 	return msg->header.flags & VU_FLAG_NEED_REPLY &&
-	       vu->protocol_features & BIT64(VU_PROTOCOL_F_REPLY_ACK);
+	       vu->agreed.protocol_features & BIT64(VU_PROTOCOL_F_REPLY_ACK);
 }
 
 bool vhost_user_handle(struct vhost_user *vu, struct vu_message *msg,
@@ -886,12 +881,7 @@ void vhost_user_connect(struct vhost_user *vu, int fd)
 {
 	vu_message_set_timeout(fd);
 	vu->fd = fd;
-	vu->owned = false;
-	vu->asked_features = false;
-	vu->owned_before_features = false;
-	vu->features = 0;
-	vu->protocol_features = 0;
-	vu->status = 0;
+	vu->agreed = (struct vhost_user_agreed) { 0 };
 }
 
 void vhost_user_disconnect(struct vhost_user *vu)
@@ -930,12 +920,7 @@ void vhost_user_save(const struct vhost_user *vu, struct vhost_user_saved *to,
 	if (vu->fd < 0)
 		return;
 	to->connected = true;
-	to->owned = vu->owned;
-	to->asked_features = vu->asked_features;
-	to->owned_before_features = vu->owned_before_features;
-	to->features = vu->features;
-	to->protocol_features = vu->protocol_features;
-	to->status = vu->status;
+	to->agreed = vu->agreed;
 	to->num_regions = memory->count;
 	fd[0].fd = vu->backend_fd;
 	fd++;
@@ -1004,12 +989,7 @@ void vhost_user_restore(struct vhost_user *vu,
 	if (!from->connected)
 		return;
 	vhost_user_connect(vu, front_end);
-	vu->owned = from->owned;
-	vu->asked_features = from->asked_features;
-	vu->owned_before_features = from->owned_before_features;
-	vu->features = from->features;
-	vu->protocol_features = from->protocol_features;
-	vu->status = from->status;
+	vu->agreed = from->agreed;
 	vu->backend_fd = fd[0];
 	fd++;
 	settle_features(vu);

@@ -34,6 +34,16 @@ struct vhost_user_config {
 	const struct vhost_user_lies *lies;	/* NULL in cswapd */
 };
 
+/* What messages have set, beside memory and rings. */
+struct vhost_user_agreed {
+	bool owned;
+	bool asked_features;
+	bool owned_before_features;
+	uint8_t status;
+	uint64_t features;		/* accepted */
+	uint64_t protocol_features;	/* accepted */
+};
+
 /* All that was agreed on with a front end, but for the descriptors. */
 struct vhost_user_saved_ring {
 	struct vring_setup setup;
@@ -46,12 +56,7 @@ struct vhost_user_saved_ring {
 
 struct vhost_user_saved {
 	bool connected;			/* if not, the rest is void */
-	bool owned;
-	bool asked_features;
-	bool owned_before_features;
-	uint8_t status;
-	uint64_t features;
-	uint64_t protocol_features;
+	struct vhost_user_agreed agreed;
 	unsigned int num_regions;
 	struct {
 		uint64_t gpa;

@@ -27,7 +27,7 @@ static void make_good(void)
 
 	memset(&front, 0, sizeof(front));
 	front.connected = true;
-	front.features = 1ULL << 32 | 1ULL << 30 | 1ULL << 29 | 7;
+	front.agreed.features = 1ULL << 32 | 1ULL << 30 | 1ULL << 29 | 7;
 	front.num_regions = 1;
 	front.region[0].gpa = FUZZ_GPA;
 	front.region[0].uva = FUZZ_UVA;
@@ -80,9 +80,9 @@ static void make_bools(void)
 	unsigned int i;
 
 	front.connected = true;
-	make_bool(&front.owned);
-	make_bool(&front.asked_features);
-	make_bool(&front.owned_before_features);
+	make_bool(&front.agreed.owned);
+	make_bool(&front.agreed.asked_features);
+	make_bool(&front.agreed.owned_before_features);
 	for (i = 0; i < FUZZ_RINGS; i++) {
 		make_bool(&front.ring[i].setup.event_idx);
 		make_bool(&front.ring[i].has_addr);
