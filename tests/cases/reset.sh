@@ -68,7 +68,7 @@ stress_begin --mib "$MIB" --seed 6 --rounds 1 --pageout --tolerate-sigbus
 echo 2 >"$parameters/ask"
 wait_until 20 is_given_up || fail "nothing was said of it"
 began=$SECONDS
-stress_end
+stress_end_lost
 expect "SIGBUS" "$(figure sigbus)" -gt 100
 expect "seconds" $((SECONDS - began)) -le 30
 swap_off
