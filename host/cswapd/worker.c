@@ -19,11 +19,6 @@
  * that find no buffer wait, and with them the request's own state, of which
  * each pair has a fixed number. So a guest that posts no buffers stops itself.
  *
- * The control queue's requests are served beside each other, so that a slow one,
- * such as the discarding of much memory, holds up none of the others; a RELEASE
- * is answered when the memory is discarded, never before. EVENTs are set aside
- * until there is another target to tell.
- *
  * Of a response buffer only the head is kept. It's looked up and checked again
  * whenever it is used, so no pointer into guest memory outlives an operation,
  * and a change of the memory table needs no more than a quiet moment.
@@ -33,9 +28,7 @@
  * notes: what was taken and not given back is run again, what was run and not
  * answered is answered.
  */
-#include <endian.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -45,152 +38,13 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "log.h"
-#include "worker.h"
+#include "worker_parts.h"
 
-#define REQUESTS_PER_PAIR INFLIGHT_REQUESTS
 #define OPS_PER_WORKER 256
-#define OPEN_OPS 8			/* staged operations that may still grow */
 #define RING_ENTRIES 1024
 #define REAP_BATCH 64
 /* Acks worth sending before their pair runs out of other things to do. */
 #define ACK_BATCH 15
-#define RESPONSE_HEADS VRING_MAX_NUM
-/* Control requests served at a time; EVENTs set aside don't count. */
-#define CONTROL_REQUESTS 32
-/* Of guest memory, under way at a time. */
-#define MAX_PUNCHES 16
-
-/* What a completion is about, if not an operation of the store's. */
-enum { TOKEN_NONE = 0, TOKEN_KICK = 1, TOKEN_MAIL = 2, TOKEN_PUNCH = 3, TOKEN_DELAY = 7 };
-#define TOKEN_MASK STORE_PART_MASK
-
-/* A virtqueue, as its worker sees it. */
-struct ring {
-	struct vring_device vring;
-	struct pair *pair;		/* NULL: the control queue */
-	struct inflight_ring *log;
-	struct worker_ring setup;
-	bool attached;
-	bool watched;			/* a poll of kick_fd is under way */
-	bool known;			/* what is held of it is known here, not only in the log */
-	unsigned int num_pushed;	/* and not shown yet: */
-	uint16_t pushed[VRING_MAX_NUM];	/* heads; request rings: indices of requests */
-};
-
-struct request {
-	struct request *next;
-	struct pair *pair;
-	struct inflight_request *log;
-	uint16_t head;			/* of the request chain */
-	uint16_t data_head;		/* LOAD under way: of the data buffer */
-	struct device_request wire;
-};
-
-struct request_list {
-	struct request *first;
-	struct request **last;
-};
-
-struct heads {
-	unsigned int count;
-	uint16_t head[RESPONSE_HEADS];
-};
-
-struct pair {
-	struct worker *worker;
-	unsigned int index;
-	struct ring request;
-	struct ring response;
-	struct inflight_pair *log;
-	bool broken;
-	bool lost;			/* its requests are known to the log only */
-	unsigned int storing;		/* STOREs at the store */
-	unsigned int acks;		/* length of @done */
-	unsigned int acks_before;	/* ... at the last delivery */
-	struct request *free;
-	struct request_list again;	/* taken by who died, to be begun anew */
-	struct request_list loads;	/* waiting for a data buffer */
-	struct request_list done;	/* STOREs whose ack isn't delivered */
-	struct request_list answered;	/* which the guest isn't shown yet */
-	struct heads ack_heads;		/* posted buffers */
-	struct heads data_heads;
-	struct request requests[REQUESTS_PER_PAIR];
-};
-
-struct control_request {
-	struct control_request *next;
-	uint16_t head;
-	uint32_t status;
-	unsigned int next_range;	/* to begin with */
-	uint64_t next_byte;		/* in it; RELEASE */
-	unsigned int running;		/* operations at the store, or punches */
-	struct device_control wire;
-
-	/* With hooks only: */
-	struct worker_lie lie;
-	bool stalled;
-	struct __kernel_timespec delay;
-};
-
-struct control {
-	struct ring ring;
-	struct inflight_control *log;
-	struct control_request *free;
-	struct control_request *busy;	/* oldest first */
-	unsigned int punches;		/* of all of them */
-	struct heads events;		/* EVENTs set aside, oldest first */
-	uint64_t told_bytes;		/* the target in the last one used */
-	bool told_known;
-	struct control_request requests[CONTROL_REQUESTS];
-};
-
-typedef void worker_fn(struct worker *worker, void *arg);
-
-struct worker {
-	struct worker_set *set;
-	unsigned int index;
-	pthread_t thread;
-	struct io_uring uring;
-	struct store_lane *lane;
-	bool paused;
-	bool quit;
-	unsigned int busy_ops;		/* at the store */
-	struct store_op *free_ops;
-	struct store_op *done_ops;
-	struct store_op *open_ops[OPEN_OPS];
-	unsigned int num_open;
-	struct store_op *ops;
-	struct control control;
-	uint64_t poll_ns;		/* how long to poll now; adapts */
-	struct worker_counters counters;
-	struct log_rate error_rate;
-	struct vring_chain chain;	/* scratch: it's large */
-
-	/* The mailbox: @lock guards these; @mail_fd wakes the thread. */
-	pthread_mutex_t lock;
-	pthread_cond_t replied;
-	int mail_fd;
-	bool mail_watched;
-	worker_fn *mail;
-	void *mail_arg;
-	int start_error;
-	bool started;
-};
-
-struct worker_set {
-	struct worker_config config;
-	struct inflight *own_log;	/* if we weren't given one */
-	unsigned int num_pairs;
-	unsigned int attached;		/* rings */
-	struct pair *pairs;
-	struct worker *workers;
-};
-
-/* Counters have one writer; the reader may be late, but never sees half. */
-#define COUNT(worker, field, n) \
-	__atomic_store_n(&(worker)->counters.field, \
-			 (worker)->counters.field + (n), __ATOMIC_RELAXED)
 
 /* --- small helpers --- */
 
@@ -275,7 +129,7 @@ static void signal_fd(int fd)
 		return;
 }
 
-static void report_broken(struct worker *worker, const struct ring *ring,
+void worker_report_broken(struct worker *worker, const struct ring *ring,
 			  const char *queue, unsigned int index,
 			  const char *why)
 {
@@ -292,20 +146,7 @@ static void break_pair(struct pair *pair, const struct ring *ring,
 	if (pair->broken)
 		return;
 	pair->broken = true;
-	report_broken(pair->worker, ring, "queue pair", pair->index, why);
-}
-
-static void break_control(struct worker *worker, const char *why)
-{
-	struct ring *ring = &worker->control.ring;
-
-	ring->vring.broken = why;
-	report_broken(worker, ring, "control queue", 0, why);
-}
-
-static bool ring_live(const struct ring *ring)
-{
-	return ring->attached && !ring->vring.broken;
+	worker_report_broken(pair->worker, ring, "queue pair", pair->index, why);
 }
 
 static bool pair_live(const struct pair *pair)
@@ -363,7 +204,7 @@ static void publish(struct worker *worker, struct ring *ring)
 }
 
 /* @index: of what is noted as pushed. */
-static void push(struct worker *worker, struct ring *ring, uint16_t head,
+void worker_push(struct worker *worker, struct ring *ring, uint16_t head,
 		 uint32_t len, uint16_t index)
 {
 	if (ring->num_pushed == VRING_MAX_NUM)
@@ -374,20 +215,14 @@ static void push(struct worker *worker, struct ring *ring, uint16_t head,
 
 static void push_request(struct pair *pair, struct request *request)
 {
-	push(pair->worker, &pair->request, request->head, 0,
-	     (uint16_t)(request - pair->requests));
+	worker_push(pair->worker, &pair->request, request->head, 0,
+		    (uint16_t)(request - pair->requests));
 }
 
 static void push_response(struct pair *pair, uint16_t head, uint32_t len)
 {
 	INFLIGHT_SET(pair->log->response[head], INFLIGHT_PUSHED);
-	push(pair->worker, &pair->response, head, len, head);
-}
-
-static void push_control(struct worker *worker, uint16_t head, uint32_t len)
-{
-	INFLIGHT_SET(worker->control.log->chain[head], INFLIGHT_PUSHED);
-	push(worker, &worker->control.ring, head, len, head);
+	worker_push(pair->worker, &pair->response, head, len, head);
 }
 
 /* Its answer is in the buffer that is pushed next, or was pushed last. */
@@ -537,7 +372,7 @@ static void op_put(struct worker *worker, struct store_op *op)
 	worker->free_ops = op;
 }
 
-static struct store_op *op_get(struct worker *worker)
+struct store_op *worker_get_op(struct worker *worker)
 {
 	struct store_op *op = worker->free_ops;
 
@@ -557,7 +392,7 @@ static void op_done(void *context, struct store_op *op)
 	worker->done_ops = op;
 }
 
-static void op_submit(struct worker *worker, struct store_op *op)
+void worker_submit_op(struct worker *worker, struct store_op *op)
 {
 	worker->busy_ops++;
 	COUNT(worker, store_ops, 1);
@@ -592,7 +427,7 @@ static void flush_open(struct worker *worker)
 	unsigned int i;
 
 	for (i = 0; i < worker->num_open; i++)
-		op_submit(worker, worker->open_ops[i]);
+		worker_submit_op(worker, worker->open_ops[i]);
 	worker->num_open = 0;
 }
 
@@ -624,7 +459,7 @@ static void stage(struct worker *worker, struct request *request)
 	}
 	if (worker->num_open == OPEN_OPS)
 		flush_open(worker);
-	op = op_get(worker);
+	op = worker_get_op(worker);
 	op_begin(op, request);
 	worker->open_ops[worker->num_open++] = op;
 }
@@ -657,7 +492,7 @@ static bool op_retry_alone(struct worker *worker, struct store_op *op,
 	op->rest = request->next;
 	request->next = NULL;
 	op_begin(op, request);
-	op_submit(worker, op);
+	worker_submit_op(worker, op);
 	return true;
 }
 
@@ -699,7 +534,7 @@ static void finish_discard_op(struct worker *worker, struct store_op *op)
 	op_put(worker, op);
 }
 
-static unsigned int finish_ops(struct worker *worker)
+unsigned int worker_finish_ops(struct worker *worker)
 {
 	unsigned int finished = 0;
 
@@ -871,357 +706,6 @@ static unsigned int take_requests(struct pair *pair)
 	return taken;
 }
 
-/* --- the control queue --- */
-
-/* Find a control chain again that shall be answered. False: the ring is broken. */
-static bool find_answer(struct worker *worker, uint16_t head, size_t room)
-{
-	struct vring_device *vring = &worker->control.ring.vring;
-
-	if (!ring_live(&worker->control.ring))
-		return false;
-	if (vring_walk(vring, head, &worker->chain) == VRING_OK &&
-	    worker->chain.writable_bytes >= room)
-		return true;
-	break_control(worker, vring->broken ? vring->broken :
-		      "control chain changed while in use");
-	return false;
-}
-
-/* Use the chain that find_answer() found, into which @len bytes were put. */
-static void push_answer(struct worker *worker, uint16_t head, uint32_t len,
-			const struct worker_lie *lie)
-{
-	const uint32_t one = htole32(1);
-
-	if (lie->reserved_bits)
-		vring_copy_to(worker->chain.segment + worker->chain.readable,
-			      offsetof(struct virtio_cswap_ctrl_response, reserved0),
-			      &one, sizeof(one));
-	push_control(worker, head, lie->used_bytes ? lie->used_bytes : len);
-	if (lie->twice)
-		push_control(worker, head, len);
-}
-
-static void answer_control(struct worker *worker,
-			   const struct control_request *request)
-{
-	if (find_answer(worker, request->head,
-			sizeof(struct virtio_cswap_ctrl_response)))
-		push_answer(worker, request->head,
-			    device_put_control(&worker->chain, &request->wire,
-					       request->status),
-			    &request->lie);
-}
-
-/* What needs no operation, or is due when all of them have ended. */
-static void settle_control(struct worker *worker,
-			   const struct control_request *request)
-{
-	struct balloon *balloon = worker->set->config.balloon;
-	unsigned int i;
-
-	if (request->status != VIRTIO_CSWAP_S_OK)
-		return;
-	switch (request->wire.op) {
-	case DEVICE_RELEASE:
-		for (i = 0; i < request->wire.count; i++)
-			COUNT(worker, released, request->wire.range[i].count);
-		balloon_set_released(balloon, &request->wire, true);
-		break;
-	case DEVICE_RECLAIM:
-		for (i = 0; i < request->wire.count; i++)
-			COUNT(worker, reclaimed, request->wire.range[i].count);
-		balloon_set_released(balloon, &request->wire, false);
-		break;
-	case DEVICE_REPORT:
-		COUNT(worker, reports, 1);
-		balloon_take_report(balloon, &request->wire.report);
-		break;
-	case DEVICE_DISCARD:
-	case DEVICE_EVENT:
-		break;
-	}
-}
-
-/* Discard a range of a slot's worth or more. False: not now. */
-static bool start_discard(struct worker *worker, struct control_request *request)
-{
-	const struct device_range *range =
-		&request->wire.range[request->next_range];
-	struct store_op *op;
-
-	if (!worker->free_ops)
-		return false;
-	op = op_get(worker);
-	op->kind = STORE_DISCARD;
-	op->slot = range->start;
-	op->count = range->count;
-	op->user = request;
-	request->next_range++;
-	request->running++;
-	op_submit(worker, op);
-	return true;
-}
-
-static void submit_punch(struct worker *worker, struct io_uring_sqe *sqe,
-			 struct control_request *request,
-			 const struct memory_region *region, uint64_t gpa,
-			 uint64_t len)
-{
-	/* Without a file it fails there, as everything else. */
-	io_uring_prep_fallocate(sqe, region->fd,
-				FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-				(off_t)(region->offset + (gpa - region->gpa)),
-				(off_t)len);
-	io_uring_sqe_set_data64(sqe, (uintptr_t)request | TOKEN_PUNCH);
-	worker->control.punches++;
-	request->running++;
-	COUNT(worker, punches, 1);
-}
-
-/*
- * Discard what is behind a range, or as much of it as one region has: a punch
- * is one operation, however long. False: not now.
- */
-static bool start_punch(struct worker *worker, struct control_request *request)
-{
-	const struct device_range *range =
-		&request->wire.range[request->next_range];
-	uint64_t gpa = range->start + request->next_byte;
-	uint64_t len = range->count - request->next_byte;
-	const struct memory_region *region =
-		memory_find_region(worker->set->config.memory, gpa, &len);
-	struct io_uring_sqe *sqe;
-
-	if (worker->control.punches == MAX_PUNCHES)
-		return false;
-	sqe = store_get_sqe(&worker->uring);
-	if (!sqe)
-		return false;
-	/* The table was checked, and changes only when nothing is under way. */
-	submit_punch(worker, sqe, request, region, gpa, len);
-	request->next_byte += len;
-	if (request->next_byte == range->count) {
-		request->next_byte = 0;
-		request->next_range++;
-	}
-	return true;
-}
-
-static void punch_done(struct worker *worker, struct control_request *request,
-		       int result)
-{
-	uint64_t suppressed;
-
-	worker->control.punches--;
-	request->running--;
-	if (result >= 0)
-		return;
-	if (log_rate_allows(&worker->error_rate, &suppressed))
-		log_warning("can't discard released memory: %s (%ju such errors not logged before)",
-			    strerror(-result), (uintmax_t)suppressed);
-	request->status = VIRTIO_CSWAP_S_IOERR;
-	COUNT(worker, errors_io, 1);
-}
-
-/* True if the request needs an operation and it was begun. */
-static bool start_operation(struct worker *worker,
-			    struct control_request *request)
-{
-	if (request->next_range == request->wire.count)
-		return false;
-	switch (request->wire.op) {
-	case DEVICE_DISCARD:
-		return start_discard(worker, request);
-	case DEVICE_RELEASE:
-		if (worker->set->config.punch)
-			return start_punch(worker, request);
-		break;
-	default:
-		break;
-	}
-	request->next_range = request->wire.count;
-	return false;
-}
-
-static void control_free(struct control *control,
-			 struct control_request *request)
-{
-	request->next = control->free;
-	control->free = request;
-}
-
-/* Let a test have its way with a request. False: nothing comes of it. */
-static bool lie_control(struct worker *worker, struct control_request *request)
-{
-	struct worker_lie *lie = &request->lie;
-	struct io_uring_sqe *sqe;
-
-	worker->set->config.hooks->control(request->wire.op, lie);
-	if (lie->status) {
-		request->status = lie->status;
-		request->wire.count = 0;
-	}
-	if (lie->early)
-		answer_control(worker, request);
-	request->stalled = lie->stall;
-	if (lie->delay_ms && (sqe = store_get_sqe(&worker->uring))) {
-		request->delay.tv_sec = (long long)(lie->delay_ms / 1000);
-		request->delay.tv_nsec = (long long)(lie->delay_ms % 1000 * 1000000);
-		io_uring_prep_timeout(sqe, &request->delay, 0, 0);
-		io_uring_sqe_set_data64(sqe, (uintptr_t)request | TOKEN_DELAY);
-		request->running++;
-	}
-	return !lie->never;
-}
-
-/* Has a test held it up? What is stalled goes on when all shall end. */
-static bool is_held(const struct control_request *request)
-{
-	return request->stalled || (request->lie.delay_ms && request->running &&
-				    !request->next_range && !request->next_byte);
-}
-
-static void hurry_control(struct worker *worker)
-{
-	struct control_request *request;
-
-	for (request = worker->control.busy; request; request = request->next)
-		request->stalled = false;
-}
-
-static void note_control(struct control *control, uint16_t head)
-{
-	control->log->order[head] = control->log->next_order++;
-	INFLIGHT_SET(control->log->chain[head], INFLIGHT_HELD);
-}
-
-/* Take a chain that is an EVENT, or a request that is to be done or answered. */
-static void accept_control(struct worker *worker)
-{
-	const struct worker_config *config = &worker->set->config;
-	struct control *control = &worker->control;
-	struct control_request *request = control->free;
-	struct control_request **last = &control->busy;
-	const char *wrong;
-
-	wrong = device_parse_control(&config->limits, config->memory,
-				     &config->balloon->pinned, &worker->chain,
-				     &request->wire);
-	if (wrong) {
-		break_control(worker, wrong);
-		return;
-	}
-	request->head = worker->chain.head;
-	request->status = request->wire.status;
-	request->next_range = 0;
-	request->next_byte = 0;
-	request->lie = (struct worker_lie) { 0 };
-	if (request->status != VIRTIO_CSWAP_S_OK) {
-		request->wire.count = 0;
-		COUNT(worker, errors_invalid, 1);
-	} else if (request->wire.op == DEVICE_EVENT) {
-		/* vring_pop() sees to it that no more are out than the ring has. */
-		control->events.head[control->events.count++] = request->head;
-		return;
-	}
-	control->free = request->next;
-	request->next = NULL;
-	while (*last)
-		last = &(*last)->next;
-	if (config->hooks && request->status == VIRTIO_CSWAP_S_OK &&
-	    !lie_control(worker, request))
-		control_free(control, request);
-	else
-		*last = request;
-}
-
-static unsigned int take_control(struct worker *worker)
-{
-	struct control *control = &worker->control;
-	struct vring_device *vring = &control->ring.vring;
-	unsigned int taken = 0;
-
-	while (control->free && ring_live(&control->ring)) {
-		switch (vring_pop(vring, &worker->chain)) {
-		case VRING_EMPTY:
-			return taken;
-		case VRING_BROKEN:
-			break_control(worker, vring->broken);
-			return taken;
-		case VRING_OK:
-			note_control(control, worker->chain.head);
-			accept_control(worker);
-			taken++;
-		}
-	}
-	return taken;
-}
-
-/* Use an EVENT if there is a target that the guest hasn't been told. */
-static unsigned int run_events(struct worker *worker)
-{
-	struct balloon *balloon = worker->set->config.balloon;
-	struct control *control = &worker->control;
-	const struct worker_hooks *hooks = worker->set->config.hooks;
-	struct heads *events = &control->events;
-	struct virtio_cswap_event event;
-	uint64_t target = balloon_get_target(balloon);
-	struct worker_lie lie = { 0 };
-	uint16_t head;
-
-	/* While paused the ring may be gone from memory. */
-	if (!events->count || worker->paused || !ring_live(&control->ring))
-		return 0;
-	if (hooks ? !hooks->target(control->told_bytes, &target) :
-		    control->told_known && target == control->told_bytes)
-		return 0;
-	if (hooks)
-		hooks->control(DEVICE_EVENT, &lie);
-	head = events->head[0];
-	events->count--;
-	memmove(events->head, events->head + 1,
-		events->count * sizeof(events->head[0]));
-	if (!find_answer(worker, head, sizeof(event)))
-		return 0;
-	event = device_make_event(lie.status, target);
-	if (!lie.never)
-		push_answer(worker, head,
-			    device_put_event(&worker->chain, &event), &lie);
-	control->told_bytes = target;
-	control->told_known = true;
-	balloon_tell(balloon, target);
-	COUNT(worker, events, 1);
-	return 1;
-}
-
-static unsigned int run_control(struct worker *worker)
-{
-	struct control *control = &worker->control;
-	struct control_request **at, *request;
-	unsigned int work = 0;
-
-	for (request = control->busy; request; request = request->next)
-		while (!is_held(request) && start_operation(worker, request))
-			work++;
-	work += finish_ops(worker);
-	for (at = &control->busy; (request = *at);) {
-		if (request->next_range != request->wire.count ||
-		    request->running || request->stalled) {
-			at = &request->next;
-			continue;
-		}
-		*at = request->next;
-		settle_control(worker, request);
-		if (!request->lie.early)
-			answer_control(worker, request);
-		control_free(control, request);
-		work++;
-	}
-	return work + run_events(worker);
-}
-
 /* --- store -> guest --- */
 
 /* Take the acks that fit into one buffer off the list; *@lies: see hooks. */
@@ -1324,7 +808,7 @@ static void break_ring(struct worker *worker, struct ring *ring,
 	if (ring->pair)
 		break_pair(ring->pair, ring, why);
 	else
-		break_control(worker, why);
+		control_break(worker, why);
 }
 
 /*
@@ -1362,8 +846,8 @@ static void handle_cqe(struct worker *worker, const struct io_uring_cqe *cqe)
 		worker->mail_watched = cqe->flags & IORING_CQE_F_MORE;
 		break;
 	case TOKEN_PUNCH:
-		punch_done(worker, (struct control_request *)(uintptr_t)(token & ~(uint64_t)TOKEN_MASK),
-			   cqe->res);
+		control_punch_done(worker, (struct control_request *)(uintptr_t)(token & ~(uint64_t)TOKEN_MASK),
+				   cqe->res);
 		break;
 	case TOKEN_DELAY:
 		((struct control_request *)(uintptr_t)(token & ~(uint64_t)TOKEN_MASK))->running--;
@@ -1387,7 +871,7 @@ static unsigned int reap(struct worker *worker)
 		handle_cqe(worker, cqes[i]);
 	}
 	io_uring_cq_advance(&worker->uring, n);
-	return finish_ops(worker);
+	return worker_finish_ops(worker);
 }
 
 static void submit(struct worker *worker)
@@ -1428,7 +912,7 @@ static void check_memory(struct worker *worker)
 		if (pair_live(pair))
 			break_pair(pair, &pair->request, why);
 	if (ring_live(&worker->control.ring))
-		break_control(worker, why);
+		control_break(worker, why);
 }
 
 /* One round; returns how much there was to do. */
@@ -1442,9 +926,9 @@ static unsigned int run_round(struct worker *worker)
 	for_each_pair(worker, pair)
 		work += run_pair(pair);
 	submit(worker);
-	work += finish_ops(worker);
-	work += take_control(worker);
-	work += run_control(worker);
+	work += worker_finish_ops(worker);
+	work += control_take(worker);
+	work += control_run(worker);
 	submit(worker);
 	check_memory(worker);
 	for_each_pair(worker, pair)
@@ -1551,9 +1035,9 @@ static void drain(struct worker *worker)
 	submit(worker);
 	for (;;) {
 		worker->lane->store->ops->hurry(worker->lane);
-		hurry_control(worker);
-		finish_ops(worker);
-		run_control(worker);
+		control_hurry(worker);
+		worker_finish_ops(worker);
+		control_run(worker);
 		if (!worker->busy_ops && !worker->control.busy)
 			break;
 		io_uring_submit_and_wait(&worker->uring, 1);
@@ -1834,32 +1318,6 @@ static void recover_responses(struct pair *pair)
 	}
 }
 
-/* In the order in which they came: a RECLAIM may follow its RELEASE. */
-static void recover_control(struct worker *worker)
-{
-	struct control *control = &worker->control;
-	struct vring_device *vring = &control->ring.vring;
-	uint64_t order;
-	int head;
-
-	control->told_bytes = control->log->told_bytes;
-	control->told_known = control->log->told_known;
-	balloon_tell(worker->set->config.balloon, control->told_bytes);
-	control->events.count = 0;
-	for (order = 0; (head = inflight_next_control(control->log, &order)) >= 0;
-	     order++) {
-		if (!control->free ||
-		    vring_walk(vring, (uint16_t)head, &worker->chain) != VRING_OK) {
-			break_control(worker, vring->broken ? vring->broken :
-				      "control chain changed while in use");
-			return;
-		}
-		accept_control(worker);
-		if (!ring_live(&control->ring))
-			return;
-	}
-}
-
 /* What another process noted of a LOAD is checked as if the guest had said it. */
 static uint32_t check_noted(const struct pair *pair, const struct inflight_request *log)
 {
@@ -1923,7 +1381,7 @@ static void recover_ring(struct worker *worker, struct ring *ring)
 	struct pair *pair = ring->pair;
 
 	if (!pair)
-		recover_control(worker);
+		control_recover(worker);
 	else if (ring == &pair->response)
 		recover_responses(pair);
 	/* Whether the guest was called for what it has we don't know. */

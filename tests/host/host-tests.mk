@@ -15,7 +15,7 @@ $(host_test_programs): $(out)/tests/test_host_%: $(out)/obj/tests/host/test_%.o 
 
 $(crash_test): LIBS = $(CSWAPD_LIBS) -lcmocka
 $(crash_test): $(patsubst %,$(out)/obj/tests/host/%.o,test_crash worker_hooked) \
-		$(filter-out %/worker.o %/inflight.o,$(CSWAPD_OBJS))
+		$(filter-out %/worker.o %/worker_control.o %/inflight.o,$(CSWAPD_OBJS))
 	$(link)
 
 .PHONY: check-host check-unit

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * worker_parts.h - what the parts of a worker share: worker.c, with the loop and the
+ * data path, and worker_control.c, with the control queue.
+ *
+ * All of it is the worker's thread's, but where it says otherwise.
+ */
+#ifndef CSWAPD_WORKER_PARTS_H
+#define CSWAPD_WORKER_PARTS_H
+
+#include <pthread.h>
+
+#include "log.h"
+#include "worker.h"
+
+#define REQUESTS_PER_PAIR INFLIGHT_REQUESTS
+#define OPEN_OPS 8			/* staged operations that may still grow */
+#define RESPONSE_HEADS VRING_MAX_NUM
+/* Control requests served at a time; EVENTs set aside don't count. */
+#define CONTROL_REQUESTS 32
+
+/* What a completion is about, if not an operation of the store's. */
+enum { TOKEN_NONE = 0, TOKEN_KICK = 1, TOKEN_MAIL = 2, TOKEN_PUNCH = 3, TOKEN_DELAY = 7 };
+#define TOKEN_MASK STORE_PART_MASK
+
+/* A virtqueue, as its worker sees it. */
+struct ring {
+	struct vring_device vring;
+	struct pair *pair;		/* NULL: the control queue */
+	struct inflight_ring *log;
+	struct worker_ring setup;
+	bool attached;
+	bool watched;			/* a poll of kick_fd is under way */
+	bool known;			/* what is held of it is known here, not only in the log */
+	unsigned int num_pushed;	/* and not shown yet: */
+	uint16_t pushed[VRING_MAX_NUM];	/* heads; request rings: indices of requests */
+};
+
+struct request {
+	struct request *next;
+	struct pair *pair;
+	struct inflight_request *log;
+	uint16_t head;			/* of the request chain */
+	uint16_t data_head;		/* LOAD under way: of the data buffer */
+	struct device_request wire;
+};
+
+struct request_list {
+	struct request *first;
+	struct request **last;
+};
+
+struct heads {
+	unsigned int count;
+	uint16_t head[RESPONSE_HEADS];
+};
+
+struct pair {
+	struct worker *worker;
+	unsigned int index;
+	struct ring request;
+	struct ring response;
+	struct inflight_pair *log;
+	bool broken;
+	bool lost;			/* its requests are known to the log only */
+	unsigned int storing;		/* STOREs at the store */
+	unsigned int acks;		/* length of @done */
+	unsigned int acks_before;	/* ... at the last delivery */
+	struct request *free;
+	struct request_list again;	/* taken by who died, to be begun anew */
+	struct request_list loads;	/* waiting for a data buffer */
+	struct request_list done;	/* STOREs whose ack isn't delivered */
+	struct request_list answered;	/* which the guest isn't shown yet */
+	struct heads ack_heads;		/* posted buffers */
+	struct heads data_heads;
+	struct request requests[REQUESTS_PER_PAIR];
+};
+
+struct control_request {
+	struct control_request *next;
+	uint16_t head;
+	uint32_t status;
+	unsigned int next_range;	/* to begin with */
+	uint64_t next_byte;		/* in it; RELEASE */
+	unsigned int running;		/* operations at the store, or punches */
+	struct device_control wire;
+
+	/* With hooks only: */
+	struct worker_lie lie;
+	bool stalled;
+	struct __kernel_timespec delay;
+};
+
+struct control {
+	struct ring ring;
+	struct inflight_control *log;
+	struct control_request *free;
+	struct control_request *busy;	/* oldest first */
+	unsigned int punches;		/* of all of them */
+	struct heads events;		/* EVENTs set aside, oldest first */
+	uint64_t told_bytes;		/* the target in the last one used */
+	bool told_known;
+	struct control_request requests[CONTROL_REQUESTS];
+};
+
+typedef void worker_fn(struct worker *worker, void *arg);
+
+struct worker {
+	struct worker_set *set;
+	unsigned int index;
+	pthread_t thread;
+	struct io_uring uring;
+	struct store_lane *lane;
+	bool paused;
+	bool quit;
+	unsigned int busy_ops;		/* at the store */
+	struct store_op *free_ops;
+	struct store_op *done_ops;
+	struct store_op *open_ops[OPEN_OPS];
+	unsigned int num_open;
+	struct store_op *ops;
+	struct control control;
+	uint64_t poll_ns;		/* how long to poll now; adapts */
+	struct worker_counters counters;
+	struct log_rate error_rate;
+	struct vring_chain chain;	/* scratch: it's large */
+
+	/* The mailbox: @lock guards these; @mail_fd wakes the thread. */
+	pthread_mutex_t lock;
+	pthread_cond_t replied;
+	int mail_fd;
+	bool mail_watched;
+	worker_fn *mail;
+	void *mail_arg;
+	int start_error;
+	bool started;
+};
+
+struct worker_set {
+	struct worker_config config;
+	struct inflight *own_log;	/* if we weren't given one */
+	unsigned int num_pairs;
+	unsigned int attached;		/* rings */
+	struct pair *pairs;
+	struct worker *workers;
+};
+
+/* Counters have one writer; the reader may be late, but never sees half. */
+#define COUNT(worker, field, n) \
+	__atomic_store_n(&(worker)->counters.field, \
+			 (worker)->counters.field + (n), __ATOMIC_RELAXED)
+
+static inline bool ring_live(const struct ring *ring)
+{
+	return ring->attached && !ring->vring.broken;
+}
+
+/* --- worker.c: for the control queue --- */
+
+/* Use a buffer; @index: of what is noted as pushed. The guest sees it when the round ends. */
+void worker_push(struct worker *worker, struct ring *ring, uint16_t head,
+		 uint32_t len, uint16_t index);
+
+/* Say that a ring isn't served any more, to the log and to the front end. */
+void worker_report_broken(struct worker *worker, const struct ring *ring,
+			  const char *queue, unsigned int index,
+			  const char *why);
+
+/* Operations of the store. The caller has looked whether one is free. */
+struct store_op *worker_get_op(struct worker *worker);
+void worker_submit_op(struct worker *worker, struct store_op *op);
+unsigned int worker_finish_ops(struct worker *worker);
+
+/* --- worker_control.c: for the loop --- */
+
+/* The guest broke the rules of the ring: nothing of it is served any more. */
+void control_break(struct worker *worker, const char *why);
+
+/* Take what there is, as far as there's room. Returns how much that was. */
+unsigned int control_take(struct worker *worker);
+
+/* Go on with what was taken; answer what is done. Returns how much that was. */
+unsigned int control_run(struct worker *worker);
+
+/* What a test has stalled goes on. */
+void control_hurry(struct worker *worker);
+
+void control_punch_done(struct worker *worker, struct control_request *request,
+			int result);
+
+/* Go on from the log, with a ring that was attached. */
+void control_recover(struct worker *worker);
+
+#endif
