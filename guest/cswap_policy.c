@@ -16,8 +16,10 @@
  * the brakes. Then an eighth of the balloon is given back, and the cap that this
  * sets stays for a cool-down. After that it's raised step by step as long as
  * things are quiet, which is a good deal less than what trips (hysteresis). Each
- * trip doubles the next cool-down; only when the cap has gone does that begin
- * anew. So a balloon that is too large for the guest settles below what hurts.
+ * trip that comes after the last one's cool-down doubles the next; only when the
+ * cap has gone does that begin anew. So a balloon that is too large for the guest
+ * settles below what hurts. A guest that suddenly needs a lot trips several times
+ * in a row until it has enough: that is one occasion, and costs one cool-down.
  *
  * Being out of memory is as good as a trip, with a longer cool-down: what was
  * taken back then the host doesn't get before that, whatever it asks for.
@@ -116,14 +118,20 @@ static void window_begin(struct cswap_policy *policy,
 	policy->own_reclaim = false;
 }
 
-/* No more than @pages from now on, for as long as *@cool_ms, which doubles. */
+/*
+ * No more than @pages from now on, for as long as *@cool_ms, which doubles; but on
+ * the same occasion as the last time, for as long as that anew.
+ */
 static void cap_set(struct cswap_policy *policy, u64 now_ms, u64 pages, u32 why,
 		    u32 *cool_ms)
 {
+	if (now_ms >= policy->cap_until_ms || why != policy->cap_why) {
+		policy->cool_ms = *cool_ms;
+		*cool_ms = min(*cool_ms * 2, (u32)MAX_COOL_MS);
+	}
 	policy->cap = min(policy->cap, pages);
 	policy->cap_why = why;
-	policy->cap_until_ms = max(policy->cap_until_ms, now_ms + *cool_ms);
-	*cool_ms = min(*cool_ms * 2, (u32)MAX_COOL_MS);
+	policy->cap_until_ms = max(policy->cap_until_ms, now_ms + policy->cool_ms);
 	policy->windows = 0;
 }
 

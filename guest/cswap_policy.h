@@ -41,6 +41,7 @@ struct cswap_policy {
 	u64 cap;			/* pages that may be given up, or NO_CAP */
 	u32 cap_why;			/* VIRTIO_CSWAP_STOP_PRESSURE or _OOM */
 	u64 cap_until_ms;		/* it isn't raised before */
+	u32 cool_ms;			/* what the last trip cost */
 	u32 pressure_cool_ms, oom_cool_ms; /* what the next one costs */
 	u32 windows;			/* with pressure, one after the other */
 	u64 trips;			/* in all */
