@@ -7,8 +7,8 @@
  * P1. A target leaves a guest its floor at least, and is nothing below zero.
  * P2. While the reserve is short no guest is given more than what it holds already.
  * P3. In a step a guest is asked for a step's worth more than before, at most.
- * P4. A guest that hurts, or did a short while ago, gives nothing of its share for
- *     another's sake; only the reserve, when nobody else can restore it, may ask it.
+ * P4. A guest that hurts or braked, or did a short while ago, gives nothing of its share
+ *     for another's sake; only the reserve, when nobody else can restore it, may ask it.
  * P5. Claims are claims. What a guest says of itself can cost it memory, or win it
  *     what is free, or its share: never what is another's share. What the host
  *     measures wins wherever the two differ.
@@ -75,7 +75,7 @@ const char *const policy_reason_names[POLICY_REASONS] = {
 const struct policy_conf policy_defaults = {
 	.reserve_bytes = 1ULL << 30,
 	.band_bytes = 64ULL << 20,
-	.step_permille = 30,
+	.step_permille = 40,
 	.tax_percent = 75,
 	.slo_permille = 2,
 	.stall_permille = 50,
@@ -303,16 +303,31 @@ static void give_up(const struct policy *policy, struct policy_guest *guest,
 	guest->best = held_by(sample);
 }
 
-/* It has said why: it's left what it keeps, and isn't asked for a while, longer each time. */
+/*
+ * It has said why: it's left what it keeps, and isn't asked for a while, longer each time; but by
+ * the reserve, which may go on asking meanwhile.
+ */
 static void brake(const struct policy *policy, struct policy_guest *guest,
 		  const struct policy_guest_sample *sample, uint64_t now_ms)
 {
+	guest->target = min64(sample->released, guest->target);
+	if (now_ms < guest->brake_until_ms)
+		return;
 	if (guest->brake_ms && now_ms < guest->brake_until_ms + 2 * (uint64_t)guest->brake_ms)
 		guest->brake_ms = (unsigned int)min64(2 * (uint64_t)guest->brake_ms, MAX_COOL_MS);
 	else
 		guest->brake_ms = policy->conf.cool_ms;
 	guest->brake_until_ms = now_ms + guest->brake_ms;
-	guest->target = min64(sample->released, guest->target);
+}
+
+/*
+ * Its reasons hold down to its share; beyond that they don't while the reserve is short, what is
+ * on its way included, because that may be what it doesn't give.
+ */
+static bool is_excused(const struct policy *policy, const struct policy_guest *guest, uint64_t held)
+{
+	return policy->charged <= policy->budget + policy->conf.band_bytes ||
+	       held <= guest->fair + guest->fair / 8;
 }
 
 static void track(const struct policy *policy, struct policy_guest *guest,
@@ -325,7 +340,7 @@ static void track(const struct policy *policy, struct policy_guest *guest,
 	if (!owes || held + POLICY_BLOCK <= guest->best) {
 		if (!guest->stuck || !owes || held + POLICY_BLOCK <= guest->best)
 			note_progress(guest, held, now_ms);
-	} else if (!lies && has_braked(sample)) {
+	} else if (!lies && has_braked(sample) && is_excused(policy, guest, held)) {
 		brake(policy, guest, sample, now_ms);
 		note_progress(guest, held, now_ms);
 	} else if (now_ms - guest->asked_ms > policy->conf.patience_ms) {
@@ -458,7 +473,7 @@ enum tier {
 	TIER_QUIET,			/* who has not needed what it gave */
 	TIER_RICH,			/* who has more than its share, down to that */
 	TIER_ALL,			/* whoever is above its floor, and didn't just hurt */
-	TIER_HURT,			/* for the reserve alone */
+	TIER_HURT,			/* for the reserve alone: brakes and pain don't spare */
 };
 
 static bool is_in_tier(const struct policy_guest *guest, enum tier tier, uint64_t now_ms)
@@ -481,13 +496,13 @@ static bool is_in_tier(const struct policy_guest *guest, enum tier tier, uint64_
 
 /* What a guest can be asked for in this step; it was asked for @taken already. */
 static uint64_t cap_of(const struct policy *policy, const struct policy_guest *guest,
-		       const struct policy_guest_sample *sample, uint64_t now_ms)
+		       const struct policy_guest_sample *sample, enum tier tier, uint64_t now_ms)
 {
 	uint64_t taken = less(guest->allot, size_of(sample) - guest->target);
 	uint64_t step = less(step_of(policy, sample), taken);
 
-	if (!is_managed(sample) || now_ms < guest->brake_until_ms ||
-	    (guest->stuck && now_ms < guest->retry_ms))
+	if (!is_managed(sample) || (guest->stuck && now_ms < guest->retry_ms) ||
+	    (tier != TIER_HURT && now_ms < guest->brake_until_ms))
 		return 0;
 	/* One that was stuck is asked for a block, to see. */
 	if (guest->stuck)
@@ -514,7 +529,7 @@ static size_t collect_bids(struct policy *policy, const struct policy_guest_samp
 
 		if (!is_in_tier(guest, tier, now_ms))
 			continue;
-		cap = cap_of(policy, guest, &samples[i], now_ms);
+		cap = cap_of(policy, guest, &samples[i], tier, now_ms);
 		if (tier == TIER_RICH)
 			cap = min64(cap, less(size_of(&samples[i]) - guest->target, guest->fair));
 		if (cap)

@@ -35,6 +35,10 @@
 #define LOAD_SECONDS	60e-6
 #define MAX_LOADS	12000.0		/* a second */
 #define LATE_SECONDS	10
+/* A guest's brakes, as it has them by default; seconds. */
+#define BRAKE_STALL	0.3
+#define BRAKE_COOL	30u
+#define MAX_BRAKE_COOL	600u
 
 struct guest {
 	double ws, kept, said;		/* bytes; what it says it has left */
@@ -45,6 +49,10 @@ struct guest {
 	int way, turns;
 	double high, low;		/* since the last turn */
 	bool liar;
+	/* its brakes: what it releases at most, 0: they haven't tripped */
+	double cap;
+	unsigned int painful, cap_until, cool;
+	bool capped;
 };
 
 struct world {
@@ -106,17 +114,18 @@ struct scenario {
 	const char *name, *what;
 	double (*ws)(const struct world *w, unsigned int i, double t);
 	unsigned int liars;		/* each so-manieth, from the third on */
-	bool late;
+	bool late, brakes;
 };
 
 static const struct scenario scenarios[] = {
-	{ "grow", "a quarter of the guests grow", grow, 0, false },
-	{ "shift", "the load goes from third to third", shift, 0, false },
-	{ "spike", "each has forty bad seconds now and then", spike, 0, false },
-	{ "tight", "all need more than there is", tight, 0, false },
-	{ "liars", "shift, and some release nothing and say that they did", shift, 6, false },
-	{ "late", "shift, and reports are ten seconds late", shift, 0, true },
-	{ "recorded", "working sets of --trace", recorded, 0, false },
+	{ "grow", "a quarter of the guests grow", grow, 0, false, false },
+	{ "shift", "the load goes from third to third", shift, 0, false, false },
+	{ "spike", "each has forty bad seconds now and then", spike, 0, false, false },
+	{ "tight", "all need more than there is", tight, 0, false, false },
+	{ "liars", "shift, and some release nothing and say that they did", shift, 6, false, false },
+	{ "late", "shift, and reports are ten seconds late", shift, 0, true, false },
+	{ "brakes", "shift, and guests take memory back when they wait for it", shift, 0, false, true },
+	{ "recorded", "working sets of --trace", recorded, 0, false, false },
 };
 
 /* --- the laws: guest[].want, from what a host can know --- */
@@ -224,17 +233,50 @@ static const struct law {
 
 /* --- a second of the world --- */
 
+/*
+ * What guest/cswap_policy.c does: two bad seconds, and an eighth of the balloon is taken back;
+ * no more is released for a cool-down that doubles, then a little more while it's quiet.
+ */
+static void brake(struct world *w, struct guest *guest)
+{
+	double out = SIZE - guest->kept;
+
+	guest->painful = guest->stall > BRAKE_STALL ? guest->painful + 1 : 0;
+	if (guest->painful >= 2) {
+		guest->painful = 0;
+		guest->cap = fmin(guest->capped ? guest->cap : SIZE, out * 7 / 8);
+		guest->capped = true;
+		if (!guest->cool)
+			guest->cool = BRAKE_COOL;
+		else if (w->second >= guest->cap_until)
+			guest->cool = guest->cool < MAX_BRAKE_COOL / 2 ? 2 * guest->cool : MAX_BRAKE_COOL;
+		guest->cap_until = w->second + guest->cool;
+	} else if (guest->capped && w->second >= guest->cap_until && guest->stall < BRAKE_STALL / 2) {
+		guest->cap += SIZE * 0.75 / 32;
+		if (guest->cap >= SIZE * 0.75) {
+			guest->capped = false;
+			guest->cool = 0;
+		}
+	}
+}
+
+/* What it keeps: what the law leaves to it, unless its brakes say more. */
+static double goal_of(const struct guest *guest)
+{
+	return guest->capped ? fmax(guest->want, SIZE - guest->cap) : guest->want;
+}
+
 static void live(struct world *w, unsigned int i, const struct scenario *scenario)
 {
 	struct guest *guest = &w->guest[i];
-	double missing, before = guest->kept;
+	double missing, before = guest->kept, goal = goal_of(guest);
 
 	guest->ws = fmin(scenario->ws(w, i, w->second), SIZE);
 	if (!guest->liar) {
-		if (guest->kept > guest->want)
-			guest->kept = fmax(guest->want, guest->kept - SIZE / 16.0);
+		if (guest->kept > goal)
+			guest->kept = fmax(goal, guest->kept - SIZE / 16.0);
 		else
-			guest->kept = fmin(guest->want, guest->kept + SIZE / 4.0);
+			guest->kept = fmin(goal, guest->kept + SIZE / 4.0);
 	}
 	guest->said = guest->liar ? guest->want : guest->kept;
 	missing = fmax(guest->ws - guest->kept, 0);
@@ -244,6 +286,8 @@ static void live(struct world *w, unsigned int i, const struct scenario *scenari
 	guest->sum_loads += guest->loads;
 	guest->sum_stall += guest->stall;
 	guest->sum_moved += fabs(guest->kept - before);
+	if (scenario->brakes)
+		brake(w, guest);
 }
 
 static void report(struct world *w, unsigned int i, bool late)
@@ -255,7 +299,8 @@ static void report(struct world *w, unsigned int i, bool late)
 	now.swap_in_ns += (uint64_t)(guest->stall * 1e9);
 	now.report_number++;
 	now.available = (uint64_t)(idle_of(guest) / 2);
-	now.stopped = VIRTIO_CSWAP_STOP_NONE;
+	now.stopped = goal_of(guest) > guest->want ? VIRTIO_CSWAP_STOP_PRESSURE :
+						     VIRTIO_CSWAP_STOP_NONE;
 	w->late[i] = now;
 	/* What the host measures is never late. */
 	s->used = (uint64_t)guest->kept;

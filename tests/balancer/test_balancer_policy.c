@@ -472,12 +472,57 @@ static void brakes_are_respected(void **state)
 	assert_false(w.t.guest[0].stuck);
 	assert_true(w.t.guest[0].target <= GIB + w.t.sample[0].size / 8);
 	assert_true(is_restored(&w));
-	/* and it isn't asked again and again */
-	w.t.sample[1].mode = POLICY_MODE_PAUSED;
-	w.limit = 5 * GIB;
+	/* and it isn't asked again and again for another's sake */
+	w.ws[1] = 4 * GIB;
 	w.turns = 0;
 	seconds(&w, 1200);
 	assert_true(w.turns > 2 && w.turns < 16);
+	assert_true(is_restored(&w));
+}
+
+/* All took memory back at once, and the host was short: as soon as they bear it, it isn't. */
+static void reserve_is_restored_when_all_have_braked(void **state)
+{
+	struct world w;
+	unsigned int i;
+
+	(void)state;
+	world_init(&w, 3, 4 * GIB, 8 * GIB);
+	for (i = 0; i < 3; i++) {
+		w.can_release[i] = GIB / 2;
+		w.says[i] = VIRTIO_CSWAP_STOP_PRESSURE;
+	}
+	seconds(&w, 300);
+	assert_false(is_restored(&w));
+	for (i = 0; i < 3; i++) {
+		/* They are asked for a step more than they bear, and no more than that. */
+		assert_true(w.t.guest[i].target > w.can_release[i]);
+		assert_true(w.t.guest[i].target <= w.can_release[i] + w.t.sample[i].size * 40 / 1000);
+		/* To be asked all the time makes the wait for others' sake no longer. */
+		assert_true(w.t.guest[i].brake_until_ms <= w.t.now_ms + 300000);
+		w.can_release[i] = w.t.sample[i].size;
+	}
+	seconds(&w, 30);
+	assert_true(is_restored(&w));
+}
+
+/* A reason excuses a guest down to its share: it isn't worth more than what others have. */
+static void excuses_end_at_the_share(void **state)
+{
+	struct world w;
+
+	(void)state;
+	world_init(&w, 3, 4 * GIB, 8 * GIB);
+	w.t.policy.conf.answers = 3;
+	w.can_release[0] = GIB / 4;
+	w.can_release[1] = w.can_release[2] = GIB + GIB / 2;
+	w.says[0] = w.says[1] = w.says[2] = VIRTIO_CSWAP_STOP_PRESSURE;
+	seconds(&w, 60);
+	assert_true(w.t.guest[0].stuck);
+	assert_true(w.t.guest[0].answer > 0);
+	assert_false(w.t.guest[1].stuck);
+	assert_false(w.t.guest[2].stuck);
+	assert_int_equal(w.t.guest[1].answer + w.t.guest[2].answer, 0);
 }
 
 static void operator_has_the_last_word(void **state)
@@ -728,6 +773,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(liar_is_measured),
 		cmocka_unit_test(crying_wins_no_more_than_a_share),
 		cmocka_unit_test(brakes_are_respected),
+		cmocka_unit_test(reserve_is_restored_when_all_have_braked),
+		cmocka_unit_test(excuses_end_at_the_share),
 		cmocka_unit_test(operator_has_the_last_word),
 		cmocka_unit_test(admission),
 		cmocka_unit_test(restart_goes_on),
