@@ -2,6 +2,8 @@
 # The balancer's tests: its policy, its configuration, the service with real daemons.
 ## check-balancer: the balancer's unit tests, and the service beside daemons with simulated guests
 ## bench-balancer: how long a decision takes, and the policy beside others' in a simulator
+## check-overcommit: three guests of 150 % of a memory limit, with and without the balancer
+## demo-overcommit: the same, shown as it happens
 ## check-balancer-mutants: faults put into its policy, each must be found
 
 $(out)/obj/tests/balancer/%.o: OBJ_CFLAGS := -Ihost/cswap-balancer -Ihost/cswapd
@@ -31,6 +33,12 @@ check-balancer: $(out)/tests/test_balancer_policy \
 check-balancer-mutants:
 	$(Q)CC="$(CC)" CFLAGS="$(CSWAP_CFLAGS) -O1 $(CSWAP_LDFLAGS)" \
 		tests/balancer/mutants $(balancer_mutants_every) $(out)/balancer-mutants
+
+.PHONY: check-overcommit demo-overcommit
+check-overcommit demo-overcommit:
+	$(Q)tests/install-deps
+	$(Q)tests/bed/provision uml
+	$(Q)tests/balancer/overcommit $(if $(filter demo-%,$@),--demo)
 
 check-unit:: check-balancer
 ifeq ($(SAN),)
