@@ -6,7 +6,7 @@
 #
 # beds: uml-debug
 # slow: long uml uml-smp vm-newest vm-6.1 tdx-newest tdx-6.12
-# timeout: 900
+# timeout: 2400
 # beside: yes
 # run: --cswapd "--store mem --size 256M --release punch"
 # run: --module-args "floor=48 brake_percent=0"
