@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# The device comes to an end while it lies, again and again: by a used ring that makes no sense, by
-# going away, or by a configuration that makes no sense when the driver comes.
+# The device comes to an end while it lies, again and again: by a used ring that makes no sense (what is
+# no buffer, or a buffer twice; on the control queue, too), by going away, or by a configuration that
+# makes no sense when the driver comes.
 # Proves: each is said in one line; whoever waits is told no at once, nobody hangs; there's never a wrong
 # page; the module goes, and the next device, or the same one reset, works.
 # Checks: driver-config-range, driver-config-reserved
@@ -21,6 +22,9 @@
 # variant broken-ahead: --evil-cswapd "--store mem --size 32M --rate 60 --only wild-id,chain-wild-id --report @RUN@/report --log @RUN@/lies" --module-args "sync=0 stall_ms=200" --env END=broken --env TIMES=8
 # variant removed: --evil-cswapd "--store mem --size 32M --rate 4 --report @RUN@/report --log @RUN@/lies" --module-args "sync=1 load_timeout_s=1 stall_ms=200" --env END=removed --env TIMES=4
 # variant removed-ahead: --evil-cswapd "--store mem --size 32M --rate 4 --report @RUN@/report --log @RUN@/lies" --module-args "sync=0 load_timeout_s=1 stall_ms=200" --env END=removed --env TIMES=4
+# variant same: --evil-cswapd "--store mem --size 32M --rate 60 --only same-id,chain-same-id --report @RUN@/report --log @RUN@/lies" --module-args "sync=1 load_timeout_s=1 stall_ms=200" --env END=same --env TIMES=8
+# variant same-ahead: --evil-cswapd "--store mem --size 32M --rate 60 --only same-id,chain-same-id --report @RUN@/report --log @RUN@/lies" --module-args "sync=0 load_timeout_s=1 stall_ms=200" --env END=same --env TIMES=8
+# variant control: --evil-cswapd "--store mem --size 32M --rate 2 --only control-wild-id --report @RUN@/report --log @RUN@/lies" --module-args "sync=1 stall_ms=200" --env END=control --env TIMES=4
 # variant config: --evil-cswapd "--store mem --size 32M --rate 1 --only config --report @RUN@/report --log @RUN@/lies" --module-args "sync=1" --env END=config --env TIMES=40
 
 # shellcheck source-path=SCRIPTDIR source=lib.sh
@@ -56,6 +60,31 @@ end_broken() {
 	reload_driver
 }
 
+# A buffer is used twice: the second time it may be the guest's again, and is an answer to nothing then. So
+# the queue ends, or an answer is ignored; which, the moment decides.
+end_same() {
+	swap_on
+	before=$(said 'queue pair [0-9]+: .* is broken')
+	host arm
+	stress --mib 3 --procs 2 --seed "$1" --pageout --tolerate-sigbus
+	host disarm
+	noticed=$((noticed + $(said 'queue pair [0-9]+: .* is broken') - before + $(counter protocol_errors)))
+	sigbus=$((sigbus + $(figure sigbus)))
+	swap_off
+	reload_driver
+}
+
+# The control queue ends. Pages go on to be stored and loaded, but for the slots whose DISCARD nobody
+# answers: to store one would be undone if it's done yet.
+end_control() {
+	swap_on
+	host arm
+	stress --mib 3 --procs 2 --seed "$1" --rounds 2 --rewrite 60 --pageout
+	host disarm
+	swap_off
+	reload_driver
+}
+
 end_removed() {
 	swap_priority=$((10 + $1))
 	swap_on
@@ -65,12 +94,7 @@ end_removed() {
 	host kill
 	wait_until 20 gone || fail "the disk is still there"
 	stress_await
-	: >"$tmp/gate"
-	cat <&7 >>"$tmp/stress.all"
-	exec 7<&-
-	wait "$stress_pid"
-	# It may have found no page at all any more, and say that it failed.
-	expect "pages with wrong content" "$(figure wrong)" = 0
+	stress_end_lost
 	sigbus=$((sigbus + $(figure sigbus)))
 	host attach cswapd-evil --store mem --size 32M --rate 4
 	wait_until 20 another_disk || die "no disk after the device came back"
@@ -89,7 +113,7 @@ end_config() {
 	fi
 }
 
-round=0 sigbus=0 taken=0 refused=0
+round=0 sigbus=0 taken=0 refused=0 noticed=0
 while [ $round -lt "$TIMES" ]; do
 	"end_$END" $((round + 1))
 	round=$((round + 1))
@@ -97,6 +121,12 @@ done
 case $END in
 broken)
 	expect "SIGBUS" $sigbus -gt 0 ;;
+same)
+	expect "lies told" "$(fault 0 ops)" -gt 0
+	expect "lies noticed" $noticed -gt 0 ;;
+control)
+	expect "lies told" "$(fault 0 ops)" -gt 0
+	expect "lines of the ring" "$(said 'virtio_cswap.*id [0-9]+ out of range')" -gt 0 ;;
 config)
 	host disarm
 	expect "configurations refused" $refused -gt $((TIMES / 4))
