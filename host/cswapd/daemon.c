@@ -387,6 +387,8 @@ int daemon_main(int argc, char **argv, const struct daemon_variant *variant)
 	}
 	log_init(daemon.conf.log_level);
 	sandbox_close_inherited(daemon.conf.fd);
+	if (!sandbox_begin(daemon.conf.sandbox))
+		return 1;
 	/* Memory outlives a worker if the monitor has it, too; a file is opened anew. */
 	if (!daemon.conf.store_path && !open_store(&daemon))
 		return 1;

@@ -22,10 +22,14 @@
  * 2 to 4 happen while there is one thread, which the others inherit from; 6 when all is open, for
  * all threads at once.
  *
+ * The process that makes those that serve (monitor.c) can give up only what they don't need when
+ * they begin, for they inherit it: it can gain nothing by running another program, and the calls
+ * in @never fail, which none of them makes at any time.
+ *
  * Each stage that the host doesn't allow is logged and left out, or is the end by --sandbox
  * strict.
  *
- * Under AddressSanitizer 4 and 6 let pass what its leak check needs, which is more than the daemon
+ * Under AddressSanitizer all of these let pass what its leak check needs, which is more than the daemon
  * should have: such a build is for tests.
  */
 #include <errno.h>
@@ -97,6 +101,23 @@ static const struct call calls[] = {
 	CALL(mmap), CALL(mprotect), CALL(open), CALL(stat), CALL(getuid), CALL(kill),
 	CALL(sysinfo), CALL(access), CALL(faccessat), CALL(set_tid_address),
 #endif
+};
+
+/* --- what nobody here does, from the begin on --- */
+
+static const int never[] = {
+#ifndef HAVE_ASAN
+	SCMP_SYS(execve), SCMP_SYS(ptrace), SCMP_SYS(process_vm_readv),
+#endif
+	/* Other programs, other processes' memory and descriptors. */
+	SCMP_SYS(execveat), SCMP_SYS(process_vm_writev), SCMP_SYS(pidfd_getfd), SCMP_SYS(setns),
+	/* The machine. */
+	SCMP_SYS(init_module), SCMP_SYS(finit_module), SCMP_SYS(delete_module), SCMP_SYS(kexec_load),
+	SCMP_SYS(kexec_file_load), SCMP_SYS(reboot), SCMP_SYS(swapon), SCMP_SYS(swapoff), SCMP_SYS(mount),
+	SCMP_SYS(umount2), SCMP_SYS(pivot_root), SCMP_SYS(chroot), SCMP_SYS(open_by_handle_at),
+	/* What the kernel has had the most holes in. */
+	SCMP_SYS(bpf), SCMP_SYS(perf_event_open), SCMP_SYS(userfaultfd), SCMP_SYS(add_key),
+	SCMP_SYS(keyctl), SCMP_SYS(request_key),
 };
 
 /* --- what is left: io_uring --- */
@@ -171,6 +192,32 @@ static bool has_none(void)
 }
 
 /* 0 or an error. */
+static int refuse_forever(void)
+{
+	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+	int error = 0;
+	size_t i;
+
+	if (!filter)
+		return ENOMEM;
+	for (i = 0; i < sizeof(never) / sizeof(never[0]) && !error; i++)
+		error = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), never[i], 0);
+	if (!error)
+		error = seccomp_load(filter);
+	seccomp_release(filter);
+	return -error;
+}
+
+bool sandbox_begin(enum sandbox_mode mode)
+{
+	int error;
+
+	if (mode == SANDBOX_OFF)
+		return true;
+	error = prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ? errno : refuse_forever();
+	return !error || without(mode, "a first filter of system calls", error);
+}
+
 static int drop_privileges(void)
 {
 	struct __user_cap_header_struct header = {

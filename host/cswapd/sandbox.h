@@ -30,6 +30,9 @@ struct sandbox_path {
 /* Close what was inherited, but for standard streams, systemd's sockets and @keep_fd (or -1). */
 void sandbox_close_inherited(int keep_fd);
 
+/* The process that makes those that serve, and these with it. False: don't go on. */
+bool sandbox_begin(enum sandbox_mode mode);
+
 /* First: privileges, namespaces, paths. While there is one thread. False: don't go on. */
 bool sandbox_enter(enum sandbox_mode mode, const struct sandbox_path *paths,
 		   size_t count);

@@ -87,6 +87,12 @@ result "$got" "the socket is removed"
 # Namespaces take root.
 [ "$(id -u)" = 0 ] && mode=strict || mode=auto
 start --socket "$sock" --control "$sock.ctl" --sandbox "$mode" "${mem[@]}"
+got=0
+for process in "$pid" $(<"/proc/$pid/task/$pid/children"); do
+	grep -q '^NoNewPrivs:[[:space:]]*1$' "/proc/$process/status" || got=1
+	grep -q '^Seccomp:[[:space:]]*2$' "/proc/$process/status" || got=1
+done
+result "$got" "both processes can gain no privilege, and have a filter of system calls"
 stop TERM
 result "$status" "all of the sandbox, and it ends with 0"
 grep -q "sandbox: sealed" "$dir/log" && got=0 || got=1

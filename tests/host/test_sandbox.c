@@ -218,8 +218,25 @@ static void closes_what_it_inherits(void)
 	STEP(fcntl(STDERR_FILENO, F_GETFD) >= 0);
 }
 
+/* What the process that makes the others gives up, which they have to live with. */
+static void begins_with_less(void)
+{
+	if (!sandbox_begin(SANDBOX_STRICT))
+		_exit(STATUS_SKIP);
+	STEP(prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1);
+#ifndef __SANITIZE_ADDRESS__
+	STEP(refused(execl("/bin/true", "true", NULL), EPERM));
+#endif
+	STEP(refused(syscall(SYS_bpf, 0, NULL, 0), EPERM));
+	STEP(refused(chroot("/"), EPERM));
+	STEP(open("/etc/passwd", O_RDONLY) >= 0);
+	enter();
+	seal();
+}
+
 static void off_is_off(void)
 {
+	STEP(sandbox_begin(SANDBOX_OFF));
 	STEP(sandbox_enter(SANDBOX_OFF, NULL, 0));
 	STEP(sandbox_seal(SANDBOX_OFF));
 	STEP(open("/etc/passwd", O_RDONLY) >= 0);
@@ -234,6 +251,7 @@ IN_CHILD(calls_little)
 IN_CHILD(seals_all_threads)
 IN_CHILD(restricts_io_uring)
 IN_CHILD(closes_what_it_inherits)
+IN_CHILD(begins_with_less)
 IN_CHILD(off_is_off)
 
 static char *make_file(char *path, const char *folder)
@@ -283,6 +301,7 @@ int main(void)
 		cmocka_unit_test(test_seals_all_threads),
 		cmocka_unit_test(test_restricts_io_uring),
 		cmocka_unit_test(test_closes_what_it_inherits),
+		cmocka_unit_test(test_begins_with_less),
 		cmocka_unit_test(test_off_is_off),
 	};
 
