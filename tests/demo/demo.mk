@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # The demo: Redis in a guest that is too small for it, and a host that listens; then one that gives
 # half of its memory to its host and takes it back.
-## demo: a small VM swaps a data set twice its memory, what the host saw is searched; then the balloon (BED=tdx|vm|uml, DEMO_SIZE=small)
+## demo: a small VM swaps a data set larger than its memory, what the host saw is searched; then the balloon (BED=tdx|vm|uml, DEMO_SIZE=small)
 ## demo-balloon: its second act alone (BED=tdx|vm|uml)
 
 .PHONY: demo demo-balloon
