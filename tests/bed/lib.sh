@@ -17,6 +17,11 @@ die() {
 	exit 1
 }
 
+# value_in OUTPUT NAME: of a guest's last line NAME=VALUE; a console ends lines with a CR.
+value_in() {
+	sed -n "s/^$2=\([^\r]*\)\r\?$/\1/p" "$1" 2>/dev/null | tail -n 1
+}
+
 # say WORDS: one line of progress, with the seconds since the script began.
 say() {
 	printf '[%4ds] %s\n' "$SECONDS" "$*" >&2

@@ -49,7 +49,7 @@ expect() {
 
 # found GUEST NAME: what the guest said of it.
 found() {
-	sed -n "s/^$2=\([^\r]*\)\r\?$/\1/p" "$work/$1/output" | tail -n 1
+	value_in "$work/$1/output" "$2"
 }
 
 rule=$(printf '%.0s-' {1..75})
