@@ -320,6 +320,12 @@ static void brake(const struct policy *policy, struct policy_guest *guest,
 	guest->brake_until_ms = now_ms + guest->brake_ms;
 }
 
+/* So much is more than its share, beyond doubt. */
+static bool is_rich(const struct policy_guest *guest, uint64_t bytes)
+{
+	return bytes > guest->fair + guest->fair / 8;
+}
+
 /*
  * Its reasons hold down to its share; beyond that they don't while the reserve is short, what is
  * on its way included, because that may be what it doesn't give.
@@ -327,7 +333,7 @@ static void brake(const struct policy *policy, struct policy_guest *guest,
 static bool is_excused(const struct policy *policy, const struct policy_guest *guest, uint64_t held)
 {
 	return policy->charged <= policy->budget + policy->conf.band_bytes ||
-	       held <= guest->fair + guest->fair / 8;
+	       !is_rich(guest, held);
 }
 
 static void track(const struct policy *policy, struct policy_guest *guest,
@@ -486,7 +492,7 @@ static bool is_in_tier(const struct policy_guest *guest, enum tier tier, uint64_
 	case TIER_QUIET:
 		return !spared && guest->quiet;
 	case TIER_RICH:
-		return guest->allot > guest->fair + guest->fair / 8;
+		return is_rich(guest, guest->allot);
 	case TIER_ALL:
 		return !spared;
 	default:

@@ -49,10 +49,9 @@ struct guest {
 	int way, turns;
 	double high, low;		/* since the last turn */
 	bool liar;
-	/* its brakes: what it releases at most, 0: they haven't tripped */
+	/* its brakes: what it releases at most, INFINITY while they haven't tripped */
 	double cap;
 	unsigned int painful, cap_until, cool;
-	bool capped;
 };
 
 struct world {
@@ -244,17 +243,16 @@ static void brake(struct world *w, struct guest *guest)
 	guest->painful = guest->stall > BRAKE_STALL ? guest->painful + 1 : 0;
 	if (guest->painful >= 2) {
 		guest->painful = 0;
-		guest->cap = fmin(guest->capped ? guest->cap : SIZE, out * 7 / 8);
-		guest->capped = true;
+		guest->cap = fmin(guest->cap, out * 7 / 8);
 		if (!guest->cool)
 			guest->cool = BRAKE_COOL;
 		else if (w->second >= guest->cap_until)
 			guest->cool = guest->cool < MAX_BRAKE_COOL / 2 ? 2 * guest->cool : MAX_BRAKE_COOL;
 		guest->cap_until = w->second + guest->cool;
-	} else if (guest->capped && w->second >= guest->cap_until && guest->stall < BRAKE_STALL / 2) {
+	} else if (w->second >= guest->cap_until && guest->stall < BRAKE_STALL / 2) {
 		guest->cap += SIZE * 0.75 / 32;
 		if (guest->cap >= SIZE * 0.75) {
-			guest->capped = false;
+			guest->cap = INFINITY;
 			guest->cool = 0;
 		}
 	}
@@ -263,7 +261,7 @@ static void brake(struct world *w, struct guest *guest)
 /* What it keeps: what the law leaves to it, unless its brakes say more. */
 static double goal_of(const struct guest *guest)
 {
-	return guest->capped ? fmax(guest->want, SIZE - guest->cap) : guest->want;
+	return fmax(guest->want, SIZE - guest->cap);
 }
 
 static void live(struct world *w, unsigned int i, const struct scenario *scenario)
@@ -388,6 +386,7 @@ static void begin(struct world *w, const struct scenario *scenario)
 		/* They fit when it begins: each has its part, and the rest was never given. */
 		w->guest[i].kept = w->guest[i].want = SIZE * 0.58;
 		w->guest[i].high = w->guest[i].low = w->guest[i].want;
+		w->guest[i].cap = INFINITY;
 		w->guest[i].liar = scenario->liars && i % scenario->liars == 2;
 		w->sample[i] = (struct policy_guest_sample) {
 			.ready = true, .size = SIZE, .floor = SIZE / 4, .shares = 100, .has_used = true,
