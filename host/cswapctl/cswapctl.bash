@@ -3,8 +3,11 @@
 # cswapctl.bash - completion of cswapctl's command line for bash.
 
 _cswapctl() {
-	local word=$2 previous=$3 dir
+	local word=$2 previous=$3 guests=/run/cswapd dir i
 	COMPREPLY=()
+	for ((i = 1; i < COMP_CWORD; i++)); do
+		[[ ${COMP_WORDS[i]} != --directory ]] || guests=${COMP_WORDS[i + 1]}
+	done
 	case $previous in
 	--socket | --balancer | --output)
 		mapfile -t COMPREPLY < <(compgen -f -- "$word")
@@ -15,7 +18,7 @@ _cswapctl() {
 		return
 		;;
 	--guest | explain | drain | pause | resume)
-		for dir in /run/cswapd/"$word"*/; do
+		for dir in "$guests/$word"*/; do
 			[[ ! -S ${dir}control ]] || COMPREPLY+=("$(basename "$dir")")
 		done
 		return

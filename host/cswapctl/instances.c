@@ -6,6 +6,7 @@
  * for all: a daemon that is stuck costs its patience once, and hides no other.
  */
 #include <glob.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -132,6 +133,64 @@ void instances_free(struct instances *instances)
 	free(instances->list);
 	memset(instances, 0, sizeof(*instances));
 }
+
+/* --- names --- */
+
+static bool is_inside_character(char byte)
+{
+	return ((unsigned char)byte & 0xc0) == 0x80;
+}
+
+/* In UTF-8, of characters that have a column each. */
+static unsigned int columns_of(const char *name)
+{
+	unsigned int columns = 0;
+
+	for (; *name; name++)
+		columns += !is_inside_character(*name);
+	return columns;
+}
+
+/* Past so many characters. */
+static const char *skip(const char *name, unsigned int columns)
+{
+	while (*name && columns--)
+		for (name++; is_inside_character(*name); name++)
+			;
+	return name;
+}
+
+unsigned int instances_name_columns(const struct instances *instances)
+{
+	unsigned int most = 0, columns;
+	size_t i;
+
+	for (i = 0; i < instances->count; i++) {
+		columns = columns_of(instances->list[i].name);
+		most = columns > most ? columns : most;
+	}
+	return most;
+}
+
+const char *instances_name(const char *name, unsigned int columns)
+{
+	/* A name is a file's. */
+	static char text[2 * NAME_MAX + 1];
+	unsigned int have = columns_of(name), head = columns / 2;
+	int bytes;
+
+	if (have <= columns || columns < 3) {
+		snprintf(text, sizeof(text), "%s%*s", name,
+			 (int)(have < columns ? columns - have : 0), "");
+		return text;
+	}
+	bytes = (int)(skip(name, head) - name);
+	snprintf(text, sizeof(text), "%.*s~%s", bytes, name,
+		 skip(name, have - (columns - head - 1)));
+	return text;
+}
+
+/* --- figures --- */
 
 const char *instances_size(uint64_t bytes)
 {

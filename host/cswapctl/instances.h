@@ -33,6 +33,16 @@ bool instances_ask(struct instances *instances, const char *directory,
 		   unsigned int patience_ms);
 void instances_free(struct instances *instances);
 
+/*
+ * A guest's name on a terminal: all of it, filled up to @columns; or so many of its
+ * characters, with a mark in place of its middle, because names that begin alike
+ * differ at their ends.
+ */
+const char *instances_name(const char *name, unsigned int columns);
+
+/* So many columns has the longest name. */
+unsigned int instances_name_columns(const struct instances *instances);
+
 /* A size in 7 characters or less: 512M, 12.5G; "-" if it's unknown. */
 const char *instances_size(uint64_t bytes);
 

@@ -9,19 +9,24 @@
 
 /* A daemon answers in a millisecond; one with a stuck front end in ten seconds. */
 #define PATIENCE_MS 2000
+#define NAME_COLUMNS 20			/* at least: it's a table of 80 then */
 
 static void print_table(const struct instances *instances)
 {
 	const struct instance *instance;
 	const struct status *status;
+	unsigned int columns = instances_name_columns(instances);
 	size_t i;
 
-	printf("%-20s %8s %8s %8s %8s %8s  %s\n", "GUEST", "MEMORY", "KEPT",
+	/* Names are whole, whatever becomes of the columns: programs read this, too. */
+	columns = columns < NAME_COLUMNS ? NAME_COLUMNS : columns;
+	printf("%s %8s %8s %8s %8s %8s  %s\n", instances_name("GUEST", columns), "MEMORY", "KEPT",
 	       "RELEASED", "TARGET", "USED", "STATE");
 	for (i = 0; i < instances->count; i++) {
 		instance = &instances->list[i];
 		status = &instance->status;
-		printf("%-20s %8s %8s %8s %8s %8s  %s\n", instance->name,
+		printf("%s %8s %8s %8s %8s %8s  %s\n",
+		       instances_name(instance->name, columns),
 		       instances_size(status->memory),
 		       instances_size(instances_kept(status)),
 		       instances_size(status->released),

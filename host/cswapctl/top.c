@@ -17,8 +17,12 @@
 #include "top.h"
 
 #define INTERVAL_MS 1000
+/* Keys wait as long as a daemon does. */
+#define PATIENCE_MS 250
 #define HISTORY 60
 #define BARS 14
+#define NAME_COLUMNS 12
+#define WIDTH 80			/* what all of it takes, with names of that size */
 
 struct past {
 	char *name;
@@ -42,6 +46,7 @@ struct top {
 	struct line *lines;
 	char order;			/* the key that chose it */
 	size_t first;			/* line that is shown */
+	unsigned int name_columns;
 };
 
 /* --- what was --- */
@@ -108,6 +113,23 @@ static void forget_unseen(struct top *top)
 
 /* --- order --- */
 
+static const char *order_name(char order)
+{
+	static const struct {
+		char key;
+		const char *name;
+	} orders[] = {
+		{ 'm', "memory" }, { 'k', "kept" }, { 'r', "released" },
+		{ 'o', "out" }, { 'i', "in" }, { 'n', "name" },
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(orders) / sizeof(orders[0]); i++)
+		if (orders[i].key == order)
+			return orders[i].name;
+	return "used";
+}
+
 static double key_of(const struct line *line, char order)
 {
 	const struct status *status = &line->instance->status;
@@ -151,7 +173,7 @@ static bool look(struct top *top, const char *directory)
 	size_t i;
 
 	instances_free(&top->instances);
-	if (!instances_ask(&top->instances, directory, INTERVAL_MS))
+	if (!instances_ask(&top->instances, directory, PATIENCE_MS))
 		return false;
 	for (i = 0; i < top->pasts_count; i++)
 		top->pasts[i].seen = false;
@@ -184,7 +206,7 @@ static void draw_head(struct top *top)
 {
 	uint64_t memory = 0, released = 0, used = 0;
 	const struct status *status;
-	char line[512], clock[16];
+	char line[1024], clock[16];
 	time_t now = time(NULL);
 	double out = 0, in = 0;
 	struct tm local;
@@ -203,10 +225,11 @@ static void draw_head(struct top *top)
 		 clock, top->instances.count, top->instances.count == 1 ? "" : "s",
 		 instances_size(memory), instances_size(released), instances_size(used));
 	screen_line(&top->screen, false, line);
-	snprintf(line, sizeof(line), "%.0f pages/s out, %.0f in", out, in);
+	snprintf(line, sizeof(line), "%.0f pages/s out, %.0f in; sorted by %s", out, in,
+		 order_name(top->order));
 	screen_line(&top->screen, false, line);
-	snprintf(line, sizeof(line), "%-12s %6s %6s %6s %6s %6s %6s  %-*s %-200s",
-		 "GUEST", "MEMORY", "KEPT", "TARGET", "USED", "OUT/s", "IN/s", BARS,
+	snprintf(line, sizeof(line), "%s %6s %6s %6s %6s %6s %6s  %-*s %-200s",
+		 instances_name("GUEST", top->name_columns), "MEMORY", "KEPT", "TARGET", "USED", "OUT/s", "IN/s", BARS,
 		 "KEPT, 1 MINUTE", "STATE");
 	screen_line(&top->screen, true, line);
 }
@@ -244,15 +267,28 @@ static void draw_history(const struct top *top, const struct line *line, char *t
 static void draw_guest(struct top *top, const struct line *line)
 {
 	const struct status *status = &line->instance->status;
-	char text[256], history[3 * BARS + 1];
+	char text[512], history[3 * BARS + 1];
 
 	draw_history(top, line, history);
-	snprintf(text, sizeof(text), "%-12.12s %6s %6s %6s %6s %6.0f %6.0f  %s %s",
-		 line->instance->name, instances_size(status->memory),
+	snprintf(text, sizeof(text), "%s %6s %6s %6s %6s %6.0f %6.0f  %s %s",
+		 instances_name(line->instance->name, top->name_columns), instances_size(status->memory),
 		 instances_size(instances_kept(status)), instances_size(status->target),
 		 instances_size(instances_used(status)), line->past->out, line->past->in,
 		 history, line->instance->state);
 	screen_line(&top->screen, false, text);
+}
+
+/* Names get what a wide terminal has to spare. */
+static unsigned int fit_names(const struct top *top)
+{
+	unsigned int most = instances_name_columns(&top->instances);
+	unsigned int room = NAME_COLUMNS;
+
+	if (top->screen.columns > WIDTH)
+		room += (unsigned int)top->screen.columns - WIDTH;
+	if (most < NAME_COLUMNS)
+		return NAME_COLUMNS;
+	return most < room ? most : room;
 }
 
 static void draw(struct top *top)
@@ -262,6 +298,7 @@ static void draw(struct top *top)
 	qsort_r(top->lines, top->instances.count, sizeof(*top->lines), compare_lines,
 		&top->order);
 	screen_begin(&top->screen);
+	top->name_columns = fit_names(top);
 	draw_head(top);
 	room = top->screen.rows > 4 ? (size_t)top->screen.rows - 4 : 1;
 	if (top->first + room > top->instances.count)

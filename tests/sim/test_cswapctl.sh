@@ -7,6 +7,7 @@
 # and does so down to a floor of 16 MiB.
 # shellcheck disable=SC2317	# functions are called by check
 set -euo pipefail
+shopt -s extglob
 
 bin=$(cd "$1" && pwd)
 dir=$(mktemp -d)
@@ -187,18 +188,71 @@ check "metrics: a file" all metrics --output "$dir/cswap.prom"
 check "it's whole, and can be read" test "$(stat -c %a "$dir/cswap.prom")" = 644 -a ! -e "$dir/cswap.prom.partial"
 check "with the same in it" grep -qx 'cswap_up{guest="web1"} 1' "$dir/cswap.prom"
 check "metrics: no such folder" sh -c "! '$bin/cswapctl' --directory '$dir/run' metrics --output '$dir/no/cswap.prom'"
+# Names: long ones, and such as have more bytes than characters.
+long=zürich-production-database-replica-17
+mkdir "$dir/run/$long"
+ln -s "$dir/nowhere" "$dir/run/$long/control"
+# Everybody's state begins where the title says so.
+in_columns() {
+	local LC_ALL=C.UTF-8 line before title=''
+	while IFS= read -r line; do
+		before=${line%@(STATE|no answer|at target)}
+		title=${title:-${#before}}
+		((${#before} == title)) || { echo "$line"; return 1; }
+	done <"$dir/out"
+}
+expect_all "list: names are whole" "^$long " list
+check "list: in columns" in_columns
 # script(1) gives it a terminal.
 top() { # KEYS
 	TERM=xterm LC_ALL=C.UTF-8 timeout 20 script -qec \
-		"stty cols 80 rows 12; '$bin/cswapctl' --directory '$dir/run' top" /dev/null <<<"$1" >"$dir/out"
+		"stty cols ${2-80} rows 12; '$bin/cswapctl' --directory '$dir/run' top" /dev/null <<<"$1" >"$dir/out"
 }
 check "top: q quits" top q
 check "top: the guest was there" grep -q 'web1.*30M.*at target' "$dir/out"
+check "top: a long name is shown without its middle" grep -q 'züric.*~ca-17 ' "$dir/out"
+# Lines as they are seen: without what only steers the terminal.
+narrow() {
+	local LC_ALL=C.UTF-8 line
+	while IFS= read -r line; do
+		((${#line} <= 80)) || { echo "$line"; return 1; }
+	done < <(sed 's/\x1b\[[?0-9]*[a-zA-Z]//g; s/\r//g' "$dir/out")
+}
+check "top: 80 columns are enough" narrow
+check "top: it says how it's sorted" top nq
+check "top: and does so" grep -q 'sorted by name' "$dir/out"
+check "top: a wide terminal shows it all" top q 120
+check "top: with the name as it is" grep -q "$long " "$dir/out"
 check "top: the terminal is given back" grep -q "$(printf '\033')\[?1049l" "$dir/out"
 check "top: needs a terminal" sh -c "! '$bin/cswapctl' --directory '$dir/run' top </dev/null"
 kill -CONT -- "-$mute"
 kill "$mute"
 wait "$mute" || true
+# --- completion, as bash asks for it
+completes() { # EXPECTED WORD...
+	local expected=$1 cswapctl COMPREPLY COMP_WORDS COMP_CWORD
+	shift
+	cswapctl=$(dirname "${BASH_SOURCE[0]}")/../../host/cswapctl/cswapctl.bash
+	# shellcheck source=/dev/null
+	. "$cswapctl"
+	COMP_WORDS=(cswapctl "$@") COMP_CWORD=$#
+	_cswapctl cswapctl "${COMP_WORDS[-1]}" "${COMP_WORDS[-2]}"
+	[[ ${COMPREPLY[*]} == "$expected" ]] || { echo "${COMPREPLY[*]}"; return 1; }
+}
+check "completion: commands" completes "list top metrics status target watch explain pause drain resume" ""
+check "completion: of a command" completes "metrics" m
+check "completion: an option" completes "--balancer" --b
+check "completion: guests, where they are" completes "web1" --directory "$dir/run" --guest w
+check "completion: of a command's guest" completes "web1" --directory "$dir/run" explain w
+all_told() {
+	local option
+	completes nothing -- >"$dir/offered" || true
+	for option in $("$bin/cswapctl" --help | sed -nE 's/^ *(--[a-z]+).*/\1/p'); do
+		grep -q -e "$option" "$dir/offered" || { echo "$option isn't offered"; return 1; }
+		grep -qF -e "${option//-/\\-}" "$(dirname "$0")/../../host/cswapctl/cswapctl.1" || { echo "$option isn't in the manual"; return 1; }
+	done
+}
+check "completion and manual: each option that help has" all_told
 # --- what the balancer is asked
 printf 'guests = %s\ninterval = 100ms\nreserve = 16M\n' "$dir/run" >"$dir/balancer.conf"
 "$bin/cswap-balancer" --config "$dir/balancer.conf" --control "$dir/balancer" >"$dir/balancer.log" 2>&1 &
