@@ -83,12 +83,11 @@ static void add(struct guests *guests, const char *name)
 	guest = &guests->guest[i];
 	*guest = (struct guest) {
 		.fd = -1, .seen = true, .config = config_find(guests->config, name),
-		.mode = POLICY_AUTO,
 	};
 	memcpy(guest->name, name, strlen(name));
-	if (!guest->config->manage)
-		guest->mode = POLICY_MODE_PAUSED;
-	guests->sample[i] = (struct policy_guest_sample) { .late = true };
+	guests->sample[i] = (struct policy_guest_sample) {
+		.late = true, .mode = guest->config->manage ? POLICY_AUTO : POLICY_MODE_PAUSED,
+	};
 	policy_forget(&guests->policy.guest[i]);
 	guests->policy.count++;
 	log_info("guest %s: found", name);
@@ -228,8 +227,8 @@ static bool read_status(struct guest *guest, struct policy_guest_sample *to,
 	    !number(status, "target_bytes", &to->asked))
 		return false;
 	snprintf(guest->balloon, sizeof(guest->balloon), "%s", json_object_get_string(balloon));
-	guest->ready = number(status, "memory_bytes", &guest->memory) &&
-		       !strcmp(guest->balloon, "ready");
+	to->ready = number(status, "memory_bytes", &guest->memory) &&
+		    !strcmp(guest->balloon, "ready");
 	number(member(status, "claimed"), "released_bytes", &to->released);
 	to->has_used = number(measured, "cgroup_bytes", &to->used) ||
 		       number(measured, "memory_file_bytes", &to->used);
@@ -322,6 +321,7 @@ static void receive(struct guest *guest, struct policy_guest_sample *sample, uin
 	guest->in_bytes = 0;
 	guest->awaiting = false;
 	guest->answered_ms = now_ms;
+	sample->late = !guest->has_status;
 }
 
 /* --- the caller's interface --- */
@@ -369,10 +369,8 @@ void guests_tick(struct guests *guests, uint64_t now_ms)
 			open_connection(guests, guest, now_ms);
 		if (guest->fd >= 0 && !guest->awaiting)
 			request(guest, "{\"request\":\"status\"}\n", now_ms);
-		guests->sample[i].late = !guest->has_status ||
-					 now_ms - guest->answered_ms > guests->late_ms;
-		guests->sample[i].ready = guest->ready;
-		guests->sample[i].mode = guest->mode;
+		if (now_ms - guest->answered_ms > guests->late_ms)
+			guests->sample[i].late = true;
 	}
 }
 
@@ -409,6 +407,14 @@ bool guests_are_heard(const struct guests *guests)
 	return true;
 }
 
+/* What is only said stays to be done, and would be said with every decision. */
+static bool is_said(const struct guest *guest, uint64_t from, const struct policy_guest *verdict)
+{
+	const struct guest_change *last = &guest->history[(guest->changes - 1) % GUESTS_HISTORY];
+
+	return guest->changes && last->from == from && last->to == verdict->target;
+}
+
 static void note_change(struct guest *guest, uint64_t from, const struct policy_guest *verdict,
 			uint64_t now_ms)
 {
@@ -428,7 +434,8 @@ void guests_tell(struct guests *guests, uint64_t now_ms, bool dry_run)
 		struct guest *guest = &guests->guest[i];
 
 		if (!sample->ready || sample->late || sample->mode == POLICY_MODE_PAUSED ||
-		    verdict->target == sample->asked || (guest->awaiting && !dry_run))
+		    verdict->target == sample->asked || (guest->awaiting && !dry_run) ||
+		    (dry_run && is_said(guest, sample->asked, verdict)))
 			continue;
 		log_info("guest %s: target %ju -> %ju MiB (%s)%s", guest->name,
 			 (uintmax_t)sample->asked >> 20, (uintmax_t)verdict->target >> 20,

@@ -20,7 +20,6 @@ struct guest_change {
 struct guest {
 	char name[64];
 	const struct config_guest *config;
-	enum policy_mode mode;
 	bool seen;			/* its folder is there */
 
 	/* the connection */
@@ -31,7 +30,7 @@ struct guest {
 	size_t in_bytes;
 
 	/* what the daemon said last */
-	bool has_status, ready;
+	bool has_status;
 	char balloon[16];
 	uint64_t report_age_ms;
 	uint64_t memory;

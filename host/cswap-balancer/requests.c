@@ -401,7 +401,7 @@ static char *set_mode(struct balancer *balancer, size_t i, enum policy_mode mode
 	struct json_object *to = json_object_new_object();
 	struct view view = view_of(balancer, i);
 
-	balancer->guests.guest[i].mode = balancer->guests.sample[i].mode = mode;
+	balancer->guests.sample[i].mode = mode;
 	if (mode == POLICY_AUTO) {
 		/* A fresh start, from the target as it is. */
 		policy_forget(&balancer->guests.policy.guest[i]);

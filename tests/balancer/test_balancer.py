@@ -191,6 +191,16 @@ def finds_guests_and_leaves_them_alone(host):
     expect("reasons", all(g["reason"] == "hold" for g in host.list().values()))
 
 
+def is_heard_with_the_first_answer(host):
+    """The first decision counts those who have answered before it: the next one is a minute away."""
+    host.until("guests are there", lambda: all(
+        ask(host.path("run", n, "control"), {"request": "status"})["balloon"] == "ready" for n in "abc"))
+    host.balancer()
+    host.until("it decides", lambda: host.ask("status")["decisions"])
+    expect("all are managed", all(host.state(n) == "managed" for n in "abc"))
+    expect("nothing was decided since", host.ask("status")["decisions"] == 1)
+
+
 def restores_the_reserve(host):
     host.balancer()
     all_managed(host)
@@ -217,6 +227,8 @@ def dry_run_does_nothing(host):
     host.decided(10)
     expect("nothing was asked for", all(host.target(n) == 0 for n in "abc"))
     expect("it says that it's a dry run", host.ask("status")["dry_run"])
+    history = [(c["from_bytes"], c["to_bytes"], c["reason"]) for c in host.ask("explain", guest="a")["history"]]
+    expect("the same isn't told twice", history and all(a != b for a, b in zip(history, history[1:])))
 
 
 def obeys_its_operator(host):
@@ -390,6 +402,7 @@ def configuration_errors_name_their_line(host):
 tests = [
     (finds_guests_and_leaves_them_alone, Host),
     (restores_the_reserve, Host),
+    (is_heard_with_the_first_answer, lambda: Host("interval = 60s\n")),
     (dry_run_does_nothing, Host),
     (obeys_its_operator, Host),
     (cswapctl_speaks_to_it, Host),
