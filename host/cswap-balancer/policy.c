@@ -8,7 +8,8 @@
  * P2. While the reserve is short no guest is given more than what it holds already.
  * P3. In a step a guest is asked for a step's worth more than before, at most.
  * P4. A guest that hurts or braked, or did a short while ago, gives nothing of its share
- *     for another's sake; only the reserve, when nobody else can restore it, may ask it.
+ *     for another's sake; only the reserve, when nobody else can restore it, may ask it:
+ *     who hurts least first.
  * P5. Claims are claims. What a guest says of itself can cost it memory, or win it
  *     what is free, or its share: never what is another's share. What the host
  *     measures wins wherever the two differ.
@@ -38,6 +39,11 @@
  * from its store: that much is cold. (Memory that isn't cold after all comes back, the
  * guest hurts, and gets it back.) The SLO says how much is next to nothing.
  *
+ * Where all hurt, those in the least pain give first: down to their shares by all that is
+ * known of their pain; below that, where what they say could cost others their shares, by
+ * what the daemons counted. Pain goes by doublings, so that nobody is asked for the sake of
+ * a trifle, and who gives feels it and is overtaken.
+ *
  * Calm: less than a band moves nothing; nothing is taken for the cool-down's time
  * after a guest hurt, which doubles each time; nothing grows for as long after the
  * reserve was short, and then by a part of the room, because what was given shows in
@@ -56,6 +62,7 @@
 /* It hurts at so many times the SLO: up to there it only isn't taxed. */
 #define HURT_SLOS	16u
 #define HURT_REFAULTS	100u		/* permille of the allotment a minute */
+#define ANY_PAIN	1000000000u	/* and more than the worst */
 #define GIVE_SHARE	8u		/* who hurts gets this part of its allotment in a step */
 #define GROW_SHARE	32u
 #define GROW_PART	4u		/* of the room: measures lag behind what was given */
@@ -474,19 +481,45 @@ static void find_fair(struct policy *policy, const struct policy_guest_sample *s
 	}
 }
 
+/*
+ * Those for the reserve alone, at the end, are asked by their pain: brakes and cool-downs
+ * don't spare them.
+ */
 enum tier {
 	TIER_REFUSED,			/* who isn't admitted */
 	TIER_QUIET,			/* who has not needed what it gave */
 	TIER_RICH,			/* who has more than its share, down to that */
 	TIER_ALL,			/* whoever is above its floor, and didn't just hurt */
-	TIER_HURT,			/* for the reserve alone: brakes and pain don't spare */
+	TIER_PAINED,			/* who has more than its share, down to that */
+	TIER_POOR,			/* whoever is above its floor */
 };
 
-static bool is_in_tier(const struct policy_guest *guest, enum tier tier, uint64_t now_ms)
+/* Those of a tier that are in no more pain than this. */
+struct crowd {
+	enum tier tier;
+	unsigned int pain;
+};
+
+/* Permille of what counts as hurting. */
+static unsigned int pain_of(const struct policy *policy, const struct policy_guest *guest,
+			    bool by_claims)
+{
+	const struct policy_conf *conf = &policy->conf;
+	uint64_t pain = 1000ULL * guest->promotion_permille / max64(HURT_SLOS * conf->slo_permille, 1);
+
+	if (by_claims) {
+		pain = max64(pain, 1000ULL * guest->stall_permille / max64(conf->stall_permille, 1));
+		pain = max64(pain, 1000ULL * guest->refault_permille / HURT_REFAULTS);
+	}
+	return (unsigned int)min64(pain, ANY_PAIN);
+}
+
+static bool is_in_crowd(const struct policy *policy, const struct policy_guest *guest,
+			const struct crowd *crowd, uint64_t now_ms)
 {
 	bool spared = guest->hurt || now_ms < guest->cool_until_ms;
 
-	switch (tier) {
+	switch (crowd->tier) {
 	case TIER_REFUSED:
 		return !guest->admitted;
 	case TIER_QUIET:
@@ -496,7 +529,7 @@ static bool is_in_tier(const struct policy_guest *guest, enum tier tier, uint64_
 	case TIER_ALL:
 		return !spared;
 	default:
-		return true;
+		return pain_of(policy, guest, crowd->tier == TIER_PAINED) <= crowd->pain;
 	}
 }
 
@@ -508,11 +541,13 @@ static uint64_t cap_of(const struct policy *policy, const struct policy_guest *g
 	uint64_t step = less(step_of(policy, sample), taken);
 
 	if (!is_managed(sample) || (guest->stuck && now_ms < guest->retry_ms) ||
-	    (tier != TIER_HURT && now_ms < guest->brake_until_ms))
+	    (tier < TIER_PAINED && now_ms < guest->brake_until_ms))
 		return 0;
 	/* One that was stuck is asked for a block, to see. */
 	if (guest->stuck)
 		step = min64(step, less(POLICY_BLOCK, taken));
+	if (tier == TIER_RICH || tier == TIER_PAINED)
+		step = min64(step, less(size_of(sample) - guest->target, guest->fair));
 	return min64(step, less(size_of(sample) - guest->target, floor_of(sample)));
 }
 
@@ -525,7 +560,7 @@ static uint64_t weight_of(const struct policy *policy, const struct policy_guest
 }
 
 static size_t collect_bids(struct policy *policy, const struct policy_guest_sample *samples,
-			   enum tier tier, uint64_t now_ms)
+			   const struct crowd *crowd, uint64_t now_ms)
 {
 	size_t i, bids = 0;
 
@@ -533,11 +568,9 @@ static size_t collect_bids(struct policy *policy, const struct policy_guest_samp
 		const struct policy_guest *guest = &policy->guest[i];
 		uint64_t cap;
 
-		if (!is_in_tier(guest, tier, now_ms))
+		if (!is_in_crowd(policy, guest, crowd, now_ms))
 			continue;
-		cap = cap_of(policy, guest, &samples[i], tier, now_ms);
-		if (tier == TIER_RICH)
-			cap = min64(cap, less(size_of(&samples[i]) - guest->target, guest->fair));
+		cap = cap_of(policy, guest, &samples[i], crowd->tier, now_ms);
 		if (cap)
 			policy->bid[bids++] = (struct policy_bid) {
 				.have = size_of(&samples[i]) - guest->target, .cap = cap,
@@ -549,11 +582,11 @@ static size_t collect_bids(struct policy *policy, const struct policy_guest_samp
 	return bids;
 }
 
-/* Ask the guests of a tier for @bytes. Returns for how much they were asked. */
+/* Ask a crowd for @bytes. Returns for how much its guests were asked. */
 static uint64_t take(struct policy *policy, const struct policy_guest_sample *samples,
-		     enum tier tier, uint64_t bytes, enum policy_reason reason, uint64_t now_ms)
+		     struct crowd crowd, uint64_t bytes, enum policy_reason reason, uint64_t now_ms)
 {
-	size_t i, bids = bytes ? collect_bids(policy, samples, tier, now_ms) : 0;
+	size_t i, bids = bytes ? collect_bids(policy, samples, &crowd, now_ms) : 0;
 	uint64_t level = bids ? find_level(policy, bids, bytes) : 0, taken = 0;
 
 	for (i = 0; i < bids && taken < bytes; i++) {
@@ -579,14 +612,22 @@ static uint64_t take(struct policy *policy, const struct policy_guest_sample *sa
 static void restore(struct policy *policy, const struct policy_guest_sample *samples,
 		    uint64_t now_ms)
 {
+	static const struct crowd crowds[] = {
+		{ TIER_REFUSED, ANY_PAIN }, { TIER_QUIET, ANY_PAIN }, { TIER_RICH, ANY_PAIN },
+		{ TIER_ALL, ANY_PAIN },
+		{ TIER_PAINED, 1000 }, { TIER_PAINED, 2000 }, { TIER_PAINED, 4000 },
+		{ TIER_PAINED, 8000 }, { TIER_PAINED, ANY_PAIN },
+		{ TIER_POOR, 1000 }, { TIER_POOR, 2000 }, { TIER_POOR, 4000 },
+		{ TIER_POOR, 8000 }, { TIER_POOR, ANY_PAIN },
+	};
 	uint64_t missing = policy->short_bytes;
-	int tier;
+	size_t i;
 
 	if (missing <= policy->conf.band_bytes)
 		return;
 	policy->grow_at_ms = now_ms + policy->conf.cool_ms;
-	for (tier = TIER_REFUSED; tier <= TIER_HURT && missing; tier++)
-		missing = less(missing, take(policy, samples, (enum tier)tier, missing,
+	for (i = 0; i < sizeof(crowds) / sizeof(crowds[0]) && missing; i++)
+		missing = less(missing, take(policy, samples, crowds[i], missing,
 					     POLICY_RESERVE, now_ms));
 }
 
@@ -668,8 +709,10 @@ static uint64_t relieve(struct policy *policy, const struct policy_guest_sample 
 	given = grant(policy, samples, wishes, room);
 	/* What is on its way already isn't asked for twice. */
 	missing = less(wishes, given + policy->pending);
-	missing = less(missing, take(policy, samples, TIER_QUIET, missing, POLICY_TAX, now_ms));
-	take(policy, samples, TIER_RICH, min64(missing, poor), POLICY_TAX, now_ms);
+	missing = less(missing, take(policy, samples, (struct crowd){ TIER_QUIET, ANY_PAIN }, missing,
+				     POLICY_TAX, now_ms));
+	take(policy, samples, (struct crowd){ TIER_RICH, ANY_PAIN }, min64(missing, poor), POLICY_TAX,
+	     now_ms);
 	return 0;
 }
 

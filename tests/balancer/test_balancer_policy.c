@@ -506,6 +506,71 @@ static void reserve_is_restored_when_all_have_braked(void **state)
 	assert_true(is_restored(&w));
 }
 
+/* For @n seconds two guests' pages come back from their stores, as many as said a second. */
+static void bring_back(struct world *w, unsigned int n, uint64_t pages_0, uint64_t pages_1)
+{
+	while (n--) {
+		w->t.sample[0].loaded_pages += pages_0;
+		w->t.sample[1].loaded_pages += pages_1;
+		second(w);
+	}
+}
+
+/* Two hurt, and the third isn't asked: what is missing comes from the one that hurts less. */
+static void least_hurt_gives_first(void **state)
+{
+	struct world w;
+	unsigned int least;
+
+	(void)state;
+	for (least = 0; least < 2; least++) {
+		world_init(&w, 3, 4 * GIB, 12 * GIB);
+		w.t.sample[2].mode = POLICY_MODE_PAUSED;
+		w.t.sample[2].asked = w.t.sample[2].released = GIB;
+		w.t.policy.conf.step_permille = 300;
+		bring_back(&w, 10, least ? 30000 : 1000, least ? 1000 : 30000);
+		assert_true(w.t.guest[0].hurt && w.t.guest[1].hurt);
+		assert_int_equal(w.t.guest[0].target + w.t.guest[1].target, 0);
+		w.limit -= GIB / 2;
+		bring_back(&w, 20, least ? 30000 : 1000, least ? 1000 : 30000);
+		assert_true(is_restored(&w));
+		assert_true(w.t.guest[least].target >= GIB / 8);
+		assert_int_equal(w.most[!least], 0);
+	}
+}
+
+/* One keeps more than its share, so others must go below theirs: there pain counts that was counted. */
+static void crying_spares_no_share(void **state)
+{
+	struct world w;
+	unsigned int s;
+
+	(void)state;
+	world_init(&w, 3, 4 * GIB, 13 * GIB);
+	w.t.sample[2].mode = POLICY_MODE_PAUSED;
+	w.t.policy.conf.step_permille = 300;
+	for (s = 0; s < 60; s++) {
+		w.limit = s < 10 ? w.limit : 11 * GIB;
+		w.t.sample[1].swap_in_ns += 1000000000;
+		bring_back(&w, 1, 1000, 0);
+	}
+	assert_true(is_restored(&w));
+	assert_true(left(&w, 0) + 128 * MIB >= w.t.guest[0].fair);
+	assert_true(left(&w, 1) + 256 * MIB < w.t.guest[1].fair);
+	/* Where nothing was counted it's shares that decide. */
+	world_init(&w, 3, 4 * GIB, 13 * GIB);
+	w.t.sample[2].mode = POLICY_MODE_PAUSED;
+	w.t.policy.conf.step_permille = 300;
+	for (s = 0; s < 60; s++) {
+		w.limit = s < 10 ? w.limit : 11 * GIB;
+		w.t.sample[0].swap_in_ns += 60000000;
+		w.t.sample[1].swap_in_ns += 1000000000;
+		second(&w);
+	}
+	assert_true(is_restored(&w));
+	assert_true(left(&w, 0) + 256 * MIB > left(&w, 1));
+}
+
 /* A reason excuses a guest down to its share: it isn't worth more than what others have. */
 static void excuses_end_at_the_share(void **state)
 {
@@ -774,6 +839,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(crying_wins_no_more_than_a_share),
 		cmocka_unit_test(brakes_are_respected),
 		cmocka_unit_test(reserve_is_restored_when_all_have_braked),
+		cmocka_unit_test(least_hurt_gives_first),
+		cmocka_unit_test(crying_spares_no_share),
 		cmocka_unit_test(excuses_end_at_the_share),
 		cmocka_unit_test(operator_has_the_last_word),
 		cmocka_unit_test(admission),
