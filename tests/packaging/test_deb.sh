@@ -23,13 +23,16 @@ number=0
 files_of() { # PACKAGE
 	dpkg-deb --fsys-tarfile "$work/deb/$1_$version"_*.deb | tar -t | sed -n '/[^/]$/s/^\.//p'
 }
-# The same, called newer: to build them again would take minutes and tell no more.
+# The same, called newer, with a daemon that knows it: to build all of it again would take minutes and
+# tell no more.
 make_newer() {
-	local file
+	local file daemon=$work/build/cswapd
+	"$bed/enter" make -s -C "$repo" "O=$work/build" CPPFLAGS="-DCSWAP_VERSION='\"$newer\"'" "$daemon" || return
 	for file in "$work"/deb/cswapd_"$version"_*.deb "$work"/deb/virtio-cswap-dkms_"$version"_*.deb; do
 		rm -rf "$work/newer"
 		dpkg-deb -R "$file" "$work/newer" || return
 		sed -i "s/^Version: .*/Version: $newer/" "$work/newer/DEBIAN/control"
+		[[ ! -e $work/newer/usr/sbin/cswapd ]] || cp "$daemon" "$work/newer/usr/sbin/cswapd" || return
 		dpkg-deb -b "$work/newer" "${file/_${version}_/_${newer}_}" || return
 	done
 }
@@ -191,6 +194,7 @@ upgrade_under_load() {
 	after=$(property MainPID)
 	if [[ $(property FileDescriptorStoreMax) -gt 0 ]]; then
 		[[ $before != "$after" ]] || { echo "the daemon wasn't replaced"; return 1; }
+		guest_run "/proc/$after/exe" --version | grep -F "$newer" || { echo "by no newer one"; return 1; }
 	else
 		[[ $before == "$after" ]] || { echo "the daemon was replaced, and can't survive that"; return 1; }
 	fi
@@ -255,6 +259,7 @@ if [[ ${1-} == inside ]]; then
 	[[ $(stat -f -c %T /) == overlayfs ]] || die "installs packages: only for a root that is thrown away"
 	work=$2 number=$3
 	install_dkms
+	echo "$number" >"$work/count"
 	exit "$failures"
 fi
 
@@ -290,4 +295,5 @@ try_host
 inside=0
 "$bed/enter" --with "dkms systemd-sysv" "$here/test_deb.sh" inside "$work" "$number" || inside=$?
 failures=$((failures + inside))
+echo "1..$(cat "$work/count")"
 ((failures == 0))
