@@ -7,6 +7,7 @@
 ## check-balancer-mutants: faults put into its policy, each must be found
 
 $(out)/obj/tests/balancer/%.o: OBJ_CFLAGS := -Ihost/cswap-balancer -Ihost/cswapd
+$(out)/obj/tests/balancer/balancer_sim.o: OBJ_CFLAGS := -Ihost/cswap-balancer $(SHIM_CFLAGS)
 
 $(out)/tests/test_balancer_policy: LIBS = $(shell $(PKG_CONFIG) --libs cmocka)
 $(out)/tests/test_balancer_policy: $(out)/obj/tests/balancer/test_balancer_policy.o \
@@ -14,7 +15,8 @@ $(out)/tests/test_balancer_policy: $(out)/obj/tests/balancer/test_balancer_polic
 	$(link)
 
 $(out)/balancer-sim: LIBS := -lm
-$(out)/balancer-sim: $(out)/obj/tests/balancer/balancer_sim.o $(out)/obj/host/cswap-balancer/policy.o
+$(out)/balancer-sim: $(out)/obj/tests/balancer/balancer_sim.o $(out)/obj/host/cswap-balancer/policy.o \
+		$(out)/obj/guest/cswap_policy.o
 	$(link)
 
 .PHONY: bench-balancer

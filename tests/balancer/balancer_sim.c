@@ -5,7 +5,8 @@
  * Theory of operation: guests are full from the beginning, hold what they haven't released, and
  * have working sets that change by a scenario, or by a recorded trace. What a guest lacks of its
  * working set comes back from its store page by page, and its tasks wait for it. A host without
- * memory kills the guest that holds most. The policy is host/cswap-balancer/policy.c as it is.
+ * memory kills the guest that holds most. Both policies are as they are: host/cswap-balancer/policy.c
+ * decides what a guest is asked for, guest/cswap_policy.c what it gives of that.
  *
  * The others are written anew from their published rules, as far as such a host has what they
  * need. (That a law kills guests here says that it leaves the host's limit to others.) They decide at
@@ -25,6 +26,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "cswap_policy.h"
 #include "policy.h"
 
 #define MIB		(1ULL << 20)
@@ -35,10 +37,6 @@
 #define LOAD_SECONDS	60e-6
 #define MAX_LOADS	12000.0		/* a second */
 #define LATE_SECONDS	10
-/* A guest's brakes, as it has them by default; seconds. */
-#define BRAKE_STALL	0.3
-#define BRAKE_COOL	30u
-#define MAX_BRAKE_COOL	600u
 
 struct guest {
 	double ws, kept, said;		/* bytes; what it says it has left */
@@ -49,9 +47,8 @@ struct guest {
 	int way, turns;
 	double high, low;		/* since the last turn */
 	bool liar;
-	/* its brakes: what it releases at most, INFINITY while they haven't tripped */
-	double cap;
-	unsigned int painful, cap_until, cool;
+	struct cswap_policy own;
+	struct cswap_policy_verdict bears;
 };
 
 struct world {
@@ -232,42 +229,29 @@ static const struct law {
 
 /* --- a second of the world --- */
 
-/*
- * What guest/cswap_policy.c does: two bad seconds, and an eighth of the balloon is taken back;
- * no more is released for a cool-down that doubles, then a little more while it's quiet.
- */
-static void brake(struct world *w, struct guest *guest)
+/* What it will keep: what the law leaves to it, unless its driver's own policy says more. */
+static double bear(const struct world *w, struct guest *guest, bool brakes)
 {
-	double out = SIZE - guest->kept;
+	/* The driver's defaults. */
+	const struct cswap_policy_limits limits = {
+		.enabled = true, .floor_percent = 25, .brake_percent = brakes ? 30 : 0,
+	};
+	const struct cswap_policy_sample sample = {
+		.now_ms = 1000ULL * w->second,
+		.size = (u64)(SIZE / PAGE),
+		.out = (u64)((SIZE - guest->kept) / PAGE),
+		.target = (u64)((SIZE - guest->want) / PAGE),
+		.swap_in_ns = (u64)(guest->sum_stall * 1e9),
+	};
 
-	guest->painful = guest->stall > BRAKE_STALL ? guest->painful + 1 : 0;
-	if (guest->painful >= 2) {
-		guest->painful = 0;
-		guest->cap = fmin(guest->cap, out * 7 / 8);
-		if (!guest->cool)
-			guest->cool = BRAKE_COOL;
-		else if (w->second >= guest->cap_until)
-			guest->cool = guest->cool < MAX_BRAKE_COOL / 2 ? 2 * guest->cool : MAX_BRAKE_COOL;
-		guest->cap_until = w->second + guest->cool;
-	} else if (w->second >= guest->cap_until && guest->stall < BRAKE_STALL / 2) {
-		guest->cap += SIZE * 0.75 / 32;
-		if (guest->cap >= SIZE * 0.75) {
-			guest->cap = INFINITY;
-			guest->cool = 0;
-		}
-	}
-}
-
-/* What it keeps: what the law leaves to it, unless its brakes say more. */
-static double goal_of(const struct guest *guest)
-{
-	return fmax(guest->want, SIZE - guest->cap);
+	guest->bears = cswap_policy_step(&guest->own, &limits, &sample);
+	return SIZE - (double)guest->bears.goal * PAGE;
 }
 
 static void live(struct world *w, unsigned int i, const struct scenario *scenario)
 {
 	struct guest *guest = &w->guest[i];
-	double missing, before = guest->kept, goal = goal_of(guest);
+	double missing, before = guest->kept, goal = bear(w, guest, scenario->brakes);
 
 	guest->ws = fmin(scenario->ws(w, i, w->second), SIZE);
 	if (!guest->liar) {
@@ -284,8 +268,6 @@ static void live(struct world *w, unsigned int i, const struct scenario *scenari
 	guest->sum_loads += guest->loads;
 	guest->sum_stall += guest->stall;
 	guest->sum_moved += fabs(guest->kept - before);
-	if (scenario->brakes)
-		brake(w, guest);
 }
 
 static void report(struct world *w, unsigned int i, bool late)
@@ -297,8 +279,7 @@ static void report(struct world *w, unsigned int i, bool late)
 	now.swap_in_ns += (uint64_t)(guest->stall * 1e9);
 	now.report_number++;
 	now.available = (uint64_t)(idle_of(guest) / 2);
-	now.stopped = goal_of(guest) > guest->want ? VIRTIO_CSWAP_STOP_PRESSURE :
-						     VIRTIO_CSWAP_STOP_NONE;
+	now.stopped = guest->liar ? VIRTIO_CSWAP_STOP_NONE : guest->bears.why;
 	w->late[i] = now;
 	/* What the host measures is never late. */
 	s->used = (uint64_t)guest->kept;
@@ -339,6 +320,7 @@ static void kill_largest(struct world *w)
 	/* It begins anew, small. */
 	w->available += w->guest[largest].kept - SIZE / 4.0;
 	w->guest[largest].kept = SIZE / 4.0;
+	cswap_policy_init(&w->guest[largest].own);
 	w->kills++;
 }
 
@@ -386,7 +368,7 @@ static void begin(struct world *w, const struct scenario *scenario)
 		/* They fit when it begins: each has its part, and the rest was never given. */
 		w->guest[i].kept = w->guest[i].want = SIZE * 0.58;
 		w->guest[i].high = w->guest[i].low = w->guest[i].want;
-		w->guest[i].cap = INFINITY;
+		cswap_policy_init(&w->guest[i].own);
 		w->guest[i].liar = scenario->liars && i % scenario->liars == 2;
 		w->sample[i] = (struct policy_guest_sample) {
 			.ready = true, .size = SIZE, .floor = SIZE / 4, .shares = 100, .has_used = true,
