@@ -423,6 +423,16 @@ static void note_change(struct guest *guest, uint64_t from, const struct policy_
 	};
 }
 
+/* Once, whether it's answered or not. */
+static void report_stuck(struct guest *guest, const struct policy_guest *verdict)
+{
+	if (guest->stuck == verdict->stuck)
+		return;
+	guest->stuck = verdict->stuck;
+	log_warning("guest %s: %s", guest->name,
+		    guest->stuck ? "makes no progress" : "makes progress again");
+}
+
 void guests_tell(struct guests *guests, uint64_t now_ms, bool dry_run)
 {
 	char text[64];
@@ -433,6 +443,7 @@ void guests_tell(struct guests *guests, uint64_t now_ms, bool dry_run)
 		struct policy_guest_sample *sample = &guests->sample[i];
 		struct guest *guest = &guests->guest[i];
 
+		report_stuck(guest, verdict);
 		if (!sample->ready || sample->late || sample->mode == POLICY_MODE_PAUSED ||
 		    verdict->target == sample->asked || (guest->awaiting && !dry_run) ||
 		    (dry_run && is_said(guest, sample->asked, verdict)))

@@ -40,6 +40,7 @@ struct guest {
 	uint64_t was_max;		/* memory.max before it was held */
 	struct guest_change history[GUESTS_HISTORY];
 	unsigned int changes;
+	bool stuck;			/* and said so */
 };
 
 struct guests {

@@ -786,25 +786,21 @@ static enum policy_reason rest_reason(const struct policy *policy, const struct 
 }
 
 /*
- * One more answer for each patience that a stuck guest keeps the reserve short; back to the
- * first when it isn't short any more, because a guest that was frozen can't show that it
- * has learnt.
+ * One more answer for each patience that a stuck guest keeps the reserve short; none when it isn't
+ * short any more, because then it costs nobody anything, and a guest that was frozen can't show that
+ * it has learnt.
  */
 static void escalate(const struct policy *policy, struct policy_guest *guest, uint64_t now_ms)
 {
-	if (!guest->stuck || !guest->answer)
-		guest->answer_ms = now_ms;
-	if (!guest->stuck)
+	bool is_short = policy->short_bytes > policy->conf.band_bytes;
+
+	if (!guest->stuck || (guest->answer && now_ms - guest->answer_ms <= policy->conf.patience_ms))
 		return;
-	if (!guest->answer) {
-		guest->answer = policy->conf.answers ? 1 : 0;
-	} else if (now_ms - guest->answer_ms > policy->conf.patience_ms) {
-		guest->answer_ms = now_ms;
-		if (policy->short_bytes <= policy->conf.band_bytes)
-			guest->answer = 1;
-		else if (guest->answer < policy->conf.answers)
-			guest->answer++;
-	}
+	guest->answer_ms = now_ms;
+	if (!is_short)
+		guest->answer = 0;
+	else if (guest->answer < policy->conf.answers)
+		guest->answer++;
 }
 
 /* P1 and what sizes and floors that change make of it. */

@@ -346,6 +346,7 @@ def stuck_guest_is_answered(host):
     host.lack(80)
     host.until("it's seen", lambda: host.list()["a"]["reason"] == "stuck" or
                host.state("a") in ("slowed", "frozen", "held"))
+    expect("it's reported", host.said("balancer", "guest a: makes no progress\n"))
     host.until("slowed", lambda: host.read("cpu.max") == "10000 100000")
     host.until("frozen", lambda: host.read("cgroup.freeze") == "1")
     expect("no longer slowed", host.read("cpu.max") == "max 100000")
@@ -354,6 +355,7 @@ def stuck_guest_is_answered(host):
     host.send("g-a", signal.SIGCONT)
     host.until("forgiven", lambda: host.read("memory.max") == "max")
     host.until("managed", lambda: host.state("a") == "managed")
+    expect("that, too", host.said("balancer", "guest a: makes progress again\n"))
 
 
 def answers_host():

@@ -417,6 +417,9 @@ static void stuck_guest_costs_nobody_else(void **state)
 	seconds(&w, 90);
 	assert_true(is_restored(&w));
 	assert_true(w.t.guest[0].target < w.t.sample[0].size / 2);
+	/* others make up for it, and it's left alone */
+	assert_true(w.t.guest[0].stuck);
+	assert_int_equal(w.t.guest[0].answer, 0);
 	/* it is answered while the reserve is short, and forgiven once it works */
 	w.limit = 7 * GIB;
 	w.can_release[1] = w.can_release[2] = w.t.sample[1].released;
