@@ -30,6 +30,9 @@ check-balancer: $(out)/tests/test_balancer_policy \
 		$(addprefix $(out)/,cswap-balancer balancer-sim cswapd cswapctl cswap-sim)
 	$(Q)$(out)/tests/test_balancer_policy
 	$(Q)$(out)/balancer-sim >$(out)/balancer-sim.log || { cat $(out)/balancer-sim.log; exit 1; }
+	$(Q)for guests in 2 3 5 8 21 40; do \
+		$(out)/balancer-sim --guests $$guests thieves liars >$(out)/balancer-sim.log || \
+			{ cat $(out)/balancer-sim.log; exit 1; }; done
 	tests/balancer/test_balancer.py $(out)
 
 check-balancer-mutants:

@@ -6,7 +6,10 @@
  * have working sets that change by a scenario, or by a recorded trace. What a guest lacks of its
  * working set comes back from its store page by page, and its tasks wait for it. A host without
  * memory kills the guest that holds most. Both policies are as they are: host/cswap-balancer/policy.c
- * decides what a guest is asked for, guest/cswap_policy.c what it gives of that.
+ * decides what a guest is asked for, guest/cswap_policy.c what it gives of that. The answers to a
+ * guest without progress are all configured: slowed and frozen it does less or nothing, held it's
+ * killed by its own memory.max when it takes more. Who does as it's told must not be hit by any, nor
+ * who keeps no more than its share.
  *
  * The others are written anew from their published rules, as far as such a host has what they
  * need. (That a law kills guests here says that it leaves the host's limit to others.) They decide at
@@ -37,6 +40,7 @@
 #define LOAD_SECONDS	60e-6
 #define MAX_LOADS	12000.0		/* a second */
 #define LATE_SECONDS	10
+#define ANSWERS		4u
 
 struct guest {
 	double ws, kept, said;		/* bytes; what it says it has left */
@@ -46,7 +50,10 @@ struct guest {
 	double want;			/* what the law leaves to it */
 	int way, turns;
 	double high, low;		/* since the last turn */
-	bool liar;
+	bool liar, thief;
+	/* the answer that is in force, and what it makes of the guest */
+	unsigned int answer;
+	double pace, max;
 	struct cswap_policy own;
 	struct cswap_policy_verdict bears;
 };
@@ -60,6 +67,7 @@ struct world {
 	unsigned int recorded_seconds, recorded_guests;
 	/* outcome */
 	unsigned int kills, short_seconds, longest_short, short_now;
+	unsigned int wronged;		/* killed or answered for another's fault */
 	/* the policy's */
 	struct policy policy;
 	struct policy_guest_sample *sample, *late;
@@ -109,19 +117,20 @@ static double recorded(const struct world *w, unsigned int i, double t)
 struct scenario {
 	const char *name, *what;
 	double (*ws)(const struct world *w, unsigned int i, double t);
-	unsigned int liars;		/* each so-manieth, from the third on */
+	unsigned int liars, thieves;	/* one of so many */
 	bool late, brakes;
 };
 
 static const struct scenario scenarios[] = {
-	{ "grow", "a quarter of the guests grow", grow, 0, false, false },
-	{ "shift", "the load goes from third to third", shift, 0, false, false },
-	{ "spike", "each has forty bad seconds now and then", spike, 0, false, false },
-	{ "tight", "all need more than there is", tight, 0, false, false },
-	{ "liars", "shift, and some release nothing and say that they did", shift, 6, false, false },
-	{ "late", "shift, and reports are ten seconds late", shift, 0, true, false },
-	{ "brakes", "shift, and guests take memory back when they wait for it", shift, 0, false, true },
-	{ "recorded", "working sets of --trace", recorded, 0, false, false },
+	{ "grow", "a quarter of the guests grow", grow, 0, 0, false, false },
+	{ "shift", "the load goes from third to third", shift, 0, 0, false, false },
+	{ "spike", "each has forty bad seconds now and then", spike, 0, 0, false, false },
+	{ "tight", "all need more than there is", tight, 0, 0, false, false },
+	{ "liars", "shift, and some release nothing and say that they did", shift, 6, 0, false, false },
+	{ "thieves", "shift, and each second guest takes all and says it needs it", shift, 0, 2, false, false },
+	{ "late", "shift, and reports are ten seconds late", shift, 0, 0, true, false },
+	{ "brakes", "shift, and guests take memory back when they wait for it", shift, 0, 0, false, true },
+	{ "recorded", "working sets of --trace", recorded, 0, 0, false, false },
 };
 
 /* --- the laws: guest[].want, from what a host can know --- */
@@ -207,6 +216,27 @@ static void law_senpai(struct world *w)
 	}
 }
 
+static bool is_innocent(const struct guest *guest)
+{
+	return !guest->liar && !guest->thief;
+}
+
+/* As host/cswap-balancer/answers.c does it, with all four of them configured. */
+static void give_answer(struct world *w, struct guest *guest, const struct policy_guest *verdict)
+{
+	static const double paces[ANSWERS + 1] = { 1, 1, 0.1, 0, 1 };
+
+	if (guest->answer == verdict->answer)
+		return;
+	guest->answer = verdict->answer;
+	guest->pace = paces[guest->answer];
+	guest->max = guest->answer < ANSWERS ? INFINITY :
+		     (double)(verdict->allot + (verdict->lies ? 0 : verdict->over));
+	/* Brakes are no reason to keep more than a share when the reserve is short. */
+	w->wronged += guest->answer && is_innocent(guest) &&
+		      guest->kept <= (double)(verdict->fair + verdict->fair / 8);
+}
+
 static void law_cswap(struct world *w)
 {
 	struct policy_host_sample host = {
@@ -215,8 +245,10 @@ static void law_cswap(struct world *w)
 	unsigned int i;
 
 	policy_step(&w->policy, &host, w->sample, 1000 * (w->second + 1));
-	for (i = 0; i < w->count; i++)
+	for (i = 0; i < w->count; i++) {
 		w->guest[i].want = (double)(SIZE - w->policy.guest[i].target);
+		give_answer(w, &w->guest[i], &w->policy.guest[i]);
+	}
 }
 
 static const struct law {
@@ -248,21 +280,39 @@ static double bear(const struct world *w, struct guest *guest, bool brakes)
 	return SIZE - (double)guest->bears.goal * PAGE;
 }
 
+/* It begins anew, small. */
+static void die(struct world *w, struct guest *guest)
+{
+	guest->kept = SIZE / 4.0;
+	cswap_policy_init(&guest->own);
+	w->kills++;
+}
+
+/* Release or take back. */
+static void move(struct guest *guest, double goal)
+{
+	if (guest->liar)
+		return;
+	if (guest->thief)
+		goal = SIZE;
+	if (guest->kept > goal)
+		guest->kept = fmax(goal, guest->kept - guest->pace * SIZE / 16);
+	else
+		guest->kept = fmin(goal, guest->kept + guest->pace * SIZE / (guest->thief ? 64 : 4));
+}
+
 static void live(struct world *w, unsigned int i, const struct scenario *scenario)
 {
 	struct guest *guest = &w->guest[i];
-	double missing, before = guest->kept, goal = bear(w, guest, scenario->brakes);
+	double missing, before = guest->kept;
 
 	guest->ws = fmin(scenario->ws(w, i, w->second), SIZE);
-	if (!guest->liar) {
-		if (guest->kept > goal)
-			guest->kept = fmax(goal, guest->kept - SIZE / 16.0);
-		else
-			guest->kept = fmin(goal, guest->kept + SIZE / 4.0);
-	}
+	move(guest, bear(w, guest, scenario->brakes));
+	if (guest->kept > guest->max)
+		die(w, guest);
 	guest->said = guest->liar ? guest->want : guest->kept;
 	missing = fmax(guest->ws - guest->kept, 0);
-	guest->loads = fmin(ACCESSES * missing / fmax(guest->ws, 1), MAX_LOADS);
+	guest->loads = guest->pace * fmin(ACCESSES * missing / fmax(guest->ws, 1), MAX_LOADS);
 	guest->stall = fmin(guest->loads * LOAD_SECONDS, 1);
 	guest->seen_stall += guest->stall;
 	guest->sum_loads += guest->loads;
@@ -279,13 +329,14 @@ static void report(struct world *w, unsigned int i, bool late)
 	now.swap_in_ns += (uint64_t)(guest->stall * 1e9);
 	now.report_number++;
 	now.available = (uint64_t)(idle_of(guest) / 2);
-	now.stopped = guest->liar ? VIRTIO_CSWAP_STOP_NONE : guest->bears.why;
+	now.stopped = guest->liar ? VIRTIO_CSWAP_STOP_NONE :
+		      guest->thief ? VIRTIO_CSWAP_STOP_PRESSURE : guest->bears.why;
 	w->late[i] = now;
 	/* What the host measures is never late. */
 	s->used = (uint64_t)guest->kept;
 	s->released = (uint64_t)(SIZE - guest->said);
 	s->loaded_pages = now.loaded_pages;
-	if (late && w->second % LATE_SECONDS)
+	if ((late && w->second % LATE_SECONDS) || !guest->pace)
 		return;
 	s->swap_in_ns = now.swap_in_ns;
 	s->report_number = now.report_number;
@@ -317,11 +368,9 @@ static void kill_largest(struct world *w)
 	for (i = 1; i < w->count; i++)
 		if (w->guest[i].kept > w->guest[largest].kept)
 			largest = i;
-	/* It begins anew, small. */
 	w->available += w->guest[largest].kept - SIZE / 4.0;
-	w->guest[largest].kept = SIZE / 4.0;
-	cswap_policy_init(&w->guest[largest].own);
-	w->kills++;
+	w->wronged += is_innocent(&w->guest[largest]);
+	die(w, &w->guest[largest]);
 }
 
 static void second(struct world *w, const struct scenario *scenario, const struct law *law)
@@ -361,6 +410,7 @@ static void begin(struct world *w, const struct scenario *scenario)
 	};
 	w->policy.conf.reserve_bytes = (uint64_t)w->reserve;
 	w->policy.conf.band_bytes = (uint64_t)(w->limit / 200);
+	w->policy.conf.answers = ANSWERS;
 	w->guest = calloc(w->count, sizeof(*w->guest));
 	w->sample = calloc(w->count, sizeof(*w->sample));
 	w->late = calloc(w->count, sizeof(*w->late));
@@ -369,7 +419,10 @@ static void begin(struct world *w, const struct scenario *scenario)
 		w->guest[i].kept = w->guest[i].want = SIZE * 0.58;
 		w->guest[i].high = w->guest[i].low = w->guest[i].want;
 		cswap_policy_init(&w->guest[i].own);
-		w->guest[i].liar = scenario->liars && i % scenario->liars == 2;
+		w->guest[i].pace = 1;
+		w->guest[i].max = INFINITY;
+		w->guest[i].liar = scenario->liars && i % scenario->liars == scenario->liars - 1;
+		w->guest[i].thief = scenario->thieves && i % scenario->thieves == scenario->thieves - 1;
 		w->sample[i] = (struct policy_guest_sample) {
 			.ready = true, .size = SIZE, .floor = SIZE / 4, .shares = 100, .has_used = true,
 			.has_report = true, .asked = (uint64_t)(SIZE - w->guest[i].want),
@@ -399,7 +452,7 @@ static void print_row(const struct world *w, const struct law *law)
 
 		moved += guest->sum_moved;
 		turns += (unsigned int)guest->turns;
-		if (guest->liar)
+		if (!is_innocent(guest))
 			continue;
 		honest++;
 		stall += guest->sum_stall;
@@ -452,12 +505,27 @@ static void plot_line(struct plot *plot, const char *colour, const double *point
 
 #define PLOTTED 4u
 
-/* False: the policy that is ours let a host run out of memory, or short of it for long. */
+/*
+ * No guest is killed or answered for another's fault; and the host isn't short of its reserve for
+ * longer than a minute, or where guests don't cooperate, than it takes to see it and to give all
+ * answers, and two patiences more.
+ */
+static bool is_good(const struct world *w, const struct scenario *scenario)
+{
+	unsigned int patience = w->policy.conf.patience_ms / 1000;
+
+	if (w->wronged || (w->kills && !scenario->thieves))
+		return false;
+	return w->longest_short <= (scenario->thieves ? (ANSWERS + 3) * patience : 60);
+}
+
+/* False: the policy is ours, and what came of it isn't good. */
 static bool run(struct world *w, const struct scenario *scenario, const struct law *law,
 		unsigned int seconds, struct plot *plot)
 {
 	static const char *const colours[PLOTTED] = { "#1b6ca8", "#c8553d", "#3a7d44", "#8e5ea2" };
 	unsigned int shown = w->count < PLOTTED ? w->count : PLOTTED, i;
+	bool good;
 	double *points = calloc((size_t)seconds * (PLOTTED + 1), sizeof(*points));
 
 	begin(w, scenario);
@@ -479,9 +547,10 @@ static bool run(struct world *w, const struct scenario *scenario, const struct l
 		plot_line(plot, "black", points + PLOTTED * seconds, w->limit / 2);
 		fprintf(plot->file, "</g></g>\n");
 	}
+	good = law != laws || is_good(w, scenario);
 	free(points);
 	end(w);
-	return law != laws || (!w->kills && w->longest_short <= 60);
+	return good;
 }
 
 static bool read_trace(struct world *w, const char *path)
