@@ -166,6 +166,7 @@ struct cswap_control {
 /* DISCARD. */
 struct cswap_discard {
 	bool supported, running;
+	bool lost;			/* what is in flight will never be answered */
 	unsigned long *clusters;	/* runs of CSWAP_SHARD_SLOTS with freed slots */
 	unsigned long pending;		/* bit 0: the work is due */
 	struct delayed_work work;

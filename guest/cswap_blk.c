@@ -87,7 +87,7 @@ static bool store_hold_take(struct cswap_queue *queue, struct store_hold *hold)
 }
 
 /* True when the wait is over: with something to hold, or with an error. */
-static bool store_try(struct cswap_queue *queue, struct store_hold *hold,
+static bool store_try(struct cswap_queue *queue, u64 slot, struct store_hold *hold,
 		      blk_status_t *status)
 {
 	bool stalled, over = true;
@@ -99,8 +99,8 @@ static bool store_try(struct cswap_queue *queue, struct store_hold *hold,
 	if (cswap_queue_stalled(queue) || queue->shard.free.first == CSWAP_NONE)
 		cswap_queue_read(queue);
 	stalled = cswap_queue_stalled(queue);
-	if (queue->dev->dead || queue->broken || cswap_store_refused(&queue->shard) ||
-	    (stalled && !probe_due(queue)))
+	if (queue->dev->dead || queue->broken ||
+	    cswap_store_refused(&queue->shard, slot) || (stalled && !probe_due(queue)))
 		goto out;
 	over = store_hold_take(queue, hold);
 	if (over) {
@@ -198,13 +198,14 @@ void cswap_wait_unplugged(struct cswap_queue *queue)
 	spin_unlock_irq(&queue->lock);
 }
 
-static blk_status_t store_take(struct cswap_queue *queue, struct store_hold *hold)
+static blk_status_t store_take(struct cswap_queue *queue, u64 slot,
+			       struct store_hold *hold)
 {
 	blk_status_t status;
 	unsigned long flags;
 
 	if (!wait_event_timeout(queue->store_wait,
-				store_try(queue, hold, &status), stall_jiffies()))
+				store_try(queue, slot, hold, &status), stall_jiffies()))
 		status = BLK_STS_IOERR;
 	if (status) {
 		spin_lock_irqsave(&queue->lock, flags);
@@ -239,7 +240,7 @@ static blk_status_t store_page(struct cswap_dev *dev, u64 slot, struct page *pag
 	if (batch->queue != queue)
 		store_batch_send(batch);
 	batch->queue = queue;
-	status = store_take(queue, &hold);
+	status = store_take(queue, slot, &hold);
 	if (status)
 		return status;
 	counter = cswap_seal_begin(&dev->seal, &srcu);

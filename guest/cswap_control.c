@@ -8,6 +8,9 @@
  * one kind late or never holds up none of the others. An answer is noted in the
  * interrupt, and its owner woken; the owner fetches it when it runs.
  *
+ * A ring that the transport has given up answers nothing more. Whoever has a
+ * request on it is woken as by an answer, and finds none.
+ *
  * What becomes of requests in flight when the device goes away is for their
  * owners to know, and they may ask only when the rings are deleted: there are
  * transports whose reset doesn't reach the device, but that does.
@@ -48,6 +51,10 @@ void cswap_control_interrupt(struct virtqueue *vq)
 		request->used = used;
 		__set_bit(request - control->request, &answered);
 	}
+	/* nobody will be answered any more: who waits is to see that */
+	for (kind = 0; kind < CSWAP_CONTROL_KINDS && virtqueue_is_broken(vq); kind++)
+		if (control->request[kind].state == CSWAP_REQUEST_SENT)
+			__set_bit(kind, &answered);
 	spin_unlock_irqrestore(&control->lock, flags);
 	for_each_set_bit(kind, &answered, CSWAP_CONTROL_KINDS)
 		control->request[kind].answered(dev);

@@ -11,6 +11,9 @@
  * until the request is over.
  *
  * Discards are a courtesy: one that fails costs the host disk space, nothing else.
+ * One that is never answered, because the control queue is broken, costs the guest
+ * its slots until the device is reset: it may be carried out at any time (I1), so
+ * they can't be stored.
  */
 #include <linux/bitmap.h>
 #include <linux/slab.h>
@@ -126,6 +129,29 @@ static void release(struct cswap_dev *dev, bool done)
 	discard->nr_ranges = 0;
 }
 
+static void lose(struct cswap_dev *dev)
+{
+	struct cswap_discard *discard = &dev->discard;
+	u64 slots = 0;
+	unsigned int i;
+
+	for (i = 0; i < discard->nr_ranges; i++)
+		slots += discard->range[i].count;
+	dev_err(&dev->vdev->dev,
+		"the control queue is broken; %llu slots that were being discarded can't be stored any more\n",
+		slots);
+	for (i = 0; i < dev->nr_queues; i++) {
+		struct cswap_queue *queue = &dev->queues[i];
+
+		spin_lock_irq(&queue->lock);
+		cswap_discards_lose(&queue->shard);
+		spin_unlock_irq(&queue->lock);
+		wake_up_all(&queue->store_wait);
+	}
+	/* it lets go of what is freed later */
+	queue_delayed_work(dev->wq, &dev->tick, HZ);
+}
+
 static int send(struct cswap_dev *dev)
 {
 	struct cswap_discard *discard = &dev->discard;
@@ -155,12 +181,17 @@ static void discard_work(struct work_struct *work)
 	smp_mb__after_atomic();
 	if (discard->nr_ranges) {
 		response = cswap_control_answer(dev, CSWAP_CONTROL_DISCARD, &used);
-		if (!response)
+		if (!response && !cswap_control_is_broken(dev))
 			return;		/* its interrupt brings us back */
+		if (!response) {
+			if (!xchg(&discard->lost, true))
+				lose(dev);
+			return;
+		}
 		release(dev, cswap_wire_get_ctrl_status(response, used) ==
 			     VIRTIO_CSWAP_S_OK);
 	}
-	if (dev->dead || !discard->running)
+	if (dev->dead || !discard->running || cswap_control_is_broken(dev))
 		return;
 	claim(dev, &again);
 	if (discard->nr_ranges) {
@@ -182,6 +213,7 @@ void cswap_discard_start(struct cswap_dev *dev)
 {
 	struct cswap_discard *discard = &dev->discard;
 
+	discard->lost = false;
 	WRITE_ONCE(discard->running, discard->supported);
 	work_soon(discard, 0);
 }

@@ -416,7 +416,10 @@ static bool queue_tick(struct cswap_queue *queue)
 	cswap_queue_read(queue);	/* not all that comes interrupts, or one was lost */
 	loads_time_out(queue);
 	cswap_store_retry(&queue->shard);
-	again = queue->shard.loading || queue->shard.sent || queue->shard.send.count;
+	if (queue->shard.discards_lost)
+		cswap_discards_lose(&queue->shard);
+	again = queue->shard.loading || queue->shard.sent || queue->shard.send.count ||
+		queue->shard.failed;
 	cswap_queue_unlock_and_send(queue, flags);
 	return again;
 }

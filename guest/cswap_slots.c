@@ -35,6 +35,11 @@
  * KEPT, to be sent again. Either way loads are served from it meanwhile. No
  * page is lost by a failed STORE.
  *
+ * If it's known that DISCARDs in flight will never be answered (their queue is
+ * broken) they stay in flight until a reset: the device may carry one out at any
+ * time, so no newer page may go there. Stores of these slots are refused, and what
+ * waits already counts as failed, so that it can't use up the pool.
+ *
  * Everything happens under the shard's lock but cswap_slot_free(), which the
  * swap core calls under locks of its own: it turns STORED or COPY into FREED by
  * cmpxchg and touches nothing else. Hence all changes of a record are cmpxchg
@@ -175,12 +180,28 @@ static void copy_queue(struct cswap_shard *shard, u32 c)
 	list_add_tail(shard, &shard->send, c);
 }
 
-static void copy_free(struct cswap_shard *shard, u32 c)
+/* It stays in the pool for longer than it should: too many such refuse new stores. */
+static void copy_fail(struct cswap_shard *shard, u32 c)
+{
+	struct cswap_copy *copy = &shard->copies[c];
+
+	shard->failed += !copy->failed;
+	copy->failed = true;
+}
+
+static void copy_absolve(struct cswap_shard *shard, u32 c)
 {
 	struct cswap_copy *copy = &shard->copies[c];
 
 	shard->failed -= copy->failed;
 	copy->failed = false;
+}
+
+static void copy_free(struct cswap_shard *shard, u32 c)
+{
+	struct cswap_copy *copy = &shard->copies[c];
+
+	copy_absolve(shard, c);
 	copy->state = CSWAP_COPY_FREE;
 	list_add_tail(shard, &shard->free, c);
 }
@@ -269,8 +290,10 @@ u32 cswap_store_begin(struct cswap_shard *shard)
 	return c;
 }
 
-bool cswap_store_refused(const struct cswap_shard *shard)
+bool cswap_store_refused(const struct cswap_shard *shard, u64 slot)
 {
+	if (shard->discards_lost && READ_ONCE(shard->records[slot]) & DISCARDING)
+		return true;
 	return shard->failed && shard->failed >= shard->max_failed;
 }
 
@@ -304,10 +327,13 @@ void cswap_store_publish(struct cswap_shard *shard, u32 c, u64 slot,
 		if (state != CSWAP_COPY_SENT)
 			copy_release(shard, older);
 	}
-	if (in_flight)
-		copy->state = CSWAP_COPY_DEFERRED;
-	else
+	if (!in_flight) {
 		copy_queue(shard, c);
+		return;
+	}
+	copy->state = CSWAP_COPY_DEFERRED;
+	if (shard->discards_lost && old & DISCARDING)
+		copy_fail(shard, c);
 }
 
 u32 cswap_store_next(struct cswap_shard *shard, u64 *cookie)
@@ -375,8 +401,7 @@ static void store_settle(struct cswap_shard *shard, u32 c, bool ok)
 	} else if (ok) {
 		store_confirm(shard, c);
 	} else if (!copy_drop_if_freed(shard, c)) {
-		shard->failed += !copy->failed;
-		copy->failed = true;
+		copy_fail(shard, c);
 		copy->state = CSWAP_COPY_KEPT;
 		list_add_tail(shard, &shard->kept, c);
 	}
@@ -556,14 +581,17 @@ void cswap_shard_reset(struct cswap_shard *shard, bool fail,
 {
 	u32 i;
 
+	shard->discards_lost = false;
 	for (i = 0; i < shard->nr_copies; i++) {
+		/* it waited for what is never answered; that ends now */
+		if (shard->copies[i].state == CSWAP_COPY_DEFERRED)
+			copy_absolve(shard, i);
 		if (shard->copies[i].state == CSWAP_COPY_SENT) {
 			store_settle(shard, i, false);
 			/* not its fault: back to the queue, not to the kept ones */
 			if (shard->copies[i].state == CSWAP_COPY_KEPT) {
 				list_del(shard, &shard->kept, i);
-				shard->failed--;
-				shard->copies[i].failed = false;
+				copy_absolve(shard, i);
 				copy_queue(shard, i);
 			}
 		}
@@ -634,5 +662,21 @@ void cswap_discard_done(struct cswap_shard *shard, const struct cswap_range *ran
 				to |= HELD;
 		} while (!record_change(record, &old, to));
 		slot_out_of_flight(shard, slot);
+	}
+}
+
+void cswap_discards_lose(struct cswap_shard *shard)
+{
+	u32 i;
+
+	shard->discards_lost = true;
+	for (i = 0; i < shard->nr_copies; i++) {
+		struct cswap_copy *copy = &shard->copies[i];
+
+		if (copy->state != CSWAP_COPY_DEFERRED ||
+		    !(READ_ONCE(shard->records[copy->slot]) & DISCARDING))
+			continue;
+		if (!copy_drop_if_freed(shard, i))
+			copy_fail(shard, i);
 	}
 }

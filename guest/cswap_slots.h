@@ -46,7 +46,7 @@ struct cswap_copy {
 	u8 state;		/* enum cswap_copy_state */
 	u8 pending;		/* CSWAP_PART_*: what a STORE in flight waits for */
 	bool stored;		/* the ack said so */
-	bool failed;		/* a STORE of it has failed */
+	bool failed;		/* a STORE of it has failed, or can't be sent before a reset */
 	u8 tag[VIRTIO_CSWAP_TAG_SIZE];
 };
 
@@ -86,9 +86,10 @@ struct cswap_shard {
 
 	struct cswap_list free, send, kept;
 	u32 sent;			/* STOREs in flight */
-	u32 failed;			/* copies whose STORE has failed, tried again or not */
+	u32 failed;			/* copies that have failed, tried again or not */
 	u32 free_load;
 	u32 loading;			/* LOADs not free */
+	bool discards_lost;		/* what is in flight of them won't be answered */
 };
 
 /* Set up a shard over arrays that are zeroed and owned by the caller. */
@@ -105,8 +106,8 @@ bool cswap_slot_counter(const struct cswap_shard *shard, u64 slot, u64 *counter)
 
 /* Take a copy to seal into, or CSWAP_NONE when there is none now. */
 u32 cswap_store_begin(struct cswap_shard *shard);
-/* Too many stores have failed: a new one must fail at once. */
-bool cswap_store_refused(const struct cswap_shard *shard);
+/* A store of @slot must fail at once: too many have, or a lost DISCARD may hit it. */
+bool cswap_store_refused(const struct cswap_shard *shard, u64 slot);
 /* Give a copy back unused. */
 void cswap_store_cancel(struct cswap_shard *shard, u32 copy);
 /* @copy now holds @slot, sealed with @counter and @tag; it will be sent. */
@@ -197,5 +198,11 @@ u32 cswap_discard_claim(struct cswap_shard *shard, u64 start, u64 count,
 /* Slots of @range are out of flight; the device forgot them if @done. */
 void cswap_discard_done(struct cswap_shard *shard, const struct cswap_range *range,
 			bool done);
+/*
+ * DISCARDs in flight will never be answered, until a reset and their
+ * cswap_discard_done(). To be called now and then from here on: it lets go of
+ * what waited for one and was freed.
+ */
+void cswap_discards_lose(struct cswap_shard *shard);
 
 #endif /* CSWAP_SLOTS_H */

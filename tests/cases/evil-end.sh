@@ -13,6 +13,7 @@
 # slow: uml-smp
 # timeout: 900
 # beside: yes
+# guest-programs: blkdiscard
 # run: --allow "swapstress.[0-9]+.: segfault at" --daemon-may-die
 # run: --allow "WARNING: .*virtio_uml" --allow "WARNING: .*vu_del_vqs"
 # run uml: --mem 256M
@@ -25,6 +26,7 @@
 # variant same: --evil-cswapd "--store mem --size 32M --rate 60 --only same-id,chain-same-id --report @RUN@/report --log @RUN@/lies" --module-args "sync=1 load_timeout_s=1 stall_ms=200" --env END=same --env TIMES=8
 # variant same-ahead: --evil-cswapd "--store mem --size 32M --rate 60 --only same-id,chain-same-id --report @RUN@/report --log @RUN@/lies" --module-args "sync=0 load_timeout_s=1 stall_ms=200" --env END=same --env TIMES=8
 # variant control: --evil-cswapd "--store mem --size 32M --rate 2 --only control-wild-id --report @RUN@/report --log @RUN@/lies" --module-args "sync=1 stall_ms=200" --env END=control --env TIMES=4
+# variant discard: --evil-cswapd "--store mem --size 32M --rate 1 --only control-wild-id --report @RUN@/report --log @RUN@/lies" --module-args "sync=1 reports=0 stall_ms=20000" --env END=discard --env TIMES=3
 # variant config: --evil-cswapd "--store mem --size 32M --rate 1 --only config --report @RUN@/report --log @RUN@/lies" --module-args "sync=1" --env END=config --env TIMES=40
 
 # shellcheck source-path=SCRIPTDIR source=lib.sh
@@ -85,6 +87,32 @@ end_control() {
 	reload_driver
 }
 
+# The control queue ends with a DISCARD of some slots of more than the pool has copies. They can't be
+# stored, which is said at once: stall_ms is 20 seconds here. All others can.
+end_discard() {
+	local began
+	dd if=/dev/urandom of="$disk" bs=4k count=1024 oflag=direct 2>/dev/null || die "dd"
+	before=$(said 'slots that were being discarded')
+	host arm
+	blkdiscard -l 4M "$disk" || die "blkdiscard"
+	wait_until 20 queue_is_lost || fail "nothing says that the control queue is broken"
+	host disarm
+	lost=$((lost + $(dmesg | sed -n 's/.*broken; \([0-9]*\) slots that were being discarded.*/\1/p' | tail -1)))
+	began=$SECONDS
+	dd if=/dev/zero of="$disk" bs=4k count=1024 oflag=direct 2>/dev/null &&
+		fail "slots were stored that a DISCARD may hit"
+	expect "seconds that it took to refuse" $((SECONDS - began)) -le 10
+	dd if=/dev/urandom of="$tmp/page" bs=4k count=1024 2>/dev/null
+	dd if="$tmp/page" of="$disk" bs=4k seek=2048 oflag=direct 2>/dev/null ||
+		fail "other slots can't be stored"
+	dd if="$disk" bs=4k skip=2048 count=1024 iflag=direct 2>/dev/null | cmp - "$tmp/page" ||
+		fail "other slots hold something else"
+	reload_driver
+}
+queue_is_lost() {
+	[ "$(said 'slots that were being discarded')" -gt "$before" ]
+}
+
 end_removed() {
 	swap_priority=$((10 + $1))
 	swap_on
@@ -113,7 +141,7 @@ end_config() {
 	fi
 }
 
-round=0 sigbus=0 taken=0 refused=0 noticed=0
+round=0 sigbus=0 lost=0 taken=0 refused=0 noticed=0
 while [ $round -lt "$TIMES" ]; do
 	"end_$END" $((round + 1))
 	round=$((round + 1))
@@ -127,6 +155,8 @@ same)
 control)
 	expect "lies told" "$(fault 0 ops)" -gt 0
 	expect "lines of the ring" "$(said 'virtio_cswap.*id [0-9]+ out of range')" -gt 0 ;;
+discard)
+	expect "slots whose DISCARD was lost" "$lost" -gt 100 ;;
 config)
 	host disarm
 	expect "configurations refused" $refused -gt $((TIMES / 4))

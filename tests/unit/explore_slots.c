@@ -211,7 +211,7 @@ static void put_rest(struct canon *canon, const struct model *m)
 	}
 	for (i = 0; i < m->shard.nr_loads; i++)
 		over += m->mload[i].owner && !m->mload[i].in_flight;
-	put(canon, over);
+	put(canon, over << 1 | m->lost);
 	for (i = 0; i < ARRAY_SIZE(count); i++)
 		put(canon, count[i]);
 	for (i = 0; i < ARRAY_SIZE(zombies); i++)
@@ -453,6 +453,7 @@ static void try_all(const struct model *from)
 		try_action(from, OP_DISCARD_DONE, i, true, 0);
 		try_action(from, OP_DISCARD_DONE, i, false, 0);
 	}
+	try_action(from, OP_LOSE, 0, 0, 0);
 	try_action(from, OP_RESET, false, 0, 0);
 	try_action(from, OP_RESET, true, 0, 0);
 }

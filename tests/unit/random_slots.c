@@ -80,6 +80,8 @@ static void new_odds(struct dice *dice)
 	dice->odds[OP_BEGIN] |= 1;
 	/* a reset is an event, not a way of life */
 	dice->odds[OP_RESET] = roll(dice, 8) ? 0 : 1;
+	/* it takes one to end that */
+	dice->odds[OP_LOSE] = dice->odds[OP_RESET];
 	if (dice->threads)
 		dice->odds[OP_FREE] = 0;
 	dice->until_new_odds = 500 + roll(dice, 4000);
@@ -108,6 +110,8 @@ static u32 op_targets(u8 op, const struct model_config *config)
 		return config->loads;
 	case OP_DISCARD_DONE:
 		return MODEL_RANGES;
+	case OP_LOSE:
+		return 1;
 	case OP_RESET:
 		return 2;
 	default:

@@ -95,7 +95,7 @@ struct model_copy {
 	u32 slot, tag;		/* of the STORE in flight, as sent */
 	u8 readers;
 	bool filling, in_flight, chain_back;
-	bool failed;		/* a STORE of what is in it has failed */
+	bool failed;		/* a STORE of what is in it has failed, or waits for a reset */
 	u8 exec, answer;
 };
 
@@ -115,6 +115,7 @@ struct model {
 	struct model_load mload[MODEL_LOADS];
 	struct cswap_range range[MODEL_RANGES];		/* count 0: free */
 	u32 versions;
+	bool lost;		/* no DISCARD will be answered before a reset */
 	bool others_free;	/* other threads call cswap_slot_free() */
 };
 
@@ -122,7 +123,7 @@ enum model_op {
 	OP_BEGIN, OP_CANCEL, OP_PUBLISH, OP_NEXT, OP_RETRY,
 	OP_STORE_EXEC, OP_STORE_CHAIN, OP_STORE_ANSWER,
 	OP_LOAD, OP_LOAD_CHAIN, OP_LOAD_ANSWER, OP_LOAD_END, OP_PUT,
-	OP_FREE, OP_CLAIM, OP_DISCARD_EXEC, OP_DISCARD_DONE, OP_RESET,
+	OP_FREE, OP_CLAIM, OP_DISCARD_EXEC, OP_DISCARD_DONE, OP_LOSE, OP_RESET,
 	NR_OPS
 };
 
@@ -148,6 +149,7 @@ static const char *const model_op_text[NR_OPS] = {
 	[OP_CLAIM] = "claim for discard: from slot %u, %u slots, %u ranges",
 	[OP_DISCARD_EXEC] = "device executes DISCARD of slot %u",
 	[OP_DISCARD_DONE] = "discard done: range %u, ok %u",
+	[OP_LOSE] = "DISCARDs in flight won't be answered",
 	[OP_RESET] = "device reset, fail %u",
 };
 
@@ -293,6 +295,7 @@ static void model_publish(struct model *m, u32 c, u32 slot)
 	model_now.publish_version = m->versions;
 	cswap_store_publish(&m->shard, c, slot, model_counter(m->versions), tag);
 	model_commit_publish(m, true);
+	m->mcopy[c].failed = m->lost && m->slot[slot].discard;
 }
 
 /* --- the sender, and the device's end of a STORE --- */
@@ -576,6 +579,29 @@ static void model_discard_done(struct model *m, u32 r, bool ok)
 	cswap_discard_done(&m->shard, &range, ok);
 }
 
+/* What waits for one counts as failed; it's let go of if the slot was freed before. */
+static void model_lose(struct model *m)
+{
+	bool waits[MODEL_COPIES], freed[MODEL_COPIES];
+	u32 c;
+
+	for (c = 0; c < m->shard.nr_copies; c++) {
+		const struct cswap_copy *copy = &m->copy[c];
+
+		waits[c] = copy->state == CSWAP_COPY_DEFERRED && m->slot[copy->slot].discard;
+		freed[c] = waits[c] && m->slot[copy->slot].wanted == FREED;
+	}
+	cswap_discards_lose(&m->shard);
+	m->lost = true;
+	for (c = 0; c < m->shard.nr_copies; c++) {
+		bool still = m->copy[c].state == CSWAP_COPY_DEFERRED;
+
+		REQUIRE(!freed[c] || !still, "copy %u of a freed slot waits for a reset", c);
+		if (waits[c] && still)
+			m->mcopy[c].failed = true;
+	}
+}
+
 static void model_resend(void *arg, u32 l, u64 cookie)
 {
 	struct model *m = arg;
@@ -610,10 +636,12 @@ static void model_reset(struct model *m, bool fail)
 	for (i = 0; i < MODEL_SLOTS; i++)
 		if (m->slot[i].discard)
 			m->slot[i].discard = DISCARD_LOST;
+	m->lost = false;
 	cswap_shard_reset(&m->shard, fail, fail ? NULL : model_resend, m);
 	/* the device didn't fail what is queued again, as far as anybody knows */
 	for (i = 0; i < m->shard.nr_copies; i++)
-		if (m->copy[i].state == CSWAP_COPY_QUEUED && sent[i])
+		if ((m->copy[i].state == CSWAP_COPY_QUEUED && sent[i]) ||
+		    m->copy[i].state == CSWAP_COPY_DEFERRED)
 			m->mcopy[i].failed = false;
 	for (i = 0; i < m->shard.nr_loads; i++)
 		resent += m->mload[i].in_flight;
@@ -688,11 +716,14 @@ static bool model_enabled(const struct model *m, const struct model_config *conf
 	case OP_FREE:
 		return m->slot[act.a].wanted == WANTED;
 	case OP_CLAIM:
-		return model_ranges_in_use(m) + act.c <= config->ranges;
+		return !m->lost && model_ranges_in_use(m) + act.c <= config->ranges;
 	case OP_DISCARD_EXEC:
 		return m->slot[act.a].discard == DISCARD_SENT;
 	case OP_DISCARD_DONE:
-		return m->range[act.a].count && (!act.b || model_range_executed(m, act.a));
+		return !m->lost && m->range[act.a].count &&
+			(!act.b || model_range_executed(m, act.a));
+	case OP_LOSE:
+		return model_ranges_in_use(m);
 	case OP_RESET:
 	case NR_OPS:
 		break;
@@ -719,6 +750,7 @@ static void model_act(struct model *m, struct model_action act)
 	case OP_FREE:		return model_free_slot(m, act.a);
 	case OP_CLAIM:		return model_claim(m, act.a, act.b, act.c);
 	case OP_DISCARD_DONE:	return model_discard_done(m, act.a, act.b);
+	case OP_LOSE:		return model_lose(m);
 	case OP_RESET:		return model_reset(m, act.a);
 	case OP_DISCARD_EXEC:
 		m->slot[act.a].device = PAGE_NOTHING;
@@ -798,12 +830,14 @@ static void check_list(const struct model *m, const struct cswap_list *list,
 /*
  * A copy counts as failed from its first failed STORE until it's free (or a
  * reset absolves it), on the way through further tries too: stores must not
- * be let in just because the failed ones are in flight again.
+ * be let in just because the failed ones are in flight again. Likewise one that
+ * waits for a DISCARD that is never answered: nothing may be stored where that
+ * may strike, and what was meant to be must not use up the pool.
  */
-static void check_failed(const struct model *m)
+static void check_failed(const struct model *m, u32 slots)
 {
 	const struct cswap_shard *shard = &m->shard;
-	u32 c, failed = 0;
+	u32 c, slot, failed = 0;
 
 	for (c = 0; c < shard->nr_copies; c++) {
 		u8 state = m->copy[c].state;
@@ -816,11 +850,14 @@ static void check_failed(const struct model *m)
 	}
 	REQUIRE(failed == shard->failed, "%u copies counted as failed, not %u",
 		shard->failed, failed);
-	REQUIRE(cswap_store_refused(shard) == (failed && failed >= shard->nr_copies / 2),
-		"stores refused with %u copies failed", failed);
+	for (slot = 0; slot < slots; slot++)
+		REQUIRE(cswap_store_refused(shard, slot) ==
+			((failed && failed >= shard->nr_copies / 2) ||
+			 (m->lost && m->slot[slot].discard)),
+			"stores of slot %u refused or not with %u copies failed", slot, failed);
 }
 
-static void check_lists(const struct model *m)
+static void check_lists(const struct model *m, u32 slots)
 {
 	const struct cswap_shard *shard = &m->shard;
 	u32 l, count = 0;
@@ -831,7 +868,7 @@ static void check_lists(const struct model *m)
 	REQUIRE(shard->sent <= shard->max_sent &&
 		shard->sent == model_count_copies(m, CSWAP_COPY_SENT),
 		"%u STOREs counted as in flight", shard->sent);
-	check_failed(m);
+	check_failed(m, slots);
 	for (l = shard->free_load; l != CSWAP_NONE; l = m->load[l].next) {
 		REQUIRE(l < shard->nr_loads && count < shard->nr_loads &&
 			m->load[l].state == CSWAP_LOAD_FREE, "list of loads is broken");
@@ -1036,7 +1073,7 @@ static void model_check_state(struct model *m, u32 slots)
 		check_copy(m, i, views, ops);
 	for (i = 0; i < m->shard.nr_loads; i++)
 		check_load(m, i, views);
-	check_lists(m);
+	check_lists(m, slots);
 }
 
 /* --- progress --- */
@@ -1108,6 +1145,9 @@ static void model_drain(struct model *m, const struct model_config *config)
 	u64 next;
 	bool again = false;
 
+	/* only that gets the slots back whose DISCARD isn't answered */
+	if (m->lost)
+		model_step(m, (struct model_action) { .op = OP_RESET }, 0);
 	drain_until_quiet(m, config);
 	for (slot = 0; slot < config->slots; slot = next) {
 		struct cswap_range range;
