@@ -9,6 +9,8 @@
 #include "connection.h"
 #include "instances.h"
 
+#define COLUMNS 80
+
 static struct json_object *member(struct json_object *from, const char *name)
 {
 	struct json_object *value = NULL;
@@ -32,10 +34,32 @@ static const char *size(struct json_object *from, const char *name)
 				      STATUS_UNKNOWN);
 }
 
+/* A sentence behind what stands in front of it; broken between words, at a terminal's edge. */
+static void print_wrapped(const char *front, const char *sentence)
+{
+	int indent = (int)strlen(front), column = indent, bytes;
+
+	fputs(front, stdout);
+	for (; *sentence; sentence += bytes) {
+		sentence += *sentence == ' ';
+		bytes = (int)strcspn(sentence, " ");
+		if (column > indent && column + 1 + bytes > COLUMNS) {
+			printf("\n%*s", indent, "");
+			column = indent;
+		} else if (column > indent) {
+			putchar(' ');
+			column++;
+		}
+		printf("%.*s", bytes, sentence);
+		column += bytes;
+	}
+	putchar('\n');
+}
+
 static void print_guest(struct json_object *guest)
 {
-	printf("%s: %s (%s): %s\n", text(guest, "name"), text(guest, "state"),
-	       text(guest, "reason"), text(guest, "why"));
+	printf("%s: %s (%s)\n", text(guest, "name"), text(guest, "state"), text(guest, "reason"));
+	print_wrapped("  why        ", text(guest, "why"));
 	printf("  memory     %s, at least %s, weight %s\n",
 	       size(guest, "size_bytes"), size(guest, "floor_bytes"),
 	       text(guest, "shares"));
@@ -50,12 +74,15 @@ static void print_explanation(struct json_object *answer)
 {
 	struct json_object *steps = member(answer, "steps"), *change;
 	struct json_object *history = member(answer, "history");
+	char front[32];
 	size_t i;
 
-	if (json_object_is_type(steps, json_type_array))
-		for (i = 0; i < json_object_array_length(steps); i++)
-			printf("  %zu. %s\n", i + 1,
-			       json_object_get_string(json_object_array_get_idx(steps, i)));
+	for (i = 0; json_object_is_type(steps, json_type_array) &&
+		    i < json_object_array_length(steps); i++) {
+		snprintf(front, sizeof(front), "  %zu. ", i + 1);
+		print_wrapped(front,
+			      json_object_get_string(json_object_array_get_idx(steps, i)));
+	}
 	if (!json_object_is_type(history, json_type_array))
 		return;
 	for (i = 0; i < json_object_array_length(history); i++) {

@@ -270,6 +270,11 @@ knows_guest() {
 	return 1
 }
 check "explain: why, step by step" knows_guest
+knows_guest
+narrow_explanation() {
+	awk 'length > 80 || / $/ { print; bad = 1 } /^  1\. / { some = 1 } END { exit bad || !some }' "$dir/out"
+}
+check "explain: 80 columns are enough" narrow_explanation
 check "explain, as JSON" sh -c "'$bin/cswapctl' --balancer '$dir/balancer' --json explain web1 | grep -q '\"steps\":'"
 check "pause" ask pause web1
 check "it says so" grep -q '^web1: paused' "$dir/out"
