@@ -116,6 +116,7 @@ struct cswap_queue {
 	unsigned int pollers;		/* tasks that look at the ring themselves */
 	unsigned long progress;		/* jiffies: the rings last moved, or began to wait */
 	unsigned long probed;		/* jiffies: a store was let in though they stood still */
+	unsigned int untold;		/* pages that wait for the end of @plug */
 	struct blk_plug *plug;		/* of a task that will call @unplug, or NULL */
 	struct blk_plug_cb unplug;
 	struct cswap_cipher *ciphers;	/* free ones */

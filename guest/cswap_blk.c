@@ -26,9 +26,12 @@
  *
  * Reads are synchronous (submit_bio returns when the data is there; the swap
  * core then reads page by page, as it faults) or asynchronous (a worker opens
- * what arrives; the swap core reads ahead). All of submit_bio runs without
- * permission to start I/O for memory, and allocates nothing: it runs in reclaim,
- * and a swap-out that it caused would be queued behind itself.
+ * what arrives; the swap core reads ahead). A bio of several pages is always
+ * read the second way, so that the device has all of them to do at once.
+ *
+ * All of submit_bio runs without permission to start I/O for memory, and
+ * allocates nothing: it runs in reclaim, and a swap-out that it caused would
+ * be queued behind itself.
  */
 #include <linux/bio.h>
 #include <linux/highmem.h>
@@ -40,11 +43,102 @@
 #include "cswap.h"
 
 /* Half of what reclaim writes at a time: the device works on it while the rest is sealed. */
-#define STORE_BATCH_PAGES	16
+#define BATCH_PAGES		16
 
 static unsigned long stall_jiffies(void)
 {
 	return msecs_to_jiffies(cswap_stall_ms);
+}
+
+/* --- batches --- */
+
+/*
+ * Pages that the device hasn't been told of. It is told of several at once: a
+ * notification costs an exit, and neighbours that arrive together are written
+ * or read together. A bio has many pages, or its submitter says by a plug that
+ * there are more bios to come; the plug ends when he has submitted them, or
+ * sleeps.
+ */
+struct batch {
+	struct cswap_queue *queue;
+	unsigned int pages;
+};
+
+static void batch_send(struct batch *batch)
+{
+	unsigned long flags;
+
+	if (!batch->pages)
+		return;
+	batch->pages = 0;
+	spin_lock_irqsave(&batch->queue->lock, flags);
+	cswap_queue_unlock_and_send(batch->queue, flags);
+}
+
+/* The next page is of @queue. */
+static void batch_turn(struct batch *batch, struct cswap_queue *queue)
+{
+	if (batch->queue != queue)
+		batch_send(batch);
+	batch->queue = queue;
+}
+
+static void batch_add(struct batch *batch)
+{
+	if (++batch->pages == BATCH_PAGES)
+		batch_send(batch);
+}
+
+/* Called by whoever is about to end the plug; it may be on its way to sleep. */
+static void batch_unplug(struct blk_plug_cb *unplug, bool from_schedule)
+{
+	struct cswap_queue *queue = container_of(unplug, struct cswap_queue, unplug);
+	unsigned long flags;
+
+	spin_lock_irqsave(&queue->lock, flags);
+	cswap_queue_unlock_and_send(queue, flags);
+	/* the very last: the queue may be gone when the lock is free */
+	spin_lock_irqsave(&queue->lock, flags);
+	queue->plug = NULL;
+	wake_up(&queue->store_wait);
+	spin_unlock_irqrestore(&queue->lock, flags);
+}
+
+/* True if @pages more may wait for the end of @plug. Under the lock. */
+static bool batch_plugged(struct cswap_queue *queue, unsigned int pages,
+			  struct blk_plug *plug)
+{
+	queue->untold += pages;
+	if (!plug || !queue->running || queue->untold >= BATCH_PAGES)
+		return false;
+	if (queue->plug)
+		return queue->plug == plug;
+	queue->plug = plug;
+	queue->unplug.callback = batch_unplug;
+	list_add(&queue->unplug.list, &plug->cb_list);
+	return true;
+}
+
+/* The bio ends. */
+static void batch_end(struct batch *batch)
+{
+	struct cswap_queue *queue = batch->queue;
+	unsigned long flags;
+
+	if (!batch->pages)
+		return;
+	spin_lock_irqsave(&queue->lock, flags);
+	if (batch_plugged(queue, batch->pages, current->plug))
+		spin_unlock_irqrestore(&queue->lock, flags);
+	else
+		cswap_queue_unlock_and_send(queue, flags);
+}
+
+void cswap_wait_unplugged(struct cswap_queue *queue)
+{
+	spin_lock_irq(&queue->lock);
+	wait_event_lock_irq(queue->store_wait, !queue->plug, queue->lock);
+	spin_unlock_irq(&queue->lock);
 }
 
 /* --- store --- */
@@ -119,85 +213,6 @@ out:
 	return over;
 }
 
-/*
- * Stores that the device hasn't been told of. It is told of several at once: a
- * notification costs an exit, and neighbours that arrive together are written
- * together. A bio has many pages, or its submitter says by a plug that there
- * are more bios to come; the plug ends when he has submitted them, or sleeps.
- */
-struct store_batch {
-	struct cswap_queue *queue;
-	unsigned int pages;
-};
-
-static void store_batch_send(struct store_batch *batch)
-{
-	unsigned long flags;
-
-	if (!batch->pages)
-		return;
-	batch->pages = 0;
-	spin_lock_irqsave(&batch->queue->lock, flags);
-	cswap_queue_unlock_and_send(batch->queue, flags);
-}
-
-static void store_batch_add(struct store_batch *batch)
-{
-	if (++batch->pages == STORE_BATCH_PAGES)
-		store_batch_send(batch);
-}
-
-/* Called by whoever is about to end the plug; it may be on its way to sleep. */
-static void store_unplug(struct blk_plug_cb *unplug, bool from_schedule)
-{
-	struct cswap_queue *queue = container_of(unplug, struct cswap_queue, unplug);
-	unsigned long flags;
-
-	spin_lock_irqsave(&queue->lock, flags);
-	cswap_queue_unlock_and_send(queue, flags);
-	/* the very last: the queue may be gone when the lock is free */
-	spin_lock_irqsave(&queue->lock, flags);
-	queue->plug = NULL;
-	wake_up(&queue->store_wait);
-	spin_unlock_irqrestore(&queue->lock, flags);
-}
-
-/* True if what has been stored may wait for the end of @plug. Under the lock. */
-static bool store_plugged(struct cswap_queue *queue, struct blk_plug *plug)
-{
-	if (!plug || !queue->running ||
-	    queue->shard.send.count >= STORE_BATCH_PAGES)
-		return false;
-	if (queue->plug)
-		return queue->plug == plug;
-	queue->plug = plug;
-	queue->unplug.callback = store_unplug;
-	list_add(&queue->unplug.list, &plug->cb_list);
-	return true;
-}
-
-/* The bio is stored. */
-static void store_batch_end(struct store_batch *batch)
-{
-	struct cswap_queue *queue = batch->queue;
-	unsigned long flags;
-
-	if (!batch->pages)
-		return;
-	spin_lock_irqsave(&queue->lock, flags);
-	if (store_plugged(queue, current->plug))
-		spin_unlock_irqrestore(&queue->lock, flags);
-	else
-		cswap_queue_unlock_and_send(queue, flags);
-}
-
-void cswap_wait_unplugged(struct cswap_queue *queue)
-{
-	spin_lock_irq(&queue->lock);
-	wait_event_lock_irq(queue->store_wait, !queue->plug, queue->lock);
-	spin_unlock_irq(&queue->lock);
-}
-
 static blk_status_t store_take(struct cswap_queue *queue, u64 slot,
 			       struct store_hold *hold)
 {
@@ -228,7 +243,7 @@ static void store_give_up(struct cswap_queue *queue, struct store_hold *hold)
 }
 
 static blk_status_t store_page(struct cswap_dev *dev, u64 slot, struct page *page,
-			       unsigned int offset, struct store_batch *batch)
+			       unsigned int offset, struct batch *batch)
 {
 	struct cswap_queue *queue = cswap_queue_of(dev, slot);
 	struct store_hold hold;
@@ -237,9 +252,7 @@ static blk_status_t store_page(struct cswap_dev *dev, u64 slot, struct page *pag
 	s64 counter;
 	int srcu;
 
-	if (batch->queue != queue)
-		store_batch_send(batch);
-	batch->queue = queue;
+	batch_turn(batch, queue);
 	status = store_take(queue, slot, &hold);
 	if (status)
 		return status;
@@ -259,7 +272,7 @@ static blk_status_t store_page(struct cswap_dev *dev, u64 slot, struct page *pag
 	queue->stats.stores++;
 	spin_unlock_irqrestore(&queue->lock, flags);
 	cswap_seal_end(&dev->seal, srcu);
-	store_batch_add(batch);
+	batch_add(batch);
 	if (wq_has_sleeper(&queue->store_wait))
 		wake_up(&queue->store_wait);
 	return BLK_STS_OK;
@@ -311,9 +324,14 @@ static bool load_try(struct cswap_queue *queue, const struct load_to *to,
 		load_undo(queue, hold->index, cookie);
 		hold->how = CSWAP_LOAD_WAIT;
 	}
+	if (hold->how == CSWAP_LOAD_WAIT) {
+		/* about to sleep: what others wait for may have to be sent first */
+		cswap_queue_unlock_and_send(queue, flags);
+		return over;
+	}
 	if (hold->how != CSWAP_LOAD_DEVICE) {
 		spin_unlock_irqrestore(&queue->lock, flags);
-		return hold->how != CSWAP_LOAD_WAIT || over;
+		return true;
 	}
 	io = &queue->load_io[hold->index];
 	io->page = to->page;
@@ -327,7 +345,10 @@ static bool load_try(struct cswap_queue *queue, const struct load_to *to,
 		       (jiffies + cswap_load_timeout_s * HZ) ?: 1 : 0;
 	reinit_completion(&io->done);
 	cswap_queue_send_load(queue, hold->index, cookie);
-	cswap_queue_unlock_and_send(queue, flags);
+	if (to->bio)
+		spin_unlock_irqrestore(&queue->lock, flags);	/* the batch is sent */
+	else
+		cswap_queue_unlock_and_send(queue, flags);
 	return true;
 }
 
@@ -561,19 +582,22 @@ void cswap_finish_work(struct work_struct *work)
 }
 
 /* Load a page and end its part of the bio, now or later. */
-static void load_page_async(struct cswap_dev *dev, const struct load_to *to)
+static void load_page_async(struct cswap_dev *dev, const struct load_to *to,
+			    struct batch *batch)
 {
 	struct cswap_queue *queue = cswap_queue_of(dev, to->slot);
 	struct load_hold hold;
 	blk_status_t status;
 
 	bio_inc_remaining(to->bio);
+	batch_turn(batch, queue);
 	if (!load_begin(queue, to, &hold)) {
 		bio_end_part(to->bio, BLK_STS_TIMEOUT);
 		return;
 	}
 	switch (hold.how) {
 	case CSWAP_LOAD_DEVICE:
+		batch_add(batch);
 		return;
 	case CSWAP_LOAD_COPY:
 		status = BLK_STS_OK;
@@ -597,16 +621,16 @@ static void load_page_async(struct cswap_dev *dev, const struct load_to *to)
 
 static blk_status_t transfer_page(struct cswap_dev *dev, struct bio *bio, u64 slot,
 				  struct page *page, unsigned int offset,
-				  struct store_batch *batch)
+				  struct batch *batch)
 {
 	struct load_to to = { .slot = slot, .page = page, .offset = offset };
 
 	if (op_is_write(bio_op(bio)))
 		return store_page(dev, slot, page, offset, batch);
-	if (dev->synchronous)
+	if (dev->synchronous && bio->bi_iter.bi_size == VIRTIO_CSWAP_SLOT_SIZE)
 		return load_page(dev, &to, 0);
 	to.bio = bio;
-	load_page_async(dev, &to);
+	load_page_async(dev, &to, batch);
 	return BLK_STS_OK;
 }
 
@@ -644,7 +668,7 @@ static void write_end(struct cswap_dev *dev, struct bio *bio, blk_status_t statu
 static void transfer(struct cswap_dev *dev, struct bio *bio)
 {
 	u64 slot = bio->bi_iter.bi_sector / CSWAP_SECTORS;
-	struct store_batch batch = { };
+	struct batch batch = { };
 	blk_status_t status = BLK_STS_OK;
 	struct bvec_iter iter;
 	struct bio_vec bv;
@@ -663,7 +687,7 @@ static void transfer(struct cswap_dev *dev, struct bio *bio)
 		if (status)
 			break;
 	}
-	store_batch_end(&batch);
+	batch_end(&batch);
 	if (op_is_write(bio_op(bio)))
 		write_end(dev, bio, status);
 	else
@@ -736,7 +760,7 @@ static int cswap_rw_page(struct block_device *bdev, sector_t sector,
 {
 	struct cswap_dev *dev = bdev->bd_disk->private_data;
 	struct load_to to = { .slot = sector / CSWAP_SECTORS, .page = page };
-	struct store_batch batch = { };
+	struct batch batch = { };
 	unsigned int noio;
 	blk_status_t status;
 
@@ -746,7 +770,7 @@ static int cswap_rw_page(struct block_device *bdev, sector_t sector,
 	if (op_is_write(op)) {
 		store_await_key(dev);
 		status = store_page(dev, to.slot, page, 0, &batch);
-		store_batch_end(&batch);
+		batch_end(&batch);
 	} else {
 		status = load_page(dev, &to, 0);
 	}

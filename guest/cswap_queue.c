@@ -310,6 +310,7 @@ void cswap_queue_unlock_and_send(struct cswap_queue *queue, unsigned long flags)
 {
 	bool requests = false, responses = false;
 
+	queue->untold = 0;
 	if (queue->running) {
 		interrupts_set(queue);
 		stores_send(queue);
@@ -503,7 +504,7 @@ static bool layout_make(struct layout *layout, unsigned int ring, unsigned int p
 
 	if (ring < MIN_RING)
 		return false;
-	layout->loads = clamp(ring / 8, 1U, max(pages / 8, 1U));
+	layout->loads = clamp(ring / 8, 1U, max(pages / 4, 1U));
 	layout->sent = (ring - layout->loads) / 2;
 	/* an upper bound: as if all pages were copies */
 	heads = 2 * layout->loads + pages;

@@ -40,7 +40,7 @@
 /* The pool: so much, and so much again for each pair, but no more of all memory. */
 #define POOL_BYTES		SZ_2M
 #define POOL_PAIR_BYTES		SZ_512K
-#define POOL_RAM_SHARE		256
+#define POOL_RAM_SHARE		128
 #define POOL_MIN_PAIR_BYTES	SZ_256K
 /* 8 bytes a slot may take so much of all memory. */
 #define RECORDS_RAM_SHARE	8
