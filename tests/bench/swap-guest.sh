@@ -8,7 +8,8 @@
 #	plain		/dev/vda as it is
 #	crypt		dm-crypt, aes-xts, with the queues that suit swap
 #	aead		dm-crypt with AES-GCM on dm-integrity without a journal
-# A working set of MIB in a memory cgroup of LIMIT MiB. Prints what swapstress measured.
+# A working set of MIB in a memory cgroup of LIMIT MiB. Prints what swapstress measured; or, where
+# LIMIT is "disk", what diskload measured of MIB of the disk, without a swap core in front.
 set -eu
 kind=$1 mib=$2 limit=$3
 
@@ -58,8 +59,11 @@ aead)
 	exit 2 ;;
 esac
 
+echo "cipher=$(awk '/^driver/ && /uml_aesni|aesni/ { print $3 }' /proc/crypto | paste -sd,)"
+if [ "$limit" = disk ]; then
+	exec diskload "$disk" "$mib" 3
+fi
 mkswap "$disk" >/dev/null
 swapon "$disk"
 swapstress --mib "$mib" --limit "$limit" --random $((mib * 64))
-echo "cipher=$(awk '/^driver/ && /uml_aesni|aesni/ { print $3 }' /proc/crypto | paste -sd,)"
 swapoff "$disk"

@@ -5,6 +5,9 @@ $(out)/guest/swapstress: LIBS := -lpthread
 $(out)/guest/swapstress: $(out)/obj/tests/guest/swapstress.o
 	$(link)
 
+$(out)/guest/diskload: $(out)/obj/tests/guest/diskload.o
+	$(link)
+
 # In the sanitizers' build there is nothing to lock: they map terabytes.
 .PHONY: check-unit bed-programs
 ifeq ($(SAN),)
@@ -12,4 +15,4 @@ check-unit:: $(out)/guest/swapstress
 	tests/guest/test-swapstress $< || [ $$? = 4 ]
 endif
 
-bed-programs:: $(out)/guest/swapstress
+bed-programs:: $(out)/guest/swapstress $(out)/guest/diskload
