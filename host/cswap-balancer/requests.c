@@ -388,8 +388,8 @@ static char *explain(const struct balancer *balancer, size_t i)
 	add_bool(to, "ok", true);
 	json_object_object_add(to, "guest", guest_object(balancer, &view));
 	json_object_object_add(to, "inputs", inputs_object(balancer, &view));
-	json_object_object_add(to, "steps", view.verdict->begun ? steps_array(balancer, &view) :
-								  json_object_new_array());
+	json_object_object_add(to, "steps", view.verdict->begun && view.guest->has_status ?
+						    steps_array(balancer, &view) : json_object_new_array());
 	json_object_object_add(to, "history", history_array(view.guest));
 	return print(to);
 }

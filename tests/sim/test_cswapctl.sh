@@ -275,6 +275,10 @@ narrow_explanation() {
 	awk 'length > 80 || / $/ { print; bad = 1 } /^  1\. / { some = 1 } END { exit bad || !some }' "$dir/out"
 }
 check "explain: 80 columns are enough" narrow_explanation
+never_heard() {
+	ask explain gone && grep -q '^gone: late' "$dir/out" && ! grep -q '^  1\. ' "$dir/out"
+}
+check "explain: nothing is reckoned of a guest that was never heard" never_heard
 check "explain, as JSON" sh -c "'$bin/cswapctl' --balancer '$dir/balancer' --json explain web1 | grep -q '\"steps\":'"
 check "pause" ask pause web1
 check "it says so" grep -q '^web1: paused' "$dir/out"
