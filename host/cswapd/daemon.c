@@ -237,6 +237,8 @@ static bool open_front_end(struct daemon *daemon, const struct monitor_gift *gif
 		.limits = device_limits(daemon),
 		.memory = &daemon->memory,
 		.workers = daemon->workers,
+		/* Without its pages it would be worth nothing. */
+		.inflight = daemon->conf.store_path,
 		.lies = daemon->variant ? daemon->variant->lies : NULL,
 	};
 	const struct keep_state *state = daemon->keep.state;

@@ -2,9 +2,10 @@
 /*
  * inflight.h - what the device has in hand, kept where a successor finds it.
  *
- * Lies in memory that outlives the process (keep.h). It's written by the thread
- * that serves the ring; who reads it is the thread of a later process that goes
- * on with the ring, after the writer is dead.
+ * Lies in memory that outlives the process: the daemon's own (keep.h), or the front
+ * end's, if that keeps it (vhost_user.c). It's written by the thread that serves the
+ * ring; who reads it is the thread of a later process that goes on with the ring,
+ * after the writer is dead. The front end could write there, too, at any time.
  */
 #ifndef CSWAPD_INFLIGHT_H
 #define CSWAPD_INFLIGHT_H
@@ -31,6 +32,7 @@ struct inflight_ring {
 	uint16_t from;			/* the used index that the guest was shown */
 	uint16_t to;			/* ... and is being shown */
 	uint8_t live;			/* somebody serves it, or died serving it */
+	uint8_t parked;			/* nobody does, and what is held is wanted again */
 };
 
 /* A request of a queue pair; all but @head is void while the chain is held. */
@@ -65,6 +67,20 @@ struct inflight {
 	struct inflight_control control;
 	struct inflight_pair pair[VIRTIO_CSWAP_MAX_QUEUE_PAIRS];
 };
+
+/* A log in a file that the front end keeps: as many pairs as the device has. */
+struct inflight_file {
+	uint64_t magic;
+	uint64_t bytes;
+	struct inflight log;
+};
+
+/* The file in a memfd that can't change its size, or -1. */
+int inflight_create_file(unsigned int pairs);
+/* Map such a file, which may be anybody's. NULL, or what is wrong with it. */
+const char *inflight_map_file(int fd, unsigned int pairs, struct inflight **log);
+void inflight_unmap_file(struct inflight *log, unsigned int pairs);
+uint64_t inflight_file_bytes(unsigned int pairs);
 
 /* One store, after all that came before it in the program; a test dies around it. */
 #ifndef INFLIGHT_SET

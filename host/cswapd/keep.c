@@ -23,7 +23,7 @@
 #include "log.h"
 
 /* Changed whenever the layout or its meaning is. */
-#define KEEP_MAGIC 0x3230504157534355ULL
+#define KEEP_MAGIC 0x3330504157534355ULL
 
 bool keep_send(int channel, const void *packet, size_t bytes, const int *fd,
 	       unsigned int num_fds)
@@ -179,6 +179,9 @@ bool keep_done(struct keep *keep, const struct vhost_user *vu, bool alive,
 	if (reply) {
 		answer.reply = true;
 		answer.message = *reply;
+		for (i = 0; i < VHOST_USER_MAX_FDS && reply->reply_fd >= 0; i++)
+			if (now[i].fd == reply->reply_fd)
+				answer.reply_key = (uint16_t)(i | KEEP_HAS_FD);
 	}
 	return keep_send(keep->channel, &answer, sizeof(answer), fd, num_fds);
 }

@@ -55,7 +55,7 @@ enum keep_answer_kind {
 	KEEP_DONE,			/* the other copy of @front counts from now on */
 };
 
-/* Set in a key: a descriptor comes along, else there is none any more. */
+/* Set in a key: there is a descriptor, which comes along; else there is none any more. */
 #define KEEP_HAS_FD 0x8000
 
 struct keep_answer {
@@ -64,6 +64,7 @@ struct keep_answer {
 	bool reply;			/* send @message to it */
 	unsigned int num_keys;
 	uint16_t key[VHOST_USER_MAX_FDS]; /* whose descriptor changed */
+	uint16_t reply_key;		/* with KEEP_HAS_FD: whose goes along with the reply */
 	struct vu_message message;
 };
 

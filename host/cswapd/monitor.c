@@ -235,7 +235,8 @@ static bool keys_fit(const struct keep_answer *answer, unsigned int num_fds)
 {
 	unsigned int i, want = 0;
 
-	if (answer->num_keys > VHOST_USER_MAX_FDS)
+	if (answer->num_keys > VHOST_USER_MAX_FDS ||
+	    (answer->reply_key & ~KEEP_HAS_FD) >= VHOST_USER_MAX_FDS)
 		return false;
 	for (i = 0; i < answer->num_keys; i++) {
 		if ((answer->key[i] & ~KEEP_HAS_FD) >= VHOST_USER_MAX_FDS)
@@ -255,6 +256,8 @@ static void finish_event(struct monitor *monitor, struct keep_answer *answer,
 	for (i = 0; i < answer->num_keys; i++)
 		keep_fd(monitor, answer->key[i] & ~KEEP_HAS_FD,
 			answer->key[i] & KEEP_HAS_FD ? *fd++ : -1);
+	answer->message.reply_fd = answer->reply_key & KEEP_HAS_FD ?
+		monitor->kept[answer->reply_key & ~KEEP_HAS_FD] : -1;
 	monitor->state->active = !monitor->state->active;
 	if (answer->reply &&
 	    !vu_message_reply(monitor->front_end, &answer->message))

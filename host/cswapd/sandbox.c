@@ -85,6 +85,7 @@ static const struct call calls[] = {
 	CALL(io_uring_enter), CALL(io_uring_register), CALL(read), CALL(write), CALL(pread64), CALL(pwrite64),
 	CALL(readv), CALL(writev), CALL(lseek), CALL(fallocate), CALL(close), CALL(fcntl),
 	CALL(fstat), CALL(newfstatat), CALL(statx), CALL(fstatfs), CALL(flock),
+	CALL(memfd_create),
 	/* By name: the cgroup of a VMM, and the sockets at the end. Landlock says which. */
 	CALL(openat), CALL(unlink), CALL(unlinkat), CALL(rename), CALL(renameat), CALL(renameat2),
 	/* The guest's memory and our own; none of it to be run. */

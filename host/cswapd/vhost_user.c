@@ -18,6 +18,14 @@
  * All that was agreed on is in struct vhost_user_saved and the descriptors that
  * go with it, so that another process can go on (keep.h). Handling a message a
  * second time, after a death in the middle of it, has the same outcome.
+ *
+ * A front end that connects again to another daemon, whose predecessor is gone with
+ * all it knew, says all that itself, but for what was in hand. If it likes it keeps
+ * that for us (INFLIGHT_SHMFD): it gets the file for it, which is opaque to it, and
+ * hands it back before it starts the rings. That's our own log of what is in hand
+ * (inflight.c), where the rings' indices are, too; the protocol's example of one
+ * couldn't hold a LOAD whose chain is back. When such a connection ends the rings
+ * haven't: the log leaves them as if we had died.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -42,6 +50,7 @@ enum vu_protocol_feature {
 	VU_PROTOCOL_F_REPLY_ACK = 3,
 	VU_PROTOCOL_F_BACKEND_REQ = 5,
 	VU_PROTOCOL_F_CONFIG = 9,
+	VU_PROTOCOL_F_INFLIGHT_SHMFD = 12,
 	VU_PROTOCOL_F_RESET_DEVICE = 13,
 	VU_PROTOCOL_F_CONFIGURE_MEM_SLOTS = 15,
 	VU_PROTOCOL_F_STATUS = 16,
@@ -74,6 +83,8 @@ enum vu_request {
 	VU_SET_BACKEND_REQ_FD = 21,
 	VU_GET_CONFIG = 24,
 	VU_SET_CONFIG = 25,
+	VU_GET_INFLIGHT_FD = 31,
+	VU_SET_INFLIGHT_FD = 32,
 	VU_RESET_DEVICE = 34,
 	VU_GET_MAX_MEM_SLOTS = 36,
 	VU_ADD_MEM_REG = 37,
@@ -116,6 +127,16 @@ struct vu_mem_reg {
 	struct vu_region region;
 };
 
+struct vu_inflight {
+	uint64_t mmap_size;
+	uint64_t mmap_offset;
+	uint16_t num_queues;
+	uint16_t queue_size;
+};
+
+/* Some send what the compiler makes of it, with padding at the end. */
+#define VU_INFLIGHT_BYTES 20
+
 struct vu_config_header {
 	uint32_t offset;
 	uint32_t size;
@@ -139,6 +160,8 @@ struct vhost_user {
 	struct vhost_user_config config;
 	int fd;				/* -1: no front end */
 	int backend_fd;			/* for messages to the front end; -1 */
+	int inflight_fd;		/* the file that the front end keeps; -1 */
+	struct inflight *inflight;	/* ... if it has handed it back */
 	struct vhost_user_agreed agreed;
 	unsigned int num_rings;
 	struct vu_ring ring[VU_MAX_RINGS];
@@ -328,11 +351,17 @@ static const char *handle_set_features(struct vhost_user *vu,
 	return NULL;
 }
 
+static uint64_t offered_protocol(const struct vhost_user *vu)
+{
+	return vu->config.inflight ?
+		VU_PROTOCOL_FEATURES | BIT64(VU_PROTOCOL_F_INFLIGHT_SHMFD) :
+		VU_PROTOCOL_FEATURES;
+}
+
 static const char *handle_get_protocol_features(struct vhost_user *vu,
 						struct vu_message *msg)
 {
-	(void)vu;
-	reply_u64(msg, VU_PROTOCOL_FEATURES);
+	reply_u64(msg, offered_protocol(vu));
 	return NULL;
 }
 
@@ -341,7 +370,7 @@ static const char *handle_set_protocol_features(struct vhost_user *vu,
 {
 	uint64_t features = get_u64(msg);
 
-	if (features & ~VU_PROTOCOL_FEATURES)
+	if (features & ~offered_protocol(vu))
 		return "protocol features that were not offered";
 	vu->agreed.protocol_features = features;
 	log_debug("protocol features %#jx", (uintmax_t)features);
@@ -683,6 +712,86 @@ static const char *handle_set_vring_enable(struct vhost_user *vu,
 	return NULL;
 }
 
+/* --- handlers: what is in hand --- */
+
+static bool any_ring_runs(const struct vhost_user *vu)
+{
+	unsigned int i;
+
+	for (i = 0; i < vu->num_rings; i++)
+		if (vu->ring[i].attached)
+			return true;
+	return false;
+}
+
+/* No ring runs. What is in hand is noted in our own memory from now on. */
+static void drop_inflight(struct vhost_user *vu)
+{
+	if (!vu->inflight)
+		return;
+	worker_use_log(vu->config.workers, NULL);
+	inflight_unmap_file(vu->inflight, vu->config.limits.queue_pairs);
+	vu->inflight = NULL;
+}
+
+static const char *handle_get_inflight_fd(struct vhost_user *vu,
+					  struct vu_message *msg)
+{
+	unsigned int pairs = vu->config.limits.queue_pairs;
+	struct vu_inflight inflight;
+	int fd;
+
+	memcpy(&inflight, msg->payload, VU_INFLIGHT_BYTES);
+	if (inflight.num_queues > vu->num_rings)
+		return "more virtqueues than there are";
+	fd = inflight_create_file(pairs);
+	if (fd < 0)
+		return "no memory for what is in hand";
+	/* One that is in use stays so until another is handed back. */
+	replace_fd(&vu->inflight_fd, fd);
+	inflight.mmap_size = inflight_file_bytes(pairs);
+	inflight.mmap_offset = 0;
+	memcpy(msg->payload, &inflight, VU_INFLIGHT_BYTES);
+	msg->reply_fd = fd;
+	return NULL;
+}
+
+static const char *use_inflight(struct vhost_user *vu, int fd)
+{
+	struct inflight *log;
+	const char *wrong;
+	unsigned int i;
+
+	wrong = inflight_map_file(fd, vu->config.limits.queue_pairs, &log);
+	if (wrong)
+		return wrong;
+	drop_inflight(vu);
+	worker_use_log(vu->config.workers, log);
+	vu->inflight = log;
+	/* From here on it's the log that knows. */
+	for (i = 0; i < vu->num_rings; i++)
+		vu->ring[i].resumable = false;
+	return NULL;
+}
+
+static const char *handle_set_inflight_fd(struct vhost_user *vu,
+					  struct vu_message *msg)
+{
+	struct vu_inflight inflight;
+	const char *wrong;
+
+	memcpy(&inflight, msg->payload, VU_INFLIGHT_BYTES);
+	if (any_ring_runs(vu))
+		return "virtqueues are running";
+	if (inflight.mmap_offset ||
+	    inflight.mmap_size != inflight_file_bytes(vu->config.limits.queue_pairs))
+		return "not of the size and offset that were given";
+	wrong = use_inflight(vu, msg->num_fds ? msg->fd[0] : -1);
+	if (!wrong)
+		replace_fd(&vu->inflight_fd, take_fd(msg));
+	return wrong;
+}
+
 /* --- the message table --- */
 
 #define ANY_SIZE UINT32_MAX
@@ -725,6 +834,10 @@ static const struct vu_entry vu_table[VU_NUM_REQUESTS] = {
 	      .min_size = sizeof(struct vu_config_header), .replies = true),
 	ENTRY(SET_CONFIG, set_config, ANY_SIZE,
 	      .min_size = sizeof(struct vu_config_header)),
+	ENTRY(GET_INFLIGHT_FD, get_inflight_fd, ANY_SIZE,
+	      .min_size = VU_INFLIGHT_BYTES, .replies = true),
+	ENTRY(SET_INFLIGHT_FD, set_inflight_fd, ANY_SIZE,
+	      .min_size = VU_INFLIGHT_BYTES, .max_fds = 1),
 	ENTRY(RESET_DEVICE, reset, 0),
 	ENTRY(GET_MAX_MEM_SLOTS, get_max_mem_slots, 0, .replies = true),
 	ENTRY(ADD_MEM_REG, add_mem_reg, sizeof(struct vu_mem_reg),
@@ -771,6 +884,7 @@ bool vhost_user_handle(struct vhost_user *vu, struct vu_message *msg,
 	const struct vu_entry *entry = find_entry(msg->header.request);
 	const char *wrong;
 
+	msg->reply_fd = -1;
 	if (!entry) {
 		/* Something that was not offered: the front end may do without. */
 		log_notice("front end: unknown message %u",
@@ -840,6 +954,7 @@ struct vhost_user *vhost_user_new(const struct vhost_user_config *config)
 	memory_guard(config->memory);
 	vu->fd = -1;
 	vu->backend_fd = -1;
+	vu->inflight_fd = -1;
 	vu->num_rings = VIRTIO_CSWAP_NUM_VQS(config->limits.queue_pairs);
 	clear_rings(vu);
 	return vu;
@@ -860,17 +975,27 @@ static void close_all(struct vhost_user *vu)
 	memory_clear(vu->config.memory);
 	worker_resume(vu->config.workers);
 	replace_fd(&vu->backend_fd, -1);
+	replace_fd(&vu->inflight_fd, -1);
 	replace_fd(&vu->fd, -1);
+}
+
+/* If the front end keeps what is in hand it may go on from there, with whomever. */
+static void leave_rings(struct vhost_user *vu)
+{
+	unsigned int i;
+
+	if (vu->inflight)
+		worker_leave(vu->config.workers);
+	for (i = 0; i < vu->num_rings; i++)
+		stop_ring(vu, &vu->ring[i]);
+	drop_inflight(vu);
 }
 
 /* What was kept of the front end is for who comes after us: nothing is reset. */
 void vhost_user_free(struct vhost_user *vu)
 {
-	unsigned int i;
-
 	if (vu->fd >= 0) {
-		for (i = 0; i < vu->num_rings; i++)
-			stop_ring(vu, &vu->ring[i]);
+		leave_rings(vu);
 		close_all(vu);
 	}
 	memory_guard(NULL);
@@ -888,6 +1013,7 @@ void vhost_user_disconnect(struct vhost_user *vu)
 {
 	if (vu->fd < 0)
 		return;
+	leave_rings(vu);
 	reset_device(vu);
 	close_all(vu);
 }
@@ -920,10 +1046,12 @@ void vhost_user_save(const struct vhost_user *vu, struct vhost_user_saved *to,
 	if (vu->fd < 0)
 		return;
 	to->connected = true;
+	to->inflight = vu->inflight;
 	to->agreed = vu->agreed;
 	to->num_regions = memory->count;
 	fd[0].fd = vu->backend_fd;
-	fd++;
+	fd[1].fd = vu->inflight_fd;
+	fd += 2;
 	for (i = 0; i < memory->count; i++, fd++) {
 		const struct memory_region *region = &memory->region[i];
 
@@ -984,6 +1112,7 @@ void vhost_user_restore(struct vhost_user *vu,
 			const struct vhost_user_saved *from, int front_end,
 			const int *fd)
 {
+	const char *wrong;
 	unsigned int i;
 
 	if (!from->connected)
@@ -991,8 +1120,12 @@ void vhost_user_restore(struct vhost_user *vu,
 	vhost_user_connect(vu, front_end);
 	vu->agreed = from->agreed;
 	vu->backend_fd = fd[0];
-	fd++;
+	vu->inflight_fd = fd[1];
+	fd += 2;
 	settle_features(vu);
+	wrong = from->inflight ? use_inflight(vu, vu->inflight_fd) : NULL;
+	if (wrong)
+		log_err("what is in hand is lost: the file for it is %s", wrong);
 	restore_memory(vu, from, fd);
 	fd += MEMORY_MAX_REGIONS;
 	for (i = 0; i < vu->num_rings; i++, fd += 3)

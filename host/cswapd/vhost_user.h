@@ -15,7 +15,7 @@
 
 #define VHOST_USER_MAX_RINGS VIRTIO_CSWAP_NUM_VQS(VIRTIO_CSWAP_MAX_QUEUE_PAIRS)
 /* That have to be kept besides the connection's. */
-#define VHOST_USER_MAX_FDS (1 + MEMORY_MAX_REGIONS + 3 * VHOST_USER_MAX_RINGS)
+#define VHOST_USER_MAX_FDS (2 + MEMORY_MAX_REGIONS + 3 * VHOST_USER_MAX_RINGS)
 
 /* Offer ACCESS_PLATFORM? AUTO: unless the front end is user-mode Linux. */
 enum vhost_user_access { ACCESS_AUTO, ACCESS_ON, ACCESS_OFF };
@@ -31,6 +31,7 @@ struct vhost_user_config {
 	struct device_limits limits;
 	struct memory *memory;		/* the workers look at it, too */
 	struct worker_set *workers;
+	bool inflight;			/* offer that the front end keeps what is in hand */
 	const struct vhost_user_lies *lies;	/* NULL in cswapd */
 };
 
@@ -56,6 +57,7 @@ struct vhost_user_saved_ring {
 
 struct vhost_user_saved {
 	bool connected;			/* if not, the rest is void */
+	bool inflight;			/* the front end keeps what is in hand */
 	struct vhost_user_agreed agreed;
 	unsigned int num_regions;
 	struct {

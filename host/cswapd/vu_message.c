@@ -84,6 +84,7 @@ bool vu_message_read(int fd, struct vu_message *msg)
 	ssize_t n;
 
 	msg->num_fds = 0;
+	msg->reply_fd = -1;
 	do {
 		n = recvmsg(fd, &header, MSG_CMSG_CLOEXEC);
 	} while (n < 0 && errno == EINTR);
@@ -115,14 +116,25 @@ bool vu_message_read(int fd, struct vu_message *msg)
 
 bool vu_message_reply(int fd, struct vu_message *msg)
 {
+	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))] = { 0 };
 	struct iovec iov[2] = {
 		{ &msg->header, sizeof(msg->header) },
 		{ msg->payload, msg->header.size },
 	};
 	struct msghdr header = { .msg_iov = iov, .msg_iovlen = 2 };
 	size_t size = sizeof(msg->header) + msg->header.size;
+	struct cmsghdr *rights;
 	ssize_t n;
 
+	if (msg->reply_fd >= 0) {
+		header.msg_control = control;
+		header.msg_controllen = sizeof(control);
+		rights = CMSG_FIRSTHDR(&header);
+		rights->cmsg_level = SOL_SOCKET;
+		rights->cmsg_type = SCM_RIGHTS;
+		rights->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(rights), &msg->reply_fd, sizeof(int));
+	}
 	msg->header.flags = VU_VERSION | VU_FLAG_REPLY;
 	do {
 		n = sendmsg(fd, &header, MSG_NOSIGNAL);

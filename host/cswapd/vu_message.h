@@ -29,6 +29,7 @@ struct vu_message {
 	uint8_t payload[VU_MAX_PAYLOAD];
 	int fd[VU_MAX_FDS];		/* -1: taken */
 	unsigned int num_fds;
+	int reply_fd;			/* sent along with the reply, and not closed; -1: none */
 };
 
 /* A front end that stops in the middle of a message is dropped after a while. */

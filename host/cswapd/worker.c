@@ -1318,7 +1318,7 @@ static void recover_responses(struct pair *pair)
 	}
 }
 
-/* What another process noted of a LOAD is checked as if the guest had said it. */
+/* What somebody else noted of a LOAD is checked as if the guest had said it. */
 static uint32_t check_noted(const struct pair *pair, const struct inflight_request *log)
 {
 	const struct device_limits *limits = &pair->worker->set->config.limits;
@@ -1331,10 +1331,20 @@ static uint32_t check_noted(const struct pair *pair, const struct inflight_reque
 		       VIRTIO_CSWAP_S_OK : VIRTIO_CSWAP_S_INVALID;
 }
 
-/* Go on with a request whose chain was given back, or is being. */
-static void recover_request(struct pair *pair, struct request *request)
+static struct inflight_request fetch_noted(const struct inflight_request *log)
 {
-	const struct inflight_request *log = request->log;
+	struct inflight_request noted;
+
+	memcpy(&noted, log, sizeof(noted));
+	/* So that the compiler doesn't read there again. */
+	__asm__ volatile("" : "+m" (noted));
+	return noted;
+}
+
+/* Go on with a request whose chain was given back, or is being. */
+static void recover_request(struct pair *pair, struct request *request,
+			    const struct inflight_request *log)
+{
 	struct device_request *wire = &request->wire;
 
 	wire->load = log->load;
@@ -1360,9 +1370,11 @@ static void recover_requests(struct pair *pair)
 	pair->free = NULL;
 	for (i = 0; i < REQUESTS_PER_PAIR; i++) {
 		struct request *request = &pair->requests[i];
+		/* Once and for all: the front end may write there. */
+		const struct inflight_request log = fetch_noted(request->log);
 
-		request->head = request->log->head;
-		switch (request->log->chain) {
+		request->head = log.head;
+		switch (log.chain) {
 		case INFLIGHT_FREE:
 			request_make_free(request);
 			break;
@@ -1370,7 +1382,7 @@ static void recover_requests(struct pair *pair)
 			list_append(&pair->again, request);
 			break;
 		default:
-			recover_request(pair, request);
+			recover_request(pair, request, &log);
 		}
 	}
 }
@@ -1397,11 +1409,22 @@ static void use_ring(struct worker *worker, struct ring *ring)
 	ring->log->from = ring->vring.used_idx;
 	ring->log->to = ring->vring.used_idx;
 	INFLIGHT_SET(ring->log->live, true);
+	INFLIGHT_SET(ring->log->parked, false);
 	ring->known = true;
 	ring->attached = true;
 	vring_disable_kicks(&ring->vring);
 	watch(worker, ring->setup.kick_fd, (uintptr_t)ring | TOKEN_KICK);
 	ring->watched = true;
+}
+
+/* Nobody died, but somebody else served it: does it go on where the log says? */
+static bool is_parked_here(struct worker *worker, struct ring *ring,
+			   const struct vring_setup *setup)
+{
+	struct vring_setup found = *setup;
+
+	return ring->log->parked && !ring->known &&
+	       !find_base(worker, ring, &found) && found.base == setup->base;
 }
 
 static void attach_ring(struct worker *worker, void *arg)
@@ -1410,7 +1433,8 @@ static void attach_ring(struct worker *worker, void *arg)
 	struct ring *ring = attach->ring;
 	struct pair *pair = ring->pair;
 	struct worker_ring setup = *attach->setup;
-	bool orphan = ring->log->live || (setup.resume && !ring->known);
+	bool orphan = ring->log->live || (setup.resume && !ring->known) ||
+		      is_parked_here(worker, ring, &setup.setup);
 
 	if (orphan)
 		attach->wrong = find_base(worker, ring, &setup.setup);
@@ -1441,7 +1465,10 @@ static void detach_ring(struct worker *worker, void *arg)
 
 	ring->attached = false;
 	ring->known = !ring->pair || !ring->pair->lost;
-	INFLIGHT_SET(ring->log->live, false);
+	if (!worker->set->leaving) {
+		INFLIGHT_SET(ring->log->parked, true);
+		INFLIGHT_SET(ring->log->live, false);
+	}
 	if (!ring->watched)
 		return;
 	while (!(sqe = store_get_sqe(&worker->uring)))
@@ -1580,6 +1607,12 @@ void worker_set_features(struct worker_set *set, bool discard, bool balloon,
 	worker_resume(set);
 }
 
+static void forget_ring(struct inflight_ring *log)
+{
+	log->live = false;
+	log->parked = false;
+}
+
 void worker_forget(struct worker_set *set)
 {
 	struct inflight *log = set->config.log;
@@ -1587,11 +1620,54 @@ void worker_forget(struct worker_set *set)
 
 	run_in_worker(&set->workers[0], forget_balloon, NULL);
 	/* Nobody serves them, so nobody else writes here. */
-	log->control.ring.live = false;
+	forget_ring(&log->control.ring);
 	for (i = 0; i < set->num_pairs; i++) {
-		log->pair[i].request_ring.live = false;
-		log->pair[i].response_ring.live = false;
+		forget_ring(&log->pair[i].request_ring);
+		forget_ring(&log->pair[i].response_ring);
 	}
+}
+
+void worker_leave(struct worker_set *set)
+{
+	set->leaving = true;
+}
+
+/* The log is left as it is: it may be all that is known. */
+static void pair_use_log(struct pair *pair, struct inflight_pair *log)
+{
+	unsigned int i;
+
+	pair->log = log;
+	pair->request.log = &log->request_ring;
+	pair->response.log = &log->response_ring;
+	for (i = 0; i < REQUESTS_PER_PAIR; i++)
+		pair->requests[i].log = &log->request[i];
+}
+
+static void use_log(struct worker *worker, void *arg)
+{
+	struct worker_set *set = worker->set;
+	struct inflight *log = arg;
+	unsigned int i;
+
+	worker->control.log = &log->control;
+	worker->control.ring.log = &log->control.ring;
+	worker->control.ring.known = false;
+	for (i = worker->index; i < set->num_pairs; i += set->config.workers) {
+		pair_use_log(&set->pairs[i], &log->pair[i]);
+		set->pairs[i].request.known = false;
+		set->pairs[i].response.known = false;
+	}
+}
+
+void worker_use_log(struct worker_set *set, struct inflight *log)
+{
+	unsigned int i;
+
+	set->leaving = false;
+	set->config.log = log ? log : set->home_log;
+	for (i = 0; i < set->config.workers; i++)
+		run_in_worker(&set->workers[i], use_log, set->config.log);
 }
 
 void worker_tell_target(struct worker_set *set)
@@ -1616,7 +1692,6 @@ void worker_count(struct worker_set *set, struct worker_counters *sum)
 	}
 }
 
-/* The log is left as it is: it may be all that is known. */
 static void init_pair(struct pair *pair, struct worker *worker,
 		      unsigned int index, struct inflight_pair *log)
 {
@@ -1624,11 +1699,9 @@ static void init_pair(struct pair *pair, struct worker *worker,
 
 	pair->worker = worker;
 	pair->index = index;
-	pair->log = log;
 	pair->request.pair = pair;
-	pair->request.log = &log->request_ring;
 	pair->response.pair = pair;
-	pair->response.log = &log->response_ring;
+	pair_use_log(pair, log);
 	list_init(&pair->again);
 	list_init(&pair->loads);
 	list_init(&pair->done);
@@ -1637,7 +1710,6 @@ static void init_pair(struct pair *pair, struct worker *worker,
 		struct request *request = &pair->requests[i];
 
 		request->pair = pair;
-		request->log = &log->request[i];
 		request_make_free(request);
 	}
 }
@@ -1726,6 +1798,7 @@ struct worker_set *worker_start(const struct worker_config *config)
 	set->config = *config;
 	if (!config->log)
 		set->config.log = set->own_log = calloc(1, sizeof(*set->own_log));
+	set->home_log = set->config.log;
 	set->num_pairs = config->limits.queue_pairs;
 	set->pairs = calloc(set->num_pairs, sizeof(*set->pairs));
 	set->workers = calloc(config->workers, sizeof(*set->workers));

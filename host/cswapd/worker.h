@@ -132,6 +132,16 @@ void worker_set_features(struct worker_set *set, bool discard, bool balloon,
 /* The guest is another one from now on, or has been reset; no ring is attached. */
 void worker_forget(struct worker_set *set);
 
+/*
+ * Note what is in hand in @log from now on, as far as it reaches for the pairs
+ * there are, and go on from what it says; NULL: in the one of worker_start(). No
+ * ring is attached.
+ */
+void worker_use_log(struct worker_set *set, struct inflight *log);
+
+/* We end, but what is detached from now on isn't over: the log is to say so. */
+void worker_leave(struct worker_set *set);
+
 /* The balloon's target has changed. */
 void worker_tell_target(struct worker_set *set);
 

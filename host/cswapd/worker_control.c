@@ -386,6 +386,7 @@ void control_recover(struct worker *worker)
 {
 	struct control *control = &worker->control;
 	struct vring_device *vring = &control->ring.vring;
+	unsigned int left = VRING_MAX_NUM;
 	uint64_t order;
 	int head;
 
@@ -393,8 +394,9 @@ void control_recover(struct worker *worker)
 	control->told_known = control->log->told_known;
 	balloon_tell(worker->set->config.balloon, control->told_bytes);
 	control->events.count = 0;
-	for (order = 0; (head = inflight_next_control(control->log, &order)) >= 0;
-	     order++) {
+	/* The front end may write there meanwhile: that mustn't keep us here. */
+	for (order = 0; left-- &&
+	     (head = inflight_next_control(control->log, &order)) >= 0; order++) {
 		if (!control->free ||
 		    vring_walk(vring, (uint16_t)head, &worker->chain) != VRING_OK) {
 			control_break(worker, vring->broken ? vring->broken :

@@ -139,6 +139,8 @@ struct worker {
 struct worker_set {
 	struct worker_config config;
 	struct inflight *own_log;	/* if we weren't given one */
+	struct inflight *home_log;	/* the one of worker_start() */
+	bool leaving;			/* rings stay live in the log */
 	unsigned int num_pairs;
 	unsigned int attached;		/* rings */
 	struct pair *pairs;

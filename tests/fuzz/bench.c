@@ -87,6 +87,7 @@ struct vhost_user *fuzz_server(void)
 		.limits = b->limits,
 		.memory = &b->memory,
 		.workers = b->workers,
+		.inflight = true,
 	};
 
 	if (!server)

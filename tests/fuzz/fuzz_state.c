@@ -80,6 +80,7 @@ static void make_bools(void)
 	unsigned int i;
 
 	front.connected = true;
+	make_bool(&front.inflight);
 	make_bool(&front.agreed.owned);
 	make_bool(&front.agreed.asked_features);
 	make_bool(&front.agreed.owned_before_features);
@@ -99,10 +100,11 @@ static void go_on(void)
 	unsigned int i;
 
 	memset(fd, -1, sizeof(fd));
-	fd[1] = fcntl(b->memory_fd, F_DUPFD_CLOEXEC, 0);
+	fd[1] = inflight_create_file(b->limits.queue_pairs);
+	fd[2] = fcntl(b->memory_fd, F_DUPFD_CLOEXEC, 0);
 	for (i = 0; i < FUZZ_RINGS; i++) {
-		fd[1 + MEMORY_MAX_REGIONS + 3 * i] = fcntl(b->kick[i], F_DUPFD_CLOEXEC, 0);
-		fd[1 + MEMORY_MAX_REGIONS + 3 * i + 1] = fcntl(b->call[i], F_DUPFD_CLOEXEC, 0);
+		fd[2 + MEMORY_MAX_REGIONS + 3 * i] = fcntl(b->kick[i], F_DUPFD_CLOEXEC, 0);
+		fd[2 + MEMORY_MAX_REGIONS + 3 * i + 1] = fcntl(b->call[i], F_DUPFD_CLOEXEC, 0);
 	}
 	FUZZ_CHECK(!socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends));
 	vhost_user_restore(vu, &front, ends[0], fd);

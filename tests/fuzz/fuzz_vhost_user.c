@@ -4,7 +4,8 @@
  * meanwhile.
  *
  * An input is a series of messages: request, flags, descriptors, payload. Numbers above the
- * protocol's are the guest's: it writes memory, and kicks; or its memory is cut short. A message
+ * protocol's are the guest's: it writes memory, and kicks; or its memory is cut short, or the front
+ * end writes into what it keeps of what is in hand. A message
  * may be cut short as well, which ends the connection; what comes then is another one.
  */
 #include <errno.h>
@@ -22,6 +23,7 @@
 #define STEP_RUN 241
 #define STEP_CONNECT 242
 #define STEP_CUT 243
+#define STEP_NOTE 244
 
 #define VERSION 1
 #define NEED_REPLY 8
@@ -29,7 +31,8 @@
 #define MAX_FDS 16
 
 /* The kinds of descriptors that a message may bring. */
-enum { FD_MEMORY, FD_EVENT, FD_PIPE, FD_ZERO, FD_SOCKET, FD_FULL, FD_SMALL, FD_DIRECTORY, NUM_KINDS };
+enum { FD_MEMORY, FD_EVENT, FD_PIPE, FD_ZERO, FD_SOCKET, FD_FULL, FD_SMALL, FD_DIRECTORY, FD_INFLIGHT,
+	NUM_KINDS };
 
 struct header {
 	uint32_t request;
@@ -58,6 +61,7 @@ static void open_kinds(void)
 	FUZZ_CHECK(write(kinds[FD_FULL], &full, sizeof(full)) == sizeof(full));
 	kinds[FD_SMALL] = memfd_create("small", MFD_CLOEXEC);
 	FUZZ_CHECK(!ftruncate(kinds[FD_SMALL], 100));
+	kinds[FD_INFLIGHT] = inflight_create_file(b->limits.queue_pairs);
 	kinds[FD_DIRECTORY] = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
@@ -173,6 +177,30 @@ static void write_memory(struct fuzz_input *in)
 		FUZZ_CHECK(pwrite(b->memory_fd, bytes, len, offset) == len);
 }
 
+static uint64_t inflight_bytes(void)
+{
+	return inflight_file_bytes(b->limits.queue_pairs);
+}
+
+static void write_note(struct fuzz_input *in)
+{
+	uint64_t offset = fuzz_u16(in);
+	uint8_t len = fuzz_u8(in);
+	uint8_t bytes[UINT8_MAX];
+
+	fuzz_take(in, bytes, len);
+	if (offset <= inflight_bytes() - len)
+		FUZZ_CHECK(pwrite(kinds[FD_INFLIGHT], bytes, len, (off_t)offset) == len);
+}
+
+/* Each input begins with the same. */
+static void renew_note(void)
+{
+	close(kinds[FD_INFLIGHT]);
+	kinds[FD_INFLIGHT] = inflight_create_file(b->limits.queue_pairs);
+	FUZZ_CHECK(kinds[FD_INFLIGHT] >= 0);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct fuzz_input in = { data, size };
@@ -190,10 +218,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			call_up();
 		else if (what == STEP_CUT)
 			FUZZ_CHECK(!ftruncate(b->memory_fd, fuzz_u8(&in) * 4096));
+		else if (what == STEP_NOTE)
+			write_note(&in);
 		else
 			say(&in, what);
 	}
 	hang_up();
+	renew_note();
 	FUZZ_CHECK(!b->memory.count);
 	fuzz_bench_clear(b);
 	return 0;

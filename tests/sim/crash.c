@@ -6,6 +6,9 @@
  * the next, while a case goes on as if nothing had happened. What must hold is what
  * a daemon owes that lives: every request answered once, every page the last one
  * stored, nothing discarded that was stored after.
+ *
+ * The suite "restart" does the same to the whole daemon, with a front end that keeps
+ * what is in hand and connects to the next one.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -15,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -32,6 +36,7 @@
 #define LIFE_US		20000
 
 unsigned int crash_kills = 200;
+static bool whole;		/* the daemon, not only the process that serves */
 
 struct killer {
 	struct guest *g;
@@ -41,6 +46,7 @@ struct killer {
 	unsigned int kills;		/* atomic */
 	unsigned int steps;		/* atomic: what the case has got done */
 	bool stop;			/* atomic */
+	bool lost;			/* it didn't come back: g->error */
 };
 
 static void sleep_us(unsigned int us)
@@ -117,6 +123,62 @@ static void *kill_workers(void *arg)
 	return NULL;
 }
 
+/* How a front end loses its daemon: it's killed, ends in order, or was only left. */
+static void lose_daemon(struct killer *k, u64 *random)
+{
+	int worker = census_worker(k->monitor);
+
+	switch (next_random(random) % 8) {
+	case 0:
+		fe_hang_up(&k->g->fe);
+		return;
+	case 1:
+		kill(k->monitor, SIGTERM);
+		break;
+	case 2:
+	case 3:
+		/* The monitor sees it, and may have started another. */
+		if (worker)
+			kill(worker, SIGKILL);
+		/* fallthrough */
+	default:
+		kill(k->monitor, SIGKILL);
+	}
+	if (!fe_wait_closed(&k->g->fe))
+		guest_fail(k->g, "the connection outlives the daemon");
+}
+
+static int next_daemon(struct killer *k, bool stopped)
+{
+	struct ucred peer;
+	socklen_t length = sizeof(peer);
+
+	TRY(guest_come_back(k->g, stopped));
+	EXPECT(k->g, !getsockopt(k->g->fe.socket, SOL_SOCKET, SO_PEERCRED, &peer, &length),
+	       "the daemon has no credentials");
+	k->monitor = peer.pid;
+	return 0;
+}
+
+static void *kill_daemons(void *arg)
+{
+	struct killer *k = arg;
+	u64 random = 0x9e3779b97f4a7c15ull ^ k->wanted;
+
+	while (!killer_stops(k) && k->kills < k->wanted) {
+		bool stopped = next_random(&random) % 4 == 0;
+
+		let_live(k, &random);
+		k->lost = stopped && guest_stop(k->g);
+		lose_daemon(k, &random);
+		k->lost = k->lost || next_daemon(k, stopped);
+		if (k->lost)
+			printf("# it doesn't come back: %s\n", k->g->error);
+		__atomic_fetch_add(&k->kills, k->lost ? k->wanted : 1, __ATOMIC_RELAXED);
+	}
+	return NULL;
+}
+
 static int killer_begin(struct killer *k, struct guest *g, unsigned int kills)
 {
 	struct hostile_census census;
@@ -124,7 +186,8 @@ static int killer_begin(struct killer *k, struct guest *g, unsigned int kills)
 	TRY(hostile_census(g, &census));
 	EXPECT(g, census_worker(census.pid), "nobody to kill");
 	*k = (struct killer){ .g = g, .monitor = census.pid, .wanted = kills };
-	EXPECT(g, !pthread_create(&k->thread, NULL, kill_workers, k), "no thread");
+	EXPECT(g, !pthread_create(&k->thread, NULL, whole ? kill_daemons : kill_workers, k),
+	       "no thread");
 	return 0;
 }
 
@@ -149,11 +212,12 @@ static unsigned int share(unsigned int percent)
 
 static int connect_pairs(struct guest *g, const char *socket)
 {
-	const struct guest_options o = {
+	struct guest_options o = {
 		.frontend = { .style = FE_STYLE_QEMU, .regions = 2 },
 		.pairs = 4, .slots = PAGES, .extra_bytes = 16 * MIB,
 	};
 
+	o.frontend.inflight = whole;
 	return guest_connect(g, socket, &o);
 }
 
@@ -180,6 +244,7 @@ static int load_while_killed(struct guest *g, struct load *l, unsigned int kills
 	while (!rc && !killer_is_done(&killer))
 		rc = run_phase(g, l, LOAD_RUN);
 	killer_end(&killer);
+	TRY(killer.lost);
 	printf("# %u kills under load\n", killer.kills);
 	return rc || run_phase(g, l, LOAD_VERIFY) ? -1 : suite_check_answers(g);
 }
@@ -251,6 +316,7 @@ static int case_discard(struct guest *g, const char *socket)
 			rc = load_all(g, slots);
 	}
 	killer_end(&killer);
+	TRY(killer.lost);
 	printf("# %u kills under %llu discards\n", killer.kills, slot);
 	return rc || load_all(g, slots) ? -1 : suite_check_answers(g);
 }
@@ -524,6 +590,7 @@ static int case_release(struct guest *g, const char *socket)
 		killer_step(&killer);
 	}
 	killer_end(&killer);
+	TRY(killer.lost);
 	printf("# %u kills in %u releases\n", killer.kills, round);
 	return rc ? -1 : suite_check_answers(g);
 }
@@ -541,4 +608,16 @@ static const struct suite_case cases[] = {
 int run_crash(const char *socket, const char *filter)
 {
 	return suite_run(socket, filter, cases, ARRAY_SIZE(cases));
+}
+
+static const struct suite_case restart_cases[] = {
+	{ "stores and loads", case_load },
+	{ "discards", case_discard },
+	{ "releases", case_release },
+};
+
+int run_restart(const char *socket, const char *filter)
+{
+	whole = true;
+	return suite_run(socket, filter, restart_cases, ARRAY_SIZE(restart_cases));
 }

@@ -38,6 +38,8 @@ static const char usage[] =
 "                     malicious guests (TAP); needs --release punch\n"
 "  crash [TEXT]       a guest whose daemon dies again and again (TAP); needs\n"
 "                     --release punch\n"
+"  restart [TEXT]     a guest whose whole daemon dies, and is started again by whoever\n"
+"                     started it (TAP); needs --release punch and a file\n"
 "  obey               release what the operator wants, until the daemon ends\n"
 "  balloon-method M   with --release M instead: convert or off (TAP)\n"
 "  balloon-kill       the same, when the daemon is killed in the middle (TAP)\n"
@@ -65,7 +67,7 @@ static const char usage[] =
 "  --state FILE    key and records: be the guest of an earlier run, if it exists,\n"
 "                  and leave them to the next\n"
 "  --start SLOT --count N\n"
-"  --kills N       of crash, by all cases together (default 200)\n"
+"  --kills N       of crash and restart, by all cases together (default 200)\n"
 "  --json          one JSON object for each phase\n";
 
 /* --- options --- */
@@ -331,6 +333,7 @@ static const struct {
 	{ "balloon-lies", run_balloon_lies },
 	{ "obey", run_obey },
 	{ "crash", run_crash },
+	{ "restart", run_restart },
 };
 
 int main(int argc, char **argv)

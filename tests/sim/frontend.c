@@ -109,6 +109,29 @@ int fe_receive(struct frontend *fe, struct fe_message *m)
 	return read_fully(fe, &m->payload, m->header.bytes);
 }
 
+/* The header of an answer that brings a descriptor. */
+static int receive_fd(struct frontend *fe, struct fe_message *m, int *fd)
+{
+	char control[CMSG_SPACE(sizeof(int))] = { 0 };
+	struct iovec iov = { &m->header, sizeof(m->header) };
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1,
+		.msg_control = control, .msg_controllen = sizeof(control),
+	};
+	struct pollfd p = { .fd = fe->socket, .events = POLLIN };
+	struct cmsghdr *c;
+
+	if (poll(&p, 1, FE_PATIENCE_MS) <= 0)
+		return fe_fail(fe, "the backend doesn't answer");
+	if (recvmsg(fe->socket, &msg, MSG_CMSG_CLOEXEC) != sizeof(m->header))
+		return fe_fail(fe, "the backend has hung up");
+	c = CMSG_FIRSTHDR(&msg);
+	if (!c || c->cmsg_type != SCM_RIGHTS || c->cmsg_len != CMSG_LEN(sizeof(int)))
+		return fe_fail(fe, "no descriptor came with the answer");
+	memcpy(fd, CMSG_DATA(c), sizeof(*fd));
+	return 0;
+}
+
 static int receive_answer(struct frontend *fe, struct fe_message *m,
 			  uint32_t request)
 {
@@ -231,6 +254,8 @@ static int negotiate_protocol(struct frontend *fe, const struct fe_options *opti
 		WANTED_PROTOCOL_QEMU : WANTED_PROTOCOL;
 	uint64_t queues;
 
+	if (options->inflight)
+		wanted |= FE_BIT(FE_PROTOCOL_INFLIGHT);
 	if (!(fe->offered & FE_BIT(FE_F_PROTOCOL_FEATURES)))
 		return fe_fail(fe, "no protocol features offered");
 	if (ask_value(fe, FE_GET_PROTOCOL_FEATURES, &fe->protocol_offered))
@@ -301,7 +326,7 @@ int fe_connect(struct frontend *fe, const char *path,
 	       const struct fe_options *options)
 {
 	memset(fe, 0, sizeof(*fe));
-	fe->socket = fe->memory_fd = fe->backend_request_fd = -1;
+	fe->socket = fe->memory_fd = fe->backend_request_fd = fe->inflight_fd = -1;
 	if (make_memory(fe, options) || fe_connect_raw(fe, path))
 		return -1;
 	return negotiate(fe, options);
@@ -336,6 +361,7 @@ void fe_disconnect(struct frontend *fe)
 	if (fe->memory_fd >= 0)
 		close(fe->memory_fd);
 	fe->memory_fd = -1;
+	fe_forget_inflight(fe);
 }
 
 bool fe_is_closed(struct frontend *fe)
@@ -426,9 +452,60 @@ int fe_start_features(struct frontend *fe)
 			     VIRTIO_CONFIG_S_DRIVER | VIRTIO_CONFIG_S_FEATURES_OK);
 }
 
+int fe_get_inflight(struct frontend *fe)
+{
+	struct fe_message m = {
+		.header = { FE_GET_INFLIGHT_FD, FE_VERSION, sizeof(m.payload.inflight) },
+	};
+	int fd = -1;
+
+	m.payload.inflight.queues = fe->queues_offered;
+	m.payload.inflight.queue_size = 256;
+	if (fe_send(fe, &m, NULL, 0) || receive_fd(fe, &m, &fd))
+		return -1;
+	if (fe->inflight_fd >= 0)
+		close(fe->inflight_fd);
+	fe->inflight_fd = fd;
+	if (m.header.bytes != sizeof(m.payload.inflight) ||
+	    read_fully(fe, &m.payload, m.header.bytes) || m.payload.inflight.offset)
+		return fe_fail(fe, "a malformed answer about what is in flight");
+	fe->inflight_bytes = m.payload.inflight.bytes;
+	return 0;
+}
+
+int fe_set_inflight(struct frontend *fe)
+{
+	struct fe_message m = {
+		.header = { FE_SET_INFLIGHT_FD, 0, sizeof(m.payload.inflight) },
+	};
+
+	m.payload.inflight.bytes = fe->inflight_bytes;
+	m.payload.inflight.queues = fe->queues_offered;
+	m.payload.inflight.queue_size = 256;
+	return fe_tell(fe, &m, &fe->inflight_fd, 1);
+}
+
+void fe_forget_inflight(struct frontend *fe)
+{
+	if (fe->inflight_fd >= 0)
+		close(fe->inflight_fd);
+	fe->inflight_fd = -1;
+}
+
+static int keep_inflight(struct frontend *fe)
+{
+	if (!(fe->protocol & FE_BIT(FE_PROTOCOL_INFLIGHT)))
+		return 0;
+	if (fe->inflight_fd < 0 && fe_get_inflight(fe))
+		return -1;
+	return fe_set_inflight(fe);
+}
+
 int fe_start(struct frontend *fe)
 {
-	return fe_start_features(fe) ? -1 : fe_share_memory(fe);
+	if (fe_start_features(fe) || fe_share_memory(fe))
+		return -1;
+	return keep_inflight(fe);
 }
 
 /* --- configuration --- */

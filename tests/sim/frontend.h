@@ -88,6 +88,7 @@ struct fe_options {
 	unsigned int regions;		/* 1..FE_MAX_REGIONS */
 	uint64_t refuse_features;	/* not to be negotiated though offered */
 	uint64_t refuse_protocol;
+	bool inflight;			/* keep what the backend has in hand, and connect again */
 };
 
 /* On the wire; both parts are naturally aligned, but not one after the other. */
@@ -130,6 +131,10 @@ struct fe_message {
 			uint32_t flags;
 			uint8_t data[256];
 		} config;
+		struct {
+			uint64_t bytes, offset;
+			uint16_t queues, queue_size;
+		} inflight;
 		uint8_t raw[FE_PAYLOAD_BYTES];
 	} payload;
 };
@@ -147,6 +152,8 @@ struct frontend {
 	int socket;
 	int memory_fd;
 	int backend_request_fd;		/* our end, -1 if not negotiated */
+	int inflight_fd;		/* what the backend has in hand; -1: not kept */
+	uint64_t inflight_bytes;
 	enum fe_style style;
 	uint64_t offered;		/* device features */
 	uint64_t features;		/* negotiated */
@@ -185,6 +192,11 @@ int fe_reconnect(struct frontend *fe, const char *path,
 int fe_start(struct frontend *fe);
 /* The same after a reset, which leaves the memory as it is. */
 int fe_start_features(struct frontend *fe);
+/* Get the file for what the backend has in hand, and hand it back. */
+int fe_get_inflight(struct frontend *fe);
+int fe_set_inflight(struct frontend *fe);
+/* The rings begin anew: the next start gets another file. */
+void fe_forget_inflight(struct frontend *fe);
 int fe_set_status(struct frontend *fe, uint8_t status);
 int fe_share_memory(struct frontend *fe);
 /* As SET_MEM_TABLE; @move gives the regions other user addresses. */

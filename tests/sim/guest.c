@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <sodium.h>
 #include <asm/byteorder.h>
 
@@ -105,6 +106,7 @@ int guest_attach(struct guest *g, const char *path,
 
 	memset(g, 0, sizeof(*g));
 	g->fe.socket = g->fe.memory_fd = g->fe.backend_request_fd = -1;
+	g->fe.inflight_fd = -1;
 	g->path = path;
 	g->options = *options;
 	if (!g->options.ring_size)
@@ -172,9 +174,73 @@ int guest_connect(struct guest *g, const char *path,
 
 int guest_reconnect(struct guest *g)
 {
+	fe_forget_inflight(&g->fe);
 	if (fe_reconnect(&g->fe, g->path, &g->options.frontend) || fe_start(&g->fe))
 		return frontend_failed(g);
 	return start_all(g);
+}
+
+int guest_hang_up_fd(const struct guest *g)
+{
+	return g->options.frontend.inflight ? -1 : g->fe.socket;
+}
+
+int guest_stop(struct guest *g)
+{
+	unsigned int i;
+
+	for (i = 0; i < g->pairs; i++)
+		if (guest_stop_pair(&g->pair[i]))
+			return -1;
+	return fe_stop_vq(&g->fe, &g->control, &g->control_base) ? frontend_failed(g) : 0;
+}
+
+/* What QEMU takes for the base of a ring whose backend can't be asked any more. */
+static u16 used_index(const struct virtqueue *vq)
+{
+	return __atomic_load_n(&vq->used->idx, __ATOMIC_ACQUIRE);
+}
+
+static void take_bases(struct guest *g)
+{
+	unsigned int i;
+
+	g->control_base = used_index(&g->control);
+	for (i = 0; i < g->pairs; i++) {
+		g->pair[i].request_base = used_index(&g->pair[i].request);
+		g->pair[i].response_base = used_index(&g->pair[i].response);
+	}
+}
+
+/* There's no event for a socket that listens again. */
+static int connect_again(struct guest *g)
+{
+	const struct timespec pause = { .tv_nsec = 2000000 };
+	unsigned int tries;
+
+	for (tries = 0; tries < FE_PATIENCE_MS / 2; tries++) {
+		if (!fe_reconnect(&g->fe, g->path, &g->options.frontend))
+			return 0;
+		nanosleep(&pause, NULL);
+	}
+	return frontend_failed(g);
+}
+
+int guest_come_back(struct guest *g, bool stopped)
+{
+	unsigned int i;
+
+	if (connect_again(g))
+		return -1;
+	if (!stopped)
+		take_bases(g);
+	if (fe_start(&g->fe) || fe_start_vq(&g->fe, &g->control, g->control_base))
+		return frontend_failed(g);
+	for (i = 0; i < g->pairs; i++)
+		if (fe_start_vq(&g->fe, &g->pair[i].request, g->pair[i].request_base) ||
+		    fe_start_vq(&g->fe, &g->pair[i].response, g->pair[i].response_base))
+			return frontend_failed(g);
+	return 0;
 }
 
 void guest_disconnect(struct guest *g)
@@ -336,7 +402,7 @@ int guest_await_control(struct guest *g, void **token, u32 *used)
 {
 	struct pollfd fds[] = {
 		{ .fd = g->control.call_fd, .events = POLLIN },
-		{ .fd = g->fe.socket, .events = POLLIN },
+		{ .fd = guest_hang_up_fd(g), .events = POLLIN },
 	};
 	int rc;
 

@@ -91,6 +91,7 @@ struct guest {
 	unsigned int pairs;
 	struct guest_pair *pair;	/* @pairs of them */
 	struct virtqueue control;
+	u16 control_base;		/* while it is stopped */
 	struct virtio_cswap_ctrl *ctrl;	/* shared; the ranges follow */
 	struct virtio_cswap_ctrl_response *ctrl_response;	/* shared */
 	char error[512];
@@ -110,6 +111,15 @@ int guest_start_pair(struct guest *g, unsigned int pair);
 void guest_disconnect(struct guest *g);
 /* Hang up and connect again; records, key and outstanding nothing. */
 int guest_reconnect(struct guest *g);
+/*
+ * The daemon is gone, or the connection to it: go on with the next one, as soon as
+ * there is one. What is outstanding is with the front end (options.inflight). Not
+ * from the thread that waits for answers. @stopped: by guest_stop() before.
+ */
+int guest_come_back(struct guest *g, bool stopped);
+int guest_stop(struct guest *g);
+/* What to poll to learn that the daemon has hung up; -1 if nobody minds. */
+int guest_hang_up_fd(const struct guest *g);
 
 /* Stop a pair (or all) where it is, and let it go on. */
 int guest_stop_pair(struct guest_pair *pair);

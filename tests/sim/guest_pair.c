@@ -387,7 +387,7 @@ static int pair_wait(struct io_queue *q)
 	struct guest_pair *p = pair_of_io(q);
 	struct pollfd fds[] = {
 		{ .fd = p->response.call_fd, .events = POLLIN },
-		{ .fd = p->guest->fe.socket, .events = POLLIN },
+		{ .fd = guest_hang_up_fd(p->guest), .events = POLLIN },
 	};
 	int rc;
 

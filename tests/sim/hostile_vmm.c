@@ -726,6 +726,132 @@ static int case_wild_config(struct guest *g, const char *socket)
 	return hostile_aftermath(g, &before, true);
 }
 
+/* --- what is in hand --- */
+
+#define SEALS (F_SEAL_SHRINK | F_SEAL_GROW)
+
+static int hand_back(struct guest *g, int fd, u64 bytes, u64 offset)
+{
+	struct fe_message m = {
+		.header = { FE_SET_INFLIGHT_FD, 0, sizeof(m.payload.inflight) },
+	};
+
+	m.payload.inflight.bytes = bytes;
+	m.payload.inflight.offset = offset;
+	return fe_tell(&g->fe, &m, &fd, fd >= 0);
+}
+
+/* A file like the one that was given, but for what the caller makes of it. */
+static int forge(off_t bytes, int seals)
+{
+	int fd = memfd_create("forged", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	if (ftruncate(fd, bytes) || (seals && fcntl(fd, F_ADD_SEALS, seals)))
+		return -1;
+	return fd;
+}
+
+static int refused_file(struct guest *g, off_t bytes, int seals)
+{
+	int fd = forge(bytes, seals);
+
+	TRY(refused(g, hand_back(g, fd, g->fe.inflight_bytes, 0)));
+	close(fd);
+	return 0;
+}
+
+/* Another connection, with a file that says that nothing is in hand. */
+static int begin_anew(struct guest *g)
+{
+	fe_forget_inflight(&g->fe);
+	TRY_FE(g, fe_reconnect(&g->fe, g->path, &g->options.frontend));
+	TRY_FE(g, fe_start(&g->fe));
+	return 0;
+}
+
+/* Connected, with the file at hand, and no ring running. */
+static int begin_inflight(struct guest *g, const char *socket, struct hostile_census *before)
+{
+	struct guest_options o = { .frontend.inflight = true, .pairs = 2, .slots = 4096 };
+
+	TRY(hostile_begin_with(g, socket, before, &o));
+	TRY(begin_anew(g));
+	if (g->fe.protocol & FE_BIT(FE_PROTOCOL_INFLIGHT))
+		return 0;
+	guest_fail(g, "not offered without a file for the store");
+	return SUITE_SKIP;
+}
+
+static int case_bad_inflight(struct guest *g, const char *socket)
+{
+	struct hostile_census before;
+	int rc = begin_inflight(g, socket, &before);
+	u64 bytes = g->fe.inflight_bytes;
+
+	if (rc)
+		return rc;
+	TRY(refused(g, hand_back(g, -1, bytes, 0)));
+	TRY(refused(g, hand_back(g, g->fe.inflight_fd, bytes, 4096)));
+	TRY(refused(g, hand_back(g, g->fe.inflight_fd, bytes - 1, 0)));
+	TRY(refused(g, hand_back(g, g->fe.inflight_fd, UINT64_MAX, 0)));
+	TRY(refused(g, hand_back(g, g->fe.memory_fd, bytes, 0)));
+	TRY(refused(g, hand_back(g, g->control.kick_fd, bytes, 0)));
+	TRY(refused_file(g, bytes, 0));
+	TRY(refused_file(g, bytes, F_SEAL_GROW));
+	TRY(refused_file(g, bytes / 2, SEALS));
+	TRY(refused_file(g, bytes, SEALS));
+	TRY(refused_file(g, bytes, SEALS | F_SEAL_WRITE));
+	/* Nothing of that has changed the one in use. */
+	TRY(guest_start_control(g));
+	TRY(guest_start_pair(g, 0));
+	TRY(guest_start_pair(g, 1));
+	TRY(guest_check_pair(g, 0, 0));
+	TRY(refused(g, hand_back(g, g->fe.inflight_fd, bytes, 0)));
+	return hostile_aftermath(g, &before, false);
+}
+
+/* Behind the header; small numbers, if @mask is small, mean something. */
+static int scribble(struct guest *g, u64 *random, u8 mask)
+{
+	u8 *map = mmap(NULL, g->fe.inflight_bytes, PROT_READ | PROT_WRITE, MAP_SHARED,
+		       g->fe.inflight_fd, 0);
+	u64 i;
+
+	EXPECT(g, map != MAP_FAILED, "the file can't be mapped");
+	for (i = 16; i < g->fe.inflight_bytes; i++) {
+		*random ^= *random << 13;
+		*random ^= *random >> 7;
+		*random ^= *random << 17;
+		if (*random % 8 == 0)
+			map[i] = *random >> 32 & mask;
+	}
+	munmap(map, g->fe.inflight_bytes);
+	return 0;
+}
+
+/* It's the front end's to write to: its guest may suffer, and nobody else. */
+static int case_inflight_rewritten(struct guest *g, const char *socket)
+{
+	struct hostile_census before;
+	u64 random = 88172645463325252ull;
+	int rc = begin_inflight(g, socket, &before);
+	unsigned int round;
+
+	if (rc)
+		return rc;
+	for (round = 0; round < 50; round++) {
+		TRY(guest_start_control(g));
+		TRY(guest_start_pair(g, 0));
+		TRY(guest_start_pair(g, 1));
+		TRY(scribble(g, &random, round & 1 ? 3 : 255));
+		fe_hang_up(&g->fe);
+		/* Rings that can't go on are refused, and that's all. */
+		(void)guest_come_back(g, false);
+		TRY(begin_anew(g));
+	}
+	return hostile_aftermath(g, &before, false);
+}
+
 static int case_come_and_go(struct guest *g, const char *socket)
 {
 	struct hostile_census before;
@@ -774,6 +900,8 @@ static const struct suite_case cases[] = {
 	{ "virtqueues that don't exist", case_bad_indices },
 	{ "features that are not offered", case_features_not_offered },
 	{ "configuration out of range", case_wild_config },
+	{ "files that aren't what was in hand", case_bad_inflight },
+	{ "what was in hand rewritten", case_inflight_rewritten },
 	{ "connections that come and go", case_come_and_go },
 };
 

@@ -50,6 +50,7 @@ int suite_run(const char *socket, const char *filter, const struct suite_case *c
 			continue;
 		memset(&g, 0, sizeof(g));
 		g.fe.socket = g.fe.memory_fd = g.fe.backend_request_fd = -1;
+		g.fe.inflight_fd = -1;
 		rc = cases[i].run(&g, socket);
 		failed += report(++run, cases[i].name, rc, g.error);
 		guest_disconnect(&g);

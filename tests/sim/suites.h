@@ -24,6 +24,8 @@ int run_obey(const char *socket, const char *unused);
  */
 int run_crash(const char *socket, const char *filter);
 extern unsigned int crash_kills;
+/* Of one with a file for its store, that somebody starts again: kills all of it. */
+int run_restart(const char *socket, const char *filter);
 int run_hostile_vmm(const char *socket, const char *filter);
 
 #endif /* SIM_SUITES_H */
