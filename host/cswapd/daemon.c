@@ -221,6 +221,7 @@ static bool start_workers(struct daemon *daemon)
 		.hooks = daemon->variant ? daemon->variant->hooks : NULL,
 		.sandbox = daemon->conf.sandbox,
 		.log = &daemon->keep.state->inflight,
+		.counters = daemon->keep.state->counters,
 	};
 
 	balloon_init(&daemon->balloon, daemon->conf.block_bytes);

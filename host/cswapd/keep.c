@@ -9,8 +9,8 @@
  * the copies over. A worker that dies before leaves the message as one that never
  * came: the next one gets it again.
  *
- * What is in flight on the rings and what the guest released is written where it
- * lies (inflight.c, balloon.c).
+ * What is in flight on the rings, what the guest released and what was counted is
+ * written where it lies (inflight.c, balloon.c, worker.c).
  */
 #include <errno.h>
 #include <string.h>
@@ -23,7 +23,7 @@
 #include "log.h"
 
 /* Changed whenever the layout or its meaning is. */
-#define KEEP_MAGIC 0x3330504157534355ULL
+#define KEEP_MAGIC 0x3430504157534355ULL
 
 bool keep_send(int channel, const void *packet, size_t bytes, const int *fd,
 	       unsigned int num_fds)

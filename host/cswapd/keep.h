@@ -16,6 +16,7 @@
 #include "inflight.h"
 #include "vhost_user.h"
 #include "vu_message.h"
+#include "worker.h"
 
 /* What the state is of; another daemon's is of use only if all of it is the same. */
 struct keep_kind {
@@ -33,6 +34,7 @@ struct keep_state {
 	struct keep_kind kind;
 	uint32_t active;		/* which of @front counts; the monitor's */
 	struct vhost_user_saved front[2];
+	_Alignas(64) struct worker_counters counters[WORKER_MAX_WORKERS];
 	struct inflight inflight;
 	struct balloon_log balloon;
 };

@@ -1683,9 +1683,9 @@ void worker_count(struct worker_set *set, struct worker_counters *sum)
 	unsigned int i, j;
 
 	memset(sum, 0, sizeof(*sum));
-	for (i = 0; i < set->config.workers; i++) {
-		const uint64_t *from =
-			(const uint64_t *)&set->workers[i].counters;
+	/* Those of an earlier process with more threads count as well. */
+	for (i = 0; i < WORKER_MAX_WORKERS; i++) {
+		const uint64_t *from = (const uint64_t *)&set->counters[i];
 
 		for (j = 0; j < words; j++)
 			to[j] += __atomic_load_n(&from[j], __ATOMIC_RELAXED);
@@ -1721,6 +1721,7 @@ static int init_worker(struct worker *worker, struct worker_set *set,
 
 	worker->set = set;
 	worker->index = index;
+	worker->counters = &set->counters[index];
 	worker->control.log = &set->config.log->control;
 	worker->control.ring.log = &worker->control.log->ring;
 	worker->control.told_known = true;
@@ -1774,6 +1775,7 @@ static void free_set(struct worker_set *set)
 	free(set->workers);
 	free(set->pairs);
 	free(set->own_log);
+	free(set->own_counters);
 	free(set);
 }
 
@@ -1799,13 +1801,18 @@ struct worker_set *worker_start(const struct worker_config *config)
 	if (!config->log)
 		set->config.log = set->own_log = calloc(1, sizeof(*set->own_log));
 	set->home_log = set->config.log;
+	set->counters = config->counters;
+	if (!set->counters)
+		set->counters = set->own_counters =
+			calloc(WORKER_MAX_WORKERS, sizeof(*set->counters));
 	set->num_pairs = config->limits.queue_pairs;
 	set->pairs = calloc(set->num_pairs, sizeof(*set->pairs));
 	set->workers = calloc(config->workers, sizeof(*set->workers));
-	if (!set->pairs || !set->workers || !set->config.log) {
+	if (!set->pairs || !set->workers || !set->config.log || !set->counters) {
 		free(set->pairs);
 		free(set->workers);
 		free(set->own_log);
+		free(set->own_counters);
 		free(set);
 		return NULL;
 	}

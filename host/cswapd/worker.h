@@ -85,6 +85,8 @@ struct worker_config {
 	const struct worker_hooks *hooks;
 	enum sandbox_mode sandbox;	/* of the io_urings */
 	struct inflight *log;		/* NULL: what is in hand dies with us */
+	/* WORKER_MAX_WORKERS of them, which go on where they are; NULL: from 0. */
+	struct worker_counters *counters;
 };
 
 /* A ring as the front end set it up; the descriptors stay the caller's. */

@@ -121,7 +121,7 @@ struct worker {
 	struct store_op *ops;
 	struct control control;
 	uint64_t poll_ns;		/* how long to poll now; adapts */
-	struct worker_counters counters;
+	struct worker_counters *counters;
 	struct log_rate error_rate;
 	struct vring_chain chain;	/* scratch: it's large */
 
@@ -139,6 +139,8 @@ struct worker {
 struct worker_set {
 	struct worker_config config;
 	struct inflight *own_log;	/* if we weren't given one */
+	struct worker_counters *counters; /* of all threads that there may be */
+	struct worker_counters *own_counters; /* if we weren't given them */
 	struct inflight *home_log;	/* the one of worker_start() */
 	bool leaving;			/* rings stay live in the log */
 	unsigned int num_pairs;
@@ -149,8 +151,8 @@ struct worker_set {
 
 /* Counters have one writer; the reader may be late, but never sees half. */
 #define COUNT(worker, field, n) \
-	__atomic_store_n(&(worker)->counters.field, \
-			 (worker)->counters.field + (n), __ATOMIC_RELAXED)
+	__atomic_store_n(&(worker)->counters->field, \
+			 (worker)->counters->field + (n), __ATOMIC_RELAXED)
 
 static inline bool ring_live(const struct ring *ring)
 {

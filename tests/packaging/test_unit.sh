@@ -64,16 +64,20 @@ load_ends() {
 	kill -USR1 "$load" && cat <&7 && wait "$load"
 }
 
-# The process that serves now has done so for the guest that runs: its counters began with it.
-is_serving() {
+# What was stored ever since the daemon began for the first time; nothing if nobody is there to ask.
+stored_pages() {
 	cswapctl --socket /run/cswapd/guest/control --json status |
-		grep -Eq '"stored_pages": *[1-9]'
+		sed -n 's/.*"stored_pages": *\([0-9]*\).*/\1/p'
 }
 
+# The process that is there now stores for the guest that runs.
 until_serving() {
-	until is_serving; do
+	local before='' now=''
+	until [[ -n $before && -n $now ]] && ((now > before)); do
 		kill -0 "$load" || return
 		sleep 0.02
+		before=${before:-$now}
+		now=$(stored_pages)
 	done
 }
 
@@ -107,6 +111,13 @@ kill_all() {
 	until [[ $(main_pid) != "$pid" ]] && status_of_unit active; do
 		sleep 0.02
 	done
+}
+
+# What was counted goes on.
+keeps_counting() {
+	local before
+	before=$(stored_pages)
+	[[ $before -gt 0 ]] && systemctl restart cswapd@guest && (($(stored_pages) >= before))
 }
 
 # As a package does: another file takes the place of the one that runs.
@@ -145,6 +156,7 @@ use_it() {
 	check "pages are stored" sim --pages 1000 --state /run/state fill
 	check "it restarts" systemctl restart cswapd@guest
 	check "what was stored is there" sim --pages 1000 --state /run/state verify
+	check "and what was counted goes on" keeps_counting
 	check "restarts aren't noticed by a guest at work" under_load 6 systemctl restart cswapd@guest
 	check "because systemd kept what it has of it" \
 		sh -c "journalctl -u cswapd@guest -o cat | grep 'going on where another daemon ended'"

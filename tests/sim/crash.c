@@ -566,6 +566,21 @@ static int case_balloon(struct guest *g, const char *socket)
 	return expect_status(g, socket, "\"released_bytes\"", 2 * MIB);
 }
 
+/* What was counted goes on. */
+static int case_counters(struct guest *g, const char *socket)
+{
+	enum io_result result;
+	u64 stored;
+
+	TRY(connect_pairs(g, socket));
+	TRY(guest_store(g, 5, &result));
+	EXPECT(g, result == IO_OK, "store: %u", result);
+	EXPECT(g, !operator_status(g, socket, "\"stored_pages\"", &stored) && stored,
+	       "nothing is counted");
+	TRY(kill_one(g));
+	return expect_status(g, socket, "\"stored_pages\"", stored);
+}
+
 /* Blocks released, used again, and released: what is in use is never discarded. */
 static int case_release(struct guest *g, const char *socket)
 {
@@ -602,6 +617,7 @@ static const struct suite_case cases[] = {
 	{ "connections", case_connections },
 	{ "releases", case_release },
 	{ "the balloon's state", case_balloon },
+	{ "counters", case_counters },
 	{ "I/O that outlives its process", case_slow_io },
 };
 
