@@ -23,5 +23,5 @@ check() {
 	{
 		tail -n 30 "$work/out"
 		! declare -F explain >/dev/null || explain
-	} | sed 's/^/# /'
+	} | sed 's/^\(# \)\?/# /'
 }
