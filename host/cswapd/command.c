@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "command.h"
+#include "keep.h"
 
 #define MAX_DEPTH 4
 #define DEFAULT_WATCH_MS 1000
@@ -182,6 +183,7 @@ static struct json_object *status_object(const struct command_context *context)
 	json_object_object_add(to, "report", report_object(&state));
 	json_object_object_add(to, "measured", measured_object(context));
 	add_counters(to, context);
+	add_string(to, "keep_layout", keep_layout());
 	return to;
 }
 

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "conf.h"
+#include "keep.h"
 #include "log.h"
 
 #ifndef CSWAP_VERSION
@@ -28,7 +29,7 @@ enum {
 	OPT_WORKERS, OPT_MEDIUM, OPT_POLL_US, OPT_ACCESS_PLATFORM,
 	OPT_RELEASE, OPT_BLOCK_SIZE, OPT_REPORT_PERIOD, OPT_CONTROL,
 	OPT_CGROUP, OPT_SANDBOX,
-	OPT_LOG_LEVEL, OPT_ONE_SHOT, OPT_HELP, OPT_VERSION,
+	OPT_LOG_LEVEL, OPT_ONE_SHOT, OPT_HELP, OPT_VERSION, OPT_KEEP_LAYOUT,
 	OPT_EXTRA,			/* and those behind it */
 };
 
@@ -53,6 +54,7 @@ static const struct option options[] = {
 	{ "one-shot", no_argument, NULL, OPT_ONE_SHOT },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ "version", no_argument, NULL, OPT_VERSION },
+	{ "keep-layout", no_argument, NULL, OPT_KEEP_LAYOUT },
 };
 
 #define NUM_OPTIONS (sizeof(options) / sizeof(options[0]))
@@ -89,7 +91,8 @@ static const char usage[] =
 "                      allows (auto, default), or else don't start (strict)\n"
 "  --log-level LEVEL   error, warning, notice, info (default) or debug\n"
 "  --one-shot          exit when the front end disconnects\n"
-"  --help, --version\n";
+"  --help, --version\n"
+"  --keep-layout       say in what form this version leaves its state to the next\n";
 
 static const char size_suffixes[] = "KMGT";
 
@@ -371,6 +374,10 @@ enum conf_result conf_parse(struct conf *conf, int argc, char **argv,
 		}
 		if (option == OPT_VERSION) {
 			printf("%s %s\n", program, CSWAP_VERSION);
+			return CONF_EXIT_0;
+		}
+		if (option == OPT_KEEP_LAYOUT) {
+			printf("%s\n", keep_layout());
 			return CONF_EXIT_0;
 		}
 		if (extra && option >= OPT_EXTRA) {

@@ -13,6 +13,7 @@
  * written where it lies (inflight.c, balloon.c, worker.c).
  */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -23,7 +24,8 @@
 #include "log.h"
 
 /* Changed whenever the layout or its meaning is. */
-#define KEEP_MAGIC 0x3430504157534355ULL
+#define KEEP_VERSION 4
+#define KEEP_MAGIC (0x3030504157534355ULL + ((uint64_t)KEEP_VERSION << 48))
 
 bool keep_send(int channel, const void *packet, size_t bytes, const int *fd,
 	       unsigned int num_fds)
@@ -78,6 +80,15 @@ bool keep_receive(int channel, void *packet, size_t bytes, int *fd,
 }
 
 /* --- the state --- */
+
+const char *keep_layout(void)
+{
+	static char word[32];
+
+	/* Both are what keep_adopt() compares of it. */
+	snprintf(word, sizeof(word), "%u-%zu", KEEP_VERSION, sizeof(struct keep_state));
+	return word;
+}
 
 static struct keep_state *map_state(int fd)
 {

@@ -79,6 +79,12 @@ bool keep_send(int channel, const void *packet, size_t bytes, const int *fd,
 bool keep_receive(int channel, void *packet, size_t bytes, int *fd,
 		  unsigned int *num_fds);
 
+/*
+ * A word for the layout of all that: another version goes on from it only if it has
+ * the same word.
+ */
+const char *keep_layout(void);
+
 /* The state in a memfd of its own; NULL, logged. */
 struct keep_state *keep_create(const struct conf *conf, int *fd);
 /* The same of one that exists; NULL if it isn't for this configuration. */

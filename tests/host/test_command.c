@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "command.h"
+#include "keep.h"
 #include "log.h"
 
 #define MIB (1ULL << 20)
@@ -185,6 +186,7 @@ static void what_is_known_and_what_not(void **state)
 	assert_true(says(b, "{\"request\":\"status\"}",
 			 "\"memory_file_bytes\":1048576,"));
 	assert_true(says(b, "{\"request\":\"status\"}", "\"balloon\":\"absent\""));
+	assert_true(says(b, "{\"request\":\"status\"}", keep_layout()));
 }
 
 static void reports_are_shown(void **state)

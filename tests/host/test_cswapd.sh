@@ -60,6 +60,7 @@ sock=$dir/sock
 
 refuses "help" 0 "usage:" --help
 refuses "version" 0 "cswapd " --version
+refuses "layout of what is kept" 0 "-" --keep-layout
 refuses "no size" 2 "--size is missing" --socket "$sock" --store mem
 refuses "no socket" 1 "neither --socket nor --fd" "${mem[@]}"
 refuses "fd is no socket" 1 "is not a socket" --fd 0 "${mem[@]}" </dev/null

@@ -209,6 +209,16 @@ upgrade_under_load() {
 		[[ $before == "$after" ]] || { echo "the daemon was replaced, and can't survive that"; return 1; }
 	fi
 }
+# A new version that couldn't go on from what the daemon has kept doesn't take its place.
+left_alone() {
+	local before
+	before=$(property MainPID)
+	guest_run sh -c 'printf "#!/bin/sh\necho another\n" >/usr/local/sbin/cswapd &&
+		chmod +x /usr/local/sbin/cswapd && dpkg-reconfigure cswapd >/tmp/said 2>&1
+		rm /usr/local/sbin/cswapd && cat /tmp/said && grep "cswapd@web1.*goes on as it was" /tmp/said' || return
+	[[ $(property MainPID) == "$before" ]]
+}
+
 # A daemon from before an upgrade runs a file that is there no more.
 runs_installed() {
 	local exe
@@ -245,6 +255,7 @@ try_host() {
 	check "cswapd: it isn't removed from under its guest" refused
 	check "cswapd: and loses nothing" load_ended_well
 	check "cswapd: it attaches again" begin_load 45
+	check "cswapd: one that couldn't go on is left alone" left_alone
 	check "cswapd: upgrade under load" upgrade_under_load
 	check "cswapd: no page was lost" load_ended_well
 	check "cswapd: an idle daemon is new after an upgrade" guest_run sh -c \
