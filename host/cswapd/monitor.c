@@ -270,16 +270,25 @@ static void finish_event(struct monitor *monitor, struct keep_answer *answer,
 		end_connection(monitor);
 }
 
+static void close_fds(const int *fd, unsigned int num_fds)
+{
+	while (num_fds--)
+		close(fd[num_fds]);
+}
+
 /* False: there is no more. */
 static bool take_answer(struct monitor *monitor)
 {
 	struct keep_answer answer;
-	unsigned int num_fds, i;
+	unsigned int num_fds;
 	int fd[VU_MAX_FDS];
 
 	if (!keep_receive(monitor->channel, &answer, sizeof(answer), fd,
-			  &num_fds))
+			  &num_fds)) {
+		/* Half an answer may bring some, too. */
+		close_fds(fd, num_fds);
 		return false;
+	}
 	if (answer.kind == KEEP_READY) {
 		if (!monitor->was_ready)
 			sd_notify(0, "READY=1");
@@ -291,8 +300,7 @@ static bool take_answer(struct monitor *monitor)
 		finish_event(monitor, &answer, fd);
 		return true;
 	}
-	for (i = 0; i < num_fds; i++)
-		close(fd[i]);
+	close_fds(fd, num_fds);
 	return true;
 }
 

@@ -2,14 +2,19 @@
 # Coverage-guided fuzzers of what the daemon reads from strangers: libFuzzer, by clang, around the
 # daemon's own objects. tests/fuzz/run says what they are run with.
 
-fuzzers := rings requests vhost_user control state
+fuzzers := rings requests vhost_user control state monitor
 fuzz_programs := $(fuzzers:%=$(out)/fuzz_%)
 
 $(out)/obj/tests/fuzz/%.o: OBJ_CFLAGS := -Ihost/cswapd
 $(fuzz_programs): LIBS = $(CSWAPD_LIBS)
 $(fuzz_programs): LDFLAGS += -fsanitize=fuzzer $(FUZZ_LDFLAGS)
-$(fuzz_programs): $(out)/fuzz_%: $(out)/obj/tests/fuzz/fuzz_%.o $(out)/obj/tests/fuzz/bench.o \
-		$(CSWAPD_OBJS) $(patsubst %,$(out)/obj/host/cswapd/%.o,fault_spec store_fault)
+fuzz_objects := $(out)/obj/tests/fuzz/bench.o $(CSWAPD_OBJS) \
+	$(patsubst %,$(out)/obj/host/cswapd/%.o,fault_spec store_fault)
+$(filter-out %/fuzz_monitor,$(fuzz_programs)): $(out)/fuzz_%: $(out)/obj/tests/fuzz/fuzz_%.o $(fuzz_objects)
+	$(link)
+
+# It has the monitor in it, to call what is private to it.
+$(out)/fuzz_monitor: $(out)/obj/tests/fuzz/fuzz_monitor.o $(filter-out %/monitor.o,$(fuzz_objects))
 	$(link)
 
 .PHONY: fuzz fuzz-programs fuzz-coverage check-fuzz

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * fuzz_monitor.c - what the process that serves the guest tells the one that outlives it.
+ *
+ * The worker reads what the guest writes; the monitor has more rights than it has, holds all
+ * descriptors, and reads what the worker sends. An input is a series of answers: each begins as a good
+ * one, some of it is changed, it may be cut short, and descriptors come along.
+ */
+#include <fcntl.h>
+
+#include "fuzz.h"
+#include "monitor.c"
+
+/* An event of each kind that an answer may be to, or none. */
+#define NUM_EVENTS (KEEP_DISCONNECT + 2)
+
+static struct conf conf = { .slots = 16, .queue_pairs = 1, .block_bytes = 4096 };
+static const struct monitor_config config = { .conf = &conf };
+static struct monitor monitor;
+static int worker = -1, vmm = -1;
+
+static void open_monitor(void)
+{
+	if (monitor.state)
+		return;
+	log_init(LOG_CRIT);
+	monitor.config = &config;
+	monitor.front_end = -1;
+	memset(monitor.kept, -1, sizeof(monitor.kept));
+	monitor.state = keep_create(&conf, &monitor.state_fd);
+	FUZZ_CHECK(monitor.state);
+}
+
+static void open_pair(int type, int *ours, int *theirs)
+{
+	int ends[2];
+
+	FUZZ_CHECK(!socketpair(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends));
+	*ours = ends[0];
+	*theirs = ends[1];
+}
+
+static void await_answer(unsigned int event)
+{
+	monitor.pending = event < NUM_EVENTS - 1;
+	monitor.sent = true;
+	monitor.event.kind = monitor.pending ? (enum keep_event_kind)event : KEEP_MESSAGE;
+	monitor.event.message.num_fds = 0;
+	if (monitor.front_end < 0)
+		open_pair(SOCK_STREAM, &monitor.front_end, &vmm);
+}
+
+/* They must be bools, or the compiler's own check is all that is found. */
+static void make_bool(bool *value)
+{
+	uint8_t byte;
+
+	memcpy(&byte, value, 1);
+	*value = byte & 1;
+}
+
+static void change(struct fuzz_input *in, struct keep_answer *answer)
+{
+	size_t offset = fuzz_u16(in) % sizeof(*answer);
+	size_t bytes = fuzz_u8(in), left = sizeof(*answer) - offset;
+
+	fuzz_take(in, (uint8_t *)answer + offset, bytes < left ? bytes : left);
+	make_bool(&answer->alive);
+	make_bool(&answer->reply);
+}
+
+/* A good answer of so many keys, each with a descriptor. */
+static void make_good(struct fuzz_input *in, struct keep_answer *answer, unsigned int num_fds)
+{
+	unsigned int i;
+
+	memset(answer, 0, sizeof(*answer));
+	answer->kind = KEEP_DONE;
+	answer->alive = true;
+	answer->reply = true;
+	answer->message.header.size = 8;
+	answer->num_keys = num_fds;
+	for (i = 0; i < num_fds; i++)
+		answer->key[i] = (uint16_t)(fuzz_u8(in) % VHOST_USER_MAX_FDS) | KEEP_HAS_FD;
+	answer->reply_key = answer->key[0];
+}
+
+static void say(struct fuzz_input *in)
+{
+	unsigned int how = fuzz_u8(in), num_fds = fuzz_u8(in) % (VU_MAX_FDS + 1), i;
+	struct keep_answer answer;
+	size_t bytes = sizeof(answer);
+	int fd[VU_MAX_FDS];
+
+	await_answer(how % NUM_EVENTS);
+	make_good(in, &answer, num_fds);
+	for (i = 0; i < how / 8 % 4; i++)
+		change(in, &answer);
+	if (how & 0x80)
+		bytes = fuzz_u16(in) % sizeof(answer) + 1;
+	for (i = 0; i < num_fds; i++)
+		fd[i] = monitor.state_fd;
+	FUZZ_CHECK(keep_send(worker, &answer, bytes, fd, num_fds));
+	take_answer(&monitor);
+	FUZZ_CHECK(monitor.state->active < 2);
+}
+
+static void hang_up(void)
+{
+	unsigned int i;
+
+	keep_front_end(&monitor, -1);
+	for (i = 0; i < VHOST_USER_MAX_FDS; i++)
+		keep_fd(&monitor, i, -1);
+	close(monitor.channel);
+	close(worker);
+	/* It may have been given another meanwhile; the last is ours to close. */
+	if (vmm >= 0)
+		close(vmm);
+	vmm = -1;
+}
+
+/* All low numbers: more than an input can leave open before it's found out. */
+static unsigned int count_fds(void)
+{
+	unsigned int count = 0;
+	int fd;
+
+	for (fd = 0; fd < 64; fd++)
+		count += fcntl(fd, F_GETFD) >= 0;
+	return count;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct fuzz_input in = { data, size };
+	unsigned int before;
+
+	open_monitor();
+	before = count_fds();
+	open_pair(SOCK_SEQPACKET, &monitor.channel, &worker);
+	while (in.left) {
+		if (monitor.front_end < 0 && vmm >= 0) {
+			close(vmm);
+			vmm = -1;
+		}
+		say(&in);
+	}
+	hang_up();
+	FUZZ_CHECK(count_fds() == before);
+	return 0;
+}
