@@ -56,6 +56,11 @@ KDIR ?= /lib/modules/$(shell uname -r)/build
 guest:
 	$(Q)$(MAKE) -C $(KDIR) M=$(CURDIR)/guest modules
 
+# The unit tests use all CPUs unless they are told how many; what a target says comes in one piece.
+ifeq ($(MAKECMDGOALS)$(filter -j% --jobserver%,$(MAKEFLAGS)),check-unit)
+MAKEFLAGS += -j$(shell nproc) --output-sync=target
+endif
+
 .PHONY: check
 ## check: install what's needed and run all tests that fit in CI's time
 ## check-unit: the userspace tests alone: no root, no VM, under a minute

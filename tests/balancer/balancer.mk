@@ -37,7 +37,7 @@ check-balancer: $(out)/tests/test_balancer_policy \
 
 check-balancer-mutants:
 	$(Q)CC="$(CC)" CFLAGS="$(CSWAP_CFLAGS) -O1 $(CSWAP_LDFLAGS)" \
-		tests/balancer/mutants $(balancer_mutants_every) $(out)/balancer-mutants
+		tests/balancer/mutants $(out)/balancer-mutants
 
 .PHONY: check-overcommit demo-overcommit
 check-overcommit demo-overcommit:
@@ -46,7 +46,3 @@ check-overcommit demo-overcommit:
 	$(Q)tests/balancer/overcommit $(if $(filter demo-%,$@),--demo)
 
 check-unit:: check-balancer
-ifeq ($(SAN),)
-check-unit:: check-balancer-mutants
-balancer_mutants_every := $(if $(filter check-unit,$(MAKECMDGOALS)),--every 5)
-endif

@@ -23,12 +23,12 @@ check-sim: $(sim_program) $(out)/cswapd $(out)/cswapd-faulty $(out)/cswapctl $(o
 	tests/sim/run-tests $(out)
 	tests/sim/test_cswapctl.sh $(out)
 
-# The deaths of a check, ten times as many.
 .PHONY: check-crash
-## check-crash: cswapd, killed 2000 times at random moments under load, and all of it 500 times
+KILLS ?= 2000
+## check-crash: cswapd, killed KILLS (2000) times at random moments under load, and all of it KILLS / 4 times
 check-crash: $(sim_program) $(out)/cswapd
-	KILLS=2000 tests/sim/run-tests $(out) "crash: file"
-	KILLS=2000 tests/sim/run-tests $(out) "restart: file"
+	KILLS=$(KILLS) tests/sim/run-tests $(out) "crash: file"
+	KILLS=$(KILLS) tests/sim/run-tests $(out) "restart: file"
 
 check-unit:: check-sim
 check-slow: check-crash

@@ -61,7 +61,7 @@ check-policy: $(out)/tests/test_policy
 
 check-mutants: $(addprefix $(out)/obj/tests/unit/,explore_slots.o explore_blocks.o test_policy.o test_wire.o test_epochs.o)
 	$(Q)CC="$(CC)" CFLAGS="$(CSWAP_CFLAGS) $(CSWAP_LDFLAGS) $(SHIM_CFLAGS)" \
-		tests/unit/mutants $(mutants_every) $(<D) $(out)/mutants
+		tests/unit/mutants $(<D) $(out)/mutants
 
 check-wire: $(out)/tests/test_wire $(out)/tests/test_wire_fetch
 	$(Q)$(out)/tests/test_wire
@@ -75,9 +75,3 @@ check-deep: $(addprefix $(out)/tests/,explore_slots random_slots)
 	$(Q)$(out)/tests/random_slots --steps 20000000
 
 check-unit:: check-slots check-wire check-blocks check-policy check-epochs
-# Mutants are about the tests, not about memory: once is enough. Some of them, for
-# the sake of time, unless they were asked for.
-ifeq ($(SAN),)
-check-unit:: check-mutants
-mutants_every := $(if $(filter check-unit,$(MAKECMDGOALS)),--every 5)
-endif
