@@ -40,7 +40,8 @@ settle $target
 settle 0
 host tdx retry-shared=0 retry-private=0
 retries=$(tdx_moved retries-injected)
-expect "RETRYs" "$retries" = $target
+# Each conversion met one; other drivers may have converted something meanwhile.
+expect "RETRYs" "$retries" -ge $target
 expect "MiB lost to RETRY" "$(balloon lost)" = 0
 
 # Each lost block is one that failed: 2 MiB.
