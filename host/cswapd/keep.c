@@ -33,19 +33,10 @@ bool keep_send(int channel, const void *packet, size_t bytes, const int *fd,
 	_Alignas(struct cmsghdr) char control[CMSG_SPACE(VU_MAX_FDS * sizeof(int))];
 	struct iovec iov = { (void *)(uintptr_t)packet, bytes };
 	struct msghdr header = { .msg_iov = &iov, .msg_iovlen = 1 };
-	struct cmsghdr *rights;
 	ssize_t n;
 
-	if (num_fds) {
-		memset(control, 0, sizeof(control));
-		header.msg_control = control;
-		header.msg_controllen = CMSG_SPACE(num_fds * sizeof(int));
-		rights = CMSG_FIRSTHDR(&header);
-		rights->cmsg_level = SOL_SOCKET;
-		rights->cmsg_type = SCM_RIGHTS;
-		rights->cmsg_len = CMSG_LEN(num_fds * sizeof(int));
-		memcpy(CMSG_DATA(rights), fd, num_fds * sizeof(int));
-	}
+	if (num_fds)
+		vu_attach_fds(&header, control, fd, num_fds);
 	do {
 		n = sendmsg(channel, &header, MSG_NOSIGNAL);
 	} while (n < 0 && errno == EINTR);

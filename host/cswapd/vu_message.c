@@ -84,7 +84,6 @@ bool vu_message_read(int fd, struct vu_message *msg)
 	ssize_t n;
 
 	msg->num_fds = 0;
-	msg->reply_fd = -1;
 	do {
 		n = recvmsg(fd, &header, MSG_CMSG_CLOEXEC);
 	} while (n < 0 && errno == EINTR);
@@ -114,27 +113,35 @@ bool vu_message_read(int fd, struct vu_message *msg)
 	return true;
 }
 
+void vu_attach_fds(struct msghdr *header, void *control, const int *fd,
+		   unsigned int num_fds)
+{
+	const size_t bytes = num_fds * sizeof(int);
+	struct cmsghdr *rights;
+
+	memset(control, 0, CMSG_SPACE(bytes));
+	header->msg_control = control;
+	header->msg_controllen = CMSG_SPACE(bytes);
+	rights = CMSG_FIRSTHDR(header);
+	rights->cmsg_level = SOL_SOCKET;
+	rights->cmsg_type = SCM_RIGHTS;
+	rights->cmsg_len = CMSG_LEN(bytes);
+	memcpy(CMSG_DATA(rights), fd, bytes);
+}
+
 bool vu_message_reply(int fd, struct vu_message *msg)
 {
-	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))] = { 0 };
+	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))];
 	struct iovec iov[2] = {
 		{ &msg->header, sizeof(msg->header) },
 		{ msg->payload, msg->header.size },
 	};
 	struct msghdr header = { .msg_iov = iov, .msg_iovlen = 2 };
 	size_t size = sizeof(msg->header) + msg->header.size;
-	struct cmsghdr *rights;
 	ssize_t n;
 
-	if (msg->reply_fd >= 0) {
-		header.msg_control = control;
-		header.msg_controllen = sizeof(control);
-		rights = CMSG_FIRSTHDR(&header);
-		rights->cmsg_level = SOL_SOCKET;
-		rights->cmsg_type = SCM_RIGHTS;
-		rights->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(rights), &msg->reply_fd, sizeof(int));
-	}
+	if (msg->reply_fd >= 0)
+		vu_attach_fds(&header, control, &msg->reply_fd, 1);
 	msg->header.flags = VU_VERSION | VU_FLAG_REPLY;
 	do {
 		n = sendmsg(fd, &header, MSG_NOSIGNAL);

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 #define VU_VERSION		0x1
 #define VU_VERSION_MASK		0x3
@@ -37,6 +38,13 @@ void vu_message_set_timeout(int fd);
 
 /* False when the connection is over; says why unless it was closed in order. */
 bool vu_message_read(int fd, struct vu_message *msg);
+
+/*
+ * Have descriptors go along with what @header sends. @control has room for
+ * CMSG_SPACE() of them, aligned as a struct cmsghdr.
+ */
+void vu_attach_fds(struct msghdr *header, void *control, const int *fd,
+		   unsigned int num_fds);
 
 /* Send @msg back as a reply. */
 bool vu_message_reply(int fd, struct vu_message *msg);

@@ -1760,7 +1760,7 @@ static void free_set(struct worker_set *set)
 {
 	unsigned int i;
 
-	for (i = 0; i < set->config.workers; i++) {
+	for (i = 0; set->workers && i < set->config.workers; i++) {
 		struct worker *worker = &set->workers[i];
 
 		/* Not initialized if an earlier one could not be started. */
@@ -1809,11 +1809,7 @@ struct worker_set *worker_start(const struct worker_config *config)
 	set->pairs = calloc(set->num_pairs, sizeof(*set->pairs));
 	set->workers = calloc(config->workers, sizeof(*set->workers));
 	if (!set->pairs || !set->workers || !set->config.log || !set->counters) {
-		free(set->pairs);
-		free(set->workers);
-		free(set->own_log);
-		free(set->own_counters);
-		free(set);
+		free_set(set);
 		return NULL;
 	}
 	for (i = 0; i < set->num_pairs; i++)

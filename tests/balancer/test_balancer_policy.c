@@ -542,16 +542,22 @@ static void least_hurt_gives_first(void **state)
 	}
 }
 
-/* One keeps more than its share, so others must go below theirs: there pain counts that was counted. */
+/* One keeps more than its share, so the two others must go below theirs. */
+static void beside_a_miser(struct world *w)
+{
+	world_init(w, 3, 4 * GIB, 13 * GIB);
+	w->t.sample[2].mode = POLICY_MODE_PAUSED;
+	w->t.policy.conf.step_permille = 300;
+}
+
+/* Below shares it's pain that counts which was counted. */
 static void crying_spares_no_share(void **state)
 {
 	struct world w;
 	unsigned int s;
 
 	(void)state;
-	world_init(&w, 3, 4 * GIB, 13 * GIB);
-	w.t.sample[2].mode = POLICY_MODE_PAUSED;
-	w.t.policy.conf.step_permille = 300;
+	beside_a_miser(&w);
 	for (s = 0; s < 60; s++) {
 		w.limit = s < 10 ? w.limit : 11 * GIB;
 		w.t.sample[1].swap_in_ns += 1000000000;
@@ -561,9 +567,7 @@ static void crying_spares_no_share(void **state)
 	assert_true(left(&w, 0) + 128 * MIB >= w.t.guest[0].fair);
 	assert_true(left(&w, 1) + 256 * MIB < w.t.guest[1].fair);
 	/* Where nothing was counted it's shares that decide. */
-	world_init(&w, 3, 4 * GIB, 13 * GIB);
-	w.t.sample[2].mode = POLICY_MODE_PAUSED;
-	w.t.policy.conf.step_permille = 300;
+	beside_a_miser(&w);
 	for (s = 0; s < 60; s++) {
 		w.limit = s < 10 ? w.limit : 11 * GIB;
 		w.t.sample[0].swap_in_ns += 60000000;
