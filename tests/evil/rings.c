@@ -298,14 +298,20 @@ static bool scribble_now(void)
 	return busy;
 }
 
-/* What the guest once wrote of the chain isn't there any more when it looks again. */
+/*
+ * What the guest once wrote of the chain isn't there any more when it looks again. But whether
+ * it goes on stays: Linux's split ring reads that back (detach_buf_split()), puts descriptors
+ * that are in use on its free list, and soon walks in circles. No driver can help that, and
+ * there would be no opportunity for another lie.
+ */
 static void spoil_descriptors(struct vring_device *vring, uint16_t head)
 {
+	const uint16_t next = htole16(VRING_DESC_F_NEXT);
 	struct vring_desc *desc = &vring->desc[head];
 
 	desc->addr = liar_random();
 	desc->len = (uint32_t)liar_random();
-	desc->flags = (uint16_t)liar_random();
+	desc->flags = (uint16_t)((desc->flags & next) | (liar_random() & (uint16_t)~next));
 	desc->next = (uint16_t)liar_random();
 }
 
