@@ -306,15 +306,18 @@ run_stop_daemons() {
 	done
 }
 
-# run_guest_process COMMAND...: the VMM, with the time limit.
+# run_guest_process COMMAND...: the VMM, with the time limit. A guest that will soon be killed says
+# what its tasks do, if the bed has a way to ask.
 run_guest_process() {
-	local status=0 limit=()
+	local status=0 vmm
 
-	((opt_timeout == 0)) || limit=(timeout --foreground -s KILL "$opt_timeout")
 	if ((opt_shell)); then
-		"${limit[@]}" "$@" || status=$?
+		"$@" || status=$?
 	else
-		"${limit[@]}" "$@" >"$run/vmm.log" 2>&1 </dev/null || status=$?
+		timeout --foreground -s KILL "$opt_timeout" "$@" >"$run/vmm.log" 2>&1 </dev/null &
+		vmm=$!
+		timeout $((opt_timeout * 9 / 10)) tail --pid="$vmm" -f /dev/null || run_show_tasks >"$run/tasks.log" 2>&1 &
+		wait "$vmm" || status=$?
 	fi
 	echo "$status" >"$run/guest.exit"
 }
