@@ -261,10 +261,15 @@ static int serve(bool successor, unsigned int dies_at)
 		if (attach(set, i, successor))
 			return 3;
 	if (!successor) {
-		/* It begins here: that rings are set up is done by messages. */
+		/*
+		 * It begins here: that rings are set up is done by messages. The
+		 * worker may still be at what followed those, counting steps.
+		 */
+		worker_pause(set);
 		worker_steps = 0;
 		worker_dies_at = dies_at;
 		offer_requests();
+		worker_resume(set);
 	}
 	for (i = 0; i < MAX_DRAINS && !is_over(); i++)
 		worker_drain(set);
