@@ -56,9 +56,10 @@ KDIR ?= /lib/modules/$(shell uname -r)/build
 guest:
 	$(Q)$(MAKE) -C $(KDIR) M=$(CURDIR)/guest modules
 
-# The unit tests use all CPUs unless they are told how many; what a target says comes in one piece.
+# The unit tests use all CPUs unless they are told how many, and wait as often as they compute.
+# What a target says comes in one piece.
 ifeq ($(MAKECMDGOALS)$(filter -j% --jobserver%,$(MAKEFLAGS)),check-unit)
-MAKEFLAGS += -j$(shell nproc) --output-sync=target
+MAKEFLAGS += -j$(shell expr 2 \* $$(nproc)) --output-sync=target
 endif
 
 .PHONY: check

@@ -45,4 +45,4 @@ check-overcommit demo-overcommit:
 	$(Q)tests/bed/provision uml
 	$(Q)tests/balancer/overcommit $(if $(filter demo-%,$@),--demo)
 
-check-unit:: check-balancer
+check-unit: check-balancer

@@ -27,6 +27,8 @@ $(out)/tests/test_eavesdrop: $(out)/obj/tests/demo/test_eavesdrop.o $(CSWAPD_OBJ
 		$(out)/obj/host/cswapd/eavesdrop.o
 	$(link)
 
-.PHONY: check-unit
-check-unit:: $(out)/tests/test_eavesdrop
+.PHONY: check-unit check-eavesdrop
+check-eavesdrop: $(out)/tests/test_eavesdrop
 	$(Q)$<
+
+check-unit: check-eavesdrop

@@ -22,5 +22,5 @@ check-fuzz-guest:
 	$(Q)tests/fuzz-guest/run $(out)/fuzz-guest 4 $(FUZZ_GUEST)
 
 ifneq ($(SAN),)
-check-unit:: check-fuzz-guest
+check-unit: check-fuzz-guest
 endif

@@ -23,4 +23,4 @@ check-host: $(host_test_programs) $(crash_test) $(out)/cswapd
 	$(Q)for test in $(host_test_programs) $(crash_test); do $$test || exit 1; done
 	$(Q)tests/host/test_cswapd.sh $(out)/cswapd host/cswapd/cswapd@.service
 
-check-unit:: check-host
+check-unit: check-host

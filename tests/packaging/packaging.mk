@@ -26,4 +26,4 @@ check-installed:
 
 check-slow: check-installed check-deb
 
-check-unit:: check-packaging
+check-unit: check-packaging

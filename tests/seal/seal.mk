@@ -24,7 +24,7 @@ check-seal: $(out)/tests/test_sealed_page $(out)/cswap-seal
 	$(Q)$(out)/tests/test_sealed_page
 	$(Q)tests/seal/test_cswap_seal.sh $(out)/cswap-seal
 
-check-unit:: check-seal
+check-unit: check-seal
 
 install:: $(out)/cswap-seal
 	install -D -m 0755 $(out)/cswap-seal $(DESTDIR)$(PREFIX)/bin/cswap-seal

@@ -17,10 +17,13 @@ $(sim_program): $(sim_objects)
 sim: $(sim_program)
 
 # Functional cases, attacks, faults and a verified load, against the daemon of this build.
-.PHONY: check-sim
+.PHONY: check-sim check-cswapctl
 ## check-sim: cswapd under the guest simulator
-check-sim: $(sim_program) $(out)/cswapd $(out)/cswapd-faulty $(out)/cswapctl $(out)/cswap-balancer
+## check-cswapctl: cswapctl, with daemons that serve simulated guests
+check-sim: $(sim_program) $(out)/cswapd $(out)/cswapd-faulty
 	tests/sim/run-tests $(out)
+
+check-cswapctl: $(sim_program) $(out)/cswapd $(out)/cswapctl $(out)/cswap-balancer
 	tests/sim/test_cswapctl.sh $(out)
 
 .PHONY: check-crash
@@ -30,5 +33,5 @@ check-crash: $(sim_program) $(out)/cswapd
 	KILLS=$(KILLS) tests/sim/run-tests $(out) "crash: file"
 	KILLS=$(KILLS) tests/sim/run-tests $(out) "restart: file"
 
-check-unit:: check-sim
+check-unit: check-sim check-cswapctl
 check-slow: check-crash

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Tests of the driver's pure code, compiled as it is in userspace.
-## check-slots: slot records: every interleaving, random runs, threads
+## check-slots: slot records: every interleaving of few actors, random runs, threads
+## check-explore: slot records: every interleaving of more, longer random runs, a minute
 ## check-mutants: faults put into the pure code, each must be found
 ## check-blocks: the balloon's blocks: every interleaving, random runs
 ## check-policy: how large the balloon may be, and what a guest feels of it
@@ -46,10 +47,16 @@ $(out)/tests/test_epochs: LIBS = $(shell $(PKG_CONFIG) --libs cmocka) -lpthread
 $(out)/tests/test_epochs: $(out)/obj/tests/unit/test_epochs.o $(out)/obj/guest/cswap_epochs.o
 	$(link)
 
-.PHONY: check-unit check-slots check-blocks check-policy check-mutants check-wire check-epochs check-deep
+.PHONY: check-unit check-slots check-explore check-blocks check-policy check-mutants check-wire check-epochs check-deep
 check-slots: $(addprefix $(out)/tests/,explore_slots random_slots random_slots_tsan)
-	$(Q)$(out)/tests/explore_slots $(if $(SAN),--small)
-	$(Q)$(out)/tests/random_slots $(if $(SAN),--steps 100000)
+	$(Q)$(out)/tests/explore_slots --small
+	$(Q)$(out)/tests/random_slots --steps 100000
+	$(Q)$(out)/tests/random_slots --threads --steps 20000
+	$(Q)$(out)/tests/random_slots_tsan --threads --steps 10000
+
+check-explore: $(addprefix $(out)/tests/,explore_slots random_slots random_slots_tsan)
+	$(Q)$(out)/tests/explore_slots
+	$(Q)$(out)/tests/random_slots
 	$(Q)$(out)/tests/random_slots --threads --steps 50000
 	$(Q)$(out)/tests/random_slots_tsan --threads --steps 20000
 
@@ -74,4 +81,4 @@ check-deep: $(addprefix $(out)/tests/,explore_slots random_slots)
 	$(Q)$(out)/tests/explore_slots --deep
 	$(Q)$(out)/tests/random_slots --steps 20000000
 
-check-unit:: check-slots check-wire check-blocks check-policy check-epochs
+check-unit: check-slots check-wire check-blocks check-policy check-epochs
