@@ -228,6 +228,10 @@ struct cswap_policy_verdict cswap_policy_step(struct cswap_policy *policy,
 		verdict.goal = 0;
 		verdict.why = VIRTIO_CSWAP_STOP_OWNER;
 	}
+	/* the floor is no reason before it's reached */
+	if (sample->out + CSWAP_BLOCK_PAGES <= verdict.goal &&
+	    verdict.why == VIRTIO_CSWAP_STOP_FLOOR)
+		verdict.why = VIRTIO_CSWAP_STOP_NONE;
 	if (sample->out > verdict.goal || sample->out + CSWAP_BLOCK_PAGES <= verdict.goal)
 		verdict.why = verdict.why ?: VIRTIO_CSWAP_STOP_WORKING;
 	if (!turn(policy, sample, verdict.goal))

@@ -141,6 +141,9 @@ static u64 floor_at(u64 size, u32 percent, u32 mib)
 	guest.limits.floor_mib = mib;
 	guest.sample.target = ~0ULL;
 	decide(&guest);
+	assert_int_equal(guest.verdict.goal, size - guest.verdict.floor);
+	guest.sample.out = guest.verdict.goal;
+	decide(&guest);
 	assert_int_equal(guest.verdict.why, VIRTIO_CSWAP_STOP_FLOOR);
 	assert_int_equal(guest.verdict.goal, size - guest.verdict.floor);
 	return guest.verdict.floor;
@@ -196,9 +199,18 @@ static void a_target_is_reached_and_left(void **state)
 	guest.sample.target = 0;
 	step(&guest);
 	guest.sample.target = ~0ULL;
+	step(&guest);
+	/* the floor is why it ends, not why it's there yet */
+	assert_int_equal(guest.verdict.why, VIRTIO_CSWAP_STOP_WORKING);
 	run(&guest, MINUTE / 4);
 	assert_int_equal(guest.sample.out, 3 * GIB);
 	assert_int_equal(guest.verdict.why, VIRTIO_CSWAP_STOP_FLOOR);
+	/* raised by the owner: what is given back has a reason */
+	guest.limits.floor_percent = 50;
+	decide(&guest);
+	assert_true(guest.verdict.goal < guest.sample.out);
+	assert_int_equal(guest.verdict.why, VIRTIO_CSWAP_STOP_FLOOR);
+	guest.limits.floor_percent = 25;
 
 	guest.limits.enabled = false;
 	run(&guest, 10000);
