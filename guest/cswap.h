@@ -228,7 +228,7 @@ struct cswap_balloon {
 	s64 step_ooms;			/* when the step began */
 	struct cswap_backoff memory;	/* there was none to be had */
 	struct cswap_backoff release, reclaim; /* the device refused */
-	u64 events, event_errors, requests, ranges_sent, refusals;
+	u64 steps, events, event_errors, requests, ranges_sent, refusals;
 
 	struct task_struct *rescuer;
 	wait_queue_head_t rescue_wait, rescue_done;

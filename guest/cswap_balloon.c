@@ -16,7 +16,8 @@
  * What may be done with a block, and when, is in cswap_blocks.c. A device that
  * refuses a RELEASE gets no more memory for a while, and what it didn't want goes
  * back to the guest; one that refuses a RECLAIM has no memory, and is asked again
- * later. If one doesn't answer at all, it gets no more, and it's said why; a guest
+ * later, or when it has another target: whoever changes its mind may have changed
+ * more. If one doesn't answer at all, it gets no more, and it's said why; a guest
  * that feels the lack then takes back what isn't on its way, without an answer. If
  * the control ring is broken there's nobody to ask, and all of that goes back.
  *
@@ -90,6 +91,12 @@ static void backoff_more(struct cswap_backoff *backoff)
 	backoff->delay = clamp(2 * backoff->delay, (unsigned long)LEAST_DELAY,
 			       (unsigned long)MOST_DELAY);
 	backoff->until = jiffies + backoff->delay;
+}
+
+/* It may have become better: try, and wait still longer if it has not. */
+static void backoff_try(struct cswap_backoff *backoff)
+{
+	backoff->until = jiffies;
 }
 
 static void backoff_end(struct cswap_backoff *backoff)
@@ -275,6 +282,16 @@ static void mem_answer_take(struct cswap_balloon *balloon)
 		backoff_end(op == CSWAP_BATCH_RELEASE ? &balloon->release : &balloon->reclaim);
 }
 
+static void target_set(struct cswap_balloon *balloon, u64 target)
+{
+	if (target != balloon->target) {
+		backoff_try(&balloon->release);
+		backoff_try(&balloon->reclaim);
+	}
+	WRITE_ONCE(balloon->target, target);
+	balloon->heard = true;
+}
+
 static void event_take(struct cswap_balloon *balloon)
 {
 	struct cswap_dev *dev = to_dev(balloon);
@@ -286,8 +303,7 @@ static void event_take(struct cswap_balloon *balloon)
 	if (!response)
 		return;
 	if (cswap_wire_get_event(response, used, &target) == VIRTIO_CSWAP_S_OK) {
-		WRITE_ONCE(balloon->target, target);
-		balloon->heard = true;
+		target_set(balloon, target);
 		balloon->events++;
 		return;
 	}
@@ -528,6 +544,7 @@ static void balloon_work(struct work_struct *work)
 
 	if (!is_running(balloon))
 		return;
+	balloon->steps++;
 	balloon->step_ooms = atomic64_read(&balloon->ooms);
 	event_take(balloon);
 	mem_answer_take(balloon);

@@ -137,6 +137,7 @@ CSWAP_BALLOON(ooms, atomic64_read(&balloon->ooms));
 CSWAP_BALLOON(brakes, READ_ONCE(balloon->policy.trips));
 CSWAP_BALLOON(moved_blocks, READ_ONCE(balloon->mem.moved));
 CSWAP_BALLOON(pinned_blocks, READ_ONCE(balloon->mem.pinned));
+CSWAP_BALLOON(steps, READ_ONCE(balloon->steps));
 CSWAP_BALLOON(events, READ_ONCE(balloon->events));
 CSWAP_BALLOON(event_errors, READ_ONCE(balloon->event_errors));
 CSWAP_BALLOON(requests, READ_ONCE(balloon->requests));
@@ -191,6 +192,7 @@ static struct attribute *cswap_attrs[] = {
 	&dev_attr_balloon_brakes.attr,
 	&dev_attr_balloon_moved_blocks.attr,
 	&dev_attr_balloon_pinned_blocks.attr,
+	&dev_attr_balloon_steps.attr,
 	&dev_attr_balloon_events.attr,
 	&dev_attr_balloon_event_errors.attr,
 	&dev_attr_balloon_requests.attr,

@@ -47,17 +47,41 @@ worker_ms() {
 	echo $sum
 }
 
-# watch SECONDS: how the balloon behaves for so long: the least that the guest had, in $least MiB, and
-# what the workers took of a CPU, in $percent.
+# What it has done so far: times that it looked, what it was told and what it asked, and when.
+work() {
+	steps=$(balloon steps) told=$(($(balloon events) + $(balloon event_errors)))
+	requests=$(balloon requests) centiseconds=$((10#$(now | tr -d .))) ms=$(worker_ms)
+}
+
+# watch SECONDS: how the balloon behaves for so long, or longer where CPUs are scarce: the least that
+# the guest had, in $least MiB; how often it looked, was told and asked; and what the workers took of a
+# CPU, in $percent.
 watch() {
-	local end ms left
-	ms=$(worker_ms) least=$total end=$((SECONDS + $1))
+	local end left
+	work
+	local steps_before=$steps told_before=$told requests_before=$requests began=$centiseconds ms_before=$ms
+	least=$total end=$((SECONDS + $1))
 	while [ $SECONDS -lt $end ]; do
 		left=$((total - $(balloon released)))
 		[ $left -ge $least ] || least=$left
 		read -rt 0.1 <>"$tmp/never" || :
 	done
-	percent=$((($(worker_ms) - ms) / 10 / $1))
+	work
+	steps=$((steps - steps_before)) told=$((told - told_before)) requests=$((requests - requests_before))
+	centiseconds=$((centiseconds - began)) percent=$(((ms - ms_before) * 10 / centiseconds))
+}
+
+# It has done what it can, and the rest isn't up to it.
+is_done() {
+	case $KIND in
+	repeat | odd) is_reached ;;
+	absurd) [ "$(balloon stopped)" = floor ] ;;
+	flap | events) [ "$(balloon events)" -ge 2 ] ;;
+	*) [ "$(balloon stopped)" = device ] ;;
+	esac
+}
+expect_done() {
+	within 120 is_done || fail "not what $KIND comes to: $(balloon released) MiB, $(balloon stopped), $(balloon events) events"
 }
 
 swap_on
@@ -75,48 +99,48 @@ nospace) ask 0 ;;
 twice) ask "$(even $((some / 2)))" ;;
 *) ask "$some" ;;
 esac
+expect_done
 watch 12
+# Now and then it tries again.
+expect_done
 events=$(balloon events) errors=$(balloon event_errors) released=$(balloon released) why=$(balloon stopped)
-say "$events events, $errors of them ignored, $released MiB released, $why; least $least MiB; workers $percent % of a CPU"
+say "$events events, $errors of them ignored, $released MiB released, $why; least $least MiB;" \
+	"in $centiseconds/100 s $steps looks, told $told times, $requests requests, workers $percent % of a CPU"
 
 expect "MiB that the guest always had" "$least" -ge "$floor"
-expect "events in 12 s" $((events + errors)) -le 130
+# As often as it asks, ten times a second; and once more at each end.
+expect "hundredfold of events in $centiseconds/100 s" $((100 * (told - 2))) -le $((10 * centiseconds))
+# However slow the CPUs are: that isn't a worker that runs all the time.
+expect "percent of a CPU" $percent -le 60
+case $KIND in
+flap | events) ;;
+*)	# Where there's nothing that it could do, it looks once a second, when it is told, before it asks,
+	# and at what it does to be refused.
+	expect "hundredfold of looks" $((100 * (steps - 2 * told - 4 * requests - 10))) -le $((2 * centiseconds)) ;;
+esac
 case $KIND in
 absurd)
-	expect "MiB released" "$released" -ge $((total - floor - 4))
-	expect "why it stopped: $why" "$why" = floor
-	expect "percent of a CPU" $percent -le 30 ;;
+	expect "MiB released" "$released" -ge $((total - floor - 4)) ;;
 flap)
 	expect "events" "$events" -ge 4
-	expect "MiB taken in all" "$(balloon taken)" -ge "$some"
-	# What is taken at most costs a third of the time.
-	expect "percent of a CPU" $percent -le 60 ;;
+	expect "MiB taken in all" "$(balloon taken)" -ge "$some" ;;
 repeat)
 	expect "events" "$events" -ge 20
-	expect "MiB released" "$released" = "$some"
-	expect "percent of a CPU" $percent -le 15 ;;
+	expect "MiB released" "$released" = "$some" ;;
 odd)
 	expect "MiB released" "$released" = "$some" ;;
 twice)
 	# Linux gives such a ring up.
 	in_log 1 'is not a head'
-	expect "MiB released" "$released" = 0
-	expect "why it stopped: $why" "$why" = device
-	expect "percent of a CPU" $percent -le 15 ;;
+	expect "MiB released" "$released" = 0 ;;
 events)
 	expect "malformed events" "$errors" -ge 2 ;;
 refuse)
-	expect "refusals" "$(balloon refusals)" -ge 1
-	expect "why it stopped: $why" "$why" = device
-	expect "percent of a CPU" $percent -le 15 ;;
+	expect "refusals" "$(balloon refusals)" -ge 1 ;;
 nospace)
-	expect "MiB released" "$released" -ge 2
-	expect "why it stopped: $why" "$why" = device
-	expect "percent of a CPU" $percent -le 15 ;;
+	expect "MiB released" "$released" -ge 2 ;;
 never)
-	expect "MiB out of use" "$released" -gt 0
-	expect "why it stopped: $why" "$why" = device
-	expect "percent of a CPU" $percent -le 15 ;;
+	expect "MiB out of use" "$released" -gt 0 ;;
 esac
 # It goes on doing what it is there for.
 before=$(counter stores)
@@ -136,7 +160,6 @@ if [ "$KIND" = never ] || [ "$KIND" = twice ]; then
 	expect "KiB in MemTotal afterwards" "$(memory_kib MemTotal)" -ge "$total_kib"
 else
 	ask "$some"
-	# Whoever was refused again and again asks less and less often.
 	within 90 is_reached || fail "when all is well: $(balloon released) of $some MiB: $(balloon stopped)"
 	stress_end
 	reach 0 90
