@@ -20,6 +20,15 @@ reload_driver() {
 	wait_until 20 here || die "no disk after insmod"
 }
 
+# KiB that the kernel can't have back: neither free, nor of files, nor of programs.
+kept_kib() {
+	sync
+	echo 3 >/proc/sys/vm/drop_caches
+	awk '/^MemTotal:/ { kib += $2 }
+		/^(MemFree|Buffers|Cached|SwapCached|AnonPages|SReclaimable):/ { kib -= $2 }
+		END { print kib }' /proc/meminfo
+}
+
 # log_records: how many there ever were; the log itself forgets the older ones.
 log_records() {
 	local record last=0
