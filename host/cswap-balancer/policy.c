@@ -48,7 +48,9 @@
  * after a guest hurt, which doubles each time; nothing grows for as long after the
  * reserve was short, and then by a part of the room, because what was given shows in
  * the measures a moment later; what is on its way isn't asked for twice; what was
- * promised and doesn't come counts for as long as the patience lasts.
+ * promised and doesn't come counts for as long as the patience lasts, and, of a guest that
+ * has no more than its share, for the minute in which a driver that was given memory back
+ * may wait for its turn.
  */
 #include <linux/virtio_cswap.h>
 #include <string.h>
@@ -68,6 +70,8 @@
 #define GROW_PART	4u		/* of the room: measures lag behind what was given */
 #define MAX_COOL_MS	(10 * MINUTE_MS)
 #define MAX_RETRY_MS	(10 * MINUTE_MS)
+/* So long a driver may wait with growing the balloon after it was given some back. */
+#define TURN_MS		MINUTE_MS
 #define COLD_PERMILLE	10u		/* a quiet second's worth of idleness */
 #define MAX_COLD	700u
 /* Between the claim and the measure there is this much of a VMM. */
@@ -356,7 +360,8 @@ static void track(const struct policy *policy, struct policy_guest *guest,
 	} else if (!lies && has_braked(sample) && is_excused(policy, guest, held)) {
 		brake(policy, guest, sample, now_ms);
 		note_progress(guest, held, now_ms);
-	} else if (now_ms - guest->asked_ms > policy->conf.patience_ms) {
+	} else if (now_ms - guest->asked_ms > policy->conf.patience_ms &&
+		   (now_ms >= guest->turn_ms || !is_excused(policy, guest, held))) {
 		guest->lies = lies;
 		give_up(policy, guest, sample, now_ms);
 	}
@@ -847,6 +852,9 @@ void policy_step(struct policy *policy, const struct policy_host_sample *host,
 		struct policy_guest *guest = &policy->guest[i];
 
 		bound(guest, &samples[i]);
+		if (size_of(&samples[i]) - guest->target > guest->allot &&
+		    guest->target < samples[i].released)
+			guest->turn_ms = now_ms + TURN_MS;
 		escalate(policy, guest, now_ms);
 		if (guest->reason == POLICY_REASONS)
 			guest->reason = rest_reason(policy, guest, &samples[i], now_ms);

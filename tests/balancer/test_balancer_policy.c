@@ -221,6 +221,8 @@ struct world {
 	uint64_t ws[MAX_GUESTS];	/* working sets */
 	bool refuses[MAX_GUESTS];	/* releases nothing */
 	bool lies[MAX_GUESTS];		/* and says that it did */
+	bool takes_turns[MAX_GUESTS];	/* waits before it grows again, as Linux's driver does */
+	uint64_t grew_ms[MAX_GUESTS], grow_at_ms[MAX_GUESTS];
 	uint32_t says[MAX_GUESTS];	/* a reason, if it stops short */
 	uint64_t can_release[MAX_GUESTS];
 	uint64_t moved, turns;		/* what targets moved, and how often they turned */
@@ -251,6 +253,23 @@ static void world_init(struct world *w, unsigned int count, uint64_t size, uint6
 	}
 }
 
+/* A balloon that has shrunk waits for twice the time that it had been growing, a minute at most. */
+static uint64_t in_turn(struct world *w, unsigned int i, uint64_t want)
+{
+	uint64_t released = w->t.sample[i].released, now_ms = w->t.now_ms;
+	uint64_t at_ms = now_ms + least(2 * w->grew_ms[i] + 1000, 60000);
+
+	if (want < released) {
+		w->grow_at_ms[i] = at_ms > w->grow_at_ms[i] ? at_ms : w->grow_at_ms[i];
+		w->grew_ms[i] = 0;
+	} else if (now_ms < w->grow_at_ms[i]) {
+		return released;
+	} else if (want > released) {
+		w->grew_ms[i] += 1000;
+	}
+	return want;
+}
+
 /* A guest's second: release or take back, and feel what's missing. */
 static void live(struct world *w, unsigned int i)
 {
@@ -259,6 +278,8 @@ static void live(struct world *w, unsigned int i)
 
 	if (w->refuses[i])
 		want = least(want, s->released);
+	if (w->takes_turns[i])
+		want = in_turn(w, i, want);
 	if (s->released < want)
 		s->released += least(want - s->released, s->size / 16);
 	else
@@ -429,6 +450,36 @@ static void stuck_guest_costs_nobody_else(void **state)
 	seconds(&w, 60);
 	assert_int_equal(w.t.guest[0].answer, 0);
 	assert_false(w.t.guest[0].stuck);
+}
+
+/* Whoever was given memory back may wait a minute before it gives again, and works at it meanwhile. */
+static void turns_are_no_refusals(void **state)
+{
+	struct world w;
+	unsigned int s, waited = 0;
+
+	(void)state;
+	world_init(&w, 2, 4 * GIB, 6 * GIB);
+	w.t.policy.conf.step_permille = 10;
+	w.takes_turns[0] = true;
+	for (s = 0; s < 1200; s++) {
+		/* it needs its memory for a while, again and again */
+		w.ws[0] = s % 200 < 10 ? 3 * GIB : GIB;
+		w.ws[1] = s % 200 < 10 ? 0 : 4 * GIB;
+		second(&w);
+		assert_false(w.t.guest[0].stuck);
+		waited += w.t.guest[0].target > w.t.sample[0].released &&
+			  w.t.now_ms < w.grow_at_ms[0];
+	}
+	assert_true(waited > 20);
+	assert_true(is_restored(&w));
+	/* but a minute is all that's granted */
+	w.refuses[0] = true;
+	w.ws[0] = 0;
+	w.ws[1] = 4 * GIB;
+	w.t.policy.conf.reserve_bytes = 3 * GIB;
+	seconds(&w, 60 + 25);
+	assert_true(w.t.guest[0].stuck);
 }
 
 static void liar_is_measured(void **state)
@@ -842,6 +893,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(idle_guest_gives_to_one_that_hurts),
 		cmocka_unit_test(all_hurt_and_nothing_oscillates),
 		cmocka_unit_test(stuck_guest_costs_nobody_else),
+		cmocka_unit_test(turns_are_no_refusals),
 		cmocka_unit_test(liar_is_measured),
 		cmocka_unit_test(crying_wins_no_more_than_a_share),
 		cmocka_unit_test(brakes_are_respected),
