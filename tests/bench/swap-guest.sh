@@ -9,9 +9,10 @@
 #	crypt		dm-crypt, aes-xts, with the queues that suit swap
 #	aead		dm-crypt with AES-GCM on dm-integrity without a journal
 # A working set of MIB in a memory cgroup of LIMIT MiB. Prints what swapstress measured; or, where
-# LIMIT is "disk", what diskload measured of MIB of the disk, without a swap core in front.
+# LIMIT is "disk", what diskload measured of MIB of the disk, without a swap core in front; or, where it's
+# "hard:LIMIT", how many of TRIES working sets in a cgroup that can't grow the OOM killer has ended.
 set -eu
-kind=$1 mib=$2 limit=$3
+kind=$1 mib=$2 limit=$3 tries=${4-0}
 
 hex() {
 	od -An -tx1 -N "$1" /dev/urandom | tr -d ' \n'
@@ -30,6 +31,21 @@ integrity() {
 map() {
 	DM_DISABLE_UDEV=1 dmsetup create "$1" --table "$2" 2>/dev/null
 	DM_DISABLE_UDEV=1 dmsetup mknodes 2>/dev/null
+}
+
+count_kills() {
+	killed=0
+	for try in $(seq "$tries"); do
+		code=0
+		swapstress --mib "$mib" --limit "${limit#hard:}" --hard --procs 4 --seed "$try" || code=$?
+		case $code in
+		0) ;;
+		4 | 137) killed=$((killed + 1)) ;;
+		*) exit "$code" ;;
+		esac
+	done
+	[ "$killed" = "$(sed -n 's/^oom_kill //p' /proc/vmstat)" ]
+	echo "killed=$killed"
 }
 
 case $kind in
@@ -65,5 +81,8 @@ if [ "$limit" = disk ]; then
 fi
 mkswap "$disk" >/dev/null
 swapon "$disk"
-swapstress --mib "$mib" --limit "$limit" --random $((mib * 64))
+case $limit in
+hard:*) count_kills ;;
+*) swapstress --mib "$mib" --limit "$limit" --random $((mib * 64)) ;;
+esac
 swapoff "$disk"

@@ -61,7 +61,7 @@ struct options {
 	uint64_t seed;
 	char marker[MARKER_MAX + 1];
 	const char *gate;
-	bool pageout, thp, once, tolerate_sigbus;
+	bool hard, pageout, thp, once, tolerate_sigbus;
 };
 
 /* Shared by all processes. */
@@ -474,8 +474,8 @@ static void cgroup_set(const char *dir, const char *name, unsigned int mib)
 }
 
 /*
- * A memory cgroup of our own. What swaps is memory.high: at a memory.max of a few
- * MiB, most of them in use, 7.3 sends out the OOM killer now and then, on any disk.
+ * A memory cgroup of our own. What swaps is memory.high, unless --hard: at a memory.max
+ * of a few MiB, most of them in use, 7.3 may send out the OOM killer, on any disk.
  */
 static void cgroup_enter(void)
 {
@@ -485,8 +485,9 @@ static void cgroup_enter(void)
 	snprintf(dir, sizeof(dir), "/sys/fs/cgroup/swapstress-%d", (int)getpid());
 	if (mkdir(dir, 0755))
 		die(dir);
-	cgroup_set(dir, "memory.high", opt.limit_mib);
-	cgroup_set(dir, "memory.max", opt.limit_mib * 2);
+	if (!opt.hard)
+		cgroup_set(dir, "memory.high", opt.limit_mib);
+	cgroup_set(dir, "memory.max", opt.hard ? opt.limit_mib : opt.limit_mib * 2);
 	snprintf(path, sizeof(path), "%s/cgroup.procs", dir);
 	write_file(path, "0");
 }
@@ -577,6 +578,7 @@ static void usage(FILE *to)
 "Fills memory with content that proves itself and checks it, in order, at random and rewritten.\n"
 "  --mib N            memory to fill, over all workers (64)\n"
 "  --limit N          run in a memory cgroup of N MiB\n"
+"  --hard             nobody waits at that limit: memory is reclaimed, or somebody killed\n"
 "  --procs P          processes (1)\n"
 "  --threads T        threads in each process (1)\n"
 "  --rounds R         rounds of verify, random verify, rewrite (1)\n"
@@ -607,12 +609,12 @@ static unsigned long number(const char *text, unsigned long max)
 	return n;
 }
 
-enum { OPT_MIB = 256, OPT_LIMIT, OPT_PROCS, OPT_THREADS, OPT_ROUNDS, OPT_RANDOM, OPT_REWRITE, OPT_SEED,
+enum { OPT_MIB = 256, OPT_LIMIT, OPT_HARD, OPT_PROCS, OPT_THREADS, OPT_ROUNDS, OPT_RANDOM, OPT_REWRITE, OPT_SEED,
 	OPT_MARKER, OPT_PAGEOUT, OPT_THP, OPT_GATE, OPT_TOLERATE, OPT_ONCE, OPT_HELP };
 
 static const struct option long_options[] = {
 	{ "mib", 1, NULL, OPT_MIB }, { "limit", 1, NULL, OPT_LIMIT },
-	{ "procs", 1, NULL, OPT_PROCS }, { "threads", 1, NULL, OPT_THREADS },
+	{ "hard", 0, NULL, OPT_HARD }, { "procs", 1, NULL, OPT_PROCS }, { "threads", 1, NULL, OPT_THREADS },
 	{ "rounds", 1, NULL, OPT_ROUNDS }, { "random", 1, NULL, OPT_RANDOM },
 	{ "rewrite", 1, NULL, OPT_REWRITE }, { "seed", 1, NULL, OPT_SEED },
 	{ "marker", 1, NULL, OPT_MARKER }, { "pageout", 0, NULL, OPT_PAGEOUT },
@@ -626,6 +628,7 @@ static void option_set(int option)
 	switch (option) {
 	case OPT_MIB: opt.mib = number(optarg, 1 << 20); break;
 	case OPT_LIMIT: opt.limit_mib = number(optarg, 1 << 20); break;
+	case OPT_HARD: opt.hard = true; break;
 	case OPT_PROCS: opt.procs = number(optarg, PROCS_MAX); break;
 	case OPT_THREADS: opt.threads = number(optarg, 256); break;
 	case OPT_ROUNDS: opt.rounds = number(optarg, 1 << 20); break;
