@@ -219,9 +219,9 @@ upgrade_under_load() {
 left_alone() {
 	local before
 	before=$(property MainPID)
-	guest_run sh -c 'printf "#!/bin/sh\necho another\n" >/usr/local/sbin/cswapd &&
-		chmod +x /usr/local/sbin/cswapd && dpkg-reconfigure cswapd >/tmp/said 2>&1
-		rm /usr/local/sbin/cswapd && cat /tmp/said && grep "cswapd@web1.*goes on as it was" /tmp/said' || return
+	guest_run sh -c 'printf "#!/bin/sh\necho another\n" >/usr/local/bin/cswapd &&
+		chmod +x /usr/local/bin/cswapd && dpkg-reconfigure cswapd >/tmp/said 2>&1
+		rm /usr/local/bin/cswapd && cat /tmp/said && grep "cswapd@web1.*goes on as it was" /tmp/said' || return
 	[[ $(property MainPID) == "$before" ]]
 }
 
