@@ -3,6 +3,7 @@
 ## install-guest: the driver's source for DKMS, udev rule and units (DESTDIR=, then: dkms install)
 
 cswap_version := $(shell sed -n 's/^PACKAGE_VERSION="\(.*\)"/\1/p' guest/dkms.conf)
+GUEST_UNITDIR ?= /usr/lib/systemd/system
 dkms_source = $(DESTDIR)/usr/src/virtio-cswap-$(cswap_version)
 
 .PHONY: install-guest
@@ -15,6 +16,6 @@ install-guest:
 	install -D -m 0755 guest/cswap-reclaim $(DESTDIR)/usr/lib/cswap/cswap-reclaim
 	install -D -m 0644 guest/59-cswap.rules $(DESTDIR)/usr/lib/udev/rules.d/59-cswap.rules
 	install -D -m 0644 guest/cswap-swapon@.service \
-		$(DESTDIR)/usr/lib/systemd/system/cswap-swapon@.service
+		$(DESTDIR)$(GUEST_UNITDIR)/cswap-swapon@.service
 	install -D -m 0644 guest/cswap-reclaim.service \
-		$(DESTDIR)/usr/lib/systemd/system/cswap-reclaim.service
+		$(DESTDIR)$(GUEST_UNITDIR)/cswap-reclaim.service

@@ -19,6 +19,7 @@ tools="build-essential debhelper dh-dkms lintian"
 libvirt="libvirt-clients libvirt-daemon-driver-qemu libxml2-utils"
 version=$(sed -n '1s/.*(\(.*\)).*/\1/p' "$repo/debian/changelog")
 newer=$version+test
+units=(cswap-balancer.service cswap-metrics.timer)
 
 number=0
 files_of() { # PACKAGE
@@ -43,6 +44,16 @@ has_files() { # PACKAGE FILE...
 	shift
 	for file; do
 		grep -qx "$file" "$work/files" || { echo "no $file"; return 1; }
+	done
+}
+# Its scripts enable and purge them: debhelper looked where they are.
+knows_units() { # PACKAGE-FILE UNIT...
+	local unit
+	rm -rf "$work/scripts"
+	dpkg-deb -e "$1" "$work/scripts" || return
+	shift
+	for unit; do
+		grep -q "deb-systemd-helper.*'$unit'" "$work/scripts/postinst" || { echo "nothing of $unit"; return 1; }
 	done
 }
 # What `make install-guest` installs, the package has, with the same content.
@@ -311,6 +322,10 @@ check "cswapd: what it has" has_files cswapd /usr/sbin/cswapd /usr/bin/cswapctl 
 	/usr/lib/systemd/system/cswap-metrics.timer /usr/share/virtio-cswap/grafana.json \
 	/usr/sbin/cswap-balancer /usr/lib/systemd/system/cswap-balancer.service /etc/cswap-balancer.conf
 check "virtio-cswap-dkms: what install-guest has" same_as_install_guest
+check "cswapd: its scripts know its units" knows_units "$work/deb/cswapd_${version}_amd64.deb" "${units[@]}"
+# Which may be another Debian.
+check "this machine builds them as well" "$here/build-deb" "$work/own"
+check "cswapd: its scripts know its units there" knows_units "$work/own/cswapd_${version}_amd64.deb" "${units[@]}"
 
 check "libvirt: the domain is valid" valid_domain
 check "libvirt: it is what the guide tells" domain_as_told
