@@ -8,6 +8,9 @@ $(out)/guest/swapstress: $(out)/obj/tests/guest/swapstress.o
 $(out)/guest/diskload: $(out)/obj/tests/guest/diskload.o
 	$(link)
 
+$(out)/guest/kexec_now: $(out)/obj/tests/guest/kexec_now.o
+	$(link)
+
 # In the sanitizers' build there is nothing to lock: they map terabytes.
 .PHONY: check-unit check-swapstress bed-programs
 ifeq ($(SAN),)
@@ -17,4 +20,4 @@ check-swapstress: $(out)/guest/swapstress
 check-unit: check-swapstress
 endif
 
-bed-programs:: $(out)/guest/swapstress $(out)/guest/diskload
+bed-programs:: $(out)/guest/swapstress $(out)/guest/diskload $(out)/guest/kexec_now

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * kexec_now.c - the guest goes on with another kernel, at once.
+ *
+ * The two calls that kexec(8) makes for it, without the rest of that program: the kernel
+ * checks and places the image (kexec_file_load(2)), shuts devices down as for a reboot, and
+ * jumps. Nothing is unmounted, and nobody is asked to end: a test wants it that way.
+ */
+#include <fcntl.h>
+#include <linux/reboot.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/reboot.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static int open_file(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		perror(path);
+	return fd;
+}
+
+int main(int argc, char **argv)
+{
+	int kernel, initramfs;
+
+	if (argc != 4) {
+		fputs("Usage: kexec_now KERNEL INITRAMFS COMMAND-LINE\n"
+		      "Goes on with that kernel. Returns only if it can't, and says why.\n", stderr);
+		return 2;
+	}
+	kernel = open_file(argv[1]);
+	initramfs = open_file(argv[2]);
+	if (kernel < 0 || initramfs < 0)
+		return 1;
+	if (syscall(SYS_kexec_file_load, kernel, initramfs, strlen(argv[3]) + 1, argv[3], 0UL)) {
+		perror("kexec_file_load");
+		return 1;
+	}
+	reboot((int)LINUX_REBOOT_CMD_KEXEC);
+	perror("reboot");
+	return 1;
+}
