@@ -27,7 +27,7 @@
 # variant twice: --faulty-cswapd "--store mem --size 128M --release punch --fault-report @RUN@/report --balloon-fault event-twice" --env KIND=twice
 # variant never: --faulty-cswapd "--store mem --size 128M --release punch --fault-report @RUN@/report --balloon-fault release-never" --env KIND=never
 #
-# Checks: driver-target-floor driver-target-rate driver-event-pace
+# Checks: driver-target-floor, driver-target-rate, driver-event-pace, driver-event-check, driver-reclaim-nospc
 
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
