@@ -78,16 +78,22 @@ void status_read(struct json_object *answer, struct status *status)
 
 /* --- what it means --- */
 
-enum status_progress status_progress(const struct status *status,
-				     uint64_t number)
+/* By the daemon's own account, whatever was reported. All of it back is all of it. */
+static bool is_reached(const struct status *status)
 {
 	uint64_t gap = status->released > status->target ?
 			       status->released - status->target :
 			       status->target - status->released;
 
-	/* All of it back is all of it. */
-	if (status->told == status->target &&
-	    (status->target ? gap < GUEST_BLOCK_BYTES : !gap))
+	return status->released != STATUS_UNKNOWN &&
+	       status->told == status->target &&
+	       (status->target ? gap < GUEST_BLOCK_BYTES : !gap);
+}
+
+enum status_progress status_progress(const struct status *status,
+				     uint64_t number)
+{
+	if (is_reached(status))
 		return STATUS_REACHED;
 	/* An older one is about another target, though it be the same number. */
 	if (!status->reported || status->report_number <= number ||
@@ -151,7 +157,10 @@ void status_print_line(const struct status *status)
 	printf("released %s of %s, the guest keeps %s",
 	       size_text(status->released), size_text(status->target),
 	       kept_text(status));
-	if (status->reported)
+	/* A report about another target says nothing of this one. */
+	if (is_reached(status))
+		printf("; the target is reached");
+	else if (status->reported && status->report_target == status->target)
 		printf("; %s", status_reason(status));
 	if (status->cgroup != STATUS_UNKNOWN)
 		printf("; the VMM's cgroup uses %s", size_text(status->cgroup));

@@ -37,6 +37,10 @@ says() {
 	grep -qE -- "$3" "$dir/out"
 }
 
+not_reached() {
+	grep -q 'of 30 MiB' "$dir/out" && ! grep 'the target is reached' "$dir/out"
+}
+
 check() { # NAME COMMAND...
 	local name=$1
 	shift
@@ -114,6 +118,8 @@ expect "without waiting" 0 "of 4 MiB" target 4M
 expect "a percentage" 0 "the guest keeps" target 12.5% --wait --timeout 20
 kill -STOP "$guest"
 expect "timed out" 4 "wasn't reached in time" target 30M --wait --timeout 0.3
+# Its last report was about another target.
+check "nor does it say that it was" not_reached
 kill -CONT "$guest"
 expect "when it goes on, so does the guest" 0 "released 30 MiB of 30 MiB" target 30M --wait
 expect "no more than there is" 1 "doesn't have so much memory" target 1T
