@@ -424,6 +424,7 @@ static void all_hurt_and_nothing_oscillates(void **state)
 	assert_true(w.turns < 12);
 }
 
+/* Checks: device-event-wish */
 static void stuck_guest_costs_nobody_else(void **state)
 {
 	struct world w;

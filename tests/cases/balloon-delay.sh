@@ -5,6 +5,7 @@
 # meanwhile.
 # Proves: a block whose RELEASE is on its way isn't used again, not even to save a program's life
 # (I5, trap A1): the late discard destroys nothing. What hasn't been sent is used, at once.
+# Checks: driver-release-hands-off, driver-security-take-back
 #
 # beds: uml uml-debug
 # slow: uml-smp vm-newest tdx-newest

@@ -6,6 +6,7 @@
 # Proves: what isn't pinned is got all the same, by moving what lies there (tier 2); the rest isn't, and
 # it's said why; when the pins go, the balloon goes on by itself. The program's pages are right
 # throughout. (Trap B9.) The figures are what the tiers yielded.
+# Checks: driver-release-in-use, driver-target-partial
 #
 # beds: uml
 # slow: vm-newest uml-debug uml-smp vm-6.12 vm-6.1 tdx-newest

@@ -5,6 +5,7 @@
 # Proves: the guest takes memory back before it kills anybody, without the host's leave; what it took
 # so, the host doesn't get again at once, whatever it asks for. (Trap B10.) The control: where the
 # same memory isn't there because something else has it, the program is killed.
+# Checks: driver-target-pressure, driver-target-cool-down
 #
 # beds: uml uml-debug vm-newest tdx-newest
 # slow: uml-smp vm-6.12 vm-6.1 tdx-6.12

@@ -14,7 +14,7 @@
 # run uml: --mem 256M
 # run uml-smp: --cpus 2 --queues 2
 #
-# Checks: driver-report-owner
+# Checks: driver-report-owner, driver-security-balloon-owner, device-report-optional
 
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 # shellcheck disable=SC2317	# functions are called by within

@@ -5,6 +5,8 @@
 # gets it, and gives it back.
 # Proves: the cold pages go to the store and come back right, the host measures what the guest says,
 # and in the end the guest has its memory back to the page.
+# Checks: driver-ctrl-count, driver-release-range, driver-reclaim-range, driver-release-untouched
+# Checks: driver-target-reach
 #
 # beds: uml-debug vm-newest vm-6.1
 # slow: uml uml-smp vm-6.12

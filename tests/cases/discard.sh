@@ -3,7 +3,7 @@
 #
 # Space that the guest doesn't need goes back to the host: when a process ends, at swapoff, by
 # blkdiscard. And stores that come right after a free are not hit by the DISCARD. (Traps A1, A2.)
-# Checks: driver-discard-forget, device-discard-free
+# Checks: driver-discard-forget, driver-ctrl-count, device-discard-free
 #
 # beds: uml vm-newest
 # slow: uml-debug vm-6.12 vm-6.1 tdx-newest tdx-6.12

@@ -4,6 +4,7 @@
 # The guest sleeps and wakes while pages are out: the device is reset, its rings are made anew.
 # Proves: what was stored stays readable, what was in flight is sent again; hibernation, which would
 # write the key to a disk, is refused. Memory that was given up stays so, and the host is told again.
+# Checks: driver-init-release
 #
 # beds: vm-newest
 # fast vm-newest: balloon

@@ -6,6 +6,7 @@
 # space (issue: DISCARD). Traps A2, A6, A21, C17. The daemon refuses requests that aren't framed as
 # they must be, and none may fail.
 # Checks: driver-vq-one-way, driver-request-range, driver-store-page, driver-response-page
+# Checks: driver-response-ack-size
 #
 # beds: uml uml-debug uml-smp vm-newest vm-6.1 tdx-newest
 # fast uml: sync-file ahead-mem

@@ -5,6 +5,7 @@
 # Proves: the host's memory falls by what was released, in conversions of 2 MiB; all of it is accepted
 # when it comes back, in blocks of 2 MiB, or page by page where the host has no more; while a program
 # swaps, nothing is converted.
+# Checks: driver-release-convert, driver-release-untouched
 #
 # beds: tdx-newest
 # slow: tdx-6.12 4k

@@ -5,6 +5,7 @@
 # them, and the TDX module fails acceptances.
 # Proves: RETRY loses nothing; a block whose conversion or acceptance fails is lost, counted, and never
 # used again by anybody; the guest goes on, with the rest of its memory, to the page.
+# Checks: driver-release-lost, driver-reclaim-accept
 #
 # beds: tdx-newest
 # slow: tdx-6.12

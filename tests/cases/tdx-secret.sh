@@ -6,6 +6,7 @@
 # Proves: it is nowhere there; no page is converted for I/O; the pool and the rings are the only memory
 # that the driver ever shares, and they are given back whole. The control: swapped to a plain disk
 # by virtio-blk, the same text is found in both.
+# Checks: driver-seal-always
 #
 # beds: tdx-newest
 # slow: tdx-6.12 ahead

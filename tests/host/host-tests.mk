@@ -13,6 +13,9 @@ $(host_test_programs): $(out)/tests/test_host_%: $(out)/obj/tests/host/test_%.o 
 		$(CSWAPD_OBJS) $(patsubst %,$(out)/obj/host/cswapd/%.o,fault_spec store_fault)
 	$(link)
 
+# What it fetches from the guest changes.
+$(out)/tests/test_host_device: LIBS += -Wl,--wrap=vring_copy_from
+
 $(crash_test): LIBS = $(CSWAPD_LIBS) -lcmocka
 $(crash_test): $(patsubst %,$(out)/obj/tests/host/%.o,test_crash worker_hooked) \
 		$(filter-out %/worker.o %/worker_control.o %/inflight.o,$(CSWAPD_OBJS))

@@ -6,6 +6,8 @@
  * 3 and so on of what it notes; a second one goes on, and may die as well; a third ends
  * it. The guest uses at once what it gets back. Everything must have been answered once,
  * and nothing done again that the guest had seen the end of.
+ *
+ * Checks: device-request-one-outcome, device-discard-done
  */
 #include "test_ring.h"
 

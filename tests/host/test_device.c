@@ -27,6 +27,24 @@ static const struct device_limits limits = {
 	.report = true,
 };
 
+void __real_vring_copy_from(void *to, const struct vring_segment *segment,
+			    uint64_t offset, uint64_t len);
+void __wrap_vring_copy_from(void *to, const struct vring_segment *segment,
+			    uint64_t offset, uint64_t len);
+
+/* What was fetched is another thing at once: who looks twice would see that. */
+/* Checks: device-request-fetch-once */
+void __wrap_vring_copy_from(void *to, const struct vring_segment *segment,
+			    uint64_t offset, uint64_t len)
+{
+	uint8_t other[4096];
+
+	__real_vring_copy_from(to, segment, offset, len);
+	memset(other, 0xff, sizeof(other));
+	assert_in_range(len, 1, sizeof(other));
+	vring_copy_to(segment, offset, other, len);
+}
+
 /* Nothing is pinned but what a test pins. */
 static struct blockmap pinned = { .block_bytes = 4096 };
 
@@ -183,6 +201,7 @@ static void unknown_op_is_unsupported(void **state)
 	put_store(t, 1, 0);
 	header_of(t)->op = htole16(0x7777);
 	expect_status(t, VIRTIO_CSWAP_S_UNSUPP);
+	put_store(t, 1, 0);
 	header_of(t)->op = htole16(VIRTIO_CSWAP_CTRL_DISCARD);
 	expect_status(t, VIRTIO_CSWAP_S_UNSUPP);
 }
@@ -336,6 +355,7 @@ static void control_without_room_for_the_answer(void **state)
 	assert_non_null(parse_control(t, &limits, &control));
 }
 
+/* Checks: device-discard-range */
 static void bad_control_requests(void **state)
 {
 	struct test_ring *t = *state;

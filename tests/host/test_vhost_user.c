@@ -410,6 +410,7 @@ static void store_and_load(struct bench *b, unsigned int pair, uint16_t round)
 
 /* --- the tests --- */
 
+/* Checks: device-feature-in-order */
 static void features_are_as_specified(void **state)
 {
 	struct bench *b = *state;
@@ -453,6 +454,38 @@ static void stores_and_loads(void **state)
 	store_and_load(b, 0, 0);
 	store_and_load(b, 0, 2);
 	store_and_load(b, 1, 0);
+}
+
+/* What came back is the guest's: it writes there at once, and finds that later. */
+/* Checks: device-request-hands-off */
+static void used_buffers_are_left_alone(void **state)
+{
+	struct bench *b = *state;
+	unsigned int i;
+
+	start_all(b);
+	post_store(b, 0, 3, 'u');
+	await_used(b, 1, 1);
+	memset(b->guest + REQUEST_AT, 0xff, 4096);
+	memset(b->guest + STORE_PAGE_AT, 0xff, 4096);
+	post_ack_buffer(b, 0);
+	await_used(b, 2, 1);
+	assert_int_equal(le64toh(ack_at(b, ACK_AT)->cookie), 0xc3);
+	assert_int_equal(ack_at(b, ACK_AT)->status, 0);
+	memset(b->guest + ACK_AT, 0xff, 4096);
+	post_load(b, 0, 3);
+	await_used(b, 1, 2);
+	memset(b->guest + REQUEST_AT, 0xff, 4096);
+	post_data_buffer(b, 0);
+	await_used(b, 2, 2);
+	assert_int_equal(le64toh(ack_at(b, LOAD_HEADER_AT)->cookie), 0xc3);
+	assert_int_equal(ack_at(b, LOAD_HEADER_AT)->status, 0);
+	for (i = 0; i < 4096; i++) {
+		assert_int_equal(b->guest[LOAD_PAGE_AT + i], 'u');
+		assert_int_equal(b->guest[ACK_AT + i], 0xff);
+		assert_int_equal(b->guest[REQUEST_AT + i], 0xff);
+		assert_int_equal(b->guest[STORE_PAGE_AT + i], 0xff);
+	}
 }
 
 /* QEMU's way to add memory, while the rings run. */
@@ -985,6 +1018,7 @@ int main(void)
 		CASE(uml_is_not_offered_access_platform),
 		CASE(protocol_features_not_offered_are_refused),
 		CASE(stores_and_loads),
+		CASE(used_buffers_are_left_alone),
 		CASE(memory_comes_and_goes_under_load),
 		CASE(memory_taken_away_breaks_the_rings),
 		CASE(rings_stop_and_go_on),

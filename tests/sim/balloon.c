@@ -132,10 +132,10 @@ static int expect_noted(struct guest *g, const char *socket, const char *key, u6
 
 /* --- RELEASE and RECLAIM --- */
 
-/* Checks: device-config-balloon, device-config-report */
+/* Checks: device-config-balloon, device-config-report, device-config-static */
 static int case_config(struct guest *g, const char *socket)
 {
-	struct virtio_cswap_config config;
+	struct virtio_cswap_config config, after;
 	struct area area;
 
 	TRY(connect_with(g, socket, &area, MIB));
@@ -146,12 +146,18 @@ static int case_config(struct guest *g, const char *socket)
 	       le32_to_cpu(config.block_size));
 	EXPECT(g, le32_to_cpu(config.report_period_ms) == 1000, "report period %u",
 	       le32_to_cpu(config.report_period_ms));
-	return 0;
+	/* It's the same whatever is wanted, released and stored. */
+	TRY(operator_target(g, socket, 3 * MIB));
+	TRY(expect_release(g, area.address, area.bytes, VIRTIO_CSWAP_S_OK));
+	TRY(guest_check_pair(g, 0, 0));
+	TRY_FE(g, fe_read_config(&g->fe, 0, &after, sizeof(after)));
+	EXPECT(g, !memcmp(&config, &after, sizeof(after)), "the configuration changed");
+	return operator_target(g, socket, 0);
 }
 
 /*
  * What is released is the host's, to the block, and nothing beside it is.
- * Checks: device-release-ok, device-release-foreign
+ * Checks: device-release-ok, device-release-foreign, device-reclaim-access
  */
 static int case_frees(struct guest *g, const char *socket)
 {
@@ -174,7 +180,11 @@ static int case_frees(struct guest *g, const char *socket)
 	       "neighbours were discarded, too");
 	EXPECT(g, is_all(area.base + PAGE, 8 * MIB, 0) &&
 	       is_all(area.base + 20 * MIB, 3 * PAGE, 0), "it doesn't read as zeros");
-	return guest_check_pair(g, 0, 0);
+	/* Nobody need be asked to use it again. */
+	memset(area.base + PAGE, 0x77, 8 * MIB);
+	TRY(guest_check_pair(g, 0, 0));
+	EXPECT(g, is_all(area.base + PAGE, 8 * MIB, 0x77), "what was written is gone");
+	return 0;
 }
 
 /* Checks: device-release-repeat, device-reclaim-at-once */
@@ -801,7 +811,10 @@ static struct virtio_cswap_report *put_report(struct guest *g, struct vq_segment
 	return report;
 }
 
-/* Checks: device-report-reserved, device-report-claim, device-report-stopped */
+/*
+ * Checks: device-report-reserved, device-report-claim, device-report-stopped
+ * Checks: device-report-optional
+ */
 static int case_report(struct guest *g, const char *socket)
 {
 	char reply[OPERATOR_REPLY_BYTES];

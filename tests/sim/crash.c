@@ -272,6 +272,7 @@ static int case_load(struct guest *g, const char *socket)
 /*
  * A slot is stored, discarded, and stored again at once: a DISCARD that was run
  * a second time, or an old store that landed late, would destroy the newer page.
+ * Checks: device-discard-done
  */
 static int discard_and_store(struct guest *g, u64 slot)
 {

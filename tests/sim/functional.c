@@ -711,12 +711,14 @@ static int case_new_call_fd(struct guest *g, const char *socket)
 	return suite_check_answers(g);
 }
 
-/* Checks: device-init-keep */
+/* Checks: device-init-keep, device-config-shrink */
 static int case_reset_device(struct guest *g, const char *socket)
 {
+	struct virtio_cswap_config before, after;
 	unsigned int i;
 
 	TRY(guest_connect(g, socket, OPTIONS(.pairs = 1)));
+	TRY_FE(g, fe_read_config(&g->fe, 0, &before, sizeof(before)));
 	TRY(store_and_load(g, 9));
 	for (i = 0; i < 3; i++) {
 		struct fe_message m = { .header = { FE_RESET_DEVICE, 0, 0 } };
@@ -725,6 +727,9 @@ static int case_reset_device(struct guest *g, const char *socket)
 			TRY_FE(g, fe_tell(&g->fe, &m, NULL, 0));
 		TRY_FE(g, fe_set_status(&g->fe, 0));
 		TRY_FE(g, fe_start_features(&g->fe));
+		TRY_FE(g, fe_read_config(&g->fe, 0, &after, sizeof(after)));
+		EXPECT(g, after.capacity == before.capacity &&
+		       after.slot_size == before.slot_size, "slots changed by a reset");
 		TRY(guest_start_control(g));
 		TRY(guest_start_pair(g, 0));
 		TRY(expect_load(g, 9, IO_OK));

@@ -791,7 +791,7 @@ static struct virtio_cswap_range *make_discard(struct guest *g, struct vq_segmen
 	return range;
 }
 
-/* Checks: device-ctrl-invalid, device-discard-invalid */
+/* Checks: device-ctrl-invalid, device-discard-range, device-discard-invalid */
 static int case_control_ranges(struct guest *g, const char *socket)
 {
 	struct virtio_cswap_range *range;

@@ -10,6 +10,10 @@
  * unanswered (I5), each unit is in one place, the counts are right, the device is told nothing
  * out of order. From each new state everything can be given back to the guest.
  *
+ * Checks: driver-release-hands-off, driver-release-range, driver-release-in-use
+ * Checks: driver-release-one-in-flight, driver-release-merge, driver-reclaim-range
+ * Checks: driver-reclaim-first, driver-reclaim-owed, driver-reclaim-failed
+ *
  * On a violation the way to it is printed, and the exit code is 3.
  */
 #include <stdarg.h>

@@ -31,6 +31,7 @@
  * Checks: driver-request-one-in-flight, driver-request-load-then-write
  * Checks: driver-request-cookie, driver-request-memory, driver-store-keep
  * Checks: driver-response-both, driver-response-cookie, driver-init-unknown
+ * Checks: driver-discard-contents
  *
  * model_drain() demands progress: if the device answers and owners finish, all
  * is sent and free, and freed slots can be discarded.

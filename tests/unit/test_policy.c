@@ -97,6 +97,7 @@ static u64 random_size(void)
 }
 
 /* Sizes, targets, counts and times of all kinds; clocks and counts may fall back. */
+/* Checks: driver-target-floor */
 static void floor_is_never_crossed(void **state)
 {
 	struct guest guest;
@@ -169,6 +170,7 @@ static void floor_of_all_kinds(void **state)
 
 /* --- when nothing hurts --- */
 
+/* Checks: driver-target-reach, driver-target-partial */
 static void a_target_is_reached_and_left(void **state)
 {
 	struct guest guest;
@@ -258,6 +260,7 @@ static bool trips(u64 ms, u64 swap_in_ns, u64 refaults, u64 stalls, bool own)
 	return true;
 }
 
+/* Checks: driver-target-pressure */
 static void brakes_trip_by_each_pain(void **state)
 {
 	u64 refaults = 2 * GIB / 64;	/* a second, of what is left */
@@ -317,6 +320,7 @@ static void trip(struct guest *guest)
 	guest->sample.out = guest->verdict.goal;
 }
 
+/* Checks: driver-target-cool-down */
 static void a_cap_stays_and_is_raised_in_steps(void **state)
 {
 	struct guest guest;
@@ -419,6 +423,7 @@ static void too_large_a_target_settles(void **state)
 
 /* --- out of memory --- */
 
+/* Checks: driver-target-cool-down */
 static void out_of_memory_counts_against_the_host(void **state)
 {
 	struct guest guest;
@@ -474,6 +479,7 @@ static u64 pages_moved(u32 period_steps, u64 high, u64 low, u64 speed)
 }
 
 /* However fast it flaps, the balloon works for two thirds of the time at most. */
+/* Checks: driver-target-rate */
 static void flapping_costs_a_part_of_a_cpu(void **state)
 {
 	static const u32 periods[] = { 1, 2, 3, 5, 10, 20, 50, 100, 300 };

@@ -104,6 +104,7 @@ static void builds_discard(void **state)
 	expect_bytes(range, 16);
 }
 
+/* Checks: driver-ctrl-count, driver-ctrl-reserved */
 static void builds_memory_requests(void **state)
 {
 	static const u8 release[] = {
@@ -132,6 +133,7 @@ static void builds_memory_requests(void **state)
 }
 
 /* Each field has a value of its own, so that one in another's place would show. */
+/* Checks: driver-ctrl-count, driver-report-reserved */
 static void builds_report(void **state)
 {
 	static const struct cswap_report report = {
@@ -290,6 +292,7 @@ static void config_medium(void **state)
 	}
 }
 
+/* Checks: driver-config-balloon */
 static void config_balloon(void **state)
 {
 	static const u32 right[] = { 4096, 8192, 2 << 20, 4 << 20, 1 << 30 };
@@ -333,6 +336,7 @@ static void config_balloon(void **state)
 	features = 0;
 }
 
+/* Checks: driver-config-report */
 static void config_report(void **state)
 {
 	struct virtio_cswap_config config = right_config();
@@ -618,7 +622,7 @@ static void data_reserved(void **state)
 	}
 }
 
-/* Checks: driver-ctrl-check */
+/* Checks: driver-ctrl-check, driver-ctrl-status */
 static void control_status(void **state)
 {
 	u32 used, i;
@@ -656,6 +660,7 @@ static u32 get_event(u32 used, u64 *target)
 	return cswap_wire_get_event((void *)(fence - 32), used, target);
 }
 
+/* Checks: driver-ctrl-check, driver-ctrl-status, driver-event-check */
 static void events(void **state)
 {
 	u64 target = 7;
