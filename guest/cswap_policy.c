@@ -213,6 +213,7 @@ struct cswap_policy_verdict cswap_policy_step(struct cswap_policy *policy,
 		.why = VIRTIO_CSWAP_STOP_NONE,
 	};
 	u64 most = sample->size - verdict.floor;
+	bool grows;
 
 	brake(policy, limits, sample, most);
 	verdict.goal = sample->target;
@@ -228,11 +229,11 @@ struct cswap_policy_verdict cswap_policy_step(struct cswap_policy *policy,
 		verdict.goal = 0;
 		verdict.why = VIRTIO_CSWAP_STOP_OWNER;
 	}
+	grows = sample->out + CSWAP_BLOCK_PAGES <= verdict.goal;
 	/* the floor is no reason before it's reached */
-	if (sample->out + CSWAP_BLOCK_PAGES <= verdict.goal &&
-	    verdict.why == VIRTIO_CSWAP_STOP_FLOOR)
+	if (grows && verdict.why == VIRTIO_CSWAP_STOP_FLOOR)
 		verdict.why = VIRTIO_CSWAP_STOP_NONE;
-	if (sample->out > verdict.goal || sample->out + CSWAP_BLOCK_PAGES <= verdict.goal)
+	if (grows || sample->out > verdict.goal)
 		verdict.why = verdict.why ?: VIRTIO_CSWAP_STOP_WORKING;
 	if (!turn(policy, sample, verdict.goal))
 		verdict.goal = min(verdict.goal, sample->out);

@@ -361,7 +361,7 @@ static void track(const struct policy *policy, struct policy_guest *guest,
 		brake(policy, guest, sample, now_ms);
 		note_progress(guest, held, now_ms);
 	} else if (now_ms - guest->asked_ms > policy->conf.patience_ms &&
-		   (now_ms >= guest->turn_ms || !is_excused(policy, guest, held))) {
+		   (now_ms >= guest->turn_until_ms || !is_excused(policy, guest, held))) {
 		guest->lies = lies;
 		give_up(policy, guest, sample, now_ms);
 	}
@@ -854,7 +854,7 @@ void policy_step(struct policy *policy, const struct policy_host_sample *host,
 		bound(guest, &samples[i]);
 		if (size_of(&samples[i]) - guest->target > guest->allot &&
 		    guest->target < samples[i].released)
-			guest->turn_ms = now_ms + TURN_MS;
+			guest->turn_until_ms = now_ms + TURN_MS;
 		escalate(policy, guest, now_ms);
 		if (guest->reason == POLICY_REASONS)
 			guest->reason = rest_reason(policy, guest, &samples[i], now_ms);

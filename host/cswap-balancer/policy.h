@@ -102,7 +102,7 @@ struct policy_guest {
 	uint64_t cool_until_ms, brake_until_ms, retry_ms;
 	unsigned int cool_ms, brake_ms, retry_wait_ms;
 	uint64_t asked_ms, best;	/* progress: since when, and the least that it held */
-	uint64_t turn_ms;		/* until then it may wait before it gives again */
+	uint64_t turn_until_ms;	/* it may wait before it gives again */
 	uint64_t answer_ms;
 	uint64_t taken_ms;		/* when memory was last asked of it */
 };
