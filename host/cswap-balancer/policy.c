@@ -189,7 +189,8 @@ static void begin(struct policy_guest *guest, const struct policy_guest_sample *
 		  uint64_t now_ms)
 {
 	policy_forget(guest);
-	guest->begun = true;
+	/* Before its first answer there's nothing to go on from: it begins again with that. */
+	guest->begun = sample->ready && !sample->late;
 	guest->last_ms = guest->report_ms = now_ms;
 	guest->report_number = sample->report_number;
 	guest->loaded_pages = sample->loaded_pages;

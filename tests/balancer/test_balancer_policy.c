@@ -425,6 +425,26 @@ static void all_hurt_and_nothing_oscillates(void **state)
 }
 
 /* Checks: device-event-wish */
+/* Found, and not heard yet: what its daemon was told before is where it goes on from. */
+static void begins_with_the_first_answer(void **state)
+{
+	struct world w;
+	struct policy_guest_sample *s = &w.t.sample[0];
+
+	(void)state;
+	world_init(&w, 1, 4 * GIB, 8 * GIB);
+	w.t.policy.conf.reserve_bytes = 6 * GIB;
+	w.t.host = (struct policy_host_sample){ .limit = 8 * GIB, .available = 5 * GIB };
+	*s = (struct policy_guest_sample){ .late = true, .shares = 100 };
+	policy_step(&w.t.policy, &w.t.host, w.t.sample, 1000);
+	*s = (struct policy_guest_sample){
+		.ready = true, .size = 4 * GIB, .floor = GIB, .shares = 100, .asked = 2 * GIB,
+		.released = 2 * GIB, .has_used = true, .used = 2 * GIB,
+	};
+	policy_step(&w.t.policy, &w.t.host, w.t.sample, 2000);
+	assert_true(w.t.guest[0].target >= 2 * GIB);
+}
+
 static void stuck_guest_costs_nobody_else(void **state)
 {
 	struct world w;
@@ -893,6 +913,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(shares_decide),
 		cmocka_unit_test(idle_guest_gives_to_one_that_hurts),
 		cmocka_unit_test(all_hurt_and_nothing_oscillates),
+		cmocka_unit_test(begins_with_the_first_answer),
 		cmocka_unit_test(stuck_guest_costs_nobody_else),
 		cmocka_unit_test(turns_are_no_refusals),
 		cmocka_unit_test(liar_is_measured),
