@@ -147,11 +147,14 @@ void cswap_wait_unplugged(struct cswap_queue *queue)
 struct store_hold {
 	u32 copy;
 	struct cswap_cipher *cipher;
+	bool probe;			/* see probe_due() */
 };
 
 /*
  * What is in flight on a pair that stands still may be lost, and then nothing
- * would ever move it again: now and then something new must go.
+ * would ever move it again: now and then something new must go. Its bio fails
+ * like the others: a page gained each time would be progress to whoever reclaims,
+ * and the OOM killer isn't called as long as there's any.
  */
 static bool probe_due(const struct cswap_queue *queue)
 {
@@ -199,6 +202,7 @@ static bool store_try(struct cswap_queue *queue, u64 slot, struct store_hold *ho
 	over = store_hold_take(queue, hold);
 	if (over) {
 		*status = BLK_STS_OK;
+		hold->probe = stalled;
 		if (stalled)
 			queue->probed = jiffies;
 	} else {
@@ -269,13 +273,16 @@ static blk_status_t store_page(struct cswap_dev *dev, u64 slot, struct page *pag
 	spin_lock_irqsave(&queue->lock, flags);
 	cswap_store_publish(&queue->shard, hold.copy, slot, counter, hold.cipher->tag);
 	cswap_queue_put_cipher(queue, hold.cipher);
-	queue->stats.stores++;
+	if (hold.probe)
+		queue->stats.store_refusals++;
+	else
+		queue->stats.stores++;
 	spin_unlock_irqrestore(&queue->lock, flags);
 	cswap_seal_end(&dev->seal, srcu);
 	batch_add(batch);
 	if (wq_has_sleeper(&queue->store_wait))
 		wake_up(&queue->store_wait);
-	return BLK_STS_OK;
+	return hold.probe ? BLK_STS_IOERR : BLK_STS_OK;
 }
 
 /* --- load --- */

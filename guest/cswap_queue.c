@@ -27,8 +27,8 @@
  *
  * Two clocks: if the rings stand still for stall_ms although something is in
  * flight, stores are refused (the swap core keeps its pages, and reclaim turns
- * elsewhere) until they move again; one each stall_ms is let through to see. A
- * LOAD has load_timeout_s, since its reader has nowhere else to turn.
+ * elsewhere) until they move again; one each stall_ms is sent all the same, to
+ * see. A LOAD has load_timeout_s, since its reader has nowhere else to turn.
  */
 #include <linux/jiffies.h>
 #include <linux/highmem.h>
