@@ -41,6 +41,7 @@ struct daemon {
 	struct ctl *ctl;		/* NULL: no control socket */
 	struct command_context command;
 	struct keep keep;
+	struct log_rate front_end_rate;	/* lines about its comings and goings */
 	int signal_fd;
 	bool quit;
 };
@@ -94,14 +95,14 @@ static void connect_front_end(struct daemon *daemon, int fd)
 {
 	vhost_user_connect(daemon->vu, fd);
 	measure_open(&daemon->measure, fd, daemon->conf.cgroup);
-	log_info("front end connected");
+	log_limited(&daemon->front_end_rate, LOG_INFO, "front end connected");
 }
 
 static void lose_front_end(struct daemon *daemon)
 {
 	vhost_user_disconnect(daemon->vu);
 	measure_close(&daemon->measure);
-	log_info("front end disconnected");
+	log_limited(&daemon->front_end_rate, LOG_INFO, "front end disconnected");
 	if (daemon->conf.one_shot ||
 	    (!daemon->conf.socket_path && daemon->conf.fd >= 0))
 		daemon->quit = true;

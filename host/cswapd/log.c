@@ -56,48 +56,74 @@ int log_parse_level(const char *name)
 	return -1;
 }
 
-void log_line(int level, const char *format, ...)
+/* @dropped: lines of its kind, just before, that weren't written */
+static void write_line(int level, uint64_t dropped, const char *format, va_list args)
 {
-	char line[LINE_BYTES];
-	size_t used = 0;
-	va_list args;
+	char line[LINE_BYTES], more[64] = "";
+	size_t used = 0, room;
 	int n;
 
-	if (level > log_level)
-		return;
 	if (log_to_journal)
 		used = (size_t)snprintf(line, sizeof(line), "<%d>", level);
 	else
 		used = (size_t)snprintf(line, sizeof(line), "%s: %s",
 					program_invocation_short_name,
 					level <= LOG_ERR ? "error: " : "");
-	va_start(args, format);
-	n = vsnprintf(line + used, sizeof(line) - used - 1, format, args);
-	va_end(args);
+	if (dropped)
+		snprintf(more, sizeof(more), " (%ju such lines dropped before)\n",
+			 (uintmax_t)dropped);
+	else
+		strcpy(more, "\n");
+	room = sizeof(line) - used - strlen(more);
+	n = vsnprintf(line + used, room, format, args);
 	if (n < 0)
 		return;
-	used += (size_t)n;
-	if (used > sizeof(line) - 2)
-		used = sizeof(line) - 2;
-	line[used++] = '\n';
+	used += (size_t)n < room ? (size_t)n : room - 1;
+	memcpy(line + used, more, strlen(more));
+	used += strlen(more);
 	/* One write a line, so that threads don't mix theirs. */
 	while (write(STDERR_FILENO, line, used) < 0 && errno == EINTR)
 		;
 }
 
-bool log_rate_allows(struct log_rate *rate, uint64_t *suppressed)
+void log_line(int level, const char *format, ...)
+{
+	va_list args;
+
+	if (level > log_level)
+		return;
+	va_start(args, format);
+	write_line(level, 0, format, args);
+	va_end(args);
+}
+
+static bool rate_allows(struct log_rate *rate)
 {
 	struct timespec now;
 	uint64_t now_ms;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	now_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-	if (now_ms < rate->next_ms) {
-		rate->suppressed++;
-		return false;
+	if (now_ms >= rate->end_ms) {
+		rate->end_ms = now_ms + LOG_RATE_MS;
+		rate->lines = 0;
 	}
-	*suppressed = rate->suppressed;
-	rate->suppressed = 0;
-	rate->next_ms = now_ms + LOG_RATE_MS;
-	return true;
+	return rate->lines < LOG_RATE_LINES;
+}
+
+void log_limited(struct log_rate *rate, int level, const char *format, ...)
+{
+	va_list args;
+
+	if (level > log_level)
+		return;
+	if (!rate_allows(rate)) {
+		rate->dropped++;
+		return;
+	}
+	va_start(args, format);
+	write_line(level, rate->dropped, format, args);
+	va_end(args);
+	rate->lines++;
+	rate->dropped = 0;
 }

@@ -9,13 +9,16 @@
 #include <stdint.h>
 #include <syslog.h>
 
-/* At most one line per LOG_RATE_MS from each place that keeps one of these. */
+/* Of one kind of line that somebody else decides how often to bring about. */
 struct log_rate {
-	uint64_t next_ms;
-	uint64_t suppressed;	/* lines since the last one let through */
+	uint64_t end_ms;	/* of the interval that is counted */
+	unsigned int lines;	/* written in it */
+	uint64_t dropped;	/* since the last one written */
 };
 
-#define LOG_RATE_MS 5000
+/* As the kernel's: so many lines in so long. */
+#define LOG_RATE_MS	5000
+#define LOG_RATE_LINES	10
 
 /* Lines less important than @level (LOG_ERR..LOG_DEBUG) are dropped. */
 void log_init(int level);
@@ -27,10 +30,11 @@ void log_line(int level, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
 /*
- * May a line be written now? Not thread-safe: each thread keeps its own
- * @rate. *@suppressed is set to the number of lines dropped before.
+ * The same, LOG_RATE_LINES at most in LOG_RATE_MS; the next one says how many
+ * were dropped. Not thread-safe: each thread keeps its own @rate.
  */
-bool log_rate_allows(struct log_rate *rate, uint64_t *suppressed);
+void log_limited(struct log_rate *rate, int level, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
 
 #define log_err(...)	log_line(LOG_ERR, __VA_ARGS__)
 #define log_warning(...) log_line(LOG_WARNING, __VA_ARGS__)

@@ -163,6 +163,8 @@ struct vhost_user {
 	int inflight_fd;		/* the file that the front end keeps; -1 */
 	struct inflight *inflight;	/* ... if it has handed it back */
 	struct vhost_user_agreed agreed;
+	struct log_rate wrong_rate;	/* lines about its messages, */
+	struct log_rate pages_rate;	/* and about its memory */
 	unsigned int num_rings;
 	struct vu_ring ring[VU_MAX_RINGS];
 };
@@ -463,14 +465,15 @@ static const char *handle_set_backend_req_fd(struct vhost_user *vu,
 /* --- handlers: memory --- */
 
 /* Parts of a page are zeroed, and take as much memory as before. */
-static void check_pages(const struct vhost_user *vu,
+static void check_pages(struct vhost_user *vu,
 			const struct memory_region *region)
 {
 	const struct device_limits *limits = &vu->config.limits;
 
 	if (limits->release_method == VIRTIO_CSWAP_RELEASE_DISCARD &&
 	    region->page_bytes > limits->block_bytes)
-		log_warning("memory has pages of %ju KiB: --block-size %juK, or what the guest releases may free nothing",
+		log_limited(&vu->pages_rate, LOG_WARNING,
+			    "memory has pages of %ju KiB: --block-size %juK, or what the guest releases may free nothing",
 			    (uintmax_t)region->page_bytes / 1024,
 			    (uintmax_t)region->page_bytes / 1024);
 }
@@ -887,8 +890,8 @@ bool vhost_user_handle(struct vhost_user *vu, struct vu_message *msg,
 	msg->reply_fd = -1;
 	if (!entry) {
 		/* Something that was not offered: the front end may do without. */
-		log_notice("front end: unknown message %u",
-			   msg->header.request);
+		log_limited(&vu->wrong_rate, LOG_NOTICE,
+			    "front end: unknown message %u", msg->header.request);
 		*reply = needs_reply(vu, msg);
 		reply_u64(msg, 1);
 		return true;
@@ -899,7 +902,8 @@ bool vhost_user_handle(struct vhost_user *vu, struct vu_message *msg,
 	if (!wrong)
 		wrong = entry->handle(vu, msg);
 	if (wrong)
-		log_err("front end: %s: %s", entry->name, wrong);
+		log_limited(&vu->wrong_rate, LOG_ERR, "front end: %s: %s",
+			    entry->name, wrong);
 	if (entry->replies) {
 		*reply = !wrong;
 		return !wrong;

@@ -71,6 +71,14 @@ static bool take_control_data(struct msghdr *header, struct vu_message *msg)
 	return !(header->msg_flags & MSG_CTRUNC);
 }
 
+/* It may connect, say something wrong and be hung up on, again and again. */
+static void complain(const char *what)
+{
+	static struct log_rate rate;	/* one thread reads messages */
+
+	log_limited(&rate, LOG_ERR, "front end: %s", what);
+}
+
 bool vu_message_read(int fd, struct vu_message *msg)
 {
 	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(msg->fd))];
@@ -89,25 +97,25 @@ bool vu_message_read(int fd, struct vu_message *msg)
 	} while (n < 0 && errno == EINTR);
 	if (n <= 0) {
 		if (n < 0 && errno != ECONNRESET)
-			log_err("front end: %s", strerror(errno));
+			complain(strerror(errno));
 		return false;
 	}
 	if (!take_control_data(&header, msg)) {
-		log_err("front end: too many descriptors in a message");
+		complain("too many descriptors in a message");
 		return false;
 	}
 	if (!read_all(fd, (uint8_t *)&msg->header + n,
 		      sizeof(msg->header) - (size_t)n)) {
-		log_err("front end: message cut short");
+		complain("message cut short");
 		return false;
 	}
 	if ((msg->header.flags & VU_VERSION_MASK) != VU_VERSION ||
 	    msg->header.size > sizeof(msg->payload)) {
-		log_err("front end: malformed message %u", msg->header.request);
+		complain("malformed message");
 		return false;
 	}
 	if (!read_all(fd, msg->payload, msg->header.size)) {
-		log_err("front end: message cut short");
+		complain("message cut short");
 		return false;
 	}
 	return true;

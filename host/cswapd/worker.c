@@ -133,8 +133,9 @@ void worker_report_broken(struct worker *worker, const struct ring *ring,
 			  const char *queue, unsigned int index,
 			  const char *why)
 {
-	log_warning("%s %u: %s; not served until it is reset", queue, index,
-		    why);
+	/* a guest may break a ring as often as it likes */
+	log_limited(&worker->broken_rate, LOG_WARNING,
+		    "%s %u: %s; not served until it is reset", queue, index, why);
 	COUNT(worker, broken, 1);
 	signal_fd(ring->setup.err_fd);
 }
@@ -276,13 +277,11 @@ static void report_error(struct worker *worker, const struct store_op *op)
 		[STORE_READ] = "read",
 		[STORE_DISCARD] = "discard",
 	};
-	uint64_t suppressed;
 
-	if (log_rate_allows(&worker->error_rate, &suppressed))
-		log_warning("store: %s of %ju slots from %ju: %s (%ju such errors not logged before)",
-			    verb[op->kind], (uintmax_t)op->count,
-			    (uintmax_t)op->slot, strerror(-op->error),
-			    (uintmax_t)suppressed);
+	log_limited(&worker->store_rate, LOG_WARNING,
+		    "store: %s of %ju slots from %ju: %s", verb[op->kind],
+		    (uintmax_t)op->count, (uintmax_t)op->slot,
+		    strerror(-op->error));
 }
 
 /*

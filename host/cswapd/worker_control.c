@@ -171,15 +171,12 @@ static bool start_punch(struct worker *worker, struct control_request *request)
 void control_punch_done(struct worker *worker, struct control_request *request,
 		       int result)
 {
-	uint64_t suppressed;
-
 	worker->control.punches--;
 	request->running--;
 	if (result >= 0)
 		return;
-	if (log_rate_allows(&worker->error_rate, &suppressed))
-		log_warning("can't discard released memory: %s (%ju such errors not logged before)",
-			    strerror(-result), (uintmax_t)suppressed);
+	log_limited(&worker->punch_rate, LOG_WARNING,
+		    "can't discard released memory: %s", strerror(-result));
 	request->status = VIRTIO_CSWAP_S_IOERR;
 	COUNT(worker, errors_io, 1);
 }

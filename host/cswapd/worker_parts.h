@@ -122,7 +122,9 @@ struct worker {
 	struct control control;
 	uint64_t poll_ns;		/* how long to poll now; adapts */
 	struct worker_counters *counters;
-	struct log_rate error_rate;
+	struct log_rate broken_rate;	/* lines about rings, */
+	struct log_rate store_rate;	/* the store, */
+	struct log_rate punch_rate;	/* and memory to discard */
 	struct vring_chain chain;	/* scratch: it's large */
 
 	/* The mailbox: @lock guards these; @mail_fd wakes the thread. */

@@ -15,6 +15,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 #include <asm/byteorder.h>
 
@@ -219,6 +220,33 @@ SPOILED(empty, vq->desc[head].flags = 0; vq->desc[head].len = 0)
 SPOILED(avail_jumps, vq->avail_index += vq->size)
 SPOILED(avail_backwards, vq->avail_index -= 2)
 SPOILED(avail_wild, vq->avail_index += 0x8000)
+
+/* As fast as the daemon can: its log must not grow by that (see run-tests). */
+static int case_broken_often(struct guest *g, const char *socket)
+{
+	struct hostile_census before;
+	struct vq_segment s[2];
+	struct virtqueue *vq;
+	unsigned int i;
+	eventfd_t reports;
+
+	TRY(hostile_begin(g, socket, &before));
+	vq = &g->pair[0].request;
+	for (i = 0; i < 500; i++) {
+		make_store(g, s);
+		if (vq_add(vq, s, 2, NULL))
+			return guest_fail(g, "no room");
+		vq->avail_index += vq->size;
+		vq_publish(vq);
+		vq_kick(vq);
+		TRY(expect_broken(g, vq));
+		if (eventfd_read(vq->error_fd, &reports))
+			return guest_fail(g, "no report of a broken ring");
+		TRY(guest_stop_pair(&g->pair[0]));
+		TRY(guest_start_pair(g, 0));
+	}
+	return hostile_aftermath(g, &before, true);
+}
 
 /* Chains of nothing but empty descriptors, as many as the ring has. */
 static void spoil_all_empty(struct guest *g, struct virtqueue *vq, u16 head)
@@ -975,6 +1003,7 @@ static const struct suite_case cases[] = {
 	{ "available index jumps", case_avail_jumps },
 	{ "available index goes back", case_avail_backwards },
 	{ "available index wild", case_avail_wild },
+	{ "broken and reset, 500 times", case_broken_often },
 	{ "one head many times", case_same_head_twice },
 	{ "ring changes while it is read", case_changing_ring },
 	{ "kicks for nothing, 120,000", case_notify_storm },
