@@ -6,7 +6,7 @@
 # makes no sense when the driver comes.
 # Proves: each is said in one line; whoever waits is told no at once, nobody hangs; there's never a wrong
 # page; the module goes, and the next device, or the same one reset, works.
-# Checks: driver-config-range, driver-config-reserved
+# Checks: driver-config-range, driver-config-reserved, driver-security-broken
 #
 # beds: uml-debug
 # fast uml-debug: broken
