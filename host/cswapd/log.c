@@ -59,7 +59,7 @@ int log_parse_level(const char *name)
 /* @dropped: lines of its kind, just before, that weren't written */
 static void write_line(int level, uint64_t dropped, const char *format, va_list args)
 {
-	char line[LINE_BYTES], more[64] = "";
+	char line[LINE_BYTES], more[64] = "\n";
 	size_t used = 0, room;
 	int n;
 
@@ -72,8 +72,6 @@ static void write_line(int level, uint64_t dropped, const char *format, va_list 
 	if (dropped)
 		snprintf(more, sizeof(more), " (%ju such lines dropped before)\n",
 			 (uintmax_t)dropped);
-	else
-		strcpy(more, "\n");
 	room = sizeof(line) - used - strlen(more);
 	n = vsnprintf(line + used, room, format, args);
 	if (n < 0)

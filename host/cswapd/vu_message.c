@@ -72,12 +72,9 @@ static bool take_control_data(struct msghdr *header, struct vu_message *msg)
 }
 
 /* It may connect, say something wrong and be hung up on, again and again. */
-static void complain(const char *what)
-{
-	static struct log_rate rate;	/* one thread reads messages */
+static struct log_rate complaints;	/* one thread reads messages */
 
-	log_limited(&rate, LOG_ERR, "front end: %s", what);
-}
+#define complain(...) log_limited(&complaints, LOG_ERR, "front end: " __VA_ARGS__)
 
 bool vu_message_read(int fd, struct vu_message *msg)
 {
@@ -97,7 +94,7 @@ bool vu_message_read(int fd, struct vu_message *msg)
 	} while (n < 0 && errno == EINTR);
 	if (n <= 0) {
 		if (n < 0 && errno != ECONNRESET)
-			complain(strerror(errno));
+			complain("%s", strerror(errno));
 		return false;
 	}
 	if (!take_control_data(&header, msg)) {
@@ -111,7 +108,7 @@ bool vu_message_read(int fd, struct vu_message *msg)
 	}
 	if ((msg->header.flags & VU_VERSION_MASK) != VU_VERSION ||
 	    msg->header.size > sizeof(msg->payload)) {
-		complain("malformed message");
+		complain("malformed message %u", msg->header.request);
 		return false;
 	}
 	if (!read_all(fd, msg->payload, msg->header.size)) {

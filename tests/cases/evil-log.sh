@@ -18,17 +18,6 @@
 # shellcheck source-path=SCRIPTDIR source=lib-evil.sh
 . "$(dirname "$0")/lib-evil.sh"
 
-# log_records: how many there ever were; the log itself forgets the older ones.
-log_records() {
-	local record last=0
-	while read -r record; do
-		case $record in
-		[0-9]*,[0-9]*,*) record=${record#*,}; last=${record%%,*} ;;
-		esac
-	done < <(dd if=/dev/kmsg iflag=nonblock bs=8k 2>/dev/null)
-	echo "$last"
-}
-
 swap_on
 before=$(log_records) since=$SECONDS
 host arm

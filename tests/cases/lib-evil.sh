@@ -29,6 +29,17 @@ kept_kib() {
 		END { print kib }' /proc/meminfo
 }
 
+# log_records: how many there ever were; the log itself forgets the older ones.
+log_records() {
+	local record last=0
+	while read -r record; do
+		case $record in
+		[0-9]*,[0-9]*,*) record=${record#*,}; last=${record%%,*} ;;
+		esac
+	done < <(dd if=/dev/kmsg iflag=nonblock bs=8k 2>/dev/null)
+	echo "$last"
+}
+
 # When the device doesn't lie any more, all is well.
 expect_honest() {
 	swap_on

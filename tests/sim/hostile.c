@@ -152,17 +152,15 @@ static int expect_status(struct guest *g, const struct vq_segment *s,
 
 /* --- the request ring --- */
 
+typedef void spoil_fn(struct guest *g, struct virtqueue *vq, u16 head);
+
 /* Put a STORE on the request ring, let @spoil ruin it, and expose it. */
-static int spoiled_ring(struct guest *g, const char *socket,
-			void (*spoil)(struct guest *g, struct virtqueue *vq, u16 head))
+static int expose_spoiled(struct guest *g, spoil_fn *spoil)
 {
-	struct hostile_census before;
+	struct virtqueue *vq = &g->pair[0].request;
 	struct vq_segment s[2];
-	struct virtqueue *vq;
 	u16 head;
 
-	TRY(hostile_begin(g, socket, &before));
-	vq = &g->pair[0].request;
 	make_store(g, s);
 	head = vq->free_head;
 	if (vq_add(vq, s, 2, NULL))
@@ -170,7 +168,16 @@ static int spoiled_ring(struct guest *g, const char *socket,
 	spoil(g, vq, head);
 	vq_publish(vq);
 	vq_kick(vq);
-	return broken_at_the_end(g, vq, &before);
+	return expect_broken(g, vq);
+}
+
+static int spoiled_ring(struct guest *g, const char *socket, spoil_fn *spoil)
+{
+	struct hostile_census before;
+
+	TRY(hostile_begin(g, socket, &before));
+	TRY(expose_spoiled(g, spoil));
+	return hostile_aftermath(g, &before, true);
 }
 
 #define SPOILED(name, body) \
@@ -225,22 +232,13 @@ SPOILED(avail_wild, vq->avail_index += 0x8000)
 static int case_broken_often(struct guest *g, const char *socket)
 {
 	struct hostile_census before;
-	struct vq_segment s[2];
-	struct virtqueue *vq;
 	unsigned int i;
 	eventfd_t reports;
 
 	TRY(hostile_begin(g, socket, &before));
-	vq = &g->pair[0].request;
 	for (i = 0; i < 500; i++) {
-		make_store(g, s);
-		if (vq_add(vq, s, 2, NULL))
-			return guest_fail(g, "no room");
-		vq->avail_index += vq->size;
-		vq_publish(vq);
-		vq_kick(vq);
-		TRY(expect_broken(g, vq));
-		if (eventfd_read(vq->error_fd, &reports))
+		TRY(expose_spoiled(g, spoil_avail_jumps));
+		if (eventfd_read(g->pair[0].request.error_fd, &reports))
 			return guest_fail(g, "no report of a broken ring");
 		TRY(guest_stop_pair(&g->pair[0]));
 		TRY(guest_start_pair(g, 0));
