@@ -25,7 +25,7 @@
 # hog_begin MIB: a program of that size, which is the one to die where one has to. hog_end lets it look
 # at its memory, and sets hog_status.
 hog_begin() {
-	rm -f "$tmp/hog"
+	rm -f "$tmp/hog" "$tmp/hog.out"
 	mkfifo "$tmp/hog"
 	(
 		echo 1000 >/proc/self/oom_score_adj
