@@ -53,11 +53,17 @@ static void open_bench(void)
 		.report_period_ms = 1000,
 	};
 	bench.store = open_store();
+	bench.conf.slots = FUZZ_CAPACITY;
+	bench.conf.queue_pairs = FUZZ_PAIRS;
+	bench.conf.block_bytes = bench.limits.block_bytes;
+	bench.state = keep_create(&bench.conf, &bench.state_fd);
+	FUZZ_CHECK(bench.state);
+	bench.log = &bench.state->inflight;
 	balloon_init(&bench.balloon, bench.limits.block_bytes);
+	balloon_keep(&bench.balloon, &bench.state->balloon);
 	config.store = bench.store;
-	bench.log = calloc(1, sizeof(*bench.log));
-	FUZZ_CHECK(bench.log);
 	config.log = bench.log;
+	config.counters = bench.state->counters;
 	config.limits = bench.limits;
 	bench.memory_fd = memfd_create("guest", MFD_CLOEXEC);
 	FUZZ_CHECK(!ftruncate(bench.memory_fd, FUZZ_BYTES));

@@ -15,6 +15,7 @@
 
 #include "balloon.h"
 #include "inflight.h"
+#include "keep.h"
 #include "store.h"
 #include "vhost_user.h"
 #include "worker.h"
@@ -75,7 +76,10 @@ struct fuzz_bench {
 	struct memory memory;
 	struct balloon balloon;
 	struct device_limits limits;
-	struct inflight *log;		/* the workers' */
+	struct conf conf;		/* as far as what outlives a process depends on it */
+	struct keep_state *state;
+	int state_fd;
+	struct inflight *log;		/* the workers', in @state */
 	struct worker_set *workers;
 	int memory_fd;
 	uint8_t *guest;			/* the guest's own mapping */
@@ -91,6 +95,17 @@ struct vhost_user *fuzz_server(void);
 
 /* Kick all rings, and wait until the worker has found nothing more to do. */
 void fuzz_bench_run(struct fuzz_bench *bench);
+
+/* Where a ring is, for the front end. */
+static inline struct vring_setup fuzz_ring_setup(unsigned int ring, uint16_t base, bool event_idx)
+{
+	const uint64_t uva = FUZZ_UVA + FUZZ_RING_OFFSET(ring);
+
+	return (struct vring_setup) {
+		.desc_uva = uva, .avail_uva = uva + 4096, .used_uva = uva + 8192,
+		.num = FUZZ_RING_NUM, .base = base, .event_idx = event_idx,
+	};
+}
 
 /* The guest's memory as a new guest would have it. */
 void fuzz_bench_clear(struct fuzz_bench *bench);

@@ -3,7 +3,8 @@
  * fuzz_monitor.c - what the process that serves the guest tells the one that outlives it.
  *
  * The worker reads what the guest writes; the monitor has more rights than it has, holds all
- * descriptors, and reads what the worker sends. An input is a series of answers: each begins as a good
+ * descriptors, and reads what the worker sends, and what the front end does. An input is a series of
+ * answers, each to an event of one kind or to what the front end has just said: it begins as a good
  * one, some of it is changed, it may be cut short, and descriptors come along.
  */
 #include <fcntl.h>
@@ -40,14 +41,65 @@ static void open_pair(int type, int *ours, int *theirs)
 	*theirs = ends[1];
 }
 
+static void drop_message(void)
+{
+	vu_message_close_fds(&monitor.event.message);
+	monitor.event.message.num_fds = 0;
+}
+
 static void await_answer(unsigned int event)
 {
+	drop_message();
 	monitor.pending = event < NUM_EVENTS - 1;
 	monitor.sent = true;
 	monitor.event.kind = monitor.pending ? (enum keep_event_kind)event : KEEP_MESSAGE;
-	monitor.event.message.num_fds = 0;
 	if (monitor.front_end < 0)
 		open_pair(SOCK_STREAM, &monitor.front_end, &vmm);
+}
+
+/* A header, and what may be less than it says, or more. */
+static void write_message(struct fuzz_input *in)
+{
+	_Alignas(struct cmsghdr) char control[CMSG_SPACE((VU_MAX_FDS + 1) * sizeof(int))];
+	unsigned int num_fds = fuzz_u8(in) % (VU_MAX_FDS + 2), i;
+	uint8_t bytes[sizeof(struct vu_header) + 256];
+	struct iovec iov = { bytes, sizeof(bytes) };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+	struct vu_header header;
+	int fd[VU_MAX_FDS + 1];
+
+	iov.iov_len = fuzz_u16(in) % sizeof(bytes) + 1;
+	fuzz_take(in, &header, sizeof(header));
+	memset(bytes, 0, sizeof(bytes));
+	memcpy(bytes, &header, sizeof(header));
+	for (i = 0; i < num_fds; i++)
+		fd[i] = monitor.state_fd;
+	if (num_fds)
+		vu_attach_fds(&msg, control, fd, num_fds);
+	FUZZ_CHECK(sendmsg(vmm, &msg, MSG_NOSIGNAL) == (ssize_t)iov.iov_len);
+}
+
+/* What the front end has to say, by whom it's told to the worker: if nothing else is under way. */
+static void hear_front_end(struct fuzz_input *in)
+{
+	struct keep_event event;
+	int fd[VU_MAX_FDS], ours;
+	unsigned int num_fds;
+
+	if (monitor.pending)
+		return;
+	if (monitor.front_end < 0) {
+		open_pair(SOCK_STREAM, &ours, &vmm);
+		begin_connection(&monitor, ours);
+	} else {
+		write_message(in);
+		read_front_end(&monitor);
+	}
+	FUZZ_CHECK(monitor.pending && !monitor.sent);
+	send_event(&monitor);
+	FUZZ_CHECK(keep_receive(worker, &event, sizeof(event), fd, &num_fds));
+	FUZZ_CHECK(num_fds == (event.kind == KEEP_CONNECT ? 1 : event.message.num_fds));
+	close_fds(fd, num_fds);
 }
 
 /* They must be bools, or the compiler's own check is all that is found. */
@@ -92,7 +144,10 @@ static void say(struct fuzz_input *in)
 	size_t bytes = sizeof(answer);
 	int fd[VU_MAX_FDS];
 
-	await_answer(how % NUM_EVENTS);
+	if (how & 0x40)
+		hear_front_end(in);
+	else
+		await_answer(how % NUM_EVENTS);
 	make_good(in, &answer, num_fds);
 	for (i = 0; i < how / 8 % 4; i++)
 		change(in, &answer);
@@ -109,6 +164,8 @@ static void hang_up(void)
 {
 	unsigned int i;
 
+	drop_message();
+	monitor.pending = false;
 	keep_front_end(&monitor, -1);
 	for (i = 0; i < VHOST_USER_MAX_FDS; i++)
 		keep_fd(&monitor, i, -1);

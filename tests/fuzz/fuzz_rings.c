@@ -30,12 +30,8 @@ static struct vring_avail *avail_of(unsigned int ring)
 
 static void attach(unsigned int ring, uint16_t base, bool event_idx, bool resume)
 {
-	const uint64_t uva = FUZZ_UVA + FUZZ_RING_OFFSET(ring);
 	const struct worker_ring setup = {
-		.setup = {
-			.desc_uva = uva, .avail_uva = uva + 4096, .used_uva = uva + 8192,
-			.num = FUZZ_RING_NUM, .base = base, .event_idx = event_idx,
-		},
+		.setup = fuzz_ring_setup(ring, base, event_idx),
 		.kick_fd = b->kick[ring],
 		.call_fd = b->call[ring],
 		.err_fd = -1,
