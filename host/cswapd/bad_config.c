@@ -11,8 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <linux/virtio_config.h>
-
 #include "bad_config.h"
 
 #define FIELD(field) { #field, offsetof(struct virtio_cswap_config, field), \
@@ -36,25 +34,33 @@ static struct field {
 	FIELD(reserved1),
 };
 
-static bool without_version_1;
+static uint64_t offered, withheld;	/* feature bits */
+
+static const char *add_feature(uint64_t *features, uint64_t bit)
+{
+	if (bit > 63)
+		return "no such feature bit";
+	*features |= UINT64_C(1) << bit;
+	return NULL;
+}
 
 const char *bad_config_add(const char *spec)
 {
 	const char *equals = strchr(spec, '=');
-	size_t i, len = equals ? (size_t)(equals - spec) : strlen(spec);
+	size_t i, len = equals ? (size_t)(equals - spec) : 0;
 	uint64_t value;
 	char *end;
 
-	if (!strcmp(spec, "no-version-1")) {
-		without_version_1 = true;
-		return NULL;
-	}
 	if (!equals)
 		return "not FIELD=VALUE";
 	errno = 0;
 	value = strtoull(equals + 1, &end, 0);
 	if (errno || end == equals + 1 || *end)
 		return "not a number";
+	if (!strncmp(spec, "offer=", 6))
+		return add_feature(&offered, value);
+	if (!strncmp(spec, "withhold=", 9))
+		return add_feature(&withheld, value);
 	for (i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
 		if (strlen(fields[i].name) != len || strncmp(fields[i].name, spec, len))
 			continue;
@@ -85,5 +91,5 @@ void bad_config_apply(struct virtio_cswap_config *config)
 
 uint64_t bad_config_features(uint64_t features)
 {
-	return without_version_1 ? features & ~(UINT64_C(1) << VIRTIO_F_VERSION_1) : features;
+	return (features | offered) & ~withheld;
 }

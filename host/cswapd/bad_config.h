@@ -9,7 +9,7 @@
 
 #include <linux/virtio_cswap.h>
 
-/* "FIELD=VALUE" or "no-version-1". NULL, or what is wrong with it. */
+/* "FIELD=VALUE", "offer=BIT" or "withhold=BIT". NULL, or what is wrong with it. */
 const char *bad_config_add(const char *spec);
 
 /* What the guest shall see instead. */
