@@ -1,9 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Eleven devices, or twelve, whose configuration makes no sense, beside one that is as it should be.
+# Eleven devices whose configuration makes no sense, and one that lacks a feature without which this guest
+# has none, beside one that is as it should be.
 # Proves: each is refused with one clear line, without a disk and without harm to anything else.
 # Checks: driver-config-range, driver-config-reserved, driver-feature-version-1
+# Checks: driver-feature-access-platform
 #
 # beds: uml-debug vm-newest tdx-newest
 # slow: vm-6.12 vm-6.1 tdx-6.12
@@ -23,6 +25,7 @@
 # run: --daemon 13 "build/bed/cswapd-faulty --socket @SOCK@ --store mem --size 8M --bad-config reserved0=1"
 # run: --daemon 13 "build/bed/cswapd-faulty --socket @SOCK@ --store mem --size 8M --bad-config reserved1=1"
 # run uml: --daemon 13 "build/bed/cswapd-faulty --socket @SOCK@ --store mem --size 8M --bad-config withhold=32"
+# run tdx: --daemon 13 "build/bed/cswapd-faulty --socket @SOCK@ --store mem --size 8M --access-platform off" --qemu "-set device.device1.iommu_platform=off"
 
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -45,6 +48,7 @@ refused 2 'makes no sense \(pages a request out of range\)'
 refused 2 'makes no sense \(a reserved field is not zero\)'
 # QEMU itself refuses a device that is not of version 1.
 [ "$CSWAP_BED" != uml ] || refused 1 "doesn't offer VIRTIO_F_VERSION_1"
+! grep -qw tdx_guest /proc/cpuinfo || refused 1 "doesn't offer VIRTIO_F_ACCESS_PLATFORM"
 expect "lines of refusal in all" "$(dmesg | grep -cE 'virtio_cswap .*: not used')" = "$devices"
 set -- /sys/block/cswap*
 expect "disks" $# = 1
