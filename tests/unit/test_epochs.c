@@ -59,14 +59,12 @@ static struct cswap_epochs *guest_rekey(struct guest *guest, unsigned long used,
 {
 	struct cswap_epochs *old = guest->epochs, *new = malloc(sizeof(*new));
 	int notices = cswap_counter_notices(&guest->counter);
-	u64 first;
+	u64 first = cswap_counter_next_first(&guest->counter);
 
 	*rc = cswap_counter_room(&guest->counter);
-	if (!*rc) {
-		first = cswap_counter_next_first(&guest->counter);
+	if (!*rc)
 		*rc = cswap_epochs_renew(old, used, first, key_of_number(guest->keys + 1),
 					 new, dropped);
-	}
 	if (*rc) {
 		free(new);
 		return NULL;
