@@ -28,6 +28,11 @@ has_report() {
 	host balloon
 	[ "$(host_value reports)" != unknown ]
 }
+# The host has all that were sent.
+none_under_way() {
+	host balloon
+	[ "$(host_value reports)" = "$(counter reports)" ]
+}
 # Another report than the last that was looked at.
 reports_more() {
 	host balloon
@@ -55,8 +60,7 @@ reports=$(host_value reports)
 within 10 reports_more || fail "only one report came"
 echo 0 >$parameters/reports
 # One may have been on its way.
-sleep 0.5
-host balloon
+within 30 none_under_way || fail "$(counter reports) reports sent, $(host_value reports) came"
 reports=$(host_value reports)
 sleep 1
 ! reports_more || fail "reports go on though the owner has switched them off"

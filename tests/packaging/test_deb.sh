@@ -267,7 +267,7 @@ try_host() {
 		'test "$(stat -c %G:%a /run/cswapd/web1/socket)" = cswap:770'
 	check "cswapd: cswapctl finds it" guest_run sh -c 'cswapctl status | grep -q "balloon *absent"'
 	check "cswapd: the balancer finds it" guest_run sh -c 'systemctl start cswap-balancer && balanced() {
-		cswapctl explain web1; }; for try in 1 2 3 4 5 6 7 8 9 10; do balanced && exit; sleep 1; done; exit 1'
+		cswapctl explain web1; }; for try in $(seq 60); do balanced && exit; sleep 1; done; exit 1'
 	check "cswapd: a guest attaches and swaps" begin_load
 	check "cswapd: it isn't removed from under its guest" refused
 	check "cswapd: and loses nothing" load_ended_well
