@@ -173,6 +173,7 @@ struct cswap_discard {
 	struct delayed_work work;
 	struct cswap_range range[VIRTIO_CSWAP_MAX_RANGES]; /* in flight */
 	unsigned int nr_ranges;
+	unsigned int max_ranges;	/* of the next request */
 	u64 cursor;			/* cluster to go on with */
 	atomic64_t slots;		/* discarded, for the statistics */
 };

@@ -10,12 +10,18 @@
  * isn't claimed, one that is claimed keeps its next store waiting in the pool
  * until the request is over.
  *
+ * All that the device holds when the driver starts is another's, or this guest's from before it was
+ * started anew: nobody can open it, and so it's discarded first of all. From the end, where the
+ * swap core stores last, and little by little: each answer doubles the next request, so that a
+ * device that answers none has few slots in flight.
+ *
  * Discards are a courtesy: one that fails costs the host disk space, nothing else.
  * One that is never answered, because the control queue is broken, costs the guest
  * its slots until the device is reset: it may be carried out at any time (I1), so
  * they can't be stored.
  */
 #include <linux/bitmap.h>
+#include <linux/sizes.h>
 #include <linux/slab.h>
 
 #include "compat.h"
@@ -24,6 +30,8 @@
 /* Frees come in bursts: an exiting process, a swapoff. */
 #define GATHER_MS	100
 #define PENDING		0
+/* Between looks at whether somebody else wants the CPU. */
+#define TAKE_OVER_SLOTS	SZ_1M
 
 static struct cswap_dev *to_dev(struct cswap_discard *discard)
 {
@@ -73,7 +81,7 @@ static bool claim_cluster(struct cswap_dev *dev, u64 cluster, bool *again)
 	discard->nr_ranges +=
 		cswap_discard_claim(&queue->shard, start, count,
 				    discard->range + discard->nr_ranges,
-				    ARRAY_SIZE(discard->range) - discard->nr_ranges,
+				    discard->max_ranges - discard->nr_ranges,
 				    &next, &later);
 	spin_unlock_irqrestore(&queue->lock, flags);
 
@@ -91,7 +99,7 @@ static void claim(struct cswap_dev *dev, bool *again)
 	bool wrapped = false;
 
 	discard->nr_ranges = 0;
-	while (discard->nr_ranges < ARRAY_SIZE(discard->range)) {
+	while (discard->nr_ranges < discard->max_ranges) {
 		cluster = find_next_bit(discard->clusters, nr, cluster);
 		if (wrapped && cluster >= discard->cursor)
 			break;
@@ -172,8 +180,8 @@ static void discard_work(struct work_struct *work)
 	struct cswap_discard *discard = container_of(to_delayed_work(work),
 						     struct cswap_discard, work);
 	struct cswap_dev *dev = to_dev(discard);
+	bool again = false, done;
 	const void *response;
-	bool again = false;
 	u32 used;
 
 	clear_bit(PENDING, &discard->pending);
@@ -188,8 +196,11 @@ static void discard_work(struct work_struct *work)
 				lose(dev);
 			return;
 		}
-		release(dev, cswap_wire_get_ctrl_status(response, used) ==
-			     VIRTIO_CSWAP_S_OK);
+		done = cswap_wire_get_ctrl_status(response, used) == VIRTIO_CSWAP_S_OK;
+		release(dev, done);
+		if (done)
+			discard->max_ranges = min_t(u32, 2 * discard->max_ranges,
+						    ARRAY_SIZE(discard->range));
 	}
 	if (dev->dead || !discard->running || cswap_control_is_broken(dev))
 		return;
@@ -214,6 +225,8 @@ void cswap_discard_start(struct cswap_dev *dev)
 	struct cswap_discard *discard = &dev->discard;
 
 	discard->lost = false;
+	discard->cursor = nr_clusters(dev) - 1;
+	discard->max_ranges = 1;
 	WRITE_ONCE(discard->running, discard->supported);
 	work_soon(discard, 0);
 }
@@ -229,8 +242,26 @@ void cswap_discard_stop(struct cswap_dev *dev)
 
 void cswap_discard_forget(struct cswap_dev *dev)
 {
-	/* the device won't run it any more */
+	struct cswap_discard *discard = &dev->discard;
+	unsigned int i;
+
+	/* the device won't run it any more; the next one is to */
+	for (i = 0; i < discard->nr_ranges; i++)
+		set_bit(discard->range[i].start / CSWAP_SHARD_SLOTS, discard->clusters);
 	release(dev, false);
+}
+
+/* Before the first request. */
+static void take_over(struct cswap_dev *dev)
+{
+	u64 start, capacity = dev->geometry.capacity;
+
+	bitmap_fill(dev->discard.clusters, nr_clusters(dev));
+	for (start = 0; start < capacity; start += TAKE_OVER_SLOTS) {
+		cswap_slots_take_over(dev->records + start,
+				      min_t(u64, capacity - start, TAKE_OVER_SLOTS));
+		cond_resched();
+	}
 }
 
 int cswap_discard_init(struct cswap_dev *dev)
@@ -242,5 +273,9 @@ int cswap_discard_init(struct cswap_dev *dev)
 	discard->supported = virtio_has_feature(dev->vdev, VIRTIO_CSWAP_F_DISCARD);
 	discard->clusters = kvcalloc(BITS_TO_LONGS(nr_clusters(dev)),
 				     sizeof(long), GFP_KERNEL);
-	return discard->clusters ? 0 : -ENOMEM;
+	if (!discard->clusters)
+		return -ENOMEM;
+	if (discard->supported)
+		take_over(dev);
+	return 0;
 }

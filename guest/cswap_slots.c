@@ -13,7 +13,7 @@
  *		COPY	the newest version is copy [value - 1] of the pool
  *	LOADING		a LOAD of the slot is in flight
  *	DISCARDING	a DISCARD of the slot is in flight
- *	HELD		(FREED) the device may still hold something
+ *	HELD		(NEVER, FREED) the device may still hold something
  *	value		also with FREED: 1 + the copy that was the newest, 0 if none
  *
  * The device runs requests in any order, over threads and across its own
@@ -108,6 +108,12 @@ static cswap_record_t record_clear(cswap_record_t *record, u64 flags)
 u32 cswap_slot_shard(u64 slot, u32 shards)
 {
 	return (slot / CSWAP_SHARD_SLOTS) % shards;
+}
+
+void cswap_slots_take_over(cswap_record_t *records, u64 count)
+{
+	while (count--)
+		records[count] = KIND_NEVER | HELD;
 }
 
 bool cswap_slot_counter(const struct cswap_shard *shard, u64 slot, u64 *counter)
@@ -608,12 +614,18 @@ void cswap_shard_reset(struct cswap_shard *shard, bool fail,
 
 /* --- discards --- */
 
+/* Nobody wants what the slot holds. */
+static bool is_unwanted(cswap_record_t r)
+{
+	return kind_of(r) == KIND_FREED || kind_of(r) == KIND_NEVER;
+}
+
 static bool discard_claim_one(cswap_record_t *record, bool *again)
 {
 	cswap_record_t old = READ_ONCE(*record);
 
 	do {
-		if (kind_of(old) != KIND_FREED || !(old & HELD))
+		if (!is_unwanted(old) || !(old & HELD))
 			return false;
 		if (old & FLAGS_MASK || value_of(old)) {
 			*again = true;
@@ -658,7 +670,7 @@ void cswap_discard_done(struct cswap_shard *shard, const struct cswap_range *ran
 
 		do {
 			to = old & ~DISCARDING;
-			if (!done && kind_of(old) == KIND_FREED)
+			if (!done && is_unwanted(old))
 				to |= HELD;
 		} while (!record_change(record, &old, to));
 		slot_out_of_flight(shard, slot);

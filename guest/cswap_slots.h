@@ -97,6 +97,12 @@ void cswap_shard_init(struct cswap_shard *shard, cswap_record_t *records,
 		      struct cswap_copy *copies, u32 nr_copies,
 		      struct cswap_load *loads, u32 nr_loads, u32 max_sent);
 
+/*
+ * Before anything else: what the device may hold was left there by another guest, or this one
+ * before it started anew. Nobody can open it any more; it's to be discarded, and reads as zeros.
+ */
+void cswap_slots_take_over(cswap_record_t *records, u64 count);
+
 /* The shard of a slot, 0..@shards - 1. */
 u32 cswap_slot_shard(u64 slot, u32 shards);
 /* The counter that @slot would be opened with now; false if nothing is stored. */

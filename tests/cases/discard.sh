@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # Space that the guest doesn't need goes back to the host: when a process ends, at swapoff, by
-# blkdiscard. And stores that come right after a free are not hit by the DISCARD. (Traps A1, A2.)
-# Checks: driver-discard-forget, driver-ctrl-count, device-discard-free
+# blkdiscard; and what an earlier guest has left, when the next one starts. Stores that come right after a
+# free, or while the driver starts, are not hit by the DISCARD. (Traps A1, A2.)
+# Checks: driver-discard-forget, driver-ctrl-count, device-discard-free, driver-init-discard
 #
 # beds: uml vm-newest
 # slow: uml-debug vm-6.12 vm-6.1 tdx-newest tdx-6.12
@@ -56,4 +57,23 @@ dd if="$disk" bs=64k count=64 2>/dev/null | tr -d '\0' | grep -q . && fail "disc
 discards=$(counter discards)
 expect "slots discarded" "$discards" -gt 6000
 expect_clean
+
+# A guest that ends without a word leaves its pages behind. The next one discards them when it starts,
+# but not what it stores meanwhile.
+file=
+for file in $CSWAP_INSMOD; do :; done # the driver comes last
+dd if=/dev/urandom of="$disk" bs=64k count=256 oflag=direct 2>/dev/null || fail "filling the disk"
+wait_until 20 occupies_more 16000 || fail "only $host_said KiB in the store for 16 MiB written"
+rmmod virtio_cswap || die "rmmod"
+host blocks
+expect "KiB left behind" "$host_said" -gt 16000
+# shellcheck disable=SC2086	# words
+insmod "$file" $CSWAP_MODULE_ARGS || die "insmod"
+wait_until 10 test -b "$disk" || die "no disk after insmod"
+dd if="$tmp/data" of="$disk" bs=64k count=64 oflag=direct 2>/dev/null || fail "writing to the disk"
+wait_until 20 occupies 4352 || fail "what was left behind occupies $host_said KiB"
+dd if="$disk" bs=64k count=64 iflag=direct 2>/dev/null | cmp -s - "$tmp/data" || fail "what was written meanwhile is not what is read"
+dd if="$disk" bs=64k skip=64 count=192 iflag=direct 2>/dev/null | tr -d '\0' | grep -q . && fail "what was left behind reads as something"
+host blocks
+expect "KiB of what was written" "$host_said" -ge 4096
 finish "$full KiB with $MIB MiB out, $after_exit KiB after exit, $host_said KiB at the end, $discards slots discarded"

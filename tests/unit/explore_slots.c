@@ -40,15 +40,17 @@ struct explore_config {
 
 static const struct explore_config configs[] = {
 	/* name, slots, copies, loads, sent, writers, readers, ranges */
-	{ { "one slot, two copies", 1, 2, 1, 1, 1, 1, 1 }, SMALL, 1 },
-	{ { "one slot, three copies, two writers", 1, 3, 2, 2, 2, 2, 1 }, SMALL, 4 },
-	{ { "one slot, four copies, two writers", 1, 4, 2, 2, 2, 2, 1 }, SMALL, 4 },
-	{ { "two slots, two copies", 2, 2, 1, 1, 1, 1, 1 }, SMALL, 64 },
-	{ { "two slots, two copies, both sent", 2, 2, 1, 2, 1, 1, 1 }, USUAL, 0 },
-	{ { "two slots, three copies", 2, 3, 1, 1, 1, 1, 1 }, USUAL, 1024 },
-	{ { "two slots, three copies, two sent", 2, 3, 1, 2, 1, 1, 1 }, DEEP, 0 },
-	{ { "two slots, three copies, two of the rest", 2, 3, 2, 2, 1, 1, 2 }, DEEP, 0 },
-	{ { "two slots, four copies, two writers", 2, 4, 2, 2, 2, 2, 2 }, DEEP, 0 },
+	{ { "one slot, two copies", 1, 2, 1, 1, 1, 1, 1, false }, SMALL, 1 },
+	{ { "one slot, three copies, two writers", 1, 3, 2, 2, 2, 2, 1, false }, SMALL, 4 },
+	{ { "one slot, four copies, two writers", 1, 4, 2, 2, 2, 2, 1, false }, SMALL, 4 },
+	{ { "two slots, two copies", 2, 2, 1, 1, 1, 1, 1, false }, SMALL, 64 },
+	{ { "one slot of another's, two copies", 1, 2, 1, 1, 1, 1, 1, true }, SMALL, 1 },
+	{ { "two slots of another's, two copies", 2, 2, 1, 1, 1, 1, 1, true }, SMALL, 64 },
+	{ { "two slots, two copies, both sent", 2, 2, 1, 2, 1, 1, 1, false }, USUAL, 0 },
+	{ { "two slots, three copies", 2, 3, 1, 1, 1, 1, 1, false }, USUAL, 1024 },
+	{ { "two slots, three copies, two sent", 2, 3, 1, 2, 1, 1, 1, false }, DEEP, 0 },
+	{ { "two slots, three copies, two of the rest", 2, 3, 2, 2, 1, 1, 2, false }, DEEP, 0 },
+	{ { "two slots, four copies, two writers", 2, 4, 2, 2, 2, 2, 2, false }, DEEP, 0 },
 };
 
 struct key_set {

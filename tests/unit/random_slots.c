@@ -30,10 +30,10 @@
 
 static const struct model_config random_configs[] = {
 	/* name, slots, copies, loads, sent, writers, readers, ranges */
-	{ "large", 64, 16, 4, 8, 4, 4, 4 },
-	{ "few slots", 3, 16, 4, 8, 4, 4, 4 },
-	{ "small pool", 64, 4, 1, 2, 2, 2, 2 },
-	{ "one of each", 8, 1, 1, 1, 1, 1, 1 },
+	{ "large, of another's", 64, 16, 4, 8, 4, 4, 4, true },
+	{ "few slots", 3, 16, 4, 8, 4, 4, 4, false },
+	{ "small pool", 64, 4, 1, 2, 2, 2, 2, false },
+	{ "one of each", 8, 1, 1, 1, 1, 1, 1, false },
 };
 
 static u64 seed;

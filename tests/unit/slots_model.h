@@ -64,6 +64,7 @@ struct model_config {
 	const char *name;
 	u32 slots, copies, loads, max_sent;
 	u32 writers, readers, ranges;	/* at a time, at most */
+	bool taken_over;		/* the device holds what was there before */
 };
 
 enum { PAGE_NOTHING = 0, PAGE_TORN = 0xffffffff };
@@ -495,7 +496,7 @@ static bool model_claimable(const struct model *m, u32 slot)
 {
 	struct slots_view v = slots_decode(&m->record[slot]);
 
-	return m->slot[slot].wanted == FREED && v.held && v.copy == CSWAP_NONE &&
+	return m->slot[slot].wanted != WANTED && v.held && v.copy == CSWAP_NONE &&
 		!model_ops(m, slot);
 }
 
@@ -551,7 +552,7 @@ static void model_claim(struct model *m, u32 start, u32 count, u32 max)
 		before[slot] = (struct model_claim) {
 			.claimable = model_claimable(m, slot),
 			.wanted = m->slot[slot].wanted == WANTED,
-			.held = m->slot[slot].wanted == FREED && slots_decode(&m->record[slot]).held,
+			.held = m->slot[slot].wanted != WANTED && slots_decode(&m->record[slot]).held,
 		};
 	nr = cswap_discard_claim(&m->shard, start, count, range, max, &next, &again);
 	REQUIRE(nr <= max && next <= start + count && (next == start + count || nr == max),
@@ -803,6 +804,10 @@ static void model_init(struct model *m, const struct model_config *config)
 	}
 	cswap_shard_init(&m->shard, m->record, m->copy, config->copies, m->load, config->loads,
 			 config->max_sent);
+	if (config->taken_over)
+		cswap_slots_take_over(m->record, config->slots);
+	for (i = 0; config->taken_over && i < config->slots; i++)
+		m->slot[i].device = PAGE_TORN;
 	/* Out of the shard's bounds, but an unchecked cookie could reach them. */
 	m->copy[config->copies].state = CSWAP_COPY_SENT;
 	m->copy[config->copies].pending = CSWAP_PART_CHAIN | CSWAP_PART_ANSWER;
@@ -901,12 +906,12 @@ static void check_slot(const struct model *m, u32 slot, const struct slots_view 
 			m->copy[v->copy].slot == slot, "slot %u: its copy %u isn't", slot, v->copy);
 	switch (v->kind) {
 	case SLOTS_NEVER:
-		REQUIRE(!v->loading && !v->discarding && !v->held && !v->counter && !ops &&
-			!ms->device, "slot %u was never stored, but", slot);
-		break;
 	case SLOTS_FREED:
+		REQUIRE(v->kind == SLOTS_FREED ||
+			(!v->loading && !v->counter && v->copy == CSWAP_NONE),
+			"slot %u was never stored, but", slot);
 		REQUIRE(v->held || ms->discard || !ms->device,
-			"slot %u freed, the device holds it for ever", slot);
+			"slot %u isn't wanted, the device holds it for ever", slot);
 		break;
 	case SLOTS_STORED:
 		REQUIRE(v->counter == model_counter(ms->last) && ms->device == ms->last,
