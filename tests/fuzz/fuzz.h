@@ -53,6 +53,15 @@ FUZZ_TAKE(16)
 FUZZ_TAKE(32)
 FUZZ_TAKE(64)
 
+/* What is read as a bool must be one, or the compiler's own check is all that is found. */
+static inline void fuzz_make_bool(bool *value)
+{
+	uint8_t byte;
+
+	memcpy(&byte, value, 1);
+	*value = byte & 1;
+}
+
 /* What must hold, whatever the input: a failure is a crash, which is what a fuzzer looks for. */
 #define FUZZ_CHECK(condition) do { if (!(condition)) abort(); } while (0)
 

@@ -102,23 +102,14 @@ static void hear_front_end(struct fuzz_input *in)
 	close_fds(fd, num_fds);
 }
 
-/* They must be bools, or the compiler's own check is all that is found. */
-static void make_bool(bool *value)
-{
-	uint8_t byte;
-
-	memcpy(&byte, value, 1);
-	*value = byte & 1;
-}
-
 static void change(struct fuzz_input *in, struct keep_answer *answer)
 {
 	size_t offset = fuzz_u16(in) % sizeof(*answer);
 	size_t bytes = fuzz_u8(in), left = sizeof(*answer) - offset;
 
 	fuzz_take(in, (uint8_t *)answer + offset, bytes < left ? bytes : left);
-	make_bool(&answer->alive);
-	make_bool(&answer->reply);
+	fuzz_make_bool(&answer->alive);
+	fuzz_make_bool(&answer->reply);
 }
 
 /* A good answer of so many keys, each with a descriptor. */

@@ -96,30 +96,21 @@ static void change(struct fuzz_input *in)
 	fuzz_take(in, (uint8_t *)parts[part].at + offset, bytes < left ? bytes : left);
 }
 
-/* They must be bools, or the compiler's own check is all that is found. */
-static void make_bool(bool *value)
-{
-	uint8_t byte;
-
-	memcpy(&byte, value, 1);
-	*value = byte & 1;
-}
-
 static void make_bools(void)
 {
 	unsigned int i;
 
 	front->connected = true;
-	make_bool(&front->inflight);
-	make_bool(&front->agreed.owned);
-	make_bool(&front->agreed.asked_features);
-	make_bool(&front->agreed.owned_before_features);
+	fuzz_make_bool(&front->inflight);
+	fuzz_make_bool(&front->agreed.owned);
+	fuzz_make_bool(&front->agreed.asked_features);
+	fuzz_make_bool(&front->agreed.owned_before_features);
 	for (i = 0; i < FUZZ_RINGS; i++) {
-		make_bool(&front->ring[i].setup.event_idx);
-		make_bool(&front->ring[i].has_addr);
-		make_bool(&front->ring[i].enabled);
-		make_bool(&front->ring[i].attached);
-		make_bool(&front->ring[i].resumable);
+		fuzz_make_bool(&front->ring[i].setup.event_idx);
+		fuzz_make_bool(&front->ring[i].has_addr);
+		fuzz_make_bool(&front->ring[i].enabled);
+		fuzz_make_bool(&front->ring[i].attached);
+		fuzz_make_bool(&front->ring[i].resumable);
 	}
 }
 
