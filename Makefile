@@ -12,7 +12,10 @@ V ?= 0
 Q := $(if $(filter 1,$(V)),,@)
 out := $(abspath $(if $(SAN),$(O)/san,$(O)))
 
-CC ?= gcc
+# make has a CC of its own, which isn't a choice of anybody's.
+ifeq ($(origin CC),default)
+CC := gcc
+endif
 PKG_CONFIG ?= pkg-config
 CSWAP_CFLAGS := -std=gnu11 -g -O2 -Wall -Wextra -Wshadow -Wvla -Wmissing-prototypes -Wstrict-prototypes \
 	-Werror=implicit-function-declaration -fno-strict-aliasing -D_GNU_SOURCE -Iinclude/uapi
@@ -68,12 +71,33 @@ endif
 check:
 	$(Q)tests/check
 
+# The first word of a target's name says which group it is in; groups and targets keep this order.
+define HELP_GROUPS
+BEGIN {
+	count = split("Build and install|Demonstrations|Tests|Fuzzers|Benchmarks", title, "|")
+	split("|demo|check|fuzz|bench", first, "|")
+}
+{
+	word = $$1
+	sub(/-.*/, "", word)
+	group = 1
+	for (i = 2; i <= count; i++)
+		if (word == first[i])
+			group = i
+	lines[group] = lines[group] sprintf("  %-22s %s\n", $$1, $$2)
+}
+END {
+	for (i = 1; i <= count; i++)
+		printf "\n%s\n%s", title[i], lines[i]
+}
+endef
+export HELP_GROUPS
+
 .PHONY: help
 ## help: this list
 help:
 	@echo "Targets (V=1 shows commands, O=DIR builds there, SAN=1 builds with sanitizers):"
-	@sed -n 's/^## \([a-z-]*\): /\1\t/p' $(MAKEFILE_LIST) | sort -u | \
-		awk -F '\t' '{ printf "  %-16s %s\n", $$1, $$2 }'
+	@sed -n 's/^## \([a-z-]*\): /\1\t/p' $(MAKEFILE_LIST) | awk -F '\t' "$$HELP_GROUPS"
 
 .PHONY: clean
 ## clean: remove what was built here (the beds stay in the cache)

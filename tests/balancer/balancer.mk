@@ -3,8 +3,8 @@
 ## check-balancer: the balancer's unit tests, and the service beside daemons with simulated guests
 ## bench-balancer: how long a decision takes, and the policy beside others' in a simulator
 ## check-overcommit: three guests of 150 % of a memory limit, with and without the balancer
-## demo-overcommit: the same, shown as it happens
-## check-balancer-mutants: faults put into its policy, each must be found
+## demo-overcommit: three guests of 150 % of a memory limit, shown as it happens
+## check-balancer-mutants: faults put into the balancer's policy, each must be found
 
 $(out)/obj/tests/balancer/%.o: OBJ_CFLAGS := -Ihost/cswap-balancer -Ihost/cswapd
 $(out)/obj/tests/balancer/balancer_sim.o: OBJ_CFLAGS := -Ihost/cswap-balancer $(SHIM_CFLAGS)

@@ -19,5 +19,5 @@ bench-guest:
 bench-balloon:
 	tests/bench/balloon-bench $(BENCH_ARGS)
 
-## bench: all of them, as recorded in docs/benchmarks.md
+## bench: all benchmarks, as recorded in docs/benchmarks.md
 bench: bench-host bench-guest bench-balloon

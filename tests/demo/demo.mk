@@ -2,7 +2,7 @@
 # The demo: Redis in a guest that is too small for it, and a host that listens; then one that gives
 # half of its memory to its host and takes it back.
 ## demo: a small VM swaps a data set larger than its memory, what the host saw is searched; then the balloon (BED=tdx|vm|uml, DEMO_SIZE=small)
-## demo-balloon: its second act alone (BED=tdx|vm|uml)
+## demo-balloon: the second act of the demo alone, the balloon (BED=tdx|vm|uml)
 
 .PHONY: demo demo-balloon
 demo:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Coverage-guided fuzzers of the driver's pure code, compiled as it is in userspace (clang's libFuzzer).
 ## fuzz-guest: fuzz what the driver makes of the device's words, FUZZ_SECONDS (600) for each fuzzer
-## check-fuzz-guest: the same for a few seconds
+## check-fuzz-guest: fuzz what the driver makes of the device's words, for a few seconds
 
 FUZZ_GUEST := wire slots balloon epochs
 fuzz_guest_sources := $(patsubst %,guest/cswap_%.c,wire slots blocks policy epochs)

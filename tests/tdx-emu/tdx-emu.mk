@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # The emulated TDX guest. See tests/tdx-emu/README.md.
 ## check-tdx: all that runs in the emulated TDX guest, on both of its kernels
-## check-tdx-short: what of it check runs
+## check-tdx-short: the part of check-tdx that check runs
 
 .PHONY: check-tdx check-tdx-short
 check-tdx:

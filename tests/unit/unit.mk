@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Tests of the driver's pure code, compiled as it is in userspace.
 ## check-slots: slot records: every interleaving of few actors, random runs, threads
-## check-explore: slot records: every interleaving of more, longer random runs, a minute
+## check-explore: slot records: every interleaving of more actors, longer random runs, a minute
 ## check-mutants: faults put into the pure code, each must be found
 ## check-blocks: the balloon's blocks: every interleaving, random runs
 ## check-policy: how large the balloon may be, and what a guest feels of it
 ## check-wire: what the driver builds and refuses, byte by byte
 ## check-epochs: the counter of stores and its keys
-## check-deep: the slots again in larger configurations, minutes
+## check-deep: slot records in larger configurations, minutes
 
 unit_slots := $(out)/obj/tests/unit/slots_hooked.o
 $(out)/obj/tests/unit/%.o: OBJ_CFLAGS := $(SHIM_CFLAGS)
