@@ -59,6 +59,11 @@ KDIR ?= /lib/modules/$(shell uname -r)/build
 guest:
 	$(Q)$(MAKE) -C $(KDIR) M=$(CURDIR)/guest modules
 
+.PHONY: in-tree
+## in-tree: put the driver and its kselftests into a Linux source tree (KTREE=DIR)
+in-tree:
+	$(Q)tools/in-tree "$(or $(KTREE),$(error Name the Linux source tree: make in-tree KTREE=DIR))"
+
 # The unit tests use all CPUs unless they are told how many, and wait as often as they compute.
 # What a target says comes in one piece.
 ifeq ($(MAKECMDGOALS)$(filter -j% --jobserver%,$(MAKEFLAGS)),check-unit)

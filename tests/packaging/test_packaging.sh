@@ -71,15 +71,15 @@ done
 # --- a kernel tree ---
 tree=$dir/tree
 mkdir -p "$tree"/{drivers/block,include/uapi/linux,tools/testing/selftests}
-check "an empty folder is not a kernel tree" sh -c "! '$root/tests/in-tree' '$dir/guest'"
+check "an empty folder is not a kernel tree" sh -c "! '$root/tools/in-tree' '$dir/guest'"
 printf 'menuconfig BLK_DEV\nif BLK_DEV\nconfig A\nif A\nendif\nendif # BLK_DEV\n' >"$tree/drivers/block/Kconfig"
 printf 'obj-y += a.o\n' >"$tree/drivers/block/Makefile"
 printf 'TARGETS += a\nTARGETS += damon\nTARGETS += zram\n' >"$tree/tools/testing/selftests/Makefile"
 cp -al "$tree" "$dir/linked"
 (cd "$tree" && find . -type f -exec md5sum {} +) >"$dir/sums"
-check "in-tree" "$root/tests/in-tree" "$tree"
+check "in-tree" "$root/tools/in-tree" "$tree"
 check "what the tree was a hard link to is as it was" sh -c "cd '$dir/linked' && md5sum --quiet -c '$dir/sums'"
-check "in-tree again" "$root/tests/in-tree" "$tree"
+check "in-tree again" "$root/tools/in-tree" "$tree"
 check "the driver's sources are complete" objects_exist "$tree/drivers/block/cswap"
 check "its header is there" test -f "$tree/include/uapi/linux/virtio_cswap.h"
 check "Kconfig names it once" counts 1 cswap "$tree/drivers/block/Kconfig"
