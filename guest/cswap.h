@@ -74,7 +74,7 @@ struct cswap_load_io {
 	unsigned int offset;
 	blk_status_t status;		/* of the device's answer, or why there's none */
 	u8 tag[VIRTIO_CSWAP_TAG_SIZE];
-	unsigned long deadline;		/* jiffies; 0 = none */
+	u32 since;			/* seconds of the tick's: it was sent then */
 	ktime_t started;
 	struct completion done;		/* synchronous */
 	struct bio *bio;		/* asynchronous, else NULL */
@@ -275,6 +275,8 @@ struct cswap_dev {
 	spinlock_t written_lock;	/* @written */
 	struct bio_list written;	/* stored, to be ended */
 	struct delayed_work tick;	/* clocks and retries, while there's need */
+	u32 seconds;			/* in which the tick ran; see cswap_age_s() */
+	unsigned long second_at;	/* jiffies: the last of them, the tick's */
 	struct delayed_work reset_work;	/* the device has asked for it */
 	unsigned long reset_at;		/* jiffies: not before */
 	struct notifier_block fork_notifier, pm_notifier;
@@ -341,6 +343,15 @@ void cswap_queue_poll_end(struct cswap_queue *queue);
 /* No answer for longer than a store may be kept waiting. Under the lock. */
 bool cswap_queue_stalled(const struct cswap_queue *queue);
 void cswap_tick(struct work_struct *work);
+/*
+ * The clock of what waits for an answer: seconds in which the guest ran. It moves while
+ * something is in flight or waits for a load, and a first second may be a short one.
+ */
+u32 cswap_seconds(const struct cswap_dev *dev);
+/* How long ago it showed @since. */
+u32 cswap_age_s(const struct cswap_dev *dev, u32 since);
+/* A reader has waited since then for as long as load_timeout_s allows. */
+bool cswap_load_overdue(const struct cswap_dev *dev, u32 since);
 
 /* --- cswap_blk.c: the disk --- */
 

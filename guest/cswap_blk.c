@@ -312,35 +312,25 @@ static void load_undo(struct cswap_queue *queue, u32 l, u64 cookie)
 	cswap_load_end(&queue->shard, l);
 }
 
-static bool load_try(struct cswap_queue *queue, const struct load_to *to,
-		     struct load_hold *hold)
+/* Begin a load, if it can be; CSWAP_LOAD_WAIT if not. Under the lock. */
+static void load_look(struct cswap_queue *queue, const struct load_to *to,
+		      struct load_hold *hold, u64 *cookie)
 {
-	struct cswap_load_io *io;
-	unsigned long flags;
-	u64 cookie;
-	bool over;
-
 	hold->how = CSWAP_LOAD_WAIT;
-	spin_lock_irqsave(&queue->lock, flags);
-	if (!queue->dev->dead)
-		hold->how = cswap_load_begin(&queue->shard, to->slot,
-					     &hold->index, &cookie);
-	/* nothing will be answered, and what waits for its turn has none */
-	over = queue->dev->dead || queue->broken;
-	if (hold->how == CSWAP_LOAD_DEVICE && over) {
-		load_undo(queue, hold->index, cookie);
+	if (queue->dev->dead)
+		return;
+	hold->how = cswap_load_begin(&queue->shard, to->slot, &hold->index, cookie);
+	if (hold->how == CSWAP_LOAD_DEVICE && queue->broken) {
+		load_undo(queue, hold->index, *cookie);
 		hold->how = CSWAP_LOAD_WAIT;
 	}
-	if (hold->how == CSWAP_LOAD_WAIT) {
-		/* about to sleep: what others wait for may have to be sent first */
-		cswap_queue_unlock_and_send(queue, flags);
-		return over;
-	}
-	if (hold->how != CSWAP_LOAD_DEVICE) {
-		spin_unlock_irqrestore(&queue->lock, flags);
-		return true;
-	}
-	io = &queue->load_io[hold->index];
+}
+
+static void load_send(struct cswap_queue *queue, const struct load_to *to,
+		      u32 l, u64 cookie)
+{
+	struct cswap_load_io *io = &queue->load_io[l];
+
 	io->page = to->page;
 	io->wanted = to->page;
 	io->offset = to->offset;
@@ -348,26 +338,61 @@ static bool load_try(struct cswap_queue *queue, const struct load_to *to,
 	io->status = BLK_STS_OK;
 	io->handed_over = false;
 	io->started = ktime_get();
-	io->deadline = cswap_load_timeout_s ?
-		       (jiffies + cswap_load_timeout_s * HZ) ?: 1 : 0;
+	io->since = cswap_seconds(queue->dev);
 	reinit_completion(&io->done);
-	cswap_queue_send_load(queue, hold->index, cookie);
-	if (to->bio)
-		spin_unlock_irqrestore(&queue->lock, flags);	/* the batch is sent */
-	else
-		cswap_queue_unlock_and_send(queue, flags);
-	return true;
+	cswap_queue_send_load(queue, l, cookie);
 }
 
-/* False when no load could be begun for as long as a reader may wait, or none ever will. */
+/* True when the wait, which began at @since, is over: with a load, or without. */
+static bool load_try(struct cswap_queue *queue, const struct load_to *to, u32 since,
+		     struct load_hold *hold)
+{
+	bool over = cswap_load_overdue(queue->dev, since);
+	unsigned long flags;
+	u64 cookie;
+
+	spin_lock_irqsave(&queue->lock, flags);
+	load_look(queue, to, hold, &cookie);
+	/* what it waits for may be on the rings, unread */
+	if (hold->how == CSWAP_LOAD_WAIT && over && cswap_queue_read(queue))
+		load_look(queue, to, hold, &cookie);
+	/* nothing will be answered, and what waits for its turn has none */
+	over |= queue->dev->dead || queue->broken;
+	if (hold->how == CSWAP_LOAD_DEVICE)
+		load_send(queue, to, hold->index, cookie);
+	if (hold->how == CSWAP_LOAD_WAIT || (hold->how == CSWAP_LOAD_DEVICE && !to->bio))
+		/* about to sleep: what others wait for may have to be sent first */
+		cswap_queue_unlock_and_send(queue, flags);
+	else
+		spin_unlock_irqrestore(&queue->lock, flags);	/* the batch is sent */
+	return over || hold->how != CSWAP_LOAD_WAIT;
+}
+
+/* No load could be begun for as long as a reader may wait, or none ever will be. */
+static void load_lost(struct cswap_queue *queue, const struct load_to *to)
+{
+	unsigned long flags;
+	bool known;
+
+	spin_lock_irqsave(&queue->lock, flags);
+	queue->stats.load_timeouts++;
+	known = queue->dev->dead || queue->broken;
+	spin_unlock_irqrestore(&queue->lock, flags);
+	if (!known)
+		dev_err_ratelimited(&queue->dev->vdev->dev,
+				    "slot %llu: all requests for pages wait for the device; the page is given up\n",
+				    to->slot);
+}
+
 static bool load_begin(struct cswap_queue *queue, const struct load_to *to,
 		       struct load_hold *hold)
 {
-	long timeout = cswap_load_timeout_s ? cswap_load_timeout_s * HZ :
-					      MAX_SCHEDULE_TIMEOUT;
+	u32 since = cswap_seconds(queue->dev);
 
-	return wait_event_timeout(queue->load_wait, load_try(queue, to, hold),
-				  timeout) && hold->how != CSWAP_LOAD_WAIT;
+	wait_event(queue->load_wait, load_try(queue, to, since, hold));
+	if (hold->how == CSWAP_LOAD_WAIT)
+		load_lost(queue, to);
+	return hold->how != CSWAP_LOAD_WAIT;
 }
 
 /*

@@ -28,7 +28,10 @@
  * Two clocks: if the rings stand still for stall_ms although something is in
  * flight, stores are refused (the swap core keeps its pages, and reclaim turns
  * elsewhere) until they move again; one each stall_ms is sent all the same, to
- * see. A LOAD has load_timeout_s, since its reader has nowhere else to turn.
+ * see. A LOAD has load_timeout_s, since its reader has nowhere else to turn. That is
+ * counted by the tick, a second each time it runs: a guest that stood still (paused or
+ * frozen, on a host that slept) finds that an hour has gone by, in which nobody could
+ * answer it or it couldn't look.
  */
 #include <linux/jiffies.h>
 #include <linux/highmem.h>
@@ -386,6 +389,33 @@ bool cswap_queue_stalled(const struct cswap_queue *queue)
 	       time_after(jiffies, queue->progress + msecs_to_jiffies(cswap_stall_ms));
 }
 
+u32 cswap_seconds(const struct cswap_dev *dev)
+{
+	return READ_ONCE(dev->seconds);
+}
+
+u32 cswap_age_s(const struct cswap_dev *dev, u32 since)
+{
+	return cswap_seconds(dev) - since;
+}
+
+bool cswap_load_overdue(const struct cswap_dev *dev, u32 since)
+{
+	u32 limit = READ_ONCE(cswap_load_timeout_s);
+
+	/* the first second may have been a short one */
+	return limit && cswap_age_s(dev, since) > limit;
+}
+
+/* A second has passed, however many the tick is late; it may have been called early, too. */
+static void clock_move(struct cswap_dev *dev)
+{
+	if (time_before(jiffies, dev->second_at + HZ))
+		return;
+	dev->second_at = jiffies;
+	WRITE_ONCE(dev->seconds, dev->seconds + 1);
+}
+
 static void loads_time_out(struct cswap_queue *queue)
 {
 	u32 i;
@@ -395,8 +425,7 @@ static void loads_time_out(struct cswap_queue *queue)
 
 		if (queue->shard.loads[i].state != CSWAP_LOAD_SENT || io->handed_over)
 			continue;
-		if (!queue->broken &&
-		    (!io->deadline || time_before(jiffies, io->deadline)))
+		if (!queue->broken && !cswap_load_overdue(queue->dev, io->since))
 			continue;
 		queue->stats.load_timeouts++;
 		dev_err_ratelimited(&queue->dev->vdev->dev,
@@ -422,6 +451,9 @@ static bool queue_tick(struct cswap_queue *queue)
 	again = queue->shard.loading || queue->shard.sent || queue->shard.send.count ||
 		queue->shard.failed;
 	cswap_queue_unlock_and_send(queue, flags);
+	/* who waits for a load looks at the same clock */
+	if (wq_has_sleeper(&queue->load_wait))
+		wake_up(&queue->load_wait);
 	return again;
 }
 
@@ -432,6 +464,7 @@ void cswap_tick(struct work_struct *work)
 	bool again = false;
 	unsigned int i;
 
+	clock_move(dev);
 	for (i = 0; i < dev->nr_queues; i++)
 		again |= queue_tick(&dev->queues[i]);
 	if (again && !dev->dead)
