@@ -1,0 +1,99 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# The guest stands still for longer than a read may wait: its VM was stopped or frozen, or the host
+# slept. There are more readers than requests for pages.
+# Proves: time in which the guest didn't run doesn't count: no read fails, whichever of guest and
+# daemon goes on first. If the host is silent while the guest runs each read does fail, and all are
+# counted and logged, those for which no request was free too; a limit of many years is one.
+# Checks: driver-security-stall
+#
+# beds: uml uml-debug vm-newest
+# fast uml: ahead
+# slow: uml-debug vm-newest
+# timeout: 300
+# beside: yes
+# run: --env MIB=12 --cswapd "--store mem --size 48M"
+# run: --allow "blocked for more" --allow "rcu.*(stall|detected)" --allow "clocksource|lockup"
+# run uml: --mem 256M --env READERS=48
+# run vm: --mem 384M --env READERS=160
+# variant ahead: --module-args sync=0
+# variant sync: --module-args sync=1
+
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+# shellcheck disable=SC2317	# functions are called by wait_until
+. "$(dirname "$0")/lib.sh"
+
+limit=/sys/module/virtio_cswap/parameters/load_timeout_s
+
+# Each reads one page, past the page cache.
+readers_start() {
+	local i
+	pids=()
+	for ((i = 0; i < READERS; i++)); do
+		dd if="$disk" of=/dev/null bs=4k count=1 skip=$((1 + i * 8)) iflag=direct 2>/dev/null &
+		pids+=($!)
+	done
+}
+readers_wait() {
+	[ "$(cat /proc/[0-9]*/stat 2>/dev/null | grep -c '^[0-9]* (dd) D ')" = "$READERS" ]
+}
+# All of them read from a host that is silent.
+readers_stop() {
+	host stop
+	readers_start
+	wait_until 30 readers_wait || fail "not all readers wait for the host"
+}
+readers_end() {
+	local pid
+	failed=0
+	for pid in "${pids[@]}"; do
+		wait "$pid" || failed=$((failed + 1))
+	done
+}
+# What is read isn't in the pool any more.
+from_device() {
+	local before
+	before=$(counter pool_loads)
+	readers_start
+	readers_end
+	[ "$(counter pool_loads)" = "$before" ]
+}
+
+swap_on
+stress_begin --mib "$MIB" --pageout
+wait_until 60 from_device || fail "the pages stay in the pool"
+
+echo 6 >$limit
+for first in daemon guest; do
+	readers_stop
+	host pause 8 $first
+	readers_end
+	expect "reads failed by a pause, $first first" $failed = 0
+done
+expect "time-outs counted" "$(counter load_timeouts)" = 0
+
+# In jiffies that would be a second, if they had 32 bits.
+echo 2147483649 >$limit
+readers_stop
+sleep 3
+host cont
+readers_end
+expect "reads failed within many years" $failed = 0
+expect_clean
+
+echo 1 >$limit
+readers_stop
+readers_end
+expect "reads that got an answer from nobody" $failed = "$READERS"
+expect "reads lost and counted" "$(counter load_timeouts)" = "$READERS"
+in_log 1 'slot [0-9]+: no answer from the device; the page is given up'
+in_log 1 'slot [0-9]+: all requests for pages wait for the device; the page is given up'
+echo 180 >$limit
+host cont
+
+# The late answers are for nobody, and nothing is wrong.
+stress_end
+expect "SIGBUS" "$(figure sigbus)" = 0
+swap_off
+finish "2 pauses, no read of $READERS lost; all of them lost to silence, $(figure checked) pages checked"
