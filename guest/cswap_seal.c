@@ -21,6 +21,12 @@
  * Crypto runs from private memory to private memory: GCM reads its input twice
  * (once to hash, once to encrypt), and some implementations read their output
  * again; in shared memory the host could change it in between.
+ *
+ * And it runs on the CPU. The kernel takes the implementation with the highest
+ * priority, and drivers of crypto engines have priorities above the CPU's: a host
+ * that emulates a PCI engine would be told every key. So an implementation is used
+ * only if its name is one of those known to run on the CPU. Flags don't tell: some
+ * engines look synchronous, and some kernels wrap the CPU's AES as asynchronous.
  */
 #include <crypto/aead.h>
 #include <linux/err.h>
@@ -40,6 +46,115 @@
 /* A host that sends clone notices without end gets no more keys than this. */
 #define REKEY_INTERVAL		HZ
 
+/* Engines have these flags, mostly; what allocates can't be used in reclaim anyway (I3). */
+#define CIPHER_MASK		(CRYPTO_ALG_ALLOCATES_MEMORY | CRYPTO_ALG_KERN_DRIVER_ONLY)
+
+/* --- ciphers that run on the CPU --- */
+
+/* Their drivers' names, from Linux 6.1 on, the better ones first. */
+static const char * const cpu_gcms[] = {
+	"generic-gcm-vaes-avx512",
+	"generic-gcm-vaes-avx10_512",
+	"generic-gcm-vaes-avx10_256",
+	"generic-gcm-vaes-avx2",
+	"generic-gcm-aesni-avx",
+	"generic-gcm-aesni",
+	"gcm-aes-ce",
+	"gcm-aes-s390",
+	"gcm-aes-lib",
+};
+
+/* What gcm_base(CTR,GHASH) may be made of. */
+static const char * const cpu_ctrs[] = {
+	"ctr-aes-vaes-avx512",
+	"ctr-aes-vaes-avx10_512",
+	"ctr-aes-vaes-avx10_256",
+	"ctr-aes-vaes-avx2",
+	"ctr-aes-aesni-avx",
+	"ctr-aes-aesni",
+	"ctr(aes-aesni)",
+	"ctr-aes-ce",
+	"ctr-aes-neonbs",
+	"ctr-aes-neon",
+	"ctr(aes-ce)",
+	"ctr(aes-arm64)",
+	"ctr-aes-s390",
+	"ctr-aes-riscv64-zvkned-zvkb",
+	"ctr-aes-lib",
+	"ctr(aes-lib)",
+	"ctr(aes-generic)",
+	"ctr(aes-fixed-time)",
+};
+
+static const char * const cpu_ghashes[] = {
+	"ghash-clmulni",
+	"ghash-ce",
+	"ghash-neon",
+	"ghash-s390",
+	"ghash-riscv64-zvkg",
+	"ghash-lib",
+	"ghash-generic",
+};
+
+/* If none of cpu_gcms is there: what every kernel can make. */
+static const char * const cpu_templates[] = {
+	"gcm_base(ctr-aes-lib,ghash-lib)",
+	"gcm_base(ctr(aes-lib),ghash-lib)",
+	"gcm_base(ctr(aes-generic),ghash-lib)",
+	"gcm_base(ctr(aes-generic),ghash-generic)",
+};
+
+static bool is_among(const char *name, size_t len, const char * const *names, size_t nr)
+{
+	size_t i;
+
+	for (i = 0; i < nr; i++)
+		if (strlen(names[i]) == len && !memcmp(names[i], name, len))
+			return true;
+	return false;
+}
+
+static bool runs_on_cpu(const char *driver)
+{
+	size_t len = strlen(driver), begin = str_has_prefix(driver, "gcm_base(");
+	const char *ctr = driver + begin, *comma = strrchr(driver, ',');
+
+	if (!begin || !comma || driver[len - 1] != ')')
+		return is_among(driver, len, cpu_gcms, ARRAY_SIZE(cpu_gcms));
+	return is_among(ctr, comma - ctr, cpu_ctrs, ARRAY_SIZE(cpu_ctrs)) &&
+	       is_among(comma + 1, driver + len - 1 - (comma + 1), cpu_ghashes,
+			ARRAY_SIZE(cpu_ghashes));
+}
+
+/* @alg is a name of gcm(aes), or of an implementation. */
+static struct crypto_aead *aead_alloc(const char *alg, u32 mask)
+{
+	struct crypto_aead *tfm = crypto_alloc_aead(alg, 0, CIPHER_MASK | mask);
+	const char *driver;
+
+	if (IS_ERR(tfm))
+		return tfm;
+	driver = crypto_tfm_alg_driver_name(crypto_aead_tfm(tfm));
+	if (runs_on_cpu(driver))
+		return tfm;
+	pr_warn("virtio_cswap: the kernel's choice for gcm(aes), %s, isn't known to run on the CPU alone: not used\n",
+		driver);
+	crypto_free_aead(tfm);
+	return ERR_PTR(-ENOENT);
+}
+
+static struct crypto_aead *aead_choose(void)
+{
+	struct crypto_aead *tfm = aead_alloc("gcm(aes)", 0);
+	unsigned int i;
+
+	for (i = 0; IS_ERR(tfm) && i < ARRAY_SIZE(cpu_gcms); i++)
+		tfm = aead_alloc(cpu_gcms[i], CRYPTO_NOLOAD);
+	for (i = 0; IS_ERR(tfm) && i < ARRAY_SIZE(cpu_templates); i++)
+		tfm = aead_alloc(cpu_templates[i], 0);
+	return tfm;
+}
+
 /* --- keys --- */
 
 unsigned int cswap_seal_epochs(struct cswap_seal *seal)
@@ -51,13 +166,14 @@ unsigned int cswap_seal_epochs(struct cswap_seal *seal)
 	return nr;
 }
 
+/* @alg is the implementation of the keys before, or NULL. */
 static struct crypto_aead *key_make(const char *alg)
 {
 	u8 key[VIRTIO_CSWAP_KEY_SIZE];
 	struct crypto_aead *tfm;
 	int rc = -EINVAL;
 
-	tfm = crypto_alloc_aead(alg, 0, 0);
+	tfm = alg ? aead_alloc(alg, 0) : aead_choose();
 	if (IS_ERR(tfm))
 		return tfm;
 	if (crypto_aead_ivsize(tfm) != VIRTIO_CSWAP_NONCE_SIZE)
@@ -214,8 +330,7 @@ void cswap_seal_end(struct cswap_seal *seal, int srcu)
 	srcu_read_unlock(&seal->srcu, srcu);
 }
 
-int cswap_seal_init(struct cswap_seal *seal, const char *alg, u64 device,
-		    u64 rekey_pages,
+int cswap_seal_init(struct cswap_seal *seal, u64 device, u64 rekey_pages,
 		    void (*in_use)(struct cswap_seal *seal,
 				   const struct cswap_epochs *epochs,
 				   unsigned long *used))
@@ -232,7 +347,7 @@ int cswap_seal_init(struct cswap_seal *seal, const char *alg, u64 device,
 	 * for the algorithm doesn't load the fast ones; this does.
 	 */
 	request_module("crypto-aes");
-	tfm = key_make(alg);
+	tfm = key_make(NULL);
 	if (IS_ERR(tfm))
 		return PTR_ERR(tfm);
 	rc = -ENOMEM;

@@ -53,11 +53,10 @@ struct cswap_cipher {
 };
 
 /*
- * Make the first key. @alg is an AEAD of the kernel's, with a 12-byte nonce, a
- * 32-byte key and a 16-byte tag. Waits for the random number generator. Sleeps.
+ * Make the first key, of AES-256-GCM on the CPU. -ENOENT if the kernel has no such
+ * implementation. Waits for the random number generator. Sleeps.
  */
-int cswap_seal_init(struct cswap_seal *seal, const char *alg, u64 device,
-		    u64 rekey_pages,
+int cswap_seal_init(struct cswap_seal *seal, u64 device, u64 rekey_pages,
 		    void (*in_use)(struct cswap_seal *seal,
 				   const struct cswap_epochs *epochs,
 				   unsigned long *used));

@@ -56,10 +56,6 @@ static unsigned int queues;
 module_param(queues, uint, 0444);
 MODULE_PARM_DESC(queues, "Queue pairs at most (default 0: a pair for each CPU, up to 4)");
 
-static char *cipher = "gcm(aes)";
-module_param(cipher, charp, 0444);
-MODULE_PARM_DESC(cipher, "AEAD that pages are sealed with: 256-bit key, 96-bit nonce, 128-bit tag (default gcm(aes))");
-
 static ulong rekey_pages = 1UL << 40;
 module_param(rekey_pages, ulong, 0444);
 MODULE_PARM_DESC(rekey_pages, "Make a new key after so many stores (default 2^40, which is also the most)");
@@ -558,10 +554,11 @@ static int cswap_probe(struct virtio_device *vdev)
 
 	if (IS_ERR(dev))
 		return PTR_ERR(dev);
-	rc = cswap_seal_init(&dev->seal, cipher, dev->number,
+	rc = cswap_seal_init(&dev->seal, dev->number,
 			     clamp_t(u64, rekey_pages, 1, CSWAP_MAX_REKEY), keys_in_use);
 	if (rc) {
-		dev_err(&vdev->dev, "cipher=%s can't be used (%d)\n", cipher, rc);
+		dev_err(&vdev->dev, "the kernel has no gcm(aes) that runs on the CPU, or no key can be made (%d): not used; modprobe gcm, or see CONFIG_CRYPTO_GCM\n",
+			rc);
 		goto err_dev;
 	}
 	/* from vqs_find() on the device may interrupt, in order or not */

@@ -38,8 +38,9 @@ rmmod virtio_cswap || die "rmmod"
 wait_until 20 gone || die "the disk is still there"
 insmod "$MODULE" || die "insmod $MODULE"
 # shellcheck disable=SC2086	# words
-insmod "$driver" $CSWAP_MODULE_ARGS cipher=cswap_leak || die "insmod"
+insmod "$driver" $CSWAP_MODULE_ARGS || die "insmod"
 wait_until 20 here || die "no disk with the cipher that tells its keys"
+expect "the cipher" "$(counter cipher)" = gcm-aes-s390
 
 marker=planted-$(od -An -N8 -tx8 /dev/urandom | tr -d ' ')
 swap_on

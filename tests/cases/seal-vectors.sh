@@ -5,7 +5,7 @@
 # test vectors and nothing of each other.
 # Proves: they agree byte for byte (tests/vectors/seal.txt is cswap-seal's text); what was sealed
 # opens; with one bit of page, tag, slot, counter or device changed it doesn't, and the page holds
-# zeros then. (I4.)
+# zeros then. (I4.) And no implementation is used whose name isn't known to be one of the CPU's.
 #
 # beds: uml-debug uml vm-newest vm-6.1
 # slow: vm-6.12

@@ -9,6 +9,7 @@
  * page, of the tag, the slot, the counter, the device. What came out is in debugfs:
  *	cswap_seal_test/vectors		the text that tests/vectors/seal_vectors.h defines
  *	cswap_seal_test/opened		cipher=NAME opened=N refused=N wrong=N
+ * Names of implementations that the driver must and must not use are tried as well.
  */
 #include <linux/debugfs.h>
 #include <linux/err.h>
@@ -18,10 +19,6 @@
 #include "../../guest/cswap_epochs.c"
 #include "../../guest/cswap_seal.c"
 #include "../vectors/seal_vectors.h"
-
-static char *cipher = "gcm(aes)";
-module_param(cipher, charp, 0444);
-MODULE_PARM_DESC(cipher, "AEAD to seal with (default gcm(aes))");
 
 struct sealed {
 	u8 tag[VIRTIO_CSWAP_TAG_SIZE];
@@ -61,7 +58,7 @@ static int bench_init(struct bench *bench, const struct cswap_seal_vector *vecto
 	bench->page = alloc_page(GFP_KERNEL);
 	if (!bench->page)
 		return -ENOMEM;
-	rc = cswap_seal_init(&bench->seal, cipher, vector->device, CSWAP_MAX_COUNTER, NULL);
+	rc = cswap_seal_init(&bench->seal, vector->device, CSWAP_MAX_COUNTER, NULL);
 	if (rc)
 		goto err_page;
 	rc = key_set(bench) ?: cswap_cipher_init(&bench->cipher, &bench->seal);
@@ -222,11 +219,47 @@ static int opened_show(struct seq_file *m, void *v)
 }
 DEFINE_SHOW_ATTRIBUTE(opened);
 
+/* As kernels have them; engines' among them, and what templates make of engines' parts. */
+static const struct {
+	const char *driver;
+	bool on_cpu;
+} names[] = {
+	{ "generic-gcm-vaes-avx512", true },
+	{ "gcm-aes-ce", true },
+	{ "gcm_base(ctr-aes-aesni,ghash-clmulni)", true },
+	{ "gcm_base(ctr(aes-generic),ghash-generic)", true },
+	{ "gcm_base(ctr-aes-neonbs,ghash-lib)", true },
+	{ "n5_aes_gcm", false },
+	{ "gcm-aes-chcr", false },
+	{ "hisi_sec_gcm(aes)", false },
+	{ "gcm_base(ctr-aes-ccp,ghash-clmulni)", false },
+	{ "gcm_base(ctr-aes-aesni,ghash-iproc)", false },
+	{ "gcm_base(ctr(qat_aes),ghash-generic)", false },
+	{ "gcm_base(ctr-aes-aesni,ghash-clmulni),x)", false },
+	{ "gcm_base(ctr-aes-aesni", false },
+	{ "gcm_base(", false },
+	{ "gcm-aes-", false },
+	{ "", false },
+};
+
+static void names_try(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(names); i++) {
+		if (runs_on_cpu(names[i].driver) == names[i].on_cpu)
+			continue;
+		pr_err("cswap_seal_test: \"%s\": wrong about where it runs\n", names[i].driver);
+		wrong++;
+	}
+}
+
 static int __init cswap_seal_test_init(void)
 {
 	unsigned int i;
 	int rc;
 
+	names_try();
 	for (i = 0; i < CSWAP_SEAL_VECTORS; i++) {
 		rc = vector_run(i);
 		if (rc)

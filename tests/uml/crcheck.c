@@ -294,7 +294,7 @@ static void buffers_exit(void)
 static int __init crcheck_init(void)
 {
 	unsigned int i;
-	int rc = side_init(&sides[0], "gcm-aes-uml-aesni", "xts-aes-uml-aesni");
+	int rc = side_init(&sides[0], "generic-gcm-aesni", "xts-aes-uml-aesni");
 
 	if (rc) {
 		pr_err("no uml_aesni: %d\n", rc);

@@ -4,7 +4,8 @@
  *
  * An ARCH=um kernel has only the C code for AES, some thirty times slower than what any guest
  * would use. With this module, sealed swap and dm-crypt can be timed in it. It registers
- * synchronous ciphers with priority 1000; load it before anything asks for a cipher.
+ * synchronous ciphers with priority 1000; load it before anything asks for a cipher. gcm(aes) has
+ * the name that it has on x86, as the driver uses no cipher whose name it doesn't know.
  *
  * Why vector registers are free to use here, and only here: the kernel is an ordinary process of
  * the host. Its "interrupts" are signals, and a signal frame saves all vector state; its context
@@ -363,7 +364,7 @@ static struct aead_alg gcm_alg = {
 	.maxauthsize = 16,
 	.base = {
 		.cra_name = "gcm(aes)",
-		.cra_driver_name = "gcm-aes-uml-aesni",
+		.cra_driver_name = "generic-gcm-aesni",
 		.cra_priority = 1000,
 		.cra_blocksize = 1,
 		.cra_ctxsize = sizeof(struct gcm_key),

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * cswap_leak.c - gcm(aes) under another name, which tells every key that it is given.
+ * cswap_leak.c - a gcm(aes) that tells every key that it is given.
  *
  * Theory of operation: whoever would search for the driver's key must know it, and the
- * driver tells nobody. But it takes any cipher of the right form (its parameter
- * "cipher"). This one, cswap_leak, hands all work to the kernel's gcm(aes), and shows
- * the keys, in hex, one a line, in its parameter "keys". It's of no use outside tests.
+ * driver tells nobody. It takes the implementation with the highest priority, if the name
+ * is one of those that run on the CPU. This one has such a name, of another architecture's,
+ * hands all work to what was the kernel's choice before, and shows the keys, in hex, one a
+ * line, in its parameter "keys". It's of no use outside tests.
  */
 #include <linux/hex.h>
 #include <linux/module.h>
@@ -36,6 +37,8 @@ static int keys_get(char *buffer, const struct kernel_param *param)
 static const struct kernel_param_ops keys_ops = { .get = keys_get };
 module_param_cb(keys, &keys_ops, NULL, 0400);
 MODULE_PARM_DESC(keys, "all keys so far");
+
+static char behind[CRYPTO_MAX_ALG_NAME];
 
 struct leak_context {
 	struct crypto_aead *gcm;
@@ -87,7 +90,7 @@ static int leak_init(struct crypto_aead *tfm)
 {
 	struct leak_context *context = crypto_aead_ctx(tfm);
 
-	context->gcm = crypto_alloc_aead("gcm(aes)", 0, 0);
+	context->gcm = crypto_alloc_aead(behind, 0, 0);
 	if (IS_ERR(context->gcm))
 		return PTR_ERR(context->gcm);
 	crypto_aead_set_reqsize(tfm, sizeof(struct aead_request) +
@@ -104,9 +107,9 @@ static void leak_exit(struct crypto_aead *tfm)
 
 static struct aead_alg leak_alg = {
 	.base = {
-		.cra_name = "cswap_leak",
-		.cra_driver_name = "cswap_leak-gcm",
-		.cra_priority = 100,
+		.cra_name = "gcm(aes)",
+		.cra_driver_name = "gcm-aes-s390",
+		.cra_priority = 6000,
 		.cra_blocksize = 1,
 		.cra_ctxsize = sizeof(struct leak_context),
 		.cra_module = THIS_MODULE,
@@ -123,6 +126,12 @@ static struct aead_alg leak_alg = {
 
 static int __init leak_begin(void)
 {
+	struct crypto_aead *before = crypto_alloc_aead("gcm(aes)", 0, 0);
+
+	if (IS_ERR(before))
+		return PTR_ERR(before);
+	strscpy(behind, crypto_tfm_alg_driver_name(crypto_aead_tfm(before)), sizeof(behind));
+	crypto_free_aead(before);
 	return crypto_register_aead(&leak_alg);
 }
 module_init(leak_begin);
@@ -135,4 +144,3 @@ module_exit(leak_end);
 
 MODULE_DESCRIPTION("Tells keys, for tests");
 MODULE_LICENSE("GPL");
-MODULE_ALIAS_CRYPTO("cswap_leak");

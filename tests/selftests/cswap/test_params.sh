@@ -6,7 +6,7 @@
 ktap_begin
 parameters=/sys/module/virtio_cswap/parameters
 
-for name in sync queues cipher rekey_pages stall_ms load_timeout_s spin_us; do
+for name in sync queues rekey_pages stall_ms load_timeout_s spin_us; do
 	check "parameter $name can be read" test -n "$(cat "$parameters/$name")"
 done
 for name in stall_ms load_timeout_s spin_us; do
@@ -21,7 +21,7 @@ for name in stall_ms load_timeout_s spin_us; do
 		check "parameter $name refuses nonsense" test "$(cat "$parameters/$name")" = "$before"
 	fi
 done
-for name in sync queues cipher rekey_pages; do
+for name in sync queues rekey_pages; do
 	check "parameter $name is for loading only" \
 		test "$(stat -c %a "$parameters/$name")" = 444
 done
