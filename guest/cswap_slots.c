@@ -49,6 +49,7 @@
 #include <linux/build_bug.h>
 #include <linux/compiler.h>
 #include <linux/errno.h>
+#include <linux/nospec.h>
 #include <linux/string.h>
 
 #include "cswap_slots.h"
@@ -505,11 +506,15 @@ void cswap_load_end(struct cswap_shard *shard, u32 l)
 
 /* --- what the device says --- */
 
+/* A CPU that guesses the outcome of a check must not index with a cookie of the host's choice. */
 static struct cswap_copy *copy_in_flight(const struct cswap_shard *shard, u64 cookie)
 {
 	u32 c = (u32)cookie;
 
-	if (c >= shard->nr_copies || shard->copies[c].state != CSWAP_COPY_SENT ||
+	if (c >= shard->nr_copies)
+		return NULL;
+	c = array_index_nospec(c, shard->nr_copies);
+	if (shard->copies[c].state != CSWAP_COPY_SENT ||
 	    shard->copies[c].seq != cookie >> 32)
 		return NULL;
 	return &shard->copies[c];
@@ -519,8 +524,10 @@ u32 cswap_load_of_cookie(const struct cswap_shard *shard, u64 cookie)
 {
 	u32 l = (u32)cookie & ~COOKIE_LOAD;
 
-	if (!((u32)cookie & COOKIE_LOAD) || l >= shard->nr_loads ||
-	    shard->loads[l].state != CSWAP_LOAD_SENT ||
+	if (!((u32)cookie & COOKIE_LOAD) || l >= shard->nr_loads)
+		return CSWAP_NONE;
+	l = array_index_nospec(l, shard->nr_loads);
+	if (shard->loads[l].state != CSWAP_LOAD_SENT ||
 	    shard->loads[l].seq != cookie >> 32)
 		return CSWAP_NONE;
 	return l;

@@ -10,6 +10,7 @@
  */
 #include <linux/build_bug.h>
 #include <linux/errno.h>
+#include <linux/nospec.h>
 #include <linux/string.h>
 #include <asm/byteorder.h>
 
@@ -263,6 +264,8 @@ static int get_acks(struct cswap_answer *to, const void *from, u32 used)
 	static_assert(sizeof(copy) == CSWAP_ACK_BUFFER_BYTES);
 	if (used < sizeof(copy.response) || used > sizeof(copy))
 		return -EPROTO;
+	/* nor may a CPU that runs ahead of the check copy more */
+	used = array_index_nospec(used, sizeof(copy) + 1);
 	memcpy(&copy, from, used);
 
 	count = le16_to_cpu(copy.response.count);

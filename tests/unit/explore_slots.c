@@ -578,6 +578,25 @@ static void check_shards(void)
 				cswap_slot_shard(slot, shards), shards);
 }
 
+/* A CPU that guesses must not index with a cookie of the host's choice. */
+static void check_clamps(void)
+{
+	static const u64 cookies[] = { 0, 1, 7ULL << 32 | 1, 0x80000000, 7ULL << 32 | 0x80000000 };
+	cswap_record_t record = 0;
+	struct cswap_copy copies[2] = { };
+	struct cswap_load loads[1] = { };
+	struct cswap_shard shard;
+	struct cswap_event event;
+	u32 i;
+
+	cswap_shard_init(&shard, &record, copies, 2, loads, 1, 2);
+	for (i = 0; i < ARRAY_SIZE(cookies); i++) {
+		slots_clamped = 0;
+		REQUIRE(cswap_chain_back(&shard, cookies[i], &event) == -EPROTO && slots_clamped == 1,
+			"cookie %llx: its index was clamped %lu times", cookies[i], slots_clamped);
+	}
+}
+
 static int usage(int rc)
 {
 	fprintf(rc ? stderr : stdout,
@@ -613,6 +632,7 @@ int main(int argc, char **argv)
 	}
 	ex.config = &configs[0].model;
 	check_shards();
+	check_clamps();
 	for (i = 0; i < ARRAY_SIZE(configs); i++)
 		if (only == ~0u ? configs[i].effort <= effort : only == i)
 			explore(&configs[i], depth);

@@ -11,10 +11,12 @@
  */
 #include <linux/atomic.h>
 #include <linux/compiler.h>
+#include <linux/nospec.h>
 
 #include "slots_hooked.h"
 
 _Thread_local void (*slots_race)(cswap_record_t *record);
+_Thread_local unsigned long slots_clamped;
 
 static void race_point(cswap_record_t *record)
 {
@@ -33,6 +35,9 @@ static void race_point(cswap_record_t *record)
 #define try_cmpxchg(ptr, old, new) \
 	(race_point(ptr), __atomic_compare_exchange_n(ptr, old, new, false, \
 						      __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+
+#undef array_index_nospec
+#define array_index_nospec(index, size) (slots_clamped++, (index) < (size) ? (index) : 0)
 
 #ifndef CSWAP_SLOTS_C
 #define CSWAP_SLOTS_C "../../guest/cswap_slots.c"

@@ -13,6 +13,9 @@
  */
 extern _Thread_local void (*slots_race)(cswap_record_t *record);
 
+/* Times that the driver clamped an index against speculation. */
+extern _Thread_local unsigned long slots_clamped;
+
 enum slots_kind { SLOTS_NEVER, SLOTS_FREED, SLOTS_STORED, SLOTS_COPY };
 
 /* A record, decoded. */
