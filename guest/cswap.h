@@ -28,6 +28,10 @@
 #include "cswap_slots.h"
 #include "cswap_wire.h"
 
+/* The swap core counts slots in pages: with larger ones it would free others than it stored. */
+static_assert(PAGE_SIZE == VIRTIO_CSWAP_SLOT_SIZE,
+	      "virtio_cswap needs a kernel with pages of 4 KiB");
+
 #define CSWAP_NAME		"virtio_cswap"
 #define CSWAP_SECTORS		(VIRTIO_CSWAP_SLOT_SIZE >> SECTOR_SHIFT)
 /* A page is fetched so often before it's given up. */
