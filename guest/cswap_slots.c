@@ -11,7 +11,7 @@
  *		FREED	what was stored is not wanted any more
  *		STORED	the device holds it, sealed with counter [value]
  *		COPY	the newest version is copy [value - 1] of the pool
- *	LOADING		a LOAD of the slot is in flight
+ *	LOADING		a LOAD of the slot is in flight, or its reader may ask again
  *	DISCARDING	a DISCARD of the slot is in flight
  *	HELD		(NEVER, FREED) the device may still hold something
  *	value		also with FREED: 1 + the copy that was the newest, 0 if none
@@ -30,6 +30,10 @@
  *
  * So if the newest copy is DEFERRED, exactly one operation is in flight, and
  * its end finds the copy through the record.
+ *
+ * A LOAD's flag stays until its reader has let go of it. What doesn't open is asked
+ * for again, by the same load and under the same flag: that takes nothing which others
+ * could have, and waits for nothing which others could hold.
  *
  * A copy stays until the device has confirmed it; a STORE that fails leaves it
  * KEPT, to be sent again. Either way loads are served from it meanwhile. No
@@ -245,15 +249,16 @@ static bool copy_drop_if_freed(struct cswap_shard *shard, u32 c)
 	return true;
 }
 
-/* An operation on @slot is over: the copy that waited for it has its turn. */
-static void slot_out_of_flight(struct cswap_shard *shard, u64 slot)
+/* An operation on @slot is over: the copy that waited for it has its turn, if there's one. */
+static bool slot_out_of_flight(struct cswap_shard *shard, u64 slot)
 {
 	u32 c = copy_of(READ_ONCE(shard->records[slot]));
 
 	if (c == CSWAP_NONE || shard->copies[c].state != CSWAP_COPY_DEFERRED)
-		return;
+		return false;
 	if (!copy_drop_if_freed(shard, c))
 		copy_queue(shard, c);
+	return true;
 }
 
 void cswap_shard_init(struct cswap_shard *shard, cswap_record_t *records,
@@ -439,6 +444,15 @@ static u64 load_cookie(struct cswap_shard *shard, u32 l)
 	return (u64)load->seq << 32 | COOKIE_LOAD | l;
 }
 
+/* The copy that @r names; it's read now. */
+static u32 copy_get(struct cswap_shard *shard, cswap_record_t r)
+{
+	u32 c = copy_of(r);
+
+	shard->copies[c].readers++;
+	return c;
+}
+
 enum cswap_load_how cswap_load_begin(struct cswap_shard *shard, u64 slot,
 				     u32 *index, u64 *cookie)
 {
@@ -452,8 +466,7 @@ enum cswap_load_how cswap_load_begin(struct cswap_shard *shard, u64 slot,
 		case KIND_FREED:
 			return CSWAP_LOAD_FREED;
 		case KIND_COPY:
-			*index = copy_of(old);
-			shard->copies[*index].readers++;
+			*index = copy_get(shard, old);
 			return CSWAP_LOAD_COPY;
 		}
 		if (old & FLAGS_MASK || shard->free_load == CSWAP_NONE)
@@ -465,6 +478,26 @@ enum cswap_load_how cswap_load_begin(struct cswap_shard *shard, u64 slot,
 	return CSWAP_LOAD_DEVICE;
 }
 
+enum cswap_load_how cswap_load_again(struct cswap_shard *shard, u32 l,
+				     u32 *index, u64 *cookie)
+{
+	struct cswap_load *load = &shard->loads[l];
+	cswap_record_t r = READ_ONCE(shard->records[load->slot]);
+
+	switch (kind_of(r)) {
+	case KIND_COPY:
+		*index = copy_get(shard, r);
+		return CSWAP_LOAD_COPY;
+	case KIND_STORED:
+		load->state = CSWAP_LOAD_SENT;
+		*index = l;
+		*cookie = load_cookie(shard, l);
+		return CSWAP_LOAD_DEVICE;
+	default:
+		return CSWAP_LOAD_FREED;
+	}
+}
+
 void cswap_copy_put(struct cswap_shard *shard, u32 c)
 {
 	struct cswap_copy *copy = &shard->copies[c];
@@ -473,7 +506,8 @@ void cswap_copy_put(struct cswap_shard *shard, u32 c)
 		copy_free(shard, c);
 }
 
-static void load_free(struct cswap_shard *shard, u32 l)
+/* Nobody will ask again: the slot is out of flight. */
+static bool load_free(struct cswap_shard *shard, u32 l)
 {
 	struct cswap_load *load = &shard->loads[l];
 
@@ -481,6 +515,8 @@ static void load_free(struct cswap_shard *shard, u32 l)
 	load->next = shard->free_load;
 	shard->free_load = l;
 	shard->loading--;
+	record_clear(&shard->records[load->slot], LOADING);
+	return slot_out_of_flight(shard, load->slot);
 }
 
 static void load_settle(struct cswap_shard *shard, u32 l)
@@ -488,20 +524,18 @@ static void load_settle(struct cswap_shard *shard, u32 l)
 	struct cswap_load *load = &shard->loads[l];
 
 	load->state = CSWAP_LOAD_OVER;
-	record_clear(&shard->records[load->slot], LOADING);
-	slot_out_of_flight(shard, load->slot);
 	if (load->abandoned)
 		load_free(shard, l);
 }
 
-void cswap_load_end(struct cswap_shard *shard, u32 l)
+bool cswap_load_end(struct cswap_shard *shard, u32 l)
 {
 	struct cswap_load *load = &shard->loads[l];
 
 	if (load->state == CSWAP_LOAD_OVER)
-		load_free(shard, l);
-	else
-		load->abandoned = true;
+		return load_free(shard, l);
+	load->abandoned = true;
+	return false;
 }
 
 /* --- what the device says --- */

@@ -53,7 +53,7 @@ struct cswap_copy {
 enum cswap_load_state {
 	CSWAP_LOAD_FREE,
 	CSWAP_LOAD_SENT,
-	CSWAP_LOAD_OVER,	/* answered; its owner has not let go of it yet */
+	CSWAP_LOAD_OVER,	/* answered; its owner may ask again, and keeps the slot for that */
 };
 
 /* A LOAD in flight. Its owner and destination are the caller's business. */
@@ -139,8 +139,18 @@ enum cswap_load_how {
 
 enum cswap_load_how cswap_load_begin(struct cswap_shard *shard, u64 slot,
 				     u32 *index, u64 *cookie);
-/* The owner is done with a load that is over, or gives up one that isn't. */
-void cswap_load_end(struct cswap_shard *shard, u32 load);
+/*
+ * What load @load, which is over, has brought is no good: ask again. Never has to wait, nor is
+ * CSWAP_LOAD_ZEROS. With CSWAP_LOAD_DEVICE it's in flight again, with a new cookie; else it
+ * stays the owner's as it is, to be ended, or asked with again.
+ */
+enum cswap_load_how cswap_load_again(struct cswap_shard *shard, u32 load,
+				     u32 *index, u64 *cookie);
+/*
+ * The owner is done with a load that is over, or gives up one that isn't. True if a copy has
+ * waited for that: send.
+ */
+bool cswap_load_end(struct cswap_shard *shard, u32 load);
 void cswap_copy_put(struct cswap_shard *shard, u32 copy);
 
 /* --- what the device says --- */

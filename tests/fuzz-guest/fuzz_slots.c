@@ -101,6 +101,28 @@ static void let_go(struct world *world, unsigned int i)
 	}
 }
 
+/* What a load that is over has brought is no good. */
+static void load_again(struct world *world, unsigned int l)
+{
+	u64 slot = world->loads[l].slot, cookie;
+	uint32_t i;
+
+	if (!world->owned[l] || world->loads[l].state != CSWAP_LOAD_OVER)
+		return;
+	switch (cswap_load_again(&world->shard, l, &i, &cookie)) {
+	case CSWAP_LOAD_COPY:
+		MUST(i < COPIES && world->copies[i].counter == world->newest[slot]);
+		cswap_copy_put(&world->shard, i);
+		break;
+	case CSWAP_LOAD_DEVICE:
+		MUST(i == l && world->loads[l].counter == world->newest[slot]);
+		send(world, cookie);
+		break;
+	default:
+		MUST(!world->newest[slot]);
+	}
+}
+
 /* What the device says: one of the cookies that it has seen, or any other. */
 static void device(struct world *world, struct input *input)
 {
@@ -176,7 +198,10 @@ static void step(struct world *world, struct input *input)
 		load(world, slot);
 		break;
 	case 2:
-		let_go(world, what / 16);
+		if (what / 16 >= COPIES)
+			load_again(world, what / 16 % LOADS);
+		else
+			let_go(world, what / 16);
 		break;
 	case 3:
 		cswap_slot_free(&world->records[slot]);

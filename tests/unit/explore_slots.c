@@ -182,9 +182,10 @@ static void put_slot(struct canon *canon, const struct model *m, u32 slot)
 	for (i = 0; i < m->shard.nr_loads; i++) {
 		const struct model_load *ml = &m->mload[i];
 
-		if (!ml->in_flight || ml->slot != slot)
+		if (!model_load_claims(ml, slot))
 			continue;
-		put(canon, 0xe0 | ml->chain_back << 2 | ml->answered << 1 | ml->owner);
+		put(canon, ml->in_flight ? 0xe0 | ml->chain_back << 2 | ml->answered << 1 |
+		    ml->owner : 0xe8);
 		put_version(canon, ml->expect);
 	}
 	for (i = 0; i < MODEL_RANGES; i++)
@@ -196,7 +197,7 @@ static void put_slot(struct canon *canon, const struct model *m, u32 slot)
 /* What doesn't belong to one slot. */
 static void put_rest(struct canon *canon, const struct model *m)
 {
-	u32 i, count[CSWAP_COPY_ZOMBIE + 1] = { }, zombies[8] = { }, over = 0;
+	u32 i, count[CSWAP_COPY_ZOMBIE + 1] = { }, zombies[8] = { };
 
 	for (i = m->shard.send.first; i != CSWAP_NONE; i = m->copy[i].next)
 		put(canon, 1 + m->copy[i].slot);
@@ -211,9 +212,7 @@ static void put_rest(struct canon *canon, const struct model *m)
 		if (m->copy[i].state == CSWAP_COPY_ZOMBIE)
 			zombies[m->copy[i].failed << 2 | (m->mcopy[i].readers & 3)]++;
 	}
-	for (i = 0; i < m->shard.nr_loads; i++)
-		over += m->mload[i].owner && !m->mload[i].in_flight;
-	put(canon, over << 1 | m->lost);
+	put(canon, m->lost);
 	for (i = 0; i < ARRAY_SIZE(count); i++)
 		put(canon, count[i]);
 	for (i = 0; i < ARRAY_SIZE(zombies); i++)
@@ -441,6 +440,7 @@ static void try_all(const struct model *from)
 	for (i = 0; i < ex.config->loads; i++) {
 		try_action(from, OP_LOAD_CHAIN, i, 0, 0);
 		try_action(from, OP_LOAD_ANSWER, i, 0, 0);
+		try_action(from, OP_LOAD_AGAIN, i, 0, 0);
 		try_action(from, OP_LOAD_END, i, 0, 0);
 	}
 	for (i = 0; i < ex.config->slots; i++) {
@@ -597,6 +597,48 @@ static void check_clamps(void)
 	}
 }
 
+/* @slot is stored, and the device has confirmed it. */
+static void store_one(struct model *m, u32 slot)
+{
+	u8 i, c, done[] = { OP_STORE_CHAIN, OP_STORE_EXEC, OP_STORE_ANSWER };
+
+	model_step(m, (struct model_action) { OP_BEGIN, 0, 0, 0 }, 0);
+	for (c = 0; !m->mcopy[c].filling; c++)
+		;
+	model_step(m, (struct model_action) { OP_PUBLISH, c, slot, 0 }, 0);
+	model_step(m, (struct model_action) { OP_NEXT, 0, 0, 0 }, 0);
+	for (i = 0; i < ARRAY_SIZE(done); i++)
+		model_step(m, (struct model_action) { done[i], c, 0, 0 }, 0);
+}
+
+/*
+ * One worker ends all loads, so it may wait for none: all are over (there's one), a reader of
+ * another slot waits for it, and the page doesn't open.
+ */
+static void check_again(void)
+{
+	static const struct model_config config = {
+		"all loads over", 2, 2, 1, 2, 1, 1, 1, false
+	};
+	struct model m;
+	u32 none;
+	u64 cookie;
+
+	ex.config = &config;
+	model_init(&m, &config);
+	store_one(&m, 0);
+	store_one(&m, 1);
+	model_step(&m, (struct model_action) { OP_LOAD, 0, 0, 0 }, 0);
+	model_step(&m, (struct model_action) { OP_LOAD_ANSWER, 0, 0, 0 }, 0);
+	model_step(&m, (struct model_action) { OP_LOAD_CHAIN, 0, 0, 0 }, 0);
+	REQUIRE(cswap_load_begin(&m.shard, 1, &none, &cookie) == CSWAP_LOAD_WAIT,
+		"another reader takes a load that is somebody's");
+	model_step(&m, (struct model_action) { OP_LOAD_AGAIN, 0, 0, 0 }, 0);
+	REQUIRE(m.mload[0].in_flight, "the page isn't fetched again");
+	model_check_state(&m, config.slots);
+	model_drain(&m, &config);
+}
+
 static int usage(int rc)
 {
 	fprintf(rc ? stderr : stdout,
@@ -633,6 +675,7 @@ int main(int argc, char **argv)
 	ex.config = &configs[0].model;
 	check_shards();
 	check_clamps();
+	check_again();
 	for (i = 0; i < ARRAY_SIZE(configs); i++)
 		if (only == ~0u ? configs[i].effort <= effort : only == i)
 			explore(&configs[i], depth);

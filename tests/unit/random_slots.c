@@ -106,6 +106,7 @@ static u32 op_targets(u8 op, const struct model_config *config)
 		return config->slots;
 	case OP_LOAD_CHAIN:
 	case OP_LOAD_ANSWER:
+	case OP_LOAD_AGAIN:
 	case OP_LOAD_END:
 		return config->loads;
 	case OP_DISCARD_DONE:

@@ -23,7 +23,7 @@
  *	truth	a wanted slot's last version is in the copy that its record names,
  *		or whole on the device under the counter in the record
  *	loads	whenever the device executes a LOAD, it finds the version that the
- *		driver expects
+ *		driver expects; a reader who asks again never waits
  *	pool	every copy and load is in exactly one place; a page that is sent or
  *		read doesn't change
  *	lies	late, repeated, forged and misdirected cookies change nothing
@@ -124,7 +124,7 @@ struct model {
 enum model_op {
 	OP_BEGIN, OP_CANCEL, OP_PUBLISH, OP_NEXT, OP_RETRY,
 	OP_STORE_EXEC, OP_STORE_CHAIN, OP_STORE_ANSWER,
-	OP_LOAD, OP_LOAD_CHAIN, OP_LOAD_ANSWER, OP_LOAD_END, OP_PUT,
+	OP_LOAD, OP_LOAD_CHAIN, OP_LOAD_ANSWER, OP_LOAD_AGAIN, OP_LOAD_END, OP_PUT,
 	OP_FREE, OP_CLAIM, OP_DISCARD_EXEC, OP_DISCARD_DONE, OP_LOSE, OP_RESET,
 	NR_OPS
 };
@@ -145,6 +145,7 @@ static const char *const model_op_text[NR_OPS] = {
 	[OP_LOAD] = "load begin: slot %u",
 	[OP_LOAD_CHAIN] = "chain back: load %u",
 	[OP_LOAD_ANSWER] = "answer: load %u",
+	[OP_LOAD_AGAIN] = "owner asks again with load %u",
 	[OP_LOAD_END] = "owner ends or gives up load %u",
 	[OP_PUT] = "copy put: copy %u",
 	[OP_FREE] = "free slot %u",
@@ -243,6 +244,12 @@ static void model_strike(cswap_record_t *record)
 
 /* --- what is in flight --- */
 
+/* In flight, or its owner may send it again at any moment. */
+static inline bool model_load_claims(const struct model_load *ml, u32 slot)
+{
+	return (ml->in_flight || ml->owner) && ml->slot == slot;
+}
+
 static inline u32 model_ops(const struct model *m, u32 slot)
 {
 	u32 i, ops = m->slot[slot].discard != DISCARD_NONE;
@@ -250,7 +257,7 @@ static inline u32 model_ops(const struct model *m, u32 slot)
 	for (i = 0; i < m->shard.nr_copies; i++)
 		ops += m->mcopy[i].in_flight && m->mcopy[i].slot == slot;
 	for (i = 0; i < m->shard.nr_loads; i++)
-		ops += m->mload[i].in_flight && m->mload[i].slot == slot;
+		ops += model_load_claims(&m->mload[i], slot);
 	return ops;
 }
 
@@ -396,11 +403,10 @@ static void model_store_part(struct model *m, u32 c, bool answer, u32 status)
 
 /* --- loads --- */
 
-static void model_load_device(struct model *m, u32 l, u32 slot, u64 cookie)
+static void model_load_sent(struct model *m, u32 l, u32 slot, u64 cookie)
 {
 	struct model_load *ml = &m->mload[l];
 
-	REQUIRE(l < m->shard.nr_loads && !ml->in_flight && !ml->owner, "load %u taken twice", l);
 	REQUIRE(m->load[l].slot == slot && m->load[l].counter == model_counter(m->slot[slot].last),
 		"load of slot %u expects counter %llu, version %u was stored",
 		slot, m->load[l].counter, m->slot[slot].last);
@@ -411,6 +417,14 @@ static void model_load_device(struct model *m, u32 l, u32 slot, u64 cookie)
 	ml->owner = true;
 	ml->chain_back = false;
 	ml->answered = false;
+}
+
+static void model_load_device(struct model *m, u32 l, u32 slot, u64 cookie)
+{
+	struct model_load *ml = &m->mload[l];
+
+	REQUIRE(l < m->shard.nr_loads && !ml->in_flight && !ml->owner, "load %u taken twice", l);
+	model_load_sent(m, l, slot, cookie);
 }
 
 static void model_load_copy(struct model *m, u32 c, u32 slot)
@@ -478,10 +492,41 @@ static void model_load_part(struct model *m, u32 l, bool answer)
 	}
 }
 
+static void model_load_again(struct model *m, u32 l)
+{
+	u32 slot = m->mload[l].slot, index = CSWAP_NONE;
+	u8 wanted = m->slot[slot].wanted;
+	u64 cookie = m->mload[l].stale;
+
+	switch (cswap_load_again(&m->shard, l, &index, &cookie)) {
+	case CSWAP_LOAD_FREED:
+		model_sync(m, slot);
+		REQUIRE(m->slot[slot].wanted == FREED, "slot %u asked for again is freed", slot);
+		return;
+	case CSWAP_LOAD_COPY:
+		REQUIRE(wanted == WANTED, "slot %u read again, though not wanted", slot);
+		model_load_copy(m, index, slot);
+		return;
+	case CSWAP_LOAD_DEVICE:
+		REQUIRE(wanted == WANTED && index == l && cookie != m->mload[l].stale,
+			"slot %u loaded again, though not wanted, or as before", slot);
+		model_load_sent(m, l, slot, cookie);
+		return;
+	case CSWAP_LOAD_ZEROS:
+	case CSWAP_LOAD_WAIT:
+		break;
+	}
+	model_violation("slot %u, asked for again with load %u, must wait or is nothing", slot, l);
+}
+
 static void model_load_end(struct model *m, u32 l)
 {
+	u32 c = slots_decode(&m->record[m->mload[l].slot]).copy;
+	bool waits = c != CSWAP_NONE && m->copy[c].state == CSWAP_COPY_DEFERRED;
+
+	REQUIRE(cswap_load_end(&m->shard, l) == (waits && !m->mload[l].in_flight),
+		"the end of load %u says wrongly whether a copy waited for it", l);
 	m->mload[l].owner = false;
-	cswap_load_end(&m->shard, l);
 }
 
 static void model_put(struct model *m, u32 c)
@@ -711,6 +756,10 @@ static bool model_enabled(const struct model *m, const struct model_config *conf
 		return ml->in_flight && !ml->chain_back;
 	case OP_LOAD_ANSWER:
 		return ml->in_flight && !ml->answered;
+	case OP_LOAD_AGAIN:
+		return ml->owner && !ml->in_flight &&
+			(slots_decode(&m->record[ml->slot]).kind != SLOTS_COPY ||
+			 model_readers(m) < config->readers);
 	case OP_LOAD_END:
 		return ml->owner;
 	case OP_PUT:
@@ -747,6 +796,7 @@ static void model_act(struct model *m, struct model_action act)
 	case OP_LOAD:		return model_load(m, act.a);
 	case OP_LOAD_CHAIN:	return model_load_part(m, act.a, false);
 	case OP_LOAD_ANSWER:	return model_load_part(m, act.a, true);
+	case OP_LOAD_AGAIN:	return model_load_again(m, act.a);
 	case OP_LOAD_END:	return model_load_end(m, act.a);
 	case OP_PUT:		return model_put(m, act.a);
 	case OP_FREE:		return model_free_slot(m, act.a);
@@ -976,11 +1026,11 @@ static void check_load(const struct model *m, u32 l, const struct slots_view *vi
 	u8 state = ml->in_flight ? CSWAP_LOAD_SENT : ml->owner ? CSWAP_LOAD_OVER : CSWAP_LOAD_FREE;
 
 	REQUIRE(load->state == state, "load %u is in state %u, not %u", l, load->state, state);
-	if (!ml->in_flight)
+	if (state == CSWAP_LOAD_FREE)
 		return;
 	REQUIRE(load->slot == ml->slot && load->counter == model_counter(ml->expect) &&
-		load->abandoned == !ml->owner, "load %u changed in flight", l);
-	REQUIRE(views[ml->slot].loading, "slot %u: LOAD in flight, unknown to the record",
+		load->abandoned == !ml->owner, "load %u changed meanwhile", l);
+	REQUIRE(views[ml->slot].loading, "slot %u: LOAD in flight or to be sent again, unknown to the record",
 		ml->slot);
 	REQUIRE(m->slot[ml->slot].device == ml->expect,
 		"load %u of slot %u would find version %u, not %u", l, ml->slot,
@@ -1068,8 +1118,10 @@ static void model_check_state(struct model *m, u32 slots)
 	for (i = 0; i < m->shard.nr_copies; i++)
 		ops[m->mcopy[i].slot] += m->mcopy[i].in_flight;
 	for (i = 0; i < m->shard.nr_loads; i++) {
-		ops[m->mload[i].slot] += m->mload[i].in_flight;
-		loads[m->mload[i].slot] += m->mload[i].in_flight;
+		u32 slot = m->mload[i].slot;
+
+		ops[slot] += model_load_claims(&m->mload[i], slot);
+		loads[slot] += model_load_claims(&m->mload[i], slot);
 	}
 	for (i = 0; i < slots; i++) {
 		check_slot(m, i, &views[i], ops[i]);
