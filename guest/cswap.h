@@ -83,6 +83,7 @@ struct cswap_load_io {
 	struct completion done;		/* synchronous */
 	struct bio *bio;		/* asynchronous, else NULL */
 	struct llist_node node;		/* on queue->finished */
+	unsigned int tries;		/* that have failed */
 	bool handed_over;		/* the owner knows; what comes later is for nobody */
 };
 

@@ -22,7 +22,9 @@
  * that was asked for, where it is opened. A page that doesn't open was torn,
  * tampered with, or changed while it was looked at: it's fetched again, with
  * the slot looked up anew, and given up after CSWAP_OPEN_TRIES. The same goes
- * for one that the device can't read.
+ * for one that the device can't read. A load is its reader's until the page is
+ * open or given up: it's sent again as it is, and its next answer comes the same
+ * way as the first.
  *
  * Reads are synchronous (submit_bio returns when the data is there; the swap
  * core then reads page by page, as it faults) or asynchronous (a worker opens
@@ -358,8 +360,10 @@ static bool load_try(struct cswap_queue *queue, const struct load_to *to, u32 si
 		load_look(queue, to, hold, &cookie);
 	/* nothing will be answered, and what waits for its turn has none */
 	over |= queue->dev->dead || queue->broken;
-	if (hold->how == CSWAP_LOAD_DEVICE)
+	if (hold->how == CSWAP_LOAD_DEVICE) {
+		queue->load_io[hold->index].tries = 0;
 		load_send(queue, to, hold->index, cookie);
+	}
 	if (hold->how == CSWAP_LOAD_WAIT || (hold->how == CSWAP_LOAD_DEVICE && !to->bio))
 		/* about to sleep: what others wait for may have to be sent first */
 		cswap_queue_unlock_and_send(queue, flags);
@@ -481,28 +485,45 @@ static void load_wait(struct cswap_queue *queue, struct cswap_load_io *io)
 	wait_for_completion_io(&io->done);
 }
 
-/* Let go of a load that has been handed over, and open what it brought. */
-static blk_status_t load_finish(struct cswap_queue *queue, const struct load_to *to,
-				u32 l, bool *sealed)
+/* A load is over and handed over: open what it brought. *@sealed says that it doesn't open. */
+static blk_status_t load_result(struct cswap_queue *queue, const struct load_to *to,
+				struct cswap_load_io *io, bool *sealed)
 {
-	struct cswap_load_io *io = &queue->load_io[l];
-	u64 counter = queue->shard.loads[l].counter;
-	u8 tag[VIRTIO_CSWAP_TAG_SIZE];
-	blk_status_t status;
+	blk_status_t status = io->status;
 	unsigned long flags;
 
 	spin_lock_irqsave(&queue->lock, flags);
-	status = io->status;
-	memcpy(tag, io->tag, sizeof(tag));
 	queue->stats.load_ns += ktime_to_ns(ktime_sub(ktime_get(), io->started));
 	if (status && status != BLK_STS_TIMEOUT)
 		queue->stats.load_errors++;
-	cswap_load_end(&queue->shard, l);
 	spin_unlock_irqrestore(&queue->lock, flags);
-	wake_up(&queue->load_wait);
 
-	*sealed = !status && load_open(queue, to, counter, tag, &queue->stats.loads);
+	*sealed = !status && load_open(queue, to, queue->shard.loads[io - queue->load_io].counter,
+				       io->tag, &queue->stats.loads);
 	return status;
+}
+
+/* Ask again, by the same load. CSWAP_LOAD_WAIT: nothing will be answered any more. */
+static enum cswap_load_how load_again(struct cswap_queue *queue, const struct load_to *to,
+				      struct cswap_load_io *io, u32 *copy)
+{
+	enum cswap_load_how how = CSWAP_LOAD_WAIT;
+	unsigned long flags;
+	u64 cookie;
+
+	spin_lock_irqsave(&queue->lock, flags);
+	queue->stats.retries++;
+	if (queue->dev->dead || queue->broken)
+		queue->stats.load_timeouts++;
+	else
+		how = cswap_load_again(&queue->shard, io - queue->load_io, copy, &cookie);
+	if (how == CSWAP_LOAD_DEVICE) {
+		load_send(queue, to, io - queue->load_io, cookie);
+		cswap_queue_unlock_and_send(queue, flags);
+	} else {
+		spin_unlock_irqrestore(&queue->lock, flags);
+	}
+	return how;
 }
 
 static void load_retried(struct cswap_queue *queue)
@@ -512,6 +533,19 @@ static void load_retried(struct cswap_queue *queue)
 	spin_lock_irqsave(&queue->lock, flags);
 	queue->stats.retries++;
 	spin_unlock_irqrestore(&queue->lock, flags);
+}
+
+static void load_let_go(struct cswap_queue *queue, struct cswap_load_io *io)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&queue->lock, flags);
+	if (cswap_load_end(&queue->shard, io - queue->load_io))
+		cswap_queue_unlock_and_send(queue, flags);
+	else
+		spin_unlock_irqrestore(&queue->lock, flags);
+	if (wq_has_sleeper(&queue->load_wait))
+		wake_up(&queue->load_wait);
 }
 
 /* All tries are used up: say why. */
@@ -535,14 +569,53 @@ static blk_status_t load_give_up(struct cswap_queue *queue, const struct load_to
 	return BLK_STS_PROTECTION;
 }
 
+/*
+ * A load is over. True if its reader's page is, too, and with what status; else the load is with the
+ * device again, and whoever is told of its end calls this again. Needs nothing that another load holds:
+ * one worker ends all those that are asynchronous.
+ */
+static bool load_finish(struct cswap_queue *queue, struct cswap_load_io *io,
+			blk_status_t *status)
+{
+	const struct load_to to = {
+		.slot = queue->shard.loads[io - queue->load_io].slot,
+		.page = io->wanted,
+		.offset = io->offset,
+		.bio = io->bio,
+	};
+	enum cswap_load_how how;
+	bool sealed;
+	u32 copy;
+
+	*status = load_result(queue, &to, io, &sealed);
+	while (sealed || (*status && *status != BLK_STS_TIMEOUT)) {
+		if (++io->tries == CSWAP_OPEN_TRIES) {
+			*status = load_give_up(queue, &to, *status);
+			break;
+		}
+		how = load_again(queue, &to, io, &copy);
+		if (how == CSWAP_LOAD_DEVICE)
+			return false;
+		if (how != CSWAP_LOAD_COPY) {
+			*status = how == CSWAP_LOAD_WAIT ? BLK_STS_TIMEOUT :
+							   load_freed(queue->dev, &to);
+			break;
+		}
+		*status = BLK_STS_OK;
+		sealed = load_from_copy(queue, &to, copy);
+	}
+	load_let_go(queue, io);
+	return true;
+}
+
 /* Load a page, in this context, after @tries that have failed. */
 static blk_status_t load_page(struct cswap_dev *dev, const struct load_to *to,
 			      unsigned int tries)
 {
 	struct cswap_queue *queue = cswap_queue_of(dev, to->slot);
+	struct cswap_load_io *io;
 	struct load_hold hold;
-	blk_status_t status = BLK_STS_OK;
-	bool sealed;
+	blk_status_t status;
 
 	for (; tries < CSWAP_OPEN_TRIES; tries++) {
 		if (tries)
@@ -556,18 +629,19 @@ static blk_status_t load_page(struct cswap_dev *dev, const struct load_to *to,
 		case CSWAP_LOAD_FREED:
 			return load_freed(dev, to);
 		case CSWAP_LOAD_COPY:
-			status = BLK_STS_OK;
-			sealed = load_from_copy(queue, to, hold.index);
+			if (!load_from_copy(queue, to, hold.index))
+				return BLK_STS_OK;
 			break;
 		default:
-			load_wait(queue, &queue->load_io[hold.index]);
-			status = load_finish(queue, to, hold.index, &sealed);
-			break;
-		}
-		if (status == BLK_STS_TIMEOUT || (!status && !sealed))
+			io = &queue->load_io[hold.index];
+			io->tries = tries;
+			do {
+				load_wait(queue, io);
+			} while (!load_finish(queue, io, &status));
 			return status;
+		}
 	}
-	return load_give_up(queue, to, status);
+	return load_give_up(queue, to, BLK_STS_OK);
 }
 
 /* The first error of a bio's parts is its own. */
@@ -585,20 +659,11 @@ static void bio_end_part(struct bio *bio, blk_status_t status)
 
 static void load_finish_async(struct cswap_queue *queue, struct cswap_load_io *io)
 {
-	u32 l = io - queue->load_io;
-	struct load_to to = {
-		.slot = queue->shard.loads[l].slot,
-		.page = io->wanted,
-		.offset = io->offset,
-	};
 	struct bio *bio = io->bio;
 	blk_status_t status;
-	bool sealed;
 
-	status = load_finish(queue, &to, l, &sealed);
-	if (sealed || (status && status != BLK_STS_TIMEOUT))
-		status = load_page(queue->dev, &to, 1);
-	bio_end_part(bio, status);
+	if (load_finish(queue, io, &status))
+		bio_end_part(bio, status);
 }
 
 void cswap_finish_work(struct work_struct *work)

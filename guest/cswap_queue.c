@@ -181,8 +181,8 @@ static void event_handle(struct cswap_queue *queue, const struct cswap_event *ev
 	}
 	if (!event->abandoned)
 		load_hand_over(queue, &queue->load_io[event->index]);
-	/* a load is free again, or the slot is */
-	wake_up(&queue->load_wait);
+	else
+		wake_up(&queue->load_wait);	/* a load is free again, and its slot */
 }
 
 static void protocol_error(struct cswap_queue *queue, const char *what)
