@@ -59,9 +59,10 @@ static const char *const kind_names[NUM_KINDS] = {
 const char store_fault_help[] =
 "\n"
 "The malicious and broken host:\n"
-"  --fault KIND[:slots=A-B][:every=N][:times=T][:ms=M|us=M]\n"
-"                      hit the slots A to B that N divides, the first T times\n"
-"                      each (0, the default: always); may be given repeatedly\n"
+"  --fault KIND[:slots=A-B][:every=N][:after=K][:times=T][:ms=M|us=M]\n"
+"                      hit the slots A to B that N divides, T times each after\n"
+"                      the first K (0, the default: always, from the first on);\n"
+"                      may be given repeatedly\n"
 "  --fault-armed       from the start on; else SIGUSR1 arms, SIGUSR2 disarms\n"
 "  --fault-report FILE what was done, written when disarmed and at the end\n"
 "  --bad-config FIELD=VALUE\n"
@@ -91,6 +92,7 @@ const char store_fault_help[] =
 
 struct fault {
 	enum kind kind;
+	unsigned int after;		/* so many are spared first */
 	unsigned int times;		/* 0: always */
 	uint64_t first;
 	uint64_t last;
@@ -137,11 +139,13 @@ static bool hits(struct fault *fault, uint64_t slot)
 		return false;
 	/* A slot has one request at a time, so this needs no more care. */
 	tries = fault->tries[slot];
-	if (fault->times && tries >= fault->times)
+	if (fault->times && tries >= fault->after + fault->times)
 		return false;
 	if (tries != UINT16_MAX)
 		fault->tries[slot]++;
-	if (!tries)
+	if (tries < fault->after)
+		return false;
+	if (tries == fault->after)
 		__atomic_fetch_add(&fault->slots, 1, __ATOMIC_RELAXED);
 	__atomic_fetch_add(&fault->ops, 1, __ATOMIC_RELAXED);
 	return true;
@@ -537,7 +541,9 @@ static const char *parse_field(void *to, const char *field)
 			return "slots is not A-B";
 	} else if (!strncmp(field, "every=", 6) && value) {
 		fault->every = value;
-	} else if (!strncmp(field, "times=", 6) && value < UINT16_MAX) {
+	} else if (!strncmp(field, "after=", 6) && value < UINT16_MAX / 2) {
+		fault->after = (unsigned int)value;
+	} else if (!strncmp(field, "times=", 6) && value < UINT16_MAX / 2) {
 		fault->times = (unsigned int)value;
 	} else if (!strncmp(field, "ms=", 3) && value <= 3600 * 1000) {
 		fault->delay_us = value * 1000;

@@ -13,7 +13,7 @@
 #include "worker.h"
 
 /*
- * Add a fault, "KIND[:slots=A-B][:every=N][:times=T][:ms=M|us=M]". NULL, or what is
+ * Add a fault, "KIND[:slots=A-B][:every=N][:after=K][:times=T][:ms=M|us=M]". NULL, or what is
  * wrong with it.
  */
 const char *store_fault_add(const char *spec);
