@@ -23,46 +23,21 @@
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 # shellcheck disable=SC2317	# functions are called by wait_until
 . "$(dirname "$0")/lib.sh"
+# shellcheck source-path=SCRIPTDIR source=lib-read.sh
+. "$(dirname "$0")/lib-read.sh"
 
 limit=/sys/module/virtio_cswap/parameters/load_timeout_s
 
-# Each reads one page, past the page cache.
-readers_start() {
-	local i
-	pids=()
-	for ((i = 0; i < READERS; i++)); do
-		dd if="$disk" of=/dev/null bs=4k count=1 skip=$((1 + i * 8)) iflag=direct 2>/dev/null &
-		pids+=($!)
-	done
-}
-readers_wait() {
-	[ "$(cat /proc/[0-9]*/stat 2>/dev/null | grep -c '^[0-9]* (dd) D ')" = "$READERS" ]
-}
 # All of them read from a host that is silent.
 readers_stop() {
 	host stop
 	readers_start
 	wait_until 30 readers_wait || fail "not all readers wait for the host"
 }
-readers_end() {
-	local pid
-	failed=0
-	for pid in "${pids[@]}"; do
-		wait "$pid" || failed=$((failed + 1))
-	done
-}
-# What is read isn't in the pool any more.
-from_device() {
-	local before
-	before=$(counter pool_loads)
-	readers_start
-	readers_end
-	[ "$(counter pool_loads)" = "$before" ]
-}
 
 swap_on
 stress_begin --mib "$MIB" --pageout
-wait_until 60 from_device || fail "the pages stay in the pool"
+wait_until 60 readers_need_the_device || fail "the pages stay in the pool"
 
 echo 6 >$limit
 for first in daemon guest; do
