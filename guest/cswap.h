@@ -285,7 +285,7 @@ struct cswap_dev {
 	struct delayed_work reset_work;	/* the device has asked for it */
 	unsigned long reset_at;		/* jiffies: not before */
 	struct notifier_block fork_notifier, pm_notifier;
-	bool freed_read_warned;
+	bool nothing_warned;		/* of a swap-in of what isn't stored */
 };
 
 /* Module parameters, virtio_cswap.c. */

@@ -400,10 +400,11 @@ static bool load_begin(struct cswap_queue *queue, const struct load_to *to,
 }
 
 /*
- * Nothing is known to be stored here. The page cache (blkid, mkswap) may look
- * at freed slots; a swap-in must never.
+ * Nothing is stored here: it never was, or was freed. The page cache (blkid, mkswap)
+ * may look; a swap-in must never, and zeros would be wrong data, silently. What is read
+ * past the page cache can't be told from that.
  */
-static blk_status_t load_freed(struct cswap_dev *dev, const struct load_to *to)
+static blk_status_t load_nothing(struct cswap_dev *dev, const struct load_to *to)
 {
 	struct folio *folio = page_folio(to->page);
 
@@ -412,9 +413,9 @@ static blk_status_t load_freed(struct cswap_dev *dev, const struct load_to *to)
 		memzero_page(to->page, to->offset, VIRTIO_CSWAP_SLOT_SIZE);
 		return BLK_STS_OK;
 	}
-	if (!xchg(&dev->freed_read_warned, true))
+	if (!xchg(&dev->nothing_warned, true))
 		dev_warn(&dev->vdev->dev,
-			 "slot %llu was read after it was freed; the read fails (further ones fail silently)\n",
+			 "slot %llu was read, but nothing is stored there; the read fails (further ones fail silently)\n",
 			 to->slot);
 	return BLK_STS_IOERR;
 }
@@ -598,7 +599,7 @@ static bool load_finish(struct cswap_queue *queue, struct cswap_load_io *io,
 			return false;
 		if (how != CSWAP_LOAD_COPY) {
 			*status = how == CSWAP_LOAD_WAIT ? BLK_STS_TIMEOUT :
-							   load_freed(queue->dev, &to);
+							   load_nothing(queue->dev, &to);
 			break;
 		}
 		*status = BLK_STS_OK;
@@ -623,11 +624,8 @@ static blk_status_t load_page(struct cswap_dev *dev, const struct load_to *to,
 		if (!load_begin(queue, to, &hold))
 			return BLK_STS_TIMEOUT;
 		switch (hold.how) {
-		case CSWAP_LOAD_ZEROS:
-			memzero_page(to->page, to->offset, VIRTIO_CSWAP_SLOT_SIZE);
-			return BLK_STS_OK;
-		case CSWAP_LOAD_FREED:
-			return load_freed(dev, to);
+		case CSWAP_LOAD_NOTHING:
+			return load_nothing(dev, to);
 		case CSWAP_LOAD_COPY:
 			if (!load_from_copy(queue, to, hold.index))
 				return BLK_STS_OK;
@@ -703,12 +701,8 @@ static void load_page_async(struct cswap_dev *dev, const struct load_to *to,
 				.slot = to->slot, .page = to->page,
 				.offset = to->offset }, 1);
 		break;
-	case CSWAP_LOAD_FREED:
-		status = load_freed(dev, to);
-		break;
 	default:
-		memzero_page(to->page, to->offset, VIRTIO_CSWAP_SLOT_SIZE);
-		status = BLK_STS_OK;
+		status = load_nothing(dev, to);
 		break;
 	}
 	bio_end_part(to->bio, status);

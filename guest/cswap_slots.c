@@ -462,9 +462,8 @@ enum cswap_load_how cswap_load_begin(struct cswap_shard *shard, u64 slot,
 	do {
 		switch (kind_of(old)) {
 		case KIND_NEVER:
-			return CSWAP_LOAD_ZEROS;
 		case KIND_FREED:
-			return CSWAP_LOAD_FREED;
+			return CSWAP_LOAD_NOTHING;
 		case KIND_COPY:
 			*index = copy_get(shard, old);
 			return CSWAP_LOAD_COPY;
@@ -494,7 +493,7 @@ enum cswap_load_how cswap_load_again(struct cswap_shard *shard, u32 l,
 		*cookie = load_cookie(shard, l);
 		return CSWAP_LOAD_DEVICE;
 	default:
-		return CSWAP_LOAD_FREED;
+		return CSWAP_LOAD_NOTHING;
 	}
 }
 

@@ -130,8 +130,7 @@ u32 cswap_store_retry(struct cswap_shard *shard);
 /* --- loads --- */
 
 enum cswap_load_how {
-	CSWAP_LOAD_ZEROS,	/* never stored */
-	CSWAP_LOAD_FREED,	/* freed: nobody should ask */
+	CSWAP_LOAD_NOTHING,	/* never stored, or freed: no swap-in should ask */
 	CSWAP_LOAD_COPY,	/* in the pool: *@index is held, cswap_copy_put() it */
 	CSWAP_LOAD_DEVICE,	/* *@index is a load in flight: send it, with *@cookie */
 	CSWAP_LOAD_WAIT,	/* no load to be had, or one of this slot is in flight */
@@ -140,9 +139,9 @@ enum cswap_load_how {
 enum cswap_load_how cswap_load_begin(struct cswap_shard *shard, u64 slot,
 				     u32 *index, u64 *cookie);
 /*
- * What load @load, which is over, has brought is no good: ask again. Never has to wait, nor is
- * CSWAP_LOAD_ZEROS. With CSWAP_LOAD_DEVICE it's in flight again, with a new cookie; else it
- * stays the owner's as it is, to be ended, or asked with again.
+ * What load @load, which is over, has brought is no good: ask again. Never has to wait. With
+ * CSWAP_LOAD_DEVICE it's in flight again, with a new cookie; else it stays the owner's as it
+ * is, to be ended, or asked with again.
  */
 enum cswap_load_how cswap_load_again(struct cswap_shard *shard, u32 load,
 				     u32 *index, u64 *cookie);

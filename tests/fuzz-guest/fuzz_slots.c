@@ -81,8 +81,7 @@ static void load(struct world *world, u64 slot)
 		world->owned[i] = true;
 		send(world, cookie);
 		break;
-	case CSWAP_LOAD_ZEROS:
-	case CSWAP_LOAD_FREED:
+	case CSWAP_LOAD_NOTHING:
 		MUST(!world->newest[slot]);
 		break;
 	default:

@@ -445,12 +445,9 @@ static void model_load(struct model *m, u32 slot)
 	u64 cookie;
 
 	switch (cswap_load_begin(&m->shard, slot, &index, &cookie)) {
-	case CSWAP_LOAD_ZEROS:
-		REQUIRE(wanted == NEVER, "slot %u reads as zeros", slot);
-		return;
-	case CSWAP_LOAD_FREED:
+	case CSWAP_LOAD_NOTHING:
 		model_sync(m, slot);
-		REQUIRE(m->slot[slot].wanted == FREED, "slot %u reads as freed", slot);
+		REQUIRE(m->slot[slot].wanted != WANTED, "slot %u isn't there to be loaded", slot);
 		return;
 	case CSWAP_LOAD_COPY:
 		REQUIRE(wanted == WANTED, "slot %u read, though not wanted", slot);
@@ -499,9 +496,9 @@ static void model_load_again(struct model *m, u32 l)
 	u64 cookie = m->mload[l].stale;
 
 	switch (cswap_load_again(&m->shard, l, &index, &cookie)) {
-	case CSWAP_LOAD_FREED:
+	case CSWAP_LOAD_NOTHING:
 		model_sync(m, slot);
-		REQUIRE(m->slot[slot].wanted == FREED, "slot %u asked for again is freed", slot);
+		REQUIRE(m->slot[slot].wanted == FREED, "slot %u isn't there to be loaded again", slot);
 		return;
 	case CSWAP_LOAD_COPY:
 		REQUIRE(wanted == WANTED, "slot %u read again, though not wanted", slot);
@@ -512,11 +509,10 @@ static void model_load_again(struct model *m, u32 l)
 			"slot %u loaded again, though not wanted, or as before", slot);
 		model_load_sent(m, l, slot, cookie);
 		return;
-	case CSWAP_LOAD_ZEROS:
 	case CSWAP_LOAD_WAIT:
 		break;
 	}
-	model_violation("slot %u, asked for again with load %u, must wait or is nothing", slot, l);
+	model_violation("slot %u, asked for again with load %u, must wait", slot, l);
 }
 
 static void model_load_end(struct model *m, u32 l)
