@@ -6,6 +6,8 @@
  * already shared with the host, and each allocation converts what it takes. So
  * there are few, large allocations, made once: a whole aligned 2 MiB converts
  * without splitting the direct map, and no page is ever converted for I/O.
+ * A guest whose memory is fragmented has no such block: it makes do with smaller
+ * ones, of which each is a conversion.
  *
  * A device that uses physical addresses (a plain guest without
  * ACCESS_PLATFORM) gets ordinary pages: the DMA API might give it addresses of
@@ -22,7 +24,8 @@
 
 static int block_alloc(struct cswap_pool *pool, struct cswap_pool_block *block)
 {
-	gfp_t gfp = GFP_KERNEL | __GFP_NOWARN | __GFP_ZERO;
+	/* there are smaller ones: nobody is to be killed for it */
+	gfp_t gfp = GFP_KERNEL | __GFP_RETRY_MAYFAIL | __GFP_NOWARN | __GFP_ZERO;
 	struct page *page;
 
 	if (pool->dma_dev) {
@@ -48,18 +51,21 @@ static void block_free(struct cswap_pool *pool, struct cswap_pool_block *block)
 		free_pages((unsigned long)block->va, pool->order);
 }
 
-int cswap_pool_alloc(struct cswap_pool *pool, struct device *dma_dev,
-		     unsigned int pages)
+void cswap_pool_free(struct cswap_pool *pool)
 {
-	unsigned int nr;
+	while (pool->nr_blocks)
+		block_free(pool, &pool->blocks[--pool->nr_blocks]);
+	kvfree(pool->blocks);
+	pool->blocks = NULL;
+}
 
-	pool->dma_dev = dma_dev;
-	/* a pool of less than a block is made of small ones: little is lost to rounding */
-	pool->order = pages >> POOL_BLOCK_ORDER ? POOL_BLOCK_ORDER :
-						  max(ilog2(pages) - 2, 0);
-	nr = pages >> pool->order;
-	pool->nr_pages = nr << pool->order;
-	pool->blocks = kcalloc(nr, sizeof(*pool->blocks), GFP_KERNEL);
+static int blocks_alloc(struct cswap_pool *pool, unsigned int pages, unsigned int order)
+{
+	unsigned int nr = pages >> order;
+
+	pool->order = order;
+	pool->nr_pages = nr << order;
+	pool->blocks = kvcalloc(nr, sizeof(*pool->blocks), GFP_KERNEL);
 	if (!pool->blocks)
 		return -ENOMEM;
 	for (pool->nr_blocks = 0; pool->nr_blocks < nr; pool->nr_blocks++)
@@ -70,12 +76,26 @@ int cswap_pool_alloc(struct cswap_pool *pool, struct device *dma_dev,
 	return 0;
 }
 
-void cswap_pool_free(struct cswap_pool *pool)
+int cswap_pool_alloc(struct cswap_pool *pool, struct device *dma_dev,
+		     unsigned int pages)
 {
-	while (pool->nr_blocks)
-		block_free(pool, &pool->blocks[--pool->nr_blocks]);
-	kfree(pool->blocks);
-	pool->blocks = NULL;
+	/* a pool of less than a block is made of small ones: little is lost to rounding */
+	unsigned int best = pages >> POOL_BLOCK_ORDER ? POOL_BLOCK_ORDER :
+							max(ilog2(pages) - 2, 0);
+	unsigned int order = best;
+	int rc;
+
+	pool->dma_dev = dma_dev;
+	do {
+		rc = blocks_alloc(pool, pages, order);
+	} while (rc && order--);
+	if (rc)
+		pr_err("virtio_cswap: no memory for a pool of %lu KiB that is shared with the device: not used; free some, then load the driver again\n",
+		       pages * (PAGE_SIZE / 1024));
+	else if (order < best)
+		pr_notice("virtio_cswap: memory is fragmented: the pool that is shared with the device is in blocks of %lu KiB, not %lu\n",
+			  PAGE_SIZE / 1024 << order, PAGE_SIZE / 1024 << best);
+	return rc;
 }
 
 struct cswap_piece cswap_pool_piece(const struct cswap_pool *pool,

@@ -5,11 +5,14 @@
  * Theory of operation: free pages are taken one at a time, without reclaim, until @mib are held
  * or @leave_mib are left; then all go back but those whose frame number is a multiple of @every.
  * The kernel can't move what stays (it's on no list of its own), so no aligned block of @every
- * pages or more around such a page becomes free, whatever is reclaimed or compacted. Read-only
+ * pages or more around such a page becomes free, whatever is reclaimed or compacted. With @reserve
+ * the blocks of @every pages and more that the kernel keeps for emergencies are taken too, and those
+ * that it can make by reclaim and by moving pages. Read-only
  * parameters say what came of it: @pinned pages, which lie in so many @blocks of 2 MiB.
  */
 #include <linux/gfp.h>
 #include <linux/list.h>
+#include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/mmzone.h>
 #include <linux/module.h>
@@ -31,6 +34,10 @@ MODULE_PARM_DESC(mib, "take at most so much memory to do so (default 0: what is 
 static unsigned long leave_mib = 8;
 module_param(leave_mib, ulong, 0444);
 MODULE_PARM_DESC(leave_mib, "leave so much memory free meanwhile (default 8)");
+
+static bool reserve;
+module_param(reserve, bool, 0444);
+MODULE_PARM_DESC(reserve, "take blocks of the kernel's reserve and those that it can make as well (default 0)");
 
 static unsigned long pinned;
 module_param(pinned, ulong, 0444);
@@ -66,6 +73,24 @@ static void take_free_pages(void)
 		list_add(&page->lru, &held);
 		taken++;
 		cond_resched();
+	}
+}
+
+static void take_reserve(void)
+{
+	const gfp_t gfp = GFP_KERNEL | __GFP_MEMALLOC | __GFP_RETRY_MAYFAIL | __GFP_NOWARN;
+	unsigned int order = 10, i;
+	struct page *page;
+
+	while (order >= ilog2(every)) {
+		page = alloc_pages(gfp, order);
+		if (!page) {
+			order--;
+			continue;
+		}
+		split_page(page, order);
+		for (i = 0; i < 1U << order; i++)
+			list_add(&page[i].lru, &held);
 	}
 }
 
@@ -106,9 +131,11 @@ static int __init fragment_init(void)
 {
 	int rc;
 
-	if (!every)
+	if (!every || (reserve && every < 2))
 		return -EINVAL;
 	take_free_pages();
+	if (reserve)
+		take_reserve();
 	let_go_of_most();
 	rc = count_blocks();
 	if (rc)
