@@ -7,7 +7,6 @@
 #define CSWAP_COMPAT_H
 
 #include <linux/blkdev.h>
-#include <linux/cc_platform.h>
 #include <linux/gfp.h>
 #include <linux/mm.h>
 #include <linux/version.h>
@@ -15,6 +14,8 @@
 #include <linux/virtio_config.h>
 
 #include <linux/virtio_cswap.h>
+
+#include "confidential.h"
 
 /*
  * Buffers mapped once, for life. To 6.12 a ring is premapped as a whole (in 6.1
@@ -229,12 +230,5 @@ static inline int cswap_reset_and_go_on(struct virtio_device *vdev)
 	return -EOPNOTSUPP;
 }
 #endif
-
-/* Memory is encrypted against the host (x86 SME alone isn't that). */
-static inline bool cswap_guest_is_confidential(void)
-{
-	return cc_platform_has(CC_ATTR_GUEST_MEM_ENCRYPT) ||
-	       (IS_ENABLED(CONFIG_ARM64) && cc_platform_has(CC_ATTR_MEM_ENCRYPT));
-}
 
 #endif /* CSWAP_COMPAT_H */

@@ -6,6 +6,7 @@
 ## check-blocks: the balloon's blocks: every interleaving, random runs
 ## check-policy: how large the balloon may be, and what a guest feels of it
 ## check-wire: what the driver builds and refuses, byte by byte
+## check-confidential: which guests are taken for confidential
 ## check-epochs: the counter of stores and its keys
 ## check-deep: slot records in larger configurations, minutes
 
@@ -43,11 +44,15 @@ $(out)/tests/test_policy: LIBS = $(shell $(PKG_CONFIG) --libs cmocka)
 $(out)/tests/test_policy: $(out)/obj/tests/unit/test_policy.o $(out)/obj/guest/cswap_policy.o
 	$(link)
 
+$(out)/tests/test_confidential: LIBS = $(shell $(PKG_CONFIG) --libs cmocka)
+$(out)/tests/test_confidential: $(out)/obj/tests/unit/test_confidential.o
+	$(link)
+
 $(out)/tests/test_epochs: LIBS = $(shell $(PKG_CONFIG) --libs cmocka) -lpthread
 $(out)/tests/test_epochs: $(out)/obj/tests/unit/test_epochs.o $(out)/obj/guest/cswap_epochs.o
 	$(link)
 
-.PHONY: check-unit check-slots check-explore check-blocks check-policy check-mutants check-wire check-epochs check-deep
+.PHONY: check-unit check-slots check-explore check-blocks check-policy check-mutants check-wire check-epochs check-confidential check-deep
 check-slots: $(addprefix $(out)/tests/,explore_slots random_slots random_slots_tsan)
 	$(Q)$(out)/tests/explore_slots --small
 	$(Q)$(out)/tests/random_slots --steps 100000
@@ -77,8 +82,11 @@ check-wire: $(out)/tests/test_wire $(out)/tests/test_wire_fetch
 check-epochs: $(out)/tests/test_epochs
 	$(Q)$<
 
+check-confidential: $(out)/tests/test_confidential
+	$(Q)$<
+
 check-deep: $(addprefix $(out)/tests/,explore_slots random_slots)
 	$(Q)$(out)/tests/explore_slots --deep
 	$(Q)$(out)/tests/random_slots --steps 20000000
 
-check-unit: check-slots check-wire check-blocks check-policy check-epochs
+check-unit: check-slots check-wire check-blocks check-policy check-epochs check-confidential
