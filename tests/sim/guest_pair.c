@@ -68,7 +68,8 @@ static void seal_out(struct guest_pair *p, struct guest_request *r, u8 *tags)
 		u8 *tag = tags + k * VIRTIO_CSWAP_TAG_SIZE;
 
 		if (g->options.no_seal) {
-			memset(tag, op->slot + k, VIRTIO_CSWAP_TAG_SIZE);
+			/* no tag is all zeros */
+			memset(tag, (op->slot + k) | 1, VIRTIO_CSWAP_TAG_SIZE);
 		} else {
 			sealed_page_seal(p->scratch, tag, page, &id, g->key);
 			page = p->scratch;
