@@ -25,7 +25,7 @@
 #define MAX_EXTRA_OPTIONS 8
 
 enum {
-	OPT_SOCKET = 256, OPT_FD, OPT_STORE, OPT_TAGS, OPT_SIZE, OPT_QUEUES,
+	OPT_SOCKET = 256, OPT_FD, OPT_STORE, OPT_TAGS, OPT_FORMAT, OPT_SIZE, OPT_QUEUES,
 	OPT_WORKERS, OPT_MEDIUM, OPT_POLL_US, OPT_ACCESS_PLATFORM,
 	OPT_RELEASE, OPT_BLOCK_SIZE, OPT_REPORT_PERIOD, OPT_CONTROL,
 	OPT_CGROUP, OPT_SANDBOX,
@@ -38,6 +38,7 @@ static const struct option options[] = {
 	{ "fd", required_argument, NULL, OPT_FD },
 	{ "store", required_argument, NULL, OPT_STORE },
 	{ "tags", required_argument, NULL, OPT_TAGS },
+	{ "format", no_argument, NULL, OPT_FORMAT },
 	{ "size", required_argument, NULL, OPT_SIZE },
 	{ "queues", required_argument, NULL, OPT_QUEUES },
 	{ "workers", required_argument, NULL, OPT_WORKERS },
@@ -68,6 +69,7 @@ static const char usage[] =
 "  --store FILE        sparse file (made if missing) or block device; or \"mem\"\n"
 "  --tags FILE         where the tags go (default: FILE.tags; a must with a\n"
 "                      block device)\n"
+"  --format            make a store of what is there, whatever it is\n"
 "  --size SIZE         of the store, e.g. 512M or 64G\n"
 "  --queues N          queue pairs offered (default 4, up to 64)\n"
 "  --workers N         threads that share the queue pairs (default 1)\n"
@@ -246,6 +248,9 @@ static bool take_option(struct conf *conf, int option, const char *value)
 	case OPT_TAGS:
 		conf->tags_path = value;
 		return *value;
+	case OPT_FORMAT:
+		conf->format = true;
+		return true;
 	case OPT_SIZE:
 		conf->slots = conf_parse_size(value) / VIRTIO_CSWAP_SLOT_SIZE;
 		return conf->slots;
@@ -302,8 +307,8 @@ static bool check(struct conf *conf, const char *program)
 	if (conf->socket_path && conf->fd >= 0)
 		return complain(program, "--socket and --fd exclude each other");
 	if (!strcmp(conf->store_path, "mem")) {
-		if (conf->tags_path)
-			return complain(program, "--tags is for files");
+		if (conf->tags_path || conf->format)
+			return complain(program, "--tags and --format are for files");
 		conf->store_path = NULL;
 	}
 	/* More threads than pairs would have nothing to do. */

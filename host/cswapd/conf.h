@@ -25,6 +25,7 @@ struct conf {
 	int fd;				/* -1: none was given */
 	const char *store_path;		/* NULL: anonymous memory */
 	const char *tags_path;		/* NULL: beside the store */
+	bool format;			/* make a store of whatever is there */
 	uint64_t slots;
 	unsigned int queue_pairs;
 	unsigned int workers;

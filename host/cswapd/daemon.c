@@ -2,10 +2,10 @@
 /*
  * daemon.c - what cswapd does from start to end.
  *
- * Theory of operation: the command line, then the monitor (monitor.c), which
- * starts the process that does all else: store, control socket, sandbox, workers,
- * and whatever an earlier process left of a front end, in this order, so that
- * everything is opened by the rights that the daemon was started with and served
+ * Theory of operation: the command line, then the monitor (monitor.c), which finds
+ * the store's files and starts the process that does all else: store, control socket,
+ * sandbox, workers, and whatever an earlier process left of a front end, in this order,
+ * so that everything is opened by the rights that the daemon was started with and served
  * without them, and READY means that a front end can be. Then one loop over signals, the
  * monitor's events and the control socket. What the store holds stays: the same
  * guest may come back. Signals come by descriptor only; a worker never sees one.
@@ -32,6 +32,7 @@
 struct daemon {
 	const struct daemon_variant *variant;
 	struct conf conf;
+	const struct store_files *files; /* the monitor's; NULL: memory */
 	struct store *store;
 	struct memory memory;
 	struct balloon balloon;
@@ -174,10 +175,8 @@ static bool open_store(struct daemon *daemon)
 
 	if (daemon->store)
 		return true;
-	daemon->store = conf->store_path ?
-			store_uring_open(conf->store_path, conf->tags_path,
-					 conf->slots) :
-			store_mem_open(conf->slots);
+	daemon->store = daemon->files ? store_uring_open(daemon->files) :
+					store_mem_open(conf->slots);
 	if (!daemon->store)
 		return false;
 	if (conf->medium != CONF_MEDIUM_AUTO)
@@ -350,6 +349,7 @@ static int work(void *context, const struct monitor_gift *gift)
 	bool started, ended = false;
 
 	daemon->keep.state = gift->state;
+	daemon->files = gift->files;
 	daemon->keep.channel = gift->channel;
 	started = start_serving(daemon, gift);
 	if (started) {
@@ -393,7 +393,7 @@ int daemon_main(int argc, char **argv, const struct daemon_variant *variant)
 	sandbox_close_inherited(daemon.conf.fd);
 	if (!sandbox_begin(daemon.conf.sandbox))
 		return 1;
-	/* Memory outlives a worker if the monitor has it, too; a file is opened anew. */
+	/* Memory outlives a worker if the monitor has it, too. Files: monitor.c. */
 	if (!daemon.conf.store_path && !open_store(&daemon))
 		return 1;
 	code = monitor_run(&monitor);

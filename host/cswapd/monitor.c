@@ -8,13 +8,14 @@
  * connection is the monitor's. It reads each message whole, hands it to the
  * worker, and waits for the answer before it reads another; a worker that dies
  * meanwhile leaves the message to the next (keep.c). The descriptors that came
- * with messages are kept here, too. Nothing of the guest's is ever looked at: no
- * ring, no memory, no store. So there is little here that could go wrong.
+ * with messages are kept here, too, and those of the store's files, which are found
+ * or made here, once (store_files.c). Nothing of the guest's is ever looked at: no
+ * ring, no memory, no page. So there is little here that could go wrong.
  *
  * A worker is a fork, so the next one finds descriptors and state by inheriting
- * them, and opens all else itself: store, io_uring, control socket. The lock on
- * the store (store_uring.c) is on the dead worker's own open file, which exists
- * until the last of its I/O has ended; to get it is to know that.
+ * them, and opens all else itself: the store's files anew, by their descriptors,
+ * io_uring, control socket. The lock on the store is on the dead worker's own open
+ * file, which exists until the last of its I/O has ended; to get it is to know that.
  *
  * Under systemd everything kept is in its descriptor store as well, so that the
  * monitor may end, too (a restart, an upgrade): the next one takes it from there.
@@ -52,6 +53,7 @@ struct monitor {
 	const struct monitor_config *config;
 	struct keep_state *state;
 	int state_fd;
+	struct store_files files;
 	int listen_fd;
 	int signal_fd;
 	bool made_socket;
@@ -145,6 +147,20 @@ static void drop_found(struct monitor *monitor)
 	for (i = 0; i < VHOST_USER_MAX_FDS; i++)
 		if (monitor->kept[i] >= 0)
 			keep_fd(monitor, i, -1);
+}
+
+static bool open_files(struct monitor *monitor)
+{
+	const struct conf *conf = monitor->config->conf;
+	const struct store_request request = {
+		.data_path = conf->store_path,
+		.tags_path = conf->tags_path,
+		.slots = conf->slots,
+		.format = conf->format,
+		.user = conf->socket_path,
+	};
+
+	return !conf->store_path || store_files_open(&monitor->files, &request);
 }
 
 static bool open_state(struct monitor *monitor)
@@ -310,6 +326,7 @@ static int be_worker(struct monitor *monitor, int channel, pid_t parent)
 {
 	const struct monitor_gift gift = {
 		.state = monitor->state,
+		.files = monitor->config->conf->store_path ? &monitor->files : NULL,
 		.channel = channel,
 		.front_end = monitor->front_end,
 		.fd = monitor->kept,
@@ -521,6 +538,7 @@ int monitor_run(const struct monitor_config *config)
 	struct monitor monitor = {
 		.config = config,
 		.state_fd = -1,
+		.files = STORE_FILES_NONE,
 		.listen_fd = -1,
 		.signal_fd = -1,
 		.front_end = -1,
@@ -530,7 +548,7 @@ int monitor_run(const struct monitor_config *config)
 
 	memset(monitor.kept, -1, sizeof(monitor.kept));
 	passed_fd = fdstore_take(found_fd, &monitor);
-	if (take_signals(&monitor) && open_state(&monitor) &&
+	if (take_signals(&monitor) && open_files(&monitor) && open_state(&monitor) &&
 	    open_front_end(&monitor, passed_fd))
 		code = serve(&monitor);
 	if (monitor.made_socket)

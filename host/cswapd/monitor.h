@@ -6,10 +6,12 @@
 #define CSWAPD_MONITOR_H
 
 #include "keep.h"
+#include "store_files.h"
 
 /* What a worker is given; its copies, to be kept or closed. */
 struct monitor_gift {
 	struct keep_state *state;
+	const struct store_files *files; /* NULL: the store is memory */
 	int channel;
 	int front_end;			/* -1: none */
 	const int *fd;			/* VHOST_USER_MAX_FDS, or -1 */

@@ -97,9 +97,10 @@ struct store_lane {
 	void *context;
 };
 
-/* @data_path of @slots slots, tags in @tags_path (NULL: beside the data). */
-struct store *store_uring_open(const char *data_path, const char *tags_path,
-			       uint64_t slots);
+struct store_files;
+
+/* The process's own open files of those, which stay the caller's. */
+struct store *store_uring_open(const struct store_files *files);
 /* Anonymous memory: for tests, and where the host's own swap is the medium. */
 struct store *store_mem_open(uint64_t slots);
 

@@ -2,9 +2,9 @@
 /*
  * store_uring.c - slots in a file or a block device, by io_uring.
  *
- * Theory of operation: slot n is the page at n * 4096 of the data, read and
- * written by O_DIRECT between the medium and the guest's own pages, and the 16
- * bytes at n * 16 of the tags, a file of its own. Tags go by plain buffered
+ * Theory of operation: slot n is page n of the data behind its signature, read and
+ * written by O_DIRECT between the medium and the guest's own pages, and 16 bytes of
+ * the tags, a file of its own, likewise (store_files.h says where they begin). Tags go by plain buffered
  * reads and writes of exactly those bytes: 256 tags share a block, so whoever
  * read, changed and wrote a block would lose a neighbour's tag, and that is a
  * page; the page cache does it right. They are never mapped: a full disk would
@@ -21,26 +21,20 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/falloc.h>
-#include <linux/fs.h>
 #include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "log.h"
-#include "store.h"
+#include "store_files.h"
 
 #define MAX_RETRIES 16
 #define BLOCK_SIZE_BYTES 4096
-#define LOCK_WAIT_MS 5000
-#define LOCK_POLL_MS 20
 
 /* Indices of the files that each lane registers with its ring. */
 enum { DATA_FILE, TAGS_FILE, NUM_FILES };
@@ -49,7 +43,6 @@ struct store_uring {
 	struct store store;
 	int data_fd;
 	int tags_fd;
-	bool data_is_file;
 };
 
 /* --- the data path --- */
@@ -113,7 +106,7 @@ static void submit_data(struct store_lane *lane, struct store_op *op)
 {
 	struct io_uring_sqe *sqe = store_get_sqe(lane->ring);
 	uint32_t bytes = (uint32_t)op->count * STORE_SLOT_SIZE;
-	uint64_t offset = op->slot * STORE_SLOT_SIZE + bytes -
+	uint64_t offset = STORE_DATA_OFFSET + op->slot * STORE_SLOT_SIZE + bytes -
 			  op->data_bytes_left;
 	unsigned int n = (unsigned int)(op->data + op->count - op->data_left);
 
@@ -134,7 +127,7 @@ static void submit_tags(struct store_lane *lane, struct store_op *op)
 	struct io_uring_sqe *sqe = store_get_sqe(lane->ring);
 	uint32_t done = op->tag_bytes_done;
 	uint32_t left = (uint32_t)op->count * STORE_TAG_SIZE - done;
-	uint64_t offset = op->slot * STORE_TAG_SIZE + done;
+	uint64_t offset = STORE_TAGS_OFFSET + op->slot * STORE_TAG_SIZE + done;
 	uint8_t *tags = (uint8_t *)op->tag + done;
 
 	if (!sqe) {
@@ -173,8 +166,8 @@ static void submit_punch(struct store_lane *lane, struct store_op *op,
 static void submit_discard(struct store_lane *lane, struct store_op *op)
 {
 	uint64_t block = BLOCK_SIZE_BYTES;
-	uint64_t data = op->slot * STORE_SLOT_SIZE;
-	uint64_t tags = op->slot * STORE_TAG_SIZE;
+	uint64_t data = STORE_DATA_OFFSET + op->slot * STORE_SLOT_SIZE;
+	uint64_t tags = STORE_TAGS_OFFSET + op->slot * STORE_TAG_SIZE;
 	uint64_t tags_end = (tags + op->count * STORE_TAG_SIZE) & ~(block - 1);
 
 	tags = (tags + block - 1) & ~(block - 1);
@@ -336,65 +329,6 @@ static const struct store_ops store_uring_ops = {
 	.close = uring_close,
 };
 
-/*
- * Nobody else may have it: two daemons in one file would eat each other's pages.
- * One that was killed holds on to it until the kernel has ended its I/O, which
- * is what a successor has to wait for anyway.
- */
-static bool lock_file(int fd, const char *path)
-{
-	const struct timespec pause = { .tv_nsec = LOCK_POLL_MS * 1000000L };
-	unsigned int tries;
-
-	for (tries = 0; tries <= LOCK_WAIT_MS / LOCK_POLL_MS; tries++) {
-		if (!flock(fd, LOCK_EX | LOCK_NB))
-			return true;
-		if (errno != EWOULDBLOCK)
-			break;
-		if (!tries)
-			log_notice("%s is in use; waiting for its user to end", path);
-		nanosleep(&pause, NULL);
-		errno = EWOULDBLOCK;
-	}
-	if (errno == EWOULDBLOCK)
-		log_err("%s is in use by another process", path);
-	else
-		log_err("can't lock %s: %s", path, strerror(errno));
-	return false;
-}
-
-/* Make a regular file at least @bytes long, without using space for it. */
-static bool size_file(int fd, const char *path, uint64_t bytes)
-{
-	struct stat st;
-
-	if (fstat(fd, &st)) {
-		log_err("can't examine %s: %s", path, strerror(errno));
-		return false;
-	}
-	if ((uint64_t)st.st_size >= bytes || !ftruncate(fd, (off_t)bytes))
-		return true;
-	log_err("can't make %s %ju bytes long: %s", path, (uintmax_t)bytes,
-		strerror(errno));
-	return false;
-}
-
-static bool check_device_size(int fd, const char *path, uint64_t bytes)
-{
-	uint64_t have = 0;
-
-	if (ioctl(fd, BLKGETSIZE64, &have)) {
-		log_err("can't get the size of %s: %s", path, strerror(errno));
-		return false;
-	}
-	if (have < bytes) {
-		log_err("%s is too small: %ju bytes of %ju", path,
-			(uintmax_t)have, (uintmax_t)bytes);
-		return false;
-	}
-	return true;
-}
-
 /* Does the file take O_DIRECT in pages? Some say yes at open and no at read. */
 static bool direct_works(int fd)
 {
@@ -408,9 +342,9 @@ static bool direct_works(int fd)
 	return n >= 0 || errno != EINVAL;
 }
 
-static int open_data(const char *path, int flags)
+static int open_data(const struct store_files *files)
 {
-	int fd = open(path, flags | O_DIRECT, 0600);
+	int fd = store_files_reopen(files, STORE_DATA_FILE, O_DIRECT);
 
 	if (fd >= 0 && direct_works(fd))
 		return fd;
@@ -419,56 +353,8 @@ static int open_data(const char *path, int flags)
 	if (fd >= 0)
 		close(fd);
 	log_warning("%s: no O_DIRECT on this file system; writing through the page cache, where a failed write-back loses stored pages",
-		    path);
-	return open(path, flags, 0600);
-}
-
-/* Refuse what is neither; a missing file is as good as a regular one. */
-static bool check_type(const char *path, bool *is_device)
-{
-	struct stat st;
-
-	*is_device = false;
-	if (stat(path, &st)) {
-		if (errno == ENOENT)
-			return true;
-		log_err("can't examine %s: %s", path, strerror(errno));
-		return false;
-	}
-	*is_device = S_ISBLK(st.st_mode);
-	if (*is_device || S_ISREG(st.st_mode))
-		return true;
-	log_err("%s is neither a regular file nor a block device", path);
-	return false;
-}
-
-static bool open_files(struct store_uring *uring, const char *data_path,
-		       const char *tags_path)
-{
-	uint64_t data_bytes = uring->store.slots * STORE_SLOT_SIZE;
-	uint64_t tags_bytes = uring->store.slots * STORE_TAG_SIZE;
-	/* O_EXCL on a block device: not if it's mounted, or otherwise in use. */
-	int flags = O_RDWR | O_CLOEXEC |
-		    (uring->data_is_file ? O_CREAT : O_EXCL);
-
-	uring->data_fd = open_data(data_path, flags);
-	if (uring->data_fd < 0) {
-		log_err("can't open %s: %s", data_path, strerror(errno));
-		return false;
-	}
-	if (!lock_file(uring->data_fd, data_path))
-		return false;
-	if (uring->data_is_file ?
-	    !size_file(uring->data_fd, data_path, data_bytes) :
-	    !check_device_size(uring->data_fd, data_path, data_bytes))
-		return false;
-	uring->tags_fd = open(tags_path, O_RDWR | O_CLOEXEC | O_CREAT, 0600);
-	if (uring->tags_fd < 0) {
-		log_err("can't open %s: %s", tags_path, strerror(errno));
-		return false;
-	}
-	return lock_file(uring->tags_fd, tags_path) &&
-	       size_file(uring->tags_fd, tags_path, tags_bytes);
+		    files->paths.name[STORE_DATA_FILE]);
+	return store_files_reopen(files, STORE_DATA_FILE, 0);
 }
 
 /* What the kernel says of the disk below, if there is one to ask. */
@@ -505,39 +391,23 @@ static uint8_t find_medium(int fd)
 			       VIRTIO_CSWAP_MEDIUM_FLASH;
 }
 
-struct store *store_uring_open(const char *data_path, const char *tags_path,
-			       uint64_t slots)
+struct store *store_uring_open(const struct store_files *files)
 {
-	struct store_uring *uring;
-	char *beside = NULL;
-	bool is_device;
+	struct store_uring *uring = calloc(1, sizeof(*uring));
 
-	if (!check_type(data_path, &is_device))
+	if (!uring)
 		return NULL;
-	if (is_device && !tags_path) {
-		log_err("%s is a block device: name a file for its tags with --tags",
-			data_path);
-		return NULL;
-	}
-	if (!tags_path && asprintf(&beside, "%s.tags", data_path) < 0)
-		return NULL;
-	uring = calloc(1, sizeof(*uring));
-	if (!uring) {
-		free(beside);
-		return NULL;
-	}
 	uring->store.ops = &store_uring_ops;
-	uring->store.slots = slots;
+	uring->store.slots = files->slots;
 	uring->store.merge_pages = STORE_MAX_PAGES;
-	uring->data_is_file = !is_device;
-	uring->data_fd = -1;
 	uring->tags_fd = -1;
-	if (!open_files(uring, data_path, tags_path ? tags_path : beside)) {
+	uring->data_fd = open_data(files);
+	if (uring->data_fd >= 0)
+		uring->tags_fd = store_files_reopen(files, STORE_TAGS_FILE, 0);
+	if (uring->tags_fd < 0) {
 		uring_close(&uring->store);
-		uring = NULL;
-	} else {
-		uring->store.medium = find_medium(uring->data_fd);
+		return NULL;
 	}
-	free(beside);
-	return uring ? &uring->store : NULL;
+	uring->store.medium = find_medium(uring->data_fd);
+	return &uring->store;
 }

@@ -23,7 +23,7 @@
 #include <unistd.h>
 
 #include "log.h"
-#include "store.h"
+#include "store_files.h"
 #include "store_fault.h"
 
 #define SLOTS 4096
@@ -91,9 +91,25 @@ static void remove_files(const char *name)
 	unlink(path_of(name));
 }
 
+/* As a daemon does that has only this process. */
+static struct store *open_store(const char *data, const char *tags, uint64_t slots,
+				bool format)
+{
+	const struct store_request request = {
+		.data_path = data, .tags_path = tags, .slots = slots, .format = format,
+	};
+	struct store_files files;
+	struct store *store = NULL;
+
+	if (store_files_open(&files, &request))
+		store = store_uring_open(&files);
+	store_files_close(&files);
+	return store;
+}
+
 static struct store *open_file(const char *name)
 {
-	return store_uring_open(path_of(name), NULL, SLOTS);
+	return open_store(path_of(name), NULL, SLOTS, false);
 }
 
 static void reap_one(struct bench *b)
@@ -257,17 +273,17 @@ static void files_are_laid_out_plainly(void **state)
 	store_close(store);
 	fd = open(path_of("layout"), O_RDONLY);
 	assert_int_equal(fstat(fd, &st), 0);
-	assert_int_equal(st.st_size, (off_t)SLOTS * PAGE);
+	assert_int_equal(st.st_size, STORE_DATA_OFFSET + (off_t)SLOTS * PAGE);
 	assert_true(st.st_blocks * 512 < st.st_size / 16);
 	assert_int_equal(st.st_mode & 0777, 0600);
-	assert_int_equal(pread(fd, page, PAGE, 34 * PAGE), PAGE);
+	assert_int_equal(pread(fd, page, PAGE, STORE_DATA_OFFSET + 34 * PAGE), PAGE);
 	assert_int_equal(page[17], 8);
 	close(fd);
 	snprintf(tags_path, sizeof(tags_path), "%s.tags", path_of("layout"));
 	fd = open(tags_path, O_RDONLY);
 	assert_int_equal(fstat(fd, &st), 0);
-	assert_int_equal(st.st_size, SLOTS * 16);
-	assert_int_equal(pread(fd, tag, 16, 34 * 16), 16);
+	assert_int_equal(st.st_size, STORE_TAGS_OFFSET + SLOTS * 16);
+	assert_int_equal(pread(fd, tag, 16, STORE_TAGS_OFFSET + 34 * 16), 16);
 	assert_int_equal(tag[3], 108);
 	close(fd);
 	/* And it's all there again when opened the next time. */
@@ -457,7 +473,7 @@ static void a_file_cut_short_is_an_error(void **state)
 
 	(void)state;
 	bench_open(&b, store);
-	assert_int_equal(truncate(path_of("cut"), PAGE), 0);
+	assert_int_equal(truncate(path_of("cut"), STORE_DATA_OFFSET + PAGE), 0);
 	fill(&b, 1, 1);
 	assert_int_equal(run(&b, STORE_WRITE, 0, 1), 0);
 	assert_int_equal(run(&b, STORE_READ, 0, 1), 0);
@@ -490,11 +506,11 @@ static void a_hole_is_an_error(void **state)
 	fill(&b, 4, 1);
 	assert_int_equal(run(&b, STORE_WRITE, 300, 4), 0);
 	assert_int_equal(run(&b, STORE_WRITE, 1300, 4), 0);
-	cut_and_extend(path_of("hole"), (off_t)PAGE * 1000);
+	cut_and_extend(path_of("hole"), STORE_DATA_OFFSET + (off_t)PAGE * 1000);
 	assert_int_equal(run(&b, STORE_READ, 1300, 1), -ENODATA);
 	assert_int_equal(run(&b, STORE_READ, 300, 4), 0);
 	expect(&b, 4, 1);
-	cut_and_extend(tags, PAGE);
+	cut_and_extend(tags, STORE_TAGS_OFFSET + PAGE);
 	assert_int_equal(run(&b, STORE_READ, 300, 1), -ENODATA);
 	assert_int_equal(run(&b, STORE_READ, 303, 1), -ENODATA);
 	/* What is stored from now on is there. */
@@ -522,7 +538,7 @@ static void a_full_disk_is_an_error(void **state)
 		skip();
 	}
 	snprintf(path, sizeof(path), "%s/store", small_disk);
-	store = store_uring_open(path, NULL, SLOTS);
+	store = open_store(path, NULL, SLOTS, false);
 	bench_open(&b, store);
 	fill(&b, 1, 1);
 	for (slot = 0; slot < SLOTS && !error; slot++)
@@ -546,15 +562,15 @@ static void bad_stores_are_refused(void **state)
 	char tags[700];
 
 	(void)state;
-	assert_null(store_uring_open(directory, NULL, SLOTS));
-	assert_null(store_uring_open("/dev/null", NULL, SLOTS));
-	assert_null(store_uring_open("/nonexistent/store", NULL, SLOTS));
+	assert_null(open_store(directory, NULL, SLOTS, false));
+	assert_null(open_store("/dev/null", NULL, SLOTS, false));
+	assert_null(open_store("/nonexistent/store", NULL, SLOTS, false));
 	store = open_file("twice");
 	assert_non_null(store);
 	assert_null(open_file("twice"));
 	/* Nor may two stores share their tags. */
 	snprintf(tags, sizeof(tags), "%s.tags", path_of("twice"));
-	assert_null(store_uring_open(path_of("other"), tags, SLOTS));
+	assert_null(open_store(path_of("other"), tags, SLOTS, false));
 	store_close(store);
 	remove_files("twice");
 	remove_files("other");
@@ -569,10 +585,10 @@ static void a_larger_file_is_not_cut(void **state)
 	(void)state;
 	assert_non_null(store);
 	store_close(store);
-	store = store_uring_open(path_of("large"), NULL, SLOTS / 2);
+	store = open_store(path_of("large"), NULL, SLOTS / 2, false);
 	assert_non_null(store);
 	assert_int_equal(stat(path_of("large"), &st), 0);
-	assert_int_equal(st.st_size, (off_t)SLOTS * PAGE);
+	assert_int_equal(st.st_size, STORE_DATA_OFFSET + (off_t)SLOTS * PAGE);
 	store_close(store);
 	remove_files("large");
 }

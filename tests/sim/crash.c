@@ -12,6 +12,7 @@
  */
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -401,7 +402,12 @@ static int kill_one(struct guest *g)
 
 /* --- I/O that outlives its process --- */
 
-/* The same open file as @pid's that is called @name; -1: it has none. */
+static bool is_writable(int fd)
+{
+	return (fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDWR;
+}
+
+/* The same open file as @pid's that is called @name and can be written; -1: it has none. */
 static int share_file(int pid, const char *name)
 {
 	int pidfd = syscall(SYS_pidfd_open, pid, 0), fd = -1;
@@ -417,8 +423,13 @@ static int share_file(int pid, const char *name)
 		if (length < (ssize_t)strlen(name))
 			continue;
 		target[length] = '\0';
-		if (!strcmp(target + length - strlen(name), name))
-			fd = syscall(SYS_pidfd_getfd, pidfd, atoi(entry->d_name), 0);
+		if (strcmp(target + length - strlen(name), name))
+			continue;
+		fd = syscall(SYS_pidfd_getfd, pidfd, atoi(entry->d_name), 0);
+		if (fd >= 0 && !is_writable(fd)) {
+			close(fd);
+			fd = -1;
+		}
 	}
 	if (dir)
 		closedir(dir);

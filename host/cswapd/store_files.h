@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * store_files.h - the two files of a store: found or made once, then held.
+ */
+#ifndef CSWAPD_STORE_FILES_H
+#define CSWAPD_STORE_FILES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "store.h"
+
+/* Where the slots begin, behind the signature. */
+#define STORE_DATA_OFFSET (1024 * 1024)
+#define STORE_TAGS_OFFSET 4096
+
+#define STORE_NAME_BYTES 1024
+#define STORE_ID_BYTES 16
+
+enum { STORE_DATA_FILE, STORE_TAGS_FILE, STORE_NUM_FILES };
+
+/* Which store it is; no other has all of this. */
+struct store_identity {
+	uint8_t id[STORE_ID_BYTES];	/* of its own, in the signatures */
+	uint64_t device[STORE_NUM_FILES];
+	uint64_t inode[STORE_NUM_FILES]; /* 0: a block device */
+};
+
+struct store_names {
+	char name[STORE_NUM_FILES][STORE_NAME_BYTES];
+};
+
+/* What an operator asks for. */
+struct store_request {
+	const char *data_path;
+	const char *tags_path;		/* NULL: beside the data */
+	uint64_t slots;
+	bool format;			/* whatever is there */
+	const char *user;		/* who will use it, for the signature; or NULL */
+};
+
+/*
+ * Held by the process that lives longest, by descriptors that can only be read and
+ * that have no lock.
+ */
+struct store_files {
+	uint64_t slots;
+	bool is_device;			/* the data */
+	int fd[STORE_NUM_FILES];	/* -1: none */
+	struct store_names paths;	/* as they were asked for */
+	struct store_names names;	/* the same from the root on */
+	struct store_identity identity;
+};
+
+#define STORE_FILES_NONE { .fd = { -1, -1 } }
+
+/* Find or make what @request names, and make it a store. False: logged. */
+bool store_files_open(struct store_files *files, const struct store_request *request);
+
+/*
+ * Go on with what another process held: @kept descriptors, -1 for none. False: what
+ * @request names is another store than @identity, which was called @names; logged.
+ */
+bool store_files_go_on(struct store_files *files, const struct store_request *request,
+		       const struct store_identity *identity,
+		       const struct store_names *names, const int kept[STORE_NUM_FILES]);
+
+void store_files_close(struct store_files *files);
+
+/*
+ * A new open file of the same inode, read and write, locked: as soon as nobody else
+ * has the lock, nor I/O under way that had it. -1: logged.
+ */
+int store_files_reopen(const struct store_files *files, unsigned int which, int flags);
+
+uint64_t store_files_bytes(const struct store_files *files, unsigned int which);
+
+/* --- what becomes of them --- */
+
+enum store_state {
+	STORE_WHOLE,
+	STORE_MOVED,			/* the name is no longer its */
+	STORE_DELETED,			/* it has no name */
+	STORE_CUT,			/* shorter than it was made, or overwritten */
+};
+
+const char *store_state_name(enum store_state state);
+
+/* Looks at names and sizes, at nothing that a disk could keep waiting. */
+enum store_state store_files_state(const struct store_files *files, unsigned int which);
+
+/* Are the signatures still there? May wait for the disk. */
+bool store_files_are_signed(const struct store_files *files);
+
+/* 0, or an error of write-back that nobody was told yet. */
+int store_files_take_error(const struct store_files *files);
+
+#endif
