@@ -7,10 +7,12 @@
  * front end takes a closed connection for the end of its device; so the
  * connection is the monitor's. It reads each message whole, hands it to the
  * worker, and waits for the answer before it reads another; a worker that dies
- * meanwhile leaves the message to the next (keep.c). The descriptors that came
- * with messages are kept here, too, and those of the store's files, which are found
- * or made here, once (store_files.c). Nothing of the guest's is ever looked at: no
- * ring, no memory, no page. So there is little here that could go wrong.
+ * meanwhile leaves the message to the next (keep.c). Nothing in the loop waits for
+ * the front end: a message may come in pieces, and a reply leave in some, but all of
+ * it in ten seconds. The descriptors that came with messages are kept here, too, and
+ * those of the store's files, which are found or made here, once (store_files.c).
+ * Nothing of the guest's is ever looked at: no ring, no memory, no page. So there is
+ * little here that could go wrong.
  *
  * A worker is a fork, so the next one finds descriptors and state by inheriting
  * them, and opens all else itself: the store's files anew, by their descriptors,
@@ -49,6 +51,17 @@
 #define SHORT_PAUSE_MS 20
 #define LONG_PAUSE_MS 1000
 
+/* For all of a message, from its first byte, and for all of a reply. */
+#define MESSAGE_MS 10000
+
+/* What goes on with the front end, in this order. */
+enum talk {
+	TALK_READING,			/* a message; @done bytes of it are there */
+	TALK_READ,			/* there is an event for the worker */
+	TALK_TOLD,			/* the present worker has it */
+	TALK_REPLYING,			/* @done bytes of the reply have left */
+};
+
 struct monitor {
 	const struct monitor_config *config;
 	struct keep_state *state;
@@ -71,9 +84,12 @@ struct monitor {
 	uint64_t accept_at_ms;		/* ... a front end */
 	unsigned int pause_ms;
 
-	bool pending;			/* @event isn't answered */
-	bool sent;			/* ... by the present worker */
+	enum talk talk;
+	size_t done;
+	uint64_t hurry_ms;		/* the message or reply under way has until then; 0: none */
 	struct keep_event event;
+	struct vu_message reply;
+	struct log_rate slow_rate;	/* lines about messages without an end */
 };
 
 static uint64_t now_ms(void)
@@ -190,13 +206,21 @@ static bool open_state(struct monitor *monitor)
 static void begin_event(struct monitor *monitor, enum keep_event_kind kind)
 {
 	monitor->event.kind = kind;
-	monitor->pending = true;
-	monitor->sent = false;
+	monitor->talk = TALK_READ;
+	monitor->hurry_ms = 0;
+}
+
+/* The next message may come. */
+static void begin_reading(struct monitor *monitor)
+{
+	monitor->talk = TALK_READING;
+	monitor->done = 0;
+	monitor->hurry_ms = 0;
+	monitor->event.message.num_fds = 0;
 }
 
 static void begin_connection(struct monitor *monitor, int fd)
 {
-	vu_message_set_timeout(fd);
 	keep_front_end(monitor, fd);
 	monitor->event.message.num_fds = 0;
 	begin_event(monitor, KEEP_CONNECT);
@@ -217,17 +241,59 @@ static void accept_front_end(struct monitor *monitor)
 
 static void end_connection(struct monitor *monitor)
 {
-	monitor->event.message.num_fds = 0;
+	vu_message_close_fds(&monitor->event.message);
 	begin_event(monitor, KEEP_DISCONNECT);
 }
 
 static void read_front_end(struct monitor *monitor)
 {
-	if (vu_message_read(monitor->front_end, &monitor->event.message)) {
+	switch (vu_message_read(monitor->front_end, &monitor->event.message,
+				&monitor->done)) {
+	case VU_MORE:
+		if (monitor->done && !monitor->hurry_ms)
+			monitor->hurry_ms = now_ms() + MESSAGE_MS;
+		break;
+	case VU_DONE:
 		begin_event(monitor, KEEP_MESSAGE);
-		return;
+		break;
+	case VU_OVER:
+		end_connection(monitor);
 	}
-	vu_message_close_fds(&monitor->event.message);
+}
+
+static void reply_front_end(struct monitor *monitor)
+{
+	switch (vu_message_reply(monitor->front_end, &monitor->reply,
+				 &monitor->done)) {
+	case VU_MORE:
+		if (!monitor->hurry_ms)
+			monitor->hurry_ms = now_ms() + MESSAGE_MS;
+		break;
+	case VU_DONE:
+		begin_reading(monitor);
+		break;
+	case VU_OVER:
+		end_connection(monitor);
+	}
+}
+
+static void talk_to_front_end(struct monitor *monitor)
+{
+	if (monitor->talk == TALK_READING)
+		read_front_end(monitor);
+	else if (monitor->talk == TALK_REPLYING)
+		reply_front_end(monitor);
+}
+
+static void drop_slow_front_end(struct monitor *monitor)
+{
+	if (!monitor->hurry_ms || now_ms() < monitor->hurry_ms)
+		return;
+	log_limited(&monitor->slow_rate, LOG_ERR,
+		    monitor->talk == TALK_READING ?
+			    "front end: a message has no end after %u s: it is dropped" :
+			    "front end: a reply isn't read in %u s: it is dropped",
+		    MESSAGE_MS / 1000);
 	end_connection(monitor);
 }
 
@@ -242,7 +308,7 @@ static void send_event(struct monitor *monitor)
 	else
 		keep_send(monitor->channel, event, sizeof(*event),
 			  event->message.fd, event->message.num_fds);
-	monitor->sent = true;
+	monitor->talk = TALK_TOLD;
 }
 
 /* --- the worker's answers --- */
@@ -262,28 +328,37 @@ static bool keys_fit(const struct keep_answer *answer, unsigned int num_fds)
 	return want == num_fds;
 }
 
-static void finish_event(struct monitor *monitor, struct keep_answer *answer,
+static void begin_reply(struct monitor *monitor, const struct keep_answer *answer)
+{
+	monitor->reply = answer->message;
+	monitor->reply.reply_fd = answer->reply_key & KEEP_HAS_FD ?
+		monitor->kept[answer->reply_key & ~KEEP_HAS_FD] : -1;
+	monitor->talk = TALK_REPLYING;
+	monitor->done = 0;
+	reply_front_end(monitor);
+}
+
+static void finish_event(struct monitor *monitor, const struct keep_answer *answer,
 			 const int *fd)
 {
 	enum keep_event_kind kind = monitor->event.kind;
-	bool alive = answer->alive;
 	unsigned int i;
 
 	for (i = 0; i < answer->num_keys; i++)
 		keep_fd(monitor, answer->key[i] & ~KEEP_HAS_FD,
 			answer->key[i] & KEEP_HAS_FD ? *fd++ : -1);
-	answer->message.reply_fd = answer->reply_key & KEEP_HAS_FD ?
-		monitor->kept[answer->reply_key & ~KEEP_HAS_FD] : -1;
 	monitor->state->active = !monitor->state->active;
-	if (answer->reply &&
-	    !vu_message_reply(monitor->front_end, &answer->message))
-		alive = false;
 	vu_message_close_fds(&monitor->event.message);
-	monitor->pending = false;
-	if (kind == KEEP_DISCONNECT)
+	if (kind == KEEP_DISCONNECT) {
 		keep_front_end(monitor, -1);
-	else if (!alive)
+		begin_reading(monitor);
+	} else if (!answer->alive) {
 		end_connection(monitor);
+	} else if (answer->reply) {
+		begin_reply(monitor, answer);
+	} else {
+		begin_reading(monitor);
+	}
 }
 
 static void close_fds(const int *fd, unsigned int num_fds)
@@ -310,8 +385,7 @@ static bool take_answer(struct monitor *monitor)
 			sd_notify(0, "READY=1");
 		monitor->ready = true;
 		monitor->was_ready = true;
-	} else if (monitor->pending && monitor->sent &&
-		   keys_fit(&answer, num_fds) &&
+	} else if (monitor->talk == TALK_TOLD && keys_fit(&answer, num_fds) &&
 		   answer.message.header.size <= VU_MAX_PAYLOAD) {
 		finish_event(monitor, &answer, fd);
 		return true;
@@ -368,7 +442,8 @@ static bool start_worker(struct monitor *monitor)
 	}
 	monitor->channel = channel[0];
 	monitor->ready = false;
-	monitor->sent = false;
+	if (monitor->talk == TALK_TOLD)
+		monitor->talk = TALK_READ;
 	return true;
 }
 
@@ -385,6 +460,14 @@ static void plan_next(struct monitor *monitor)
 	monitor->start_at_ms = now + monitor->pause_ms;
 }
 
+/* It has ended, or is about to, which a signal tells: until then don't spin. */
+static void lose_channel(struct monitor *monitor)
+{
+	close(monitor->channel);
+	monitor->channel = -1;
+	monitor->ready = false;
+}
+
 /* True: we have to end, too, with *@code. */
 static bool bury_worker(struct monitor *monitor, int *code)
 {
@@ -395,8 +478,8 @@ static bool bury_worker(struct monitor *monitor, int *code)
 	/* What it said before it died counts. */
 	while (take_answer(monitor))
 		continue;
-	close(monitor->channel);
-	monitor->channel = -1;
+	if (monitor->channel >= 0)
+		lose_channel(monitor);
 	monitor->worker = 0;
 	*code = WIFEXITED(status) ? WEXITSTATUS(status) : 1;
 	if (monitor->quitting || !monitor->was_ready ||
@@ -409,7 +492,6 @@ static bool bury_worker(struct monitor *monitor, int *code)
 	else
 		log_warning("worker ended with %d", *code);
 	plan_next(monitor);
-	monitor->ready = false;
 	return false;
 }
 
@@ -434,28 +516,50 @@ static bool handle_signal(struct monitor *monitor, int *code)
 
 /* --- the loop --- */
 
-static int ms_until(uint64_t at_ms)
+static uint64_t earlier(uint64_t a_ms, uint64_t b_ms)
 {
-	uint64_t now = now_ms();
-
-	return now < at_ms ? (int)(at_ms - now) : 0;
+	return a_ms < b_ms ? a_ms : b_ms;
 }
 
 /* What there is to do without being told to: ms from now, -1 for nothing. */
 static int timeout_ms(const struct monitor *monitor)
 {
+	uint64_t now = now_ms(), next = UINT64_MAX;
+
 	if (!monitor->worker)
-		return ms_until(monitor->start_at_ms);
-	return ms_until(monitor->accept_at_ms) ? : -1;
+		next = monitor->start_at_ms;
+	if (monitor->accept_at_ms > now)
+		next = earlier(next, monitor->accept_at_ms);
+	if (monitor->hurry_ms)
+		next = earlier(next, monitor->hurry_ms);
+	if (next == UINT64_MAX)
+		return -1;
+	return next > now ? (int)(next - now) : 0;
 }
 
-static int front_end_poll_fd(const struct monitor *monitor)
+/* What comes next by the front end: a connection, a message, room for a reply. */
+static struct pollfd front_end_poll(const struct monitor *monitor)
 {
-	if (!monitor->ready || monitor->pending)
-		return -1;
-	if (monitor->front_end >= 0)
-		return monitor->front_end;
-	return ms_until(monitor->accept_at_ms) ? -1 : monitor->listen_fd;
+	struct pollfd front_end = { .fd = monitor->front_end, .events = POLLIN };
+
+	if (monitor->talk == TALK_REPLYING)
+		front_end.events = POLLOUT;
+	else if (monitor->talk != TALK_READING)
+		front_end.fd = -1;
+	else if (monitor->front_end < 0 && monitor->ready &&
+		 now_ms() >= monitor->accept_at_ms)
+		front_end.fd = monitor->listen_fd;
+	return front_end;
+}
+
+static void do_what_is_due(struct monitor *monitor)
+{
+	if (!monitor->worker && now_ms() >= monitor->start_at_ms &&
+	    !start_worker(monitor))
+		plan_next(monitor);
+	drop_slow_front_end(monitor);
+	if (monitor->ready && monitor->talk == TALK_READ)
+		send_event(monitor);
 }
 
 static int serve(struct monitor *monitor)
@@ -463,31 +567,27 @@ static int serve(struct monitor *monitor)
 	int code = 0;
 
 	for (;;) {
-		struct pollfd fds[3] = {
-			{ .fd = monitor->signal_fd, .events = POLLIN },
-			{ .fd = monitor->channel, .events = POLLIN },
-			{ .fd = front_end_poll_fd(monitor), .events = POLLIN },
-		};
+		struct pollfd fds[3];
 
-		if (!monitor->worker && !ms_until(monitor->start_at_ms) &&
-		    !start_worker(monitor))
-			plan_next(monitor);
-		if (monitor->ready && monitor->pending && !monitor->sent)
-			send_event(monitor);
-		fds[1].fd = monitor->channel;
-		if (poll(fds, 3, timeout_ms(monitor)) < 0 && errno != EINTR)
+		do_what_is_due(monitor);
+		fds[0] = (struct pollfd){ .fd = monitor->signal_fd, .events = POLLIN };
+		fds[1] = (struct pollfd){ .fd = monitor->channel, .events = POLLIN };
+		fds[2] = front_end_poll(monitor);
+		if (poll(fds, 3, timeout_ms(monitor)) < 0) {
+			if (errno == EINTR)
+				continue;
 			return 1;
+		}
 		if (fds[1].revents & POLLIN)
 			take_answer(monitor);
+		else if (fds[1].revents)
+			lose_channel(monitor);
 		else if (fds[2].revents && monitor->front_end >= 0)
-			read_front_end(monitor);
+			talk_to_front_end(monitor);
 		else if (fds[2].revents)
 			accept_front_end(monitor);
 		if (fds[0].revents && handle_signal(monitor, &code))
 			return code;
-		/* Its death is told by a signal: until then don't spin. */
-		if (monitor->worker && fds[1].revents == POLLHUP)
-			poll(fds, 1, -1);
 	}
 }
 

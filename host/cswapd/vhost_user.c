@@ -31,6 +31,7 @@
 #include <fcntl.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_ring.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -918,15 +919,43 @@ int vhost_user_fd(const struct vhost_user *vu)
 	return vu->fd;
 }
 
+static void await(int fd, short events)
+{
+	struct pollfd poll_fd = { .fd = fd, .events = events };
+
+	poll(&poll_fd, 1, -1);
+}
+
+static bool receive_whole(int fd, struct vu_message *msg)
+{
+	enum vu_progress progress;
+	size_t done = 0;
+
+	msg->num_fds = 0;
+	while ((progress = vu_message_read(fd, msg, &done)) == VU_MORE)
+		await(fd, POLLIN);
+	return progress == VU_DONE;
+}
+
+static bool reply_whole(int fd, struct vu_message *msg)
+{
+	enum vu_progress progress;
+	size_t done = 0;
+
+	while ((progress = vu_message_reply(fd, msg, &done)) == VU_MORE)
+		await(fd, POLLOUT);
+	return progress == VU_DONE;
+}
+
 bool vhost_user_receive(struct vhost_user *vu)
 {
 	struct vu_message msg;
 	bool alive, reply = false;
 
-	alive = vu_message_read(vu->fd, &msg) &&
+	alive = receive_whole(vu->fd, &msg) &&
 		vhost_user_handle(vu, &msg, &reply);
 	vu_message_close_fds(&msg);
-	return (!reply || vu_message_reply(vu->fd, &msg)) && alive;
+	return (!reply || reply_whole(vu->fd, &msg)) && alive;
 }
 
 bool vhost_user_has(const struct vhost_user *vu, unsigned int feature)
@@ -1008,7 +1037,6 @@ void vhost_user_free(struct vhost_user *vu)
 
 void vhost_user_connect(struct vhost_user *vu, int fd)
 {
-	vu_message_set_timeout(fd);
 	vu->fd = fd;
 	vu->agreed = (struct vhost_user_agreed) { 0 };
 }

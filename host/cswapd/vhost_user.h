@@ -97,7 +97,7 @@ bool vhost_user_has(const struct vhost_user *vu, unsigned int feature);
 bool vhost_user_handle(struct vhost_user *vu, struct vu_message *msg,
 		       bool *reply);
 
-/* Receive, handle and answer one message. False when the connection is over. */
+/* Receive, handle and answer one message, waiting for it. False when the connection is over. */
 bool vhost_user_receive(struct vhost_user *vu);
 
 /* What another process needs to go on; @fd are VHOST_USER_MAX_FDS, and stay ours. */

@@ -3,27 +3,23 @@
  * vu_message.c - a message of the vhost-user protocol: reading and answering.
  *
  * Theory of operation: a message is a header and a payload whose size the header
- * tells, perhaps with descriptors. It's read whole, whatever pieces it comes in;
- * what it means is another's concern.
+ * tells, perhaps with descriptors, which come with its first byte. It may come in
+ * any pieces, and a reply may have to leave in some: nothing here waits. How many
+ * bytes are done is all that there is to remember in between. What a message means,
+ * and for how long to wait for its end, is the caller's concern.
  */
+#include <assert.h>
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 #include "log.h"
 #include "vu_message.h"
 
-#define TIMEOUT_S 10
-
-void vu_message_set_timeout(int fd)
-{
-	const struct timeval timeout = { .tv_sec = TIMEOUT_S };
-
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
-	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));
-}
+static_assert(offsetof(struct vu_message, payload) == sizeof(struct vu_header),
+	      "header and payload are read as one");
 
 void vu_message_close_fds(struct vu_message *msg)
 {
@@ -33,23 +29,6 @@ void vu_message_close_fds(struct vu_message *msg)
 		if (msg->fd[i] >= 0)
 			close(msg->fd[i]);
 	msg->num_fds = 0;
-}
-
-static bool read_all(int fd, void *to, size_t size)
-{
-	uint8_t *at = to;
-
-	while (size) {
-		ssize_t n = recv(fd, at, size, 0);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return false;
-		at += n;
-		size -= (size_t)n;
-	}
-	return true;
 }
 
 /* Keep the descriptors that fit; a front end may send more than is good. */
@@ -76,7 +55,17 @@ static struct log_rate complaints;	/* one thread reads messages */
 
 #define complain(...) log_limited(&complaints, LOG_ERR, "front end: " __VA_ARGS__)
 
-bool vu_message_read(int fd, struct vu_message *msg)
+static bool check_header(const struct vu_message *msg)
+{
+	if ((msg->header.flags & VU_VERSION_MASK) == VU_VERSION &&
+	    msg->header.size <= sizeof(msg->payload))
+		return true;
+	complain("malformed message %u", msg->header.request);
+	return false;
+}
+
+/* With the first byte come the descriptors. */
+static ssize_t read_first(int fd, struct vu_message *msg)
 {
 	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(msg->fd))];
 	struct iovec iov = { &msg->header, sizeof(msg->header) };
@@ -89,33 +78,53 @@ bool vu_message_read(int fd, struct vu_message *msg)
 	ssize_t n;
 
 	msg->num_fds = 0;
-	do {
-		n = recvmsg(fd, &header, MSG_CMSG_CLOEXEC);
-	} while (n < 0 && errno == EINTR);
-	if (n <= 0) {
-		if (n < 0 && errno != ECONNRESET)
-			complain("%s", strerror(errno));
-		return false;
+	n = recvmsg(fd, &header, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+	if (n <= 0 || take_control_data(&header, msg))
+		return n;
+	complain("%s", msg->num_fds < VU_MAX_FDS ?
+		 "no room for the descriptors of a message: raise RLIMIT_NOFILE" :
+		 "too many descriptors in a message");
+	return 0;
+}
+
+/* The header first: it says how much there is. */
+static size_t bytes_missing(const struct vu_message *msg, size_t done)
+{
+	size_t whole = sizeof(msg->header);
+
+	if (done >= whole)
+		whole += msg->header.size;
+	return whole - done;
+}
+
+static ssize_t read_some(int fd, struct vu_message *msg, size_t done)
+{
+	return done ? recv(fd, (uint8_t *)msg + done, bytes_missing(msg, done),
+			   MSG_DONTWAIT) :
+		      read_first(fd, msg);
+}
+
+enum vu_progress vu_message_read(int fd, struct vu_message *msg, size_t *done)
+{
+	while (bytes_missing(msg, *done)) {
+		ssize_t n = read_some(fd, msg, *done);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno == EAGAIN)
+			return VU_MORE;
+		if (n <= 0) {
+			if (*done)
+				complain("message cut short");
+			else if (n < 0 && errno != ECONNRESET)
+				complain("%s", strerror(errno));
+			return VU_OVER;
+		}
+		*done += (size_t)n;
+		if (*done == sizeof(msg->header) && !check_header(msg))
+			return VU_OVER;
 	}
-	if (!take_control_data(&header, msg)) {
-		complain("too many descriptors in a message");
-		return false;
-	}
-	if (!read_all(fd, (uint8_t *)&msg->header + n,
-		      sizeof(msg->header) - (size_t)n)) {
-		complain("message cut short");
-		return false;
-	}
-	if ((msg->header.flags & VU_VERSION_MASK) != VU_VERSION ||
-	    msg->header.size > sizeof(msg->payload)) {
-		complain("malformed message %u", msg->header.request);
-		return false;
-	}
-	if (!read_all(fd, msg->payload, msg->header.size)) {
-		complain("message cut short");
-		return false;
-	}
-	return true;
+	return VU_DONE;
 }
 
 void vu_attach_fds(struct msghdr *header, void *control, const int *fd,
@@ -134,23 +143,32 @@ void vu_attach_fds(struct msghdr *header, void *control, const int *fd,
 	memcpy(CMSG_DATA(rights), fd, bytes);
 }
 
-bool vu_message_reply(int fd, struct vu_message *msg)
+static ssize_t write_some(int fd, const struct vu_message *msg, size_t done)
 {
 	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))];
-	struct iovec iov[2] = {
-		{ &msg->header, sizeof(msg->header) },
-		{ msg->payload, msg->header.size },
+	struct iovec iov = {
+		(uint8_t *)(uintptr_t)msg + done,
+		sizeof(msg->header) + msg->header.size - done,
 	};
-	struct msghdr header = { .msg_iov = iov, .msg_iovlen = 2 };
-	size_t size = sizeof(msg->header) + msg->header.size;
-	ssize_t n;
+	struct msghdr header = { .msg_iov = &iov, .msg_iovlen = 1 };
 
-	if (msg->reply_fd >= 0)
+	if (!done && msg->reply_fd >= 0)
 		vu_attach_fds(&header, control, &msg->reply_fd, 1);
+	return sendmsg(fd, &header, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+enum vu_progress vu_message_reply(int fd, struct vu_message *msg, size_t *done)
+{
 	msg->header.flags = VU_VERSION | VU_FLAG_REPLY;
-	do {
-		n = sendmsg(fd, &header, MSG_NOSIGNAL);
-	} while (n < 0 && errno == EINTR);
-	/* A reply is far smaller than a socket's buffer. */
-	return n == (ssize_t)size;
+	while (*done < sizeof(msg->header) + msg->header.size) {
+		ssize_t n = write_some(fd, msg, *done);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return errno == EAGAIN || errno == ENOMEM || errno == ENOBUFS ?
+				       VU_MORE : VU_OVER;
+		*done += (size_t)n;
+	}
+	return VU_DONE;
 }

@@ -5,7 +5,7 @@
 #ifndef CSWAPD_VU_MESSAGE_H
 #define CSWAPD_VU_MESSAGE_H
 
-#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
 
@@ -33,11 +33,18 @@ struct vu_message {
 	int reply_fd;			/* sent along with the reply, and not closed; -1: none */
 };
 
-/* A front end that stops in the middle of a message is dropped after a while. */
-void vu_message_set_timeout(int fd);
+enum vu_progress {
+	VU_MORE,			/* not all of it yet */
+	VU_DONE,
+	VU_OVER,			/* the connection is */
+};
 
-/* False when the connection is over; says why unless it was closed in order. */
-bool vu_message_read(int fd, struct vu_message *msg);
+/*
+ * Read what there is of a message, of which *@done bytes are in @msg already: 0 to
+ * begin with. Doesn't wait. VU_OVER says why, unless the connection was closed in
+ * order. The descriptors that have come are in @msg, also if there is more to come.
+ */
+enum vu_progress vu_message_read(int fd, struct vu_message *msg, size_t *done);
 
 /*
  * Have descriptors go along with what @header sends. @control has room for
@@ -46,8 +53,8 @@ bool vu_message_read(int fd, struct vu_message *msg);
 void vu_attach_fds(struct msghdr *header, void *control, const int *fd,
 		   unsigned int num_fds);
 
-/* Send @msg back as a reply. */
-bool vu_message_reply(int fd, struct vu_message *msg);
+/* Send @msg back as a reply, as much as goes: likewise. */
+enum vu_progress vu_message_reply(int fd, struct vu_message *msg, size_t *done);
 
 void vu_message_close_fds(struct vu_message *msg);
 

@@ -50,9 +50,9 @@ static void drop_message(void)
 static void await_answer(unsigned int event)
 {
 	drop_message();
-	monitor.pending = event < NUM_EVENTS - 1;
-	monitor.sent = true;
-	monitor.event.kind = monitor.pending ? (enum keep_event_kind)event : KEEP_MESSAGE;
+	monitor.talk = event < NUM_EVENTS - 1 ? TALK_TOLD : TALK_READING;
+	monitor.done = 0;
+	monitor.event.kind = event < NUM_EVENTS - 1 ? (enum keep_event_kind)event : KEEP_MESSAGE;
 	if (monitor.front_end < 0)
 		open_pair(SOCK_STREAM, &monitor.front_end, &vmm);
 }
@@ -76,26 +76,46 @@ static void write_message(struct fuzz_input *in)
 		fd[i] = monitor.state_fd;
 	if (num_fds)
 		vu_attach_fds(&msg, control, fd, num_fds);
-	FUZZ_CHECK(sendmsg(vmm, &msg, MSG_NOSIGNAL) == (ssize_t)iov.iov_len);
+	/* What was left of earlier ones may fill the socket. */
+	FUZZ_CHECK(sendmsg(vmm, &msg, MSG_NOSIGNAL) == (ssize_t)iov.iov_len || errno == EAGAIN);
 }
 
-/* What the front end has to say, by whom it's told to the worker: if nothing else is under way. */
+/* A reply may not have left before the front end reads. */
+static void let_reply_leave(void)
+{
+	char bytes[4096];
+
+	while (recv(vmm, bytes, sizeof(bytes), MSG_DONTWAIT) > 0)
+		continue;
+	talk_to_front_end(&monitor);
+}
+
+/*
+ * What the front end has to say, by whom it's told to the worker: if nothing else is under way, and
+ * once all of it is there.
+ */
 static void hear_front_end(struct fuzz_input *in)
 {
 	struct keep_event event;
 	int fd[VU_MAX_FDS], ours;
 	unsigned int num_fds;
 
-	if (monitor.pending)
+	if (monitor.talk == TALK_REPLYING)
+		let_reply_leave();
+	if (monitor.talk != TALK_READING && monitor.talk != TALK_READ)
 		return;
 	if (monitor.front_end < 0) {
 		open_pair(SOCK_STREAM, &ours, &vmm);
 		begin_connection(&monitor, ours);
-	} else {
+	} else if (monitor.talk == TALK_READING) {
 		write_message(in);
-		read_front_end(&monitor);
+		talk_to_front_end(&monitor);
 	}
-	FUZZ_CHECK(monitor.pending && !monitor.sent);
+	if (monitor.talk == TALK_READING) {
+		FUZZ_CHECK(monitor.done && monitor.hurry_ms);
+		return;
+	}
+	FUZZ_CHECK(monitor.talk == TALK_READ && !monitor.hurry_ms);
 	send_event(&monitor);
 	FUZZ_CHECK(keep_receive(worker, &event, sizeof(event), fd, &num_fds));
 	FUZZ_CHECK(num_fds == (event.kind == KEEP_CONNECT ? 1 : event.message.num_fds));
@@ -135,6 +155,12 @@ static void say(struct fuzz_input *in)
 	size_t bytes = sizeof(answer);
 	int fd[VU_MAX_FDS];
 
+	/* Whoever stops in the middle for too long is dropped. */
+	if (monitor.hurry_ms && how % 8 == 7) {
+		monitor.hurry_ms = 1;
+		drop_slow_front_end(&monitor);
+		FUZZ_CHECK(monitor.talk == TALK_READ && monitor.event.kind == KEEP_DISCONNECT);
+	}
 	if (how & 0x40)
 		hear_front_end(in);
 	else
@@ -156,7 +182,7 @@ static void hang_up(void)
 	unsigned int i;
 
 	drop_message();
-	monitor.pending = false;
+	begin_reading(&monitor);
 	keep_front_end(&monitor, -1);
 	for (i = 0; i < VHOST_USER_MAX_FDS; i++)
 		keep_fd(&monitor, i, -1);

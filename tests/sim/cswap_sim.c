@@ -34,6 +34,7 @@ static const char usage[] =
 "  functional [TEXT]  the named functional cases, or those with TEXT (TAP)\n"
 "  hostile [TEXT]     what a malicious guest may try (TAP)\n"
 "  hostile-vmm [TEXT] what a malicious VMM may try (TAP)\n"
+"  hostile-end        a VMM in the middle of a message, and the daemon's end (TAP)\n"
 "  balloon [TEXT]     memory given to the host and taken back, by good and by\n"
 "                     malicious guests (TAP); needs --release punch\n"
 "  crash [TEXT]       a guest whose daemon dies again and again (TAP); needs\n"
@@ -327,6 +328,7 @@ static const struct {
 	{ "functional", run_functional },
 	{ "hostile", run_hostile },
 	{ "hostile-vmm", run_hostile_vmm },
+	{ "hostile-end", run_hostile_end },
 	{ "balloon", run_balloon },
 	{ "balloon-method", run_balloon_method },
 	{ "balloon-kill", run_balloon_kill },

@@ -8,6 +8,7 @@
  */
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -202,6 +203,121 @@ static int case_unknown_requests(struct guest *g, const char *socket)
 			TRY(guest_reconnect(g));
 	}
 	return hostile_aftermath(g, &before, true);
+}
+
+/* --- messages in pieces --- */
+
+/* Another process serves the guest than before, and so what it says comes from there. */
+static int lose_worker(struct guest *g, const struct hostile_census *census)
+{
+	int pid = census_worker(census->pid), next;
+	enum io_result result;
+
+	EXPECT(g, pid && !kill(pid, SIGKILL), "nobody to kill");
+	TRY(guest_load(g, HOSTILE_BYSTANDER, &result));
+	EXPECT(g, result == IO_OK, "the bystander, by the next process: result %d", result);
+	next = census_worker(census->pid);
+	EXPECT(g, next && next != pid, "nobody serves the guest");
+	return 0;
+}
+
+/* Half a message is there: the process that serves dies, and another serves, before the rest comes. */
+static int case_half_a_message(struct guest *g, const char *socket)
+{
+	static const unsigned int cuts[] = { 1, 11, 12, 13, 87 };
+	/* Header and payload; what is read is @bytes of the configuration. */
+	const struct {
+		u32 request, flags, size, offset, bytes, writable;
+		u8 space[64];
+	} ask = { FE_GET_CONFIG, FE_VERSION, 12 + 64, 0, 64, 0, { 0 } };
+	struct hostile_census before;
+	struct fe_message m;
+	unsigned int i;
+
+	TRY(hostile_begin(g, socket, &before));
+	for (i = 0; i < ARRAY_SIZE(cuts); i++) {
+		send_bytes(&g->fe, &ask, cuts[i], 0);
+		TRY(lose_worker(g, &before));
+		send_bytes(&g->fe, (const char *)&ask + cuts[i], sizeof(ask) - cuts[i], 0);
+		TRY_FE(g, fe_receive(&g->fe, &m));
+		EXPECT(g, m.header.bytes == 12 + 64, "an answer of %u bytes", m.header.bytes);
+	}
+	return hostile_aftermath(g, &before, true);
+}
+
+/* Questions whose answers nobody reads yet, as many as go: until neither side can send. */
+static int ask_without_reading(struct guest *g, unsigned int *asked)
+{
+	const struct fe_message m = { .header = { FE_GET_FEATURES, FE_VERSION, 0 } };
+	struct pollfd p = { .fd = g->fe.socket, .events = POLLOUT };
+	ssize_t n;
+
+	for (*asked = 0; poll(&p, 1, 500) == 1; ++*asked) {
+		n = send(g->fe.socket, &m.header, sizeof(m.header), MSG_NOSIGNAL | MSG_DONTWAIT);
+		EXPECT(g, n == sizeof(m.header), "question %u: %zd", *asked, n);
+	}
+	return 0;
+}
+
+/* The same with a reply that doesn't leave because the front end doesn't read. */
+static int case_replies_unread(struct guest *g, const char *socket)
+{
+	struct hostile_census before;
+	unsigned int asked, i;
+	struct fe_message m;
+
+	TRY(hostile_begin(g, socket, &before));
+	TRY(ask_without_reading(g, &asked));
+	EXPECT(g, asked > 100, "only %u questions fit", asked);
+	TRY(lose_worker(g, &before));
+	for (i = 0; i < asked; i++) {
+		TRY_FE(g, fe_receive(&g->fe, &m));
+		EXPECT(g, m.header.request == FE_GET_FEATURES && m.header.bytes == 8,
+		       "answer %u is to request %u", i, m.header.request);
+	}
+	return hostile_aftermath(g, &before, true);
+}
+
+/* A byte ten times a second of a message that takes longer than a test, from *@sent until it's over. */
+static int trickle(struct guest *g, unsigned int *sent)
+{
+	const struct fe_message m = { .header = { FE_SET_CONFIG, FE_VERSION, 512 } };
+	struct pollfd p = { .fd = g->fe.socket, .events = POLLIN };
+
+	for (; *sent < 500; ++*sent) {
+		send_bytes(&g->fe, (const char *)&m + *sent, 1, 0);
+		if (poll(&p, 1, 100) == 1)
+			break;
+	}
+	EXPECT(g, *sent < 500, "it still waits for the end of the message");
+	EXPECT(g, fe_wait_closed(&g->fe), "half a message was answered");
+	return 0;
+}
+
+static int case_trickle(struct guest *g, const char *socket)
+{
+	struct hostile_census before;
+	unsigned int sent = 0;
+
+	TRY(hostile_begin(g, socket, &before));
+	TRY(trickle(g, &sent));
+	EXPECT(g, sent > 10, "it was dropped after %u bytes", sent);
+	return hostile_aftermath(g, &before, false);
+}
+
+/* Told to end, the daemon doesn't wait for the rest of a message. */
+static int case_end_in_a_message(struct guest *g, const char *socket)
+{
+	struct hostile_census before;
+	const u32 request = FE_SET_CONFIG;
+	unsigned int sent = sizeof(request);
+
+	TRY(hostile_begin(g, socket, &before));
+	send_bytes(&g->fe, &request, sent, 0);
+	EXPECT(g, !kill(before.pid, SIGTERM), "no daemon");
+	TRY(trickle(g, &sent));
+	EXPECT(g, sent < 100, "it waited for %u bytes", sent);
+	return 0;
 }
 
 /* --- descriptors --- */
@@ -878,6 +994,9 @@ static const struct suite_case cases[] = {
 	{ "every request in every size", case_every_request_every_size },
 	{ "800 random messages", case_random },
 	{ "unknown requests", case_unknown_requests },
+	{ "half a message, and nobody who serves", case_half_a_message },
+	{ "replies that nobody reads, and nobody who serves", case_replies_unread },
+	{ "a message without end", case_trickle },
 	{ "descriptors that nobody asked for", case_unwanted_descriptors },
 	{ "descriptors in the middle of messages", case_late_descriptors },
 	{ "descriptors that are missing", case_missing_descriptors },
@@ -904,6 +1023,16 @@ static const struct suite_case cases[] = {
 	{ "what was in hand rewritten", case_inflight_rewritten },
 	{ "connections that come and go", case_come_and_go },
 };
+
+static const struct suite_case end_cases[] = {
+	{ "SIGTERM in the middle of a message", case_end_in_a_message },
+};
+
+/* After which there is no daemon any more. */
+int run_hostile_end(const char *socket, const char *filter)
+{
+	return suite_run(socket, filter, end_cases, ARRAY_SIZE(end_cases));
+}
 
 int run_hostile_vmm(const char *socket, const char *filter)
 {

@@ -27,5 +27,7 @@ extern unsigned int crash_kills;
 /* Of one with a file for its store, that somebody starts again: kills all of it. */
 int run_restart(const char *socket, const char *filter);
 int run_hostile_vmm(const char *socket, const char *filter);
+/* Ends the daemon. */
+int run_hostile_end(const char *socket, const char *filter);
 
 #endif /* SIM_SUITES_H */
