@@ -389,8 +389,8 @@ int daemon_main(int argc, char **argv, const struct daemon_variant *variant)
 	case CONF_OK:
 		break;
 	}
-	log_init(daemon.conf.log_level);
 	sandbox_close_inherited(daemon.conf.fd);
+	log_init(daemon.conf.log_level);
 	if (!sandbox_begin(daemon.conf.sandbox))
 		return 1;
 	/* Memory outlives a worker if the monitor has it, too. Files: monitor.c. */

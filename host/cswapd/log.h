@@ -20,7 +20,10 @@ struct log_rate {
 #define LOG_RATE_MS	5000
 #define LOG_RATE_LINES	10
 
-/* Lines less important than @level (LOG_ERR..LOG_DEBUG) are dropped. */
+/*
+ * Lines less important than @level (LOG_ERR..LOG_DEBUG) are dropped. From now on no line waits for
+ * whoever reads stderr; a descriptor may be opened for that.
+ */
 void log_init(int level);
 
 /* "error", "warning", "notice", "info", "debug" -> LOG_*, else -1. */
