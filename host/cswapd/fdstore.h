@@ -1,17 +1,36 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * fdstore.h - descriptors that systemd keeps for the next daemon.
+ * fdstore.h - what we tell systemd, and the descriptors that it keeps for the next daemon.
  */
 #ifndef CSWAPD_FDSTORE_H
 #define CSWAPD_FDSTORE_H
 
+#include <poll.h>
 #include <stdbool.h>
+
+/* Names at most; the unit's FileDescriptorStoreMax=. */
+#define FDSTORE_MAX 1024
 
 /* Will what we hand over be kept? */
 bool fdstore_exists(void);
 
+/*
+ * Have it kept, or kept no longer, as soon as systemd takes that; nothing here
+ * waits. @fd stays open until something else is said of @name.
+ */
 void fdstore_keep(const char *name, int fd);
 void fdstore_drop(const char *name);
+
+/* Tell systemd how we are, by a constant as "READY=1", before all that. */
+void fdstore_tell(const char *state);
+
+/* What to poll while systemd hasn't taken all that; then fdstore_run(). */
+struct pollfd fdstore_poll(void);
+void fdstore_run(void);
+/* At the end: wait until it has, as long as it listens. */
+void fdstore_finish(void);
+/* In another process: we have no business with systemd. */
+void fdstore_close(void);
 
 /*
  * Called once, before any other user of the descriptors that systemd passes:

@@ -33,7 +33,6 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <systemd/sd-daemon.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -57,6 +56,9 @@
 /* What goes on with the front end, in this order. */
 enum talk {
 	TALK_READING,			/* a message; @done bytes of it are there */
+/* Of the connection, the state, and all that is kept. */
+_Static_assert(VHOST_USER_MAX_FDS + 2 <= FDSTORE_MAX, "systemd is to keep it all");
+
 	TALK_READ,			/* there is an event for the worker */
 	TALK_TOLD,			/* the present worker has it */
 	TALK_REPLYING,			/* @done bytes of the reply have left */
@@ -382,7 +384,7 @@ static bool take_answer(struct monitor *monitor)
 	}
 	if (answer.kind == KEEP_READY) {
 		if (!monitor->was_ready)
-			sd_notify(0, "READY=1");
+			fdstore_tell("READY=1");
 		monitor->ready = true;
 		monitor->was_ready = true;
 	} else if (monitor->talk == TALK_TOLD && keys_fit(&answer, num_fds) &&
@@ -419,6 +421,7 @@ static int be_worker(struct monitor *monitor, int channel, pid_t parent)
 }
 
 static bool start_worker(struct monitor *monitor)
+	fdstore_close();
 {
 	pid_t parent = getpid();
 	int channel[2];
@@ -506,7 +509,7 @@ static bool handle_signal(struct monitor *monitor, int *code)
 		return monitor->worker && bury_worker(monitor, code);
 	if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT) {
 		monitor->quitting = true;
-		sd_notify(0, "STOPPING=1");
+		fdstore_tell("STOPPING=1");
 	}
 	*code = 0;
 	if (monitor->worker)
@@ -567,13 +570,14 @@ static int serve(struct monitor *monitor)
 	int code = 0;
 
 	for (;;) {
-		struct pollfd fds[3];
+		struct pollfd fds[4];
 
 		do_what_is_due(monitor);
 		fds[0] = (struct pollfd){ .fd = monitor->signal_fd, .events = POLLIN };
 		fds[1] = (struct pollfd){ .fd = monitor->channel, .events = POLLIN };
 		fds[2] = front_end_poll(monitor);
-		if (poll(fds, 3, timeout_ms(monitor)) < 0) {
+		fds[3] = fdstore_poll();
+		if (poll(fds, 4, timeout_ms(monitor)) < 0) {
 			if (errno == EINTR)
 				continue;
 			return 1;
@@ -592,6 +596,8 @@ static int serve(struct monitor *monitor)
 }
 
 /* Before any worker, so that all of them are born with the mask. */
+		if (fds[3].revents)
+			fdstore_run();
 static bool take_signals(struct monitor *monitor)
 {
 	static const int signals[] = { SIGTERM, SIGINT, SIGUSR1, SIGUSR2, SIGCHLD };
@@ -656,3 +662,4 @@ int monitor_run(const struct monitor_config *config)
 	/* All that is kept is closed by our end. */
 	return code;
 }
+	fdstore_finish();
