@@ -11,6 +11,9 @@
  *
  * Who may connect: root, and the user that the daemon runs as. That's checked by
  * the peer's credentials, whatever the socket's mode is.
+ *
+ * When there are no descriptors left for one more, those who want to connect wait in the
+ * socket's queue, and it isn't looked at for a while: it would be readable all the time.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -23,6 +26,9 @@
 #include "ctl.h"
 #include "listener.h"
 #include "log.h"
+
+/* After a connection that couldn't be accepted. */
+#define ACCEPT_PAUSE_MS 1000
 
 struct client {
 	int fd;				/* -1: none */
@@ -41,6 +47,8 @@ struct ctl {
 	void *context;
 	char *path;
 	int listen_fd;
+	uint64_t accept_at_ms;		/* not before */
+	struct log_rate accept_rate;	/* lines about it */
 	uint64_t heard;
 	struct client client[CTL_MAX_CLIENTS];
 };
@@ -204,14 +212,26 @@ static struct client *make_room(struct ctl *ctl)
 	return oldest;
 }
 
+/* It waits in the queue; what is short may be there later. */
+static void put_off(struct ctl *ctl, int error)
+{
+	ctl->accept_at_ms = now_ms() + ACCEPT_PAUSE_MS;
+	log_limited(&ctl->accept_rate, LOG_WARNING,
+		    "control socket: can't accept a connection: %s%s", strerror(error),
+		    error == EMFILE ? ": raise RLIMIT_NOFILE (LimitNOFILE= of the unit)" : "");
+}
+
 static void accept_client(struct ctl *ctl)
 {
 	int fd = accept4(ctl->listen_fd, NULL, NULL,
 			 SOCK_CLOEXEC | SOCK_NONBLOCK);
 	struct client *client;
 
-	if (fd < 0)
+	if (fd < 0) {
+		if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
+			put_off(ctl, errno);
 		return;
+	}
 	if (!may_connect(fd)) {
 		close(fd);
 		return;
@@ -227,7 +247,10 @@ size_t ctl_prepare_poll(const struct ctl *ctl, struct pollfd *fds)
 {
 	unsigned int i;
 
-	fds[0] = (struct pollfd) { .fd = ctl->listen_fd, .events = POLLIN };
+	fds[0] = (struct pollfd) {
+		.fd = now_ms() < ctl->accept_at_ms ? -1 : ctl->listen_fd,
+		.events = POLLIN,
+	};
 	for (i = 0; i < CTL_MAX_CLIENTS; i++) {
 		const struct client *client = &ctl->client[i];
 
@@ -244,6 +267,8 @@ int ctl_timeout_ms(const struct ctl *ctl)
 	uint64_t now = now_ms(), soonest = UINT64_MAX;
 	unsigned int i;
 
+	if (ctl->accept_at_ms > now)
+		soonest = ctl->accept_at_ms;
 	for (i = 0; i < CTL_MAX_CLIENTS; i++)
 		if (ctl->client[i].fd >= 0 && ctl->client[i].watch_ms &&
 		    ctl->client[i].next_ms < soonest)

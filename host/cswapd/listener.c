@@ -66,7 +66,8 @@ int listener_open(const char *path, int backlog)
 	memcpy(address.sun_path, path, strlen(path));
 	if (!remove_stale(&address))
 		return -1;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	/* Who polls it finds nobody there if another was quicker, and doesn't wait. */
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0 ||
 	    bind(fd, (const struct sockaddr *)&address, sizeof(address)) ||
 	    listen(fd, backlog)) {

@@ -50,15 +50,18 @@
 #define SHORT_PAUSE_MS 20
 #define LONG_PAUSE_MS 1000
 
+/* Front ends that may wait while one is served; a VMM may not want to wait for connect(). */
+#define BACKLOG 16
+
 /* For all of a message, from its first byte, and for all of a reply. */
 #define MESSAGE_MS 10000
+
+/* Of the connection, the state, and all that is kept. */
+_Static_assert(VHOST_USER_MAX_FDS + 2 <= FDSTORE_MAX, "systemd is to keep it all");
 
 /* What goes on with the front end, in this order. */
 enum talk {
 	TALK_READING,			/* a message; @done bytes of it are there */
-/* Of the connection, the state, and all that is kept. */
-_Static_assert(VHOST_USER_MAX_FDS + 2 <= FDSTORE_MAX, "systemd is to keep it all");
-
 	TALK_READ,			/* there is an event for the worker */
 	TALK_TOLD,			/* the present worker has it */
 	TALK_REPLYING,			/* @done bytes of the reply have left */
@@ -91,7 +94,8 @@ struct monitor {
 	uint64_t hurry_ms;		/* the message or reply under way has until then; 0: none */
 	struct keep_event event;
 	struct vu_message reply;
-	struct log_rate slow_rate;	/* lines about messages without an end */
+	struct log_rate slow_rate;	/* lines about messages without an end, */
+	struct log_rate accept_rate;	/* and about connections that can't be had */
 };
 
 static uint64_t now_ms(void)
@@ -234,8 +238,10 @@ static void accept_front_end(struct monitor *monitor)
 
 	if (fd >= 0) {
 		begin_connection(monitor, fd);
-	} else if (errno != EINTR && errno != ECONNABORTED) {
-		log_warning("can't accept a connection: %s", strerror(errno));
+	} else if (errno != EINTR && errno != ECONNABORTED && errno != EAGAIN) {
+		log_limited(&monitor->accept_rate, LOG_WARNING,
+			    "can't accept a connection: %s%s", strerror(errno),
+			    errno == EMFILE ? ": raise RLIMIT_NOFILE (LimitNOFILE= of the unit)" : "");
 		/* It waits in the queue; what is short may be there later. */
 		monitor->accept_at_ms = now_ms() + LONG_PAUSE_MS;
 	}
@@ -415,13 +421,13 @@ static int be_worker(struct monitor *monitor, int channel, pid_t parent)
 	if (monitor->listen_fd >= 0)
 		close(monitor->listen_fd);
 	close(monitor->state_fd);
+	fdstore_close();
 	/* What the message under way brought comes by the channel. */
 	vu_message_close_fds(&monitor->event.message);
 	return monitor->config->work(monitor->config->context, &gift);
 }
 
 static bool start_worker(struct monitor *monitor)
-	fdstore_close();
 {
 	pid_t parent = getpid();
 	int channel[2];
@@ -590,14 +596,14 @@ static int serve(struct monitor *monitor)
 			talk_to_front_end(monitor);
 		else if (fds[2].revents)
 			accept_front_end(monitor);
+		if (fds[3].revents)
+			fdstore_run();
 		if (fds[0].revents && handle_signal(monitor, &code))
 			return code;
 	}
 }
 
 /* Before any worker, so that all of them are born with the mask. */
-		if (fds[3].revents)
-			fdstore_run();
 static bool take_signals(struct monitor *monitor)
 {
 	static const int signals[] = { SIGTERM, SIGINT, SIGUSR1, SIGUSR2, SIGCHLD };
@@ -619,7 +625,7 @@ static bool open_front_end(struct monitor *monitor, int passed_fd)
 	int fd = conf->fd >= 0 ? conf->fd : passed_fd;
 
 	if (conf->socket_path) {
-		monitor->listen_fd = listener_open(conf->socket_path, 1);
+		monitor->listen_fd = listener_open(conf->socket_path, BACKLOG);
 		monitor->made_socket = monitor->listen_fd >= 0;
 		return monitor->made_socket;
 	}
@@ -657,9 +663,9 @@ int monitor_run(const struct monitor_config *config)
 	if (take_signals(&monitor) && open_files(&monitor) && open_state(&monitor) &&
 	    open_front_end(&monitor, passed_fd))
 		code = serve(&monitor);
+	fdstore_finish();
 	if (monitor.made_socket)
 		unlink(config->conf->socket_path);
 	/* All that is kept is closed by our end. */
 	return code;
 }
-	fdstore_finish();

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -387,6 +388,51 @@ static void others_are_refused(void **state)
 	assert_int_equal(b->asked, 0);
 }
 
+/* Let the server sleep as its loop would, until there is something to do or it's time. */
+static bool server_sleeps(struct bench *b)
+{
+	struct pollfd fds[CTL_MAX_POLLS];
+	size_t count = ctl_prepare_poll(b->ctl, fds);
+	int timeout = ctl_timeout_ms(b->ctl);
+	bool sleeps;
+
+	sleeps = !poll(fds, count, 0);
+	poll(fds, count, timeout);
+	ctl_run(b->ctl, fds);
+	return sleeps;
+}
+
+/* Nothing is left to accept a client with: it waits, the server sleeps, and serves it later. */
+static void no_descriptors(void **state)
+{
+	struct bench *b = *state;
+	struct rlimit old, none;
+	char reply[16] = "";
+	int other[2 * CTL_MAX_POLLS + 1];
+	unsigned int count = 0;
+	int fd;
+
+	fd = connect_to(b->path);
+	assert_true(fd >= 0);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+	/* Beyond what poll() is given: it refuses more than there may be. */
+	none = (struct rlimit){ 2 * CTL_MAX_POLLS, old.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	while ((other[count] = dup(fd)) >= 0)
+		count++;
+	assert_false(server_sleeps(b));
+	assert_true(server_sleeps(b));
+	assert_false(server_sleeps(b));
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+	while (count)
+		close(other[--count]);
+	assert_int_equal(send(fd, "late\n", 5, MSG_NOSIGNAL), 5);
+	while (recv(fd, reply, sizeof(reply) - 1, MSG_DONTWAIT) < 0)
+		server_sleeps(b);
+	assert_string_equal(reply, "late\n");
+	close(fd);
+}
+
 #define CASE(test) \
 	cmocka_unit_test_setup_teardown(test, bench_setup, bench_teardown)
 
@@ -402,6 +448,7 @@ int main(void)
 		CASE(crowds),
 		CASE(watches),
 		CASE(others_are_refused),
+		CASE(no_descriptors),
 	};
 
 	return cmocka_run_group_tests_name("ctl", tests, NULL, NULL);

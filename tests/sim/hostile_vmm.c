@@ -15,6 +15,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "hostile.h"
@@ -968,6 +969,26 @@ static int case_inflight_rewritten(struct guest *g, const char *socket)
 	return hostile_aftermath(g, &before, false);
 }
 
+/* Others may wait for their turn, and needn't wait to be let wait. */
+static int case_queue(struct guest *g, const char *socket_path)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	struct hostile_census before;
+	int fd[8];
+	unsigned int i;
+
+	TRY(hostile_begin(g, socket_path, &before));
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", socket_path);
+	for (i = 0; i < ARRAY_SIZE(fd); i++) {
+		fd[i] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+		EXPECT(g, !connect(fd[i], (struct sockaddr *)&address, sizeof(address)),
+		       "connection %u: %m", i);
+	}
+	for (i = 0; i < ARRAY_SIZE(fd); i++)
+		close(fd[i]);
+	return hostile_aftermath(g, &before, true);
+}
+
 static int case_come_and_go(struct guest *g, const char *socket)
 {
 	struct hostile_census before;
@@ -1021,6 +1042,7 @@ static const struct suite_case cases[] = {
 	{ "configuration out of range", case_wild_config },
 	{ "files that aren't what was in hand", case_bad_inflight },
 	{ "what was in hand rewritten", case_inflight_rewritten },
+	{ "connections that wait", case_queue },
 	{ "connections that come and go", case_come_and_go },
 };
 
