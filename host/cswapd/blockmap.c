@@ -4,13 +4,19 @@
  *
  * Words are numbered by address, as blocks are, so that the words of a region
  * that moves or changes its size are the same words afterwards.
+ *
+ * A front end can claim terabytes that are holes, so nothing here goes over all
+ * words: they are pages that don't exist before something is set in them, which of
+ * them do is noted in a map of their own, and clearing gives them back.
  */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "blockmap.h"
 
 #define WORD_BITS 64
+#define PAGE_WORDS (4096 / sizeof(uint64_t))
 
 static uint64_t blocks_up_to(const struct blockmap *map, uint64_t gpa)
 {
@@ -27,6 +33,33 @@ static uint64_t num_words(const struct blockmap_region *region)
 	return (region->end + WORD_BITS - 1) / WORD_BITS - first_word(region);
 }
 
+static size_t num_bytes(const struct blockmap_region *region)
+{
+	return num_words(region) * sizeof(uint64_t);
+}
+
+/* Words of @touched, a bit for each page. */
+static uint64_t num_touched(const struct blockmap_region *region)
+{
+	return num_words(region) / PAGE_WORDS / WORD_BITS + 1;
+}
+
+static bool alloc_bits(struct blockmap_region *region)
+{
+	void *bits = mmap(NULL, num_bytes(region), PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (bits == MAP_FAILED)
+		return false;
+	region->touched = calloc(num_touched(region), sizeof(uint64_t));
+	if (!region->touched) {
+		munmap(bits, num_bytes(region));
+		return false;
+	}
+	region->bits = bits;
+	return true;
+}
+
 void blockmap_init(struct blockmap *map, uint64_t block_bytes)
 {
 	memset(map, 0, sizeof(*map));
@@ -35,8 +68,12 @@ void blockmap_init(struct blockmap *map, uint64_t block_bytes)
 
 void blockmap_free(struct blockmap *map)
 {
-	while (map->count)
-		free(map->region[--map->count].bits);
+	while (map->count) {
+		struct blockmap_region *region = &map->region[--map->count];
+
+		munmap(region->bits, num_bytes(region));
+		free(region->touched);
+	}
 	map->set = 0;
 }
 
@@ -44,9 +81,14 @@ void blockmap_clear(struct blockmap *map)
 {
 	unsigned int i;
 
-	for (i = 0; i < map->count; i++)
-		memset(map->region[i].bits, 0,
-		       num_words(&map->region[i]) * sizeof(uint64_t));
+	for (i = 0; i < map->count; i++) {
+		struct blockmap_region *region = &map->region[i];
+
+		if (madvise(region->bits, num_bytes(region), MADV_DONTNEED))
+			memset(region->bits, 0, num_bytes(region));
+		memset(region->touched, 0,
+		       num_touched(region) * sizeof(uint64_t));
+	}
 	map->set = 0;
 }
 
@@ -72,11 +114,29 @@ struct walk {
 	bool inside;
 };
 
-static void walk_begin(struct walk *walk, uint64_t first, uint64_t end)
+/* The first region that ends behind @first; they are in order. */
+static unsigned int find_region(const struct blockmap *map, uint64_t first)
+{
+	unsigned int low = 0, high = map->count;
+
+	while (low < high) {
+		unsigned int middle = (low + high) / 2;
+
+		if (map->region[middle].end <= first)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static void walk_begin(struct walk *walk, const struct blockmap *map,
+		       uint64_t first, uint64_t end)
 {
 	memset(walk, 0, sizeof(*walk));
 	walk->first = first;
 	walk->end = end;
+	walk->region = find_region(map, first);
 }
 
 /* The next word and which of its bits are meant; NULL at the end. */
@@ -91,6 +151,8 @@ static uint64_t *walk_next(struct walk *walk, const struct blockmap *map,
 		uint64_t end = walk->end < region->end ? walk->end :
 							 region->end;
 
+		if (region->first >= walk->end)
+			break;
 		if (first >= end)
 			continue;
 		walk->word = walk->inside ? walk->word + 1 : first / WORD_BITS;
@@ -103,20 +165,51 @@ static uint64_t *walk_next(struct walk *walk, const struct blockmap *map,
 	return NULL;
 }
 
+/* Something is going to be set in the word. */
+static void touch(struct blockmap *map, const struct walk *walk)
+{
+	struct blockmap_region *region = &map->region[walk->region];
+	uint64_t page = (walk->word - first_word(region)) / PAGE_WORDS;
+	uint64_t *word = &region->touched[page / WORD_BITS];
+	uint64_t bit = UINT64_C(1) << page % WORD_BITS;
+
+	if (!(__atomic_load_n(word, __ATOMIC_RELAXED) & bit))
+		__atomic_fetch_or(word, bit, __ATOMIC_RELAXED);
+}
+
+static void set_bits(struct blockmap *map, const struct walk *walk,
+		     uint64_t *word, uint64_t bits)
+{
+	uint64_t new = bits & ~*word;
+
+	if (!new)
+		return;
+	touch(map, walk);
+	*word |= new;
+	map->set += (uint64_t)__builtin_popcountll(new);
+}
+
+static void clear_bits(struct blockmap *map, uint64_t *word, uint64_t bits)
+{
+	uint64_t old = bits & *word;
+
+	if (!old)
+		return;
+	*word &= ~old;
+	map->set -= (uint64_t)__builtin_popcountll(old);
+}
+
 void blockmap_set(struct blockmap *map, uint64_t gpa, uint64_t len, bool on)
 {
 	uint64_t *word, mask;
 	struct walk walk;
 
-	walk_begin(&walk, blocks_up_to(map, gpa), blocks_up_to(map, gpa + len));
+	walk_begin(&walk, map, blocks_up_to(map, gpa), blocks_up_to(map, gpa + len));
 	while ((word = walk_next(&walk, map, &mask))) {
-		uint64_t changed = (on ? ~*word : *word) & mask;
-
-		*word ^= changed;
 		if (on)
-			map->set += (uint64_t)__builtin_popcountll(changed);
+			set_bits(map, &walk, word, mask);
 		else
-			map->set -= (uint64_t)__builtin_popcountll(changed);
+			clear_bits(map, word, mask);
 	}
 }
 
@@ -125,7 +218,7 @@ bool blockmap_any(const struct blockmap *map, uint64_t gpa, uint64_t len)
 	uint64_t *word, mask;
 	struct walk walk;
 
-	walk_begin(&walk, blocks_up_to(map, gpa), blocks_up_to(map, gpa + len));
+	walk_begin(&walk, map, blocks_up_to(map, gpa), blocks_up_to(map, gpa + len));
 	while ((word = walk_next(&walk, map, &mask)))
 		if (__atomic_load_n(word, __ATOMIC_RELAXED) & mask)
 			return true;
@@ -138,7 +231,7 @@ void blockmap_save(struct blockmap *map, uint64_t gpa, uint64_t len,
 	uint64_t *word, mask;
 	struct walk walk;
 
-	walk_begin(&walk, blocks_up_to(map, gpa), blocks_up_to(map, gpa + len));
+	walk_begin(&walk, map, blocks_up_to(map, gpa), blocks_up_to(map, gpa + len));
 	while ((word = walk_next(&walk, map, &mask)))
 		if (walk.word < num_words)
 			words[walk.word] = (words[walk.word] & ~mask) |
@@ -151,13 +244,9 @@ void blockmap_load(struct blockmap *map, const uint64_t *words,
 	uint64_t *word, mask;
 	struct walk walk;
 
-	walk_begin(&walk, 0, num_words * WORD_BITS);
-	while ((word = walk_next(&walk, map, &mask))) {
-		uint64_t new = words[walk.word] & mask & ~*word;
-
-		*word |= new;
-		map->set += (uint64_t)__builtin_popcountll(new);
-	}
+	walk_begin(&walk, map, 0, num_words * WORD_BITS);
+	while ((word = walk_next(&walk, map, &mask)))
+		set_bits(map, &walk, word, words[walk.word] & mask);
 }
 
 void blockmap_mark(struct blockmap *map, uint64_t gpa, uint64_t len)
@@ -165,34 +254,55 @@ void blockmap_mark(struct blockmap *map, uint64_t gpa, uint64_t len)
 	uint64_t *word, mask;
 	struct walk walk;
 
-	walk_begin(&walk, gpa / map->block_bytes, blocks_up_to(map, gpa + len));
+	walk_begin(&walk, map, gpa / map->block_bytes, blocks_up_to(map, gpa + len));
+	while ((word = walk_next(&walk, map, &mask))) {
+		if (!(mask & ~__atomic_load_n(word, __ATOMIC_RELAXED)))
+			continue;
+		touch(map, &walk);
+		__atomic_fetch_or(word, mask, __ATOMIC_RELAXED);
+	}
+}
+
+/* Words are the same in both, as far as both have them. */
+static void carry_page(struct blockmap *map, const struct blockmap_region *from,
+		       uint64_t page)
+{
+	uint64_t first = (first_word(from) + page * PAGE_WORDS) * WORD_BITS;
+	uint64_t end = first + PAGE_WORDS * WORD_BITS;
+	struct walk walk;
+	uint64_t *word, mask;
+
+	walk_begin(&walk, map, first > from->first ? first : from->first,
+		   end < from->end ? end : from->end);
 	while ((word = walk_next(&walk, map, &mask)))
-		if (mask & ~__atomic_load_n(word, __ATOMIC_RELAXED))
-			__atomic_fetch_or(word, mask, __ATOMIC_RELAXED);
+		set_bits(map, &walk, word,
+			 from->bits[walk.word - first_word(from)] & mask);
 }
 
 /* What is on in @from and has a block in @map, too. */
 static void carry_over(struct blockmap *map, const struct blockmap *from)
 {
 	unsigned int i;
-	uint64_t w;
+	uint64_t t;
 
 	for (i = 0; i < from->count; i++) {
 		const struct blockmap_region *region = &from->region[i];
 
-		for (w = 0; w < num_words(region); w++) {
-			uint64_t bits = region->bits[w];
+		for (t = 0; t < num_touched(region); t++) {
+			uint64_t pages = region->touched[t];
 
-			for (; bits; bits &= bits - 1) {
-				uint64_t block =
-					(first_word(region) + w) * WORD_BITS +
-					(uint64_t)__builtin_ctzll(bits);
-
-				blockmap_set(map, block * map->block_bytes, 1,
-					     true);
-			}
+			for (; pages; pages &= pages - 1)
+				carry_page(map, region, t * WORD_BITS +
+					   (uint64_t)__builtin_ctzll(pages));
 		}
 	}
+}
+
+static int compare_regions(const void *a, const void *b)
+{
+	const struct blockmap_region *x = a, *y = b;
+
+	return x->first < y->first ? -1 : x->first > y->first;
 }
 
 bool blockmap_follow(struct blockmap *map, const struct memory *memory)
@@ -209,14 +319,14 @@ bool blockmap_follow(struct blockmap *map, const struct memory *memory)
 		region->end = blocks_up_to(map, shared->gpa + shared->size);
 		if (region->first == region->end)
 			continue;
-		region->bits = calloc(num_words(region), sizeof(uint64_t));
-		if (!region->bits) {
+		if (!alloc_bits(region)) {
 			blockmap_free(map);
 			blockmap_free(&old);
 			return false;
 		}
 		map->count++;
 	}
+	qsort(map->region, map->count, sizeof(map->region[0]), compare_regions);
 	carry_over(map, &old);
 	blockmap_free(&old);
 	return true;

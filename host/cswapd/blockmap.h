@@ -4,7 +4,7 @@
  *
  * A block belongs to the region that its first byte lies in; blocks that begin
  * nowhere have no bit. It takes 1/32768 of the guest's memory at blocks of 4 KiB,
- * whatever the guest does.
+ * whatever the guest does, and nothing where nothing was ever set.
  */
 #ifndef CSWAPD_BLOCKMAP_H
 #define CSWAPD_BLOCKMAP_H
@@ -18,13 +18,14 @@ struct blockmap_region {
 	uint64_t first;			/* block; numbered from guest address 0 */
 	uint64_t end;			/* and the one behind the last */
 	uint64_t *bits;			/* from the word that @first is in */
+	uint64_t *touched;		/* a bit for each page of @bits that isn't all zeros */
 };
 
 struct blockmap {
 	uint64_t block_bytes;
 	uint64_t set;			/* by blockmap_set(), not by blockmap_mark() */
 	unsigned int count;
-	struct blockmap_region region[MEMORY_MAX_REGIONS];
+	struct blockmap_region region[MEMORY_MAX_REGIONS]; /* in order */
 };
 
 void blockmap_init(struct blockmap *map, uint64_t block_bytes);

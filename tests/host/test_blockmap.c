@@ -9,6 +9,7 @@
 #include <cmocka.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "blockmap.h"
 
@@ -139,12 +140,50 @@ static void parts_of_blocks(void **state)
 	blockmap_free(&map);
 }
 
+static long faults(void)
+{
+	struct rusage usage;
+
+	assert_int_equal(getrusage(RUSAGE_SELF, &usage), 0);
+	return usage.ru_minflt;
+}
+
+/* Terabytes that the guest doesn't use cost nothing, whatever happens: no page of the map is touched. */
+static void huge_holes(void **state)
+{
+	const uint64_t pages = MEMORY_MAX_BYTES / PAGE;
+	struct memory memory = { 0 };
+	struct blockmap map;
+	unsigned int round;
+	long before;
+
+	(void)state;
+	add(&memory, 0, pages);
+	blockmap_init(&map, PAGE);
+	before = faults();
+	for (round = 0; round < 3; round++) {
+		assert_true(blockmap_follow(&map, &memory));
+		blockmap_mark(&map, (pages - 1) * PAGE, PAGE);
+		blockmap_set(&map, pages / 2 * PAGE, PAGE, true);
+		assert_true(blockmap_follow(&map, &memory));
+		assert_true(is_on(&map, pages - 1));
+		assert_true(is_on(&map, pages / 2));
+		blockmap_clear(&map);
+		assert_false(is_on(&map, pages - 1));
+		assert_false(is_on(&map, pages / 2));
+	}
+	blockmap_free(&map);
+	/* All of it is 262144 pages. */
+	assert_in_range(faults() - before, 0, 5000);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(random_ranges),
 		cmocka_unit_test(memory_changes),
 		cmocka_unit_test(parts_of_blocks),
+		cmocka_unit_test(huge_holes),
 	};
 
 	return cmocka_run_group_tests_name("blockmap", tests, NULL, NULL);
