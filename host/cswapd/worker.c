@@ -29,6 +29,7 @@
  * answered is answered.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -1073,6 +1074,27 @@ static void worker_loop(struct worker *worker)
 
 /* --- start and end of a thread --- */
 
+/* The administrator may have switched it off, for all or for us; which isn't always for us to see. */
+static void explain_no_uring(int error)
+{
+	int fd = open("/proc/sys/kernel/io_uring_disabled", O_RDONLY | O_CLOEXEC);
+	char disabled = '?';
+
+	if (fd >= 0) {
+		if (read(fd, &disabled, 1) != 1)
+			disabled = '?';
+		close(fd);
+	}
+	if (disabled == '1' || disabled == '2')
+		log_err("io_uring can't be used: %s: it is switched off on this host; sysctl kernel.io_uring_disabled=0 switches it on",
+			strerror(error));
+	else if (error == EPERM || error == ENOSYS)
+		log_err("io_uring can't be used: %s: a filter of system calls (a container's seccomp profile, SystemCallFilter=) forbids io_uring_setup, or sysctl kernel.io_uring_disabled isn't 0",
+			strerror(error));
+	else
+		log_err("io_uring can't be used: %s", strerror(error));
+}
+
 static int open_uring(struct worker *worker)
 {
 	struct io_uring_params params = {
@@ -1090,6 +1112,8 @@ static int open_uring(struct worker *worker)
 		error = io_uring_queue_init_params(RING_ENTRIES,
 						   &worker->uring, &params);
 	}
+	if (error)
+		explain_no_uring(-error);
 	return error;
 }
 

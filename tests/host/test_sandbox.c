@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <seccomp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,6 +28,7 @@
 
 #include "log.h"
 #include "sandbox.h"
+#include "worker.h"
 
 #define STATUS_SKIP 77
 #define RING_ENTRIES 8
@@ -268,6 +270,49 @@ static char *make_file(char *path, const char *folder)
 	return path;
 }
 
+/* A host without io_uring: who starts the daemon there is told what it lacks, and what to do. */
+static void without_uring(int error)
+{
+	struct memory memory = { 0 };
+	struct balloon balloon;
+	struct worker_config config = {
+		.workers = 1, .limits = { .capacity = 16, .queue_pairs = 1, .block_bytes = 4096 },
+		.memory = &memory, .balloon = &balloon, .store = store_mem_open(16),
+	};
+	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+	int log = memfd_create("log", MFD_CLOEXEC), real = dup(STDERR_FILENO);
+	char text[4096] = "";
+
+	balloon_init(&balloon, 4096);
+	STEP(config.store && filter);
+	STEP(!seccomp_rule_add(filter, SCMP_ACT_ERRNO((uint16_t)error), SCMP_SYS(io_uring_setup), 0));
+	STEP(!seccomp_load(filter));
+	STEP(dup2(log, STDERR_FILENO) == STDERR_FILENO);
+	log_init(LOG_ERR);
+	STEP(!worker_start(&config));
+	STEP(dup2(real, STDERR_FILENO) == STDERR_FILENO);
+	STEP(pread(log, text, sizeof(text) - 1, 0) > 0);
+	STEP(strstr(text, "io_uring can't be used"));
+	STEP(strstr(text, "kernel.io_uring_disabled"));
+}
+
+static void is_forbidden(void)
+{
+	without_uring(EPERM);
+}
+
+static void is_unknown(void)
+{
+	without_uring(ENOSYS);
+}
+
+static void test_names_io_uring(void **state)
+{
+	(void)state;
+	in_child(is_forbidden);
+	in_child(is_unknown);
+}
+
 static int setup(void **state)
 {
 	(void)state;
@@ -300,6 +345,7 @@ int main(void)
 		cmocka_unit_test(test_calls_little),
 		cmocka_unit_test(test_seals_all_threads),
 		cmocka_unit_test(test_restricts_io_uring),
+		cmocka_unit_test(test_names_io_uring),
 		cmocka_unit_test(test_closes_what_it_inherits),
 		cmocka_unit_test(test_begins_with_less),
 		cmocka_unit_test(test_off_is_off),
