@@ -131,8 +131,9 @@ struct cswap_queue {
 	unsigned int nr_posted;
 	struct cswap_stats stats;
 
-	wait_queue_head_t store_wait;	/* for a copy or a cipher */
-	wait_queue_head_t load_wait;	/* for a load, the slot's turn or a cipher */
+	wait_queue_head_t store_wait;	/* for a copy and a cipher; a wake-up is for one */
+	wait_queue_head_t cipher_wait;	/* for a cipher alone, likewise */
+	wait_queue_head_t load_wait;	/* for a load or the slot's turn */
 	struct llist_head finished;	/* asynchronous loads, to be opened */
 	struct work_struct finish_work;
 	struct cswap_cipher *all_ciphers;
@@ -338,6 +339,8 @@ void cswap_queue_send_load(struct cswap_queue *queue, u32 load, u64 cookie);
 /* A cipher, or NULL when all are in use; and back. Under the lock. */
 struct cswap_cipher *cswap_queue_get_cipher(struct cswap_queue *queue);
 void cswap_queue_put_cipher(struct cswap_queue *queue, struct cswap_cipher *cipher);
+/* There may be a copy or a cipher for a store: wake one that waits, if one does. Under the lock. */
+void cswap_queue_wake_store(struct cswap_queue *queue);
 /* Take what is on the rings; true if they had moved. Under the lock. */
 bool cswap_queue_read(struct cswap_queue *queue);
 /* Look at the rings; true if they had moved. Takes the lock if it's free. */

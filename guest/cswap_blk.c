@@ -47,6 +47,18 @@
 /* Half of what reclaim writes at a time: the device works on it while the rest is sealed. */
 #define BATCH_PAGES		16
 
+/* wait_event_timeout(), but each wake-up wakes one. */
+#define wait_event_one_timeout(wq, condition, timeout)				\
+({										\
+	long __ret = timeout;							\
+	might_sleep();								\
+	if (!___wait_cond_timeout(condition))					\
+		__ret = ___wait_event(wq, ___wait_cond_timeout(condition),	\
+				      TASK_UNINTERRUPTIBLE, 1, timeout,		\
+				      __ret = schedule_timeout(__ret));		\
+	__ret;									\
+})
+
 static unsigned long stall_jiffies(void)
 {
 	return msecs_to_jiffies(cswap_stall_ms);
@@ -102,7 +114,7 @@ static void batch_unplug(struct blk_plug_cb *unplug, bool from_schedule)
 	/* the very last: the queue may be gone when the lock is free */
 	spin_lock_irqsave(&queue->lock, flags);
 	queue->plug = NULL;
-	wake_up(&queue->store_wait);
+	cswap_queue_wake_store(queue);	/* and who waits for just this, there too */
 	spin_unlock_irqrestore(&queue->lock, flags);
 }
 
@@ -176,13 +188,13 @@ static void store_await_key(struct cswap_dev *dev)
 /* Take what a store needs, if there is all of it. Under the lock. */
 static bool store_hold_take(struct cswap_queue *queue, struct store_hold *hold)
 {
+	if (queue->shard.free.first == CSWAP_NONE)
+		return false;
 	hold->cipher = cswap_queue_get_cipher(queue);
 	if (!hold->cipher)
 		return false;
 	hold->copy = cswap_store_begin(&queue->shard);
-	if (hold->copy == CSWAP_NONE)
-		cswap_queue_put_cipher(queue, hold->cipher);
-	return hold->copy != CSWAP_NONE;
+	return true;
 }
 
 /* True when the wait is over: with something to hold, or with an error. */
@@ -225,12 +237,14 @@ static blk_status_t store_take(struct cswap_queue *queue, u64 slot,
 	blk_status_t status;
 	unsigned long flags;
 
-	if (!wait_event_timeout(queue->store_wait,
-				store_try(queue, slot, hold, &status), stall_jiffies()))
+	if (!wait_event_one_timeout(queue->store_wait,
+				    store_try(queue, slot, hold, &status), stall_jiffies()))
 		status = BLK_STS_IOERR;
 	if (status) {
 		spin_lock_irqsave(&queue->lock, flags);
 		queue->stats.store_refusals++;
+		/* if this one was woken, it was for nothing */
+		cswap_queue_wake_store(queue);
 		spin_unlock_irqrestore(&queue->lock, flags);
 	}
 	return status;
@@ -245,7 +259,6 @@ static void store_give_up(struct cswap_queue *queue, struct store_hold *hold)
 	cswap_queue_put_cipher(queue, hold->cipher);
 	queue->stats.store_refusals++;
 	spin_unlock_irqrestore(&queue->lock, flags);
-	wake_up(&queue->store_wait);
 }
 
 static blk_status_t store_page(struct cswap_dev *dev, u64 slot, struct page *page,
@@ -282,8 +295,6 @@ static blk_status_t store_page(struct cswap_dev *dev, u64 slot, struct page *pag
 	spin_unlock_irqrestore(&queue->lock, flags);
 	cswap_seal_end(&dev->seal, srcu);
 	batch_add(batch);
-	if (wq_has_sleeper(&queue->store_wait))
-		wake_up(&queue->store_wait);
 	return hold.probe ? BLK_STS_IOERR : BLK_STS_OK;
 }
 
@@ -439,7 +450,8 @@ static int load_open(struct cswap_queue *queue, const struct load_to *to,
 	unsigned long flags;
 	int rc;
 
-	wait_event(queue->store_wait, (cipher = cipher_take(queue)));
+	wait_event_one_timeout(queue->cipher_wait, (cipher = cipher_take(queue)),
+			       MAX_SCHEDULE_TIMEOUT);
 	rc = cswap_open_page(&queue->dev->seal, cipher, counter, to->slot, tag,
 			     to->page, to->offset);
 	spin_lock_irqsave(&queue->lock, flags);
@@ -447,8 +459,6 @@ static int load_open(struct cswap_queue *queue, const struct load_to *to,
 	if (!rc)
 		(*count)++;
 	spin_unlock_irqrestore(&queue->lock, flags);
-	if (wq_has_sleeper(&queue->store_wait))
-		wake_up(&queue->store_wait);
 	return rc;
 }
 
@@ -464,8 +474,8 @@ static int load_from_copy(struct cswap_queue *queue, const struct load_to *to, u
 	rc = load_open(queue, to, copy->counter, copy->tag, &queue->stats.pool_loads);
 	spin_lock_irqsave(&queue->lock, flags);
 	cswap_copy_put(&queue->shard, c);
+	cswap_queue_wake_store(queue);
 	spin_unlock_irqrestore(&queue->lock, flags);
-	wake_up(&queue->store_wait);
 	return rc;
 }
 
@@ -541,10 +551,13 @@ static void load_let_go(struct cswap_queue *queue, struct cswap_load_io *io)
 	unsigned long flags;
 
 	spin_lock_irqsave(&queue->lock, flags);
-	if (cswap_load_end(&queue->shard, io - queue->load_io))
+	if (cswap_load_end(&queue->shard, io - queue->load_io)) {
+		/* that copy is sent, or free if its slot is */
+		cswap_queue_wake_store(queue);
 		cswap_queue_unlock_and_send(queue, flags);
-	else
+	} else {
 		spin_unlock_irqrestore(&queue->lock, flags);
+	}
 	if (wq_has_sleeper(&queue->load_wait))
 		wake_up(&queue->load_wait);
 }

@@ -130,6 +130,7 @@ static void release(struct cswap_dev *dev, bool done)
 
 		spin_lock_irqsave(&queue->lock, flags);
 		cswap_discard_done(&queue->shard, range, done);
+		cswap_queue_wake_store(queue);
 		cswap_queue_unlock_and_send(queue, flags);
 		if (done)
 			atomic64_add(range->count, &discard->slots);

@@ -95,8 +95,19 @@ static void chain_add(struct cswap_queue *queue, struct cswap_sent *sent,
 		queue_delayed_work(queue->dev->wq, &queue->dev->tick, HZ);
 }
 
+/*
+ * Who waits has joined the queue before he looks, and looks under the lock: so whoever has
+ * not seen what is there now is seen here.
+ */
+void cswap_queue_wake_store(struct cswap_queue *queue)
+{
+	if (waitqueue_active(&queue->store_wait))
+		wake_up(&queue->store_wait);
+}
+
 static void stores_send(struct cswap_queue *queue)
 {
+	u32 free = queue->shard.free.count;
 	u64 cookie;
 	u32 c;
 
@@ -108,6 +119,9 @@ static void stores_send(struct cswap_queue *queue)
 		cswap_wire_put_store(io->sent.head.va, cookie, copy->slot, copy->tag);
 		chain_add(queue, &io->sent, cookie, CSWAP_STORE_HEADER_BYTES, &io->data);
 	}
+	/* some were not to be sent any more; who takes the first wakes the next */
+	if (queue->shard.free.count > free)
+		cswap_queue_wake_store(queue);
 }
 
 void cswap_queue_send_load(struct cswap_queue *queue, u32 l, u64 cookie)
@@ -134,6 +148,9 @@ void cswap_queue_put_cipher(struct cswap_queue *queue, struct cswap_cipher *ciph
 {
 	cipher->next = queue->ciphers;
 	queue->ciphers = cipher;
+	if (waitqueue_active(&queue->cipher_wait))
+		wake_up(&queue->cipher_wait);
+	cswap_queue_wake_store(queue);
 }
 
 /* --- answers --- */
@@ -176,7 +193,7 @@ static void event_handle(struct cswap_queue *queue, const struct cswap_event *ev
 			queue->stats.store_errors++;
 			queue_delayed_work(queue->dev->wq, &queue->dev->tick, HZ);
 		}
-		wake_up(&queue->store_wait);
+		cswap_queue_wake_store(queue);
 		return;
 	}
 	if (!event->abandoned)
@@ -448,6 +465,8 @@ static bool queue_tick(struct cswap_queue *queue)
 	cswap_store_retry(&queue->shard);
 	if (queue->shard.discards_lost)
 		cswap_discards_lose(&queue->shard);
+	if (queue->shard.free.count)
+		cswap_queue_wake_store(queue);
 	again = queue->shard.loading || queue->shard.sent || queue->shard.send.count ||
 		queue->shard.failed;
 	cswap_queue_unlock_and_send(queue, flags);

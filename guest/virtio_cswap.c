@@ -430,6 +430,7 @@ static void queues_prepare(struct cswap_dev *dev)
 		queue->index = i;
 		spin_lock_init(&queue->lock);
 		init_waitqueue_head(&queue->store_wait);
+		init_waitqueue_head(&queue->cipher_wait);
 		init_waitqueue_head(&queue->load_wait);
 		init_llist_head(&queue->finished);
 		INIT_WORK(&queue->finish_work, cswap_finish_work);
