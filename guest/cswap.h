@@ -118,6 +118,7 @@ struct cswap_queue {
 	bool running;			/* the rings exist and the device is ready */
 	bool broken;			/* the device broke the protocol: fail everything */
 	bool quiet;			/* the device was asked not to interrupt */
+	bool unread;			/* and finish_work is to read on */
 	unsigned int pollers;		/* tasks that look at the ring themselves */
 	unsigned long progress;		/* jiffies: the rings last moved, or began to wait */
 	unsigned long probed;		/* jiffies: a store was let in though they stood still */
@@ -135,7 +136,7 @@ struct cswap_queue {
 	wait_queue_head_t cipher_wait;	/* for a cipher alone, likewise */
 	wait_queue_head_t load_wait;	/* for a load or the slot's turn */
 	struct llist_head finished;	/* asynchronous loads, to be opened */
-	struct work_struct finish_work;
+	struct work_struct finish_work;	/* ends those, and reads on */
 	struct cswap_cipher *all_ciphers;
 	unsigned int nr_ciphers;
 } ____cacheline_aligned_in_smp;
@@ -343,6 +344,8 @@ void cswap_queue_put_cipher(struct cswap_queue *queue, struct cswap_cipher *ciph
 void cswap_queue_wake_store(struct cswap_queue *queue);
 /* Take what is on the rings; true if they had moved. Under the lock. */
 bool cswap_queue_read(struct cswap_queue *queue);
+/* In a worker: take what an interrupt has left. Takes the lock. */
+void cswap_queue_read_on(struct cswap_queue *queue);
 /* Look at the rings; true if they had moved. Takes the lock if it's free. */
 bool cswap_queue_poll(struct cswap_queue *queue);
 /* Between these the device needn't interrupt. They take the lock. */

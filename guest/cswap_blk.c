@@ -681,9 +681,12 @@ void cswap_finish_work(struct work_struct *work)
 {
 	struct cswap_queue *queue = container_of(work, struct cswap_queue, finish_work);
 	unsigned int noio = memalloc_noio_save();
-	struct llist_node *list = llist_reverse_order(llist_del_all(&queue->finished));
 	struct cswap_load_io *io, *next;
+	struct llist_node *list;
 
+	if (READ_ONCE(queue->unread))
+		cswap_queue_read_on(queue);
+	list = llist_reverse_order(llist_del_all(&queue->finished));
 	llist_for_each_entry_safe(io, next, list, node)
 		load_finish_async(queue, io);
 	memalloc_noio_restore(noio);

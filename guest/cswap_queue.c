@@ -25,6 +25,9 @@
  * of a STORE nobody waits: it is read when that much of the pool is in use, before
  * an interrupt is asked for, or by the tick.
  *
+ * The host could fill buffers as fast as they are posted again, so each look at the
+ * rings takes so many and no more; if an interrupt leaves some, a worker reads on.
+ *
  * Two clocks: if the rings stand still for stall_ms although something is in
  * flight, stores are refused (the swap core keeps its pages, and reclaim turns
  * elsewhere) until they move again; one each stall_ms is sent all the same, to
@@ -45,6 +48,8 @@
 #define HEAD_STRIDE		64
 #define MIN_RING		8
 #define MIN_COPIES		8
+/* Answers that are taken with interrupts off because of one. */
+#define INTERRUPT_ANSWERS	16
 
 /* --- sending --- */
 
@@ -264,8 +269,8 @@ static int response_post(struct cswap_queue *queue, struct cswap_posted *posted)
 	return cswap_vq_add_in(queue->response_vq, sg, nr, posted);
 }
 
-/* Take what the device has put on the rings. Under the lock. */
-static bool rings_read(struct cswap_queue *queue)
+/* Take what the device has put on the rings, @most answers of it. Under the lock. */
+static bool rings_read(struct cswap_queue *queue, unsigned int most)
 {
 	struct cswap_posted *posted;
 	struct cswap_event event;
@@ -273,12 +278,13 @@ static bool rings_read(struct cswap_queue *queue)
 	bool moved = false;
 	unsigned int used;
 
-	while ((posted = virtqueue_get_buf(queue->response_vq, &used))) {
+	while (most-- && (posted = virtqueue_get_buf(queue->response_vq, &used))) {
 		answer_take(queue, posted, used);
 		if (response_post(queue, posted))
 			queue_break(queue, "the response ring is broken");
 		moved = true;
 	}
+	/* these are bounded: none comes back twice, and none is sent here */
 	while ((sent = virtqueue_get_buf(queue->request_vq, &used))) {
 		if (cswap_chain_back(&queue->shard, sent->cookie, &event))
 			protocol_error(queue, "a chain that was not in flight");
@@ -311,17 +317,28 @@ static void interrupts_disable(struct cswap_queue *queue)
 	queue->quiet = true;
 }
 
+/* False if there are answers already, for which there will be no interrupt. */
+static bool interrupts_enable(struct cswap_queue *queue)
+{
+	queue->quiet = false;
+	if (virtqueue_enable_cb(queue->response_vq))
+		return true;
+	interrupts_disable(queue);
+	return false;
+}
+
 /* Have interrupts or not; whoever polls turns them on again. */
 static void interrupts_set(struct cswap_queue *queue)
 {
 	if (!queue->quiet && !answers_awaited(queue))
 		interrupts_disable(queue);
-	while (queue->quiet && !queue->pollers && answers_awaited(queue)) {
-		queue->quiet = false;
-		if (!virtqueue_enable_cb(queue->response_vq)) {
-			interrupts_disable(queue);
-			rings_read(queue);
-		}
+	if (!queue->quiet || queue->pollers || !answers_awaited(queue) ||
+	    interrupts_enable(queue))
+		return;
+	rings_read(queue, INTERRUPT_ANSWERS);
+	if (answers_awaited(queue) && !interrupts_enable(queue)) {
+		WRITE_ONCE(queue->unread, true);
+		queue_work(queue->dev->wq, &queue->finish_work);
 	}
 }
 
@@ -354,14 +371,26 @@ void cswap_queue_interrupt(struct virtqueue *vq)
 	spin_lock_irqsave(&queue->lock, flags);
 	if (queue->running) {
 		interrupts_disable(queue);
-		rings_read(queue);
+		rings_read(queue, INTERRUPT_ANSWERS);
 	}
 	cswap_queue_unlock_and_send(queue, flags);
 }
 
 bool cswap_queue_read(struct cswap_queue *queue)
 {
-	return queue->running && rings_read(queue);
+	/* all that is there now: each buffer once */
+	return queue->running && rings_read(queue, queue->nr_posted);
+}
+
+void cswap_queue_read_on(struct cswap_queue *queue)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&queue->lock, flags);
+	WRITE_ONCE(queue->unread, false);
+	if (queue->running)
+		rings_read(queue, INTERRUPT_ANSWERS);
+	cswap_queue_unlock_and_send(queue, flags);
 }
 
 bool cswap_queue_poll(struct cswap_queue *queue)
