@@ -291,14 +291,14 @@ struct cswap_dev {
 };
 
 /* Module parameters, virtio_cswap.c. */
-extern unsigned int cswap_stall_ms;
-extern unsigned int cswap_load_timeout_s;
-extern unsigned int cswap_spin_us;
+extern ulong cswap_stall_ms;
+extern ulong cswap_load_timeout_s;
+extern ulong cswap_spin_us;
 extern bool cswap_balloon_enabled;
 extern bool cswap_reports_enabled;
 extern bool cswap_single_pages;
 extern bool cswap_reclaim_enabled;
-extern unsigned int cswap_brake_percent;
+extern ulong cswap_brake_percent;
 extern struct cswap_floor {
 	u32 percent;
 	u32 mib;			/* rather than that, if it isn't 0 */

@@ -48,7 +48,6 @@
 #define ALLOC_STALLS		100
 #define PAGES_PER_MIB		256
 #define MIN_FLOOR_MIB		64	/* of a floor in percent */
-#define LEAST_FLOOR_MIB		16	/* of one in MiB */
 
 void cswap_policy_init(struct cswap_policy *policy)
 {
@@ -69,7 +68,7 @@ static u64 floor_of(const struct cswap_policy_limits *limits, u64 size)
 	u64 floor;
 
 	if (limits->floor_mib)
-		floor = (u64)max(limits->floor_mib, (u32)LEAST_FLOOR_MIB) * PAGES_PER_MIB;
+		floor = (u64)max(limits->floor_mib, CSWAP_LEAST_FLOOR_MIB) * PAGES_PER_MIB;
 	else
 		floor = max(size / 100 * limits->floor_percent,
 			    (u64)MIN_FLOOR_MIB * PAGES_PER_MIB);

@@ -14,6 +14,7 @@
 /* Memory is given up in pieces of so many pages, but for the last tier. */
 #define CSWAP_BLOCK_PAGES	512
 #define CSWAP_NO_CAP		(~0ULL)
+#define CSWAP_LEAST_FLOOR_MIB	16U	/* of a floor in MiB */
 
 /* What the guest's owner wants. */
 struct cswap_policy_limits {

@@ -56,29 +56,62 @@ static unsigned int queues;
 module_param(queues, uint, 0444);
 MODULE_PARM_DESC(queues, "Queue pairs at most (default 0: a pair for each CPU, up to 4)");
 
-static ulong rekey_pages = 1UL << 40;
-module_param(rekey_pages, ulong, 0444);
+/* A parameter that is a number between two others; what isn't is refused with a reason. */
+struct bounded {
+	ulong *number;
+	ulong least, most;
+};
+
+static int bounded_set(const char *value, const struct kernel_param *param)
+{
+	const struct bounded *bounded = param->arg;
+	ulong number;
+
+	if (kstrtoul(value, 0, &number) || number < bounded->least || number > bounded->most) {
+		pr_err(CSWAP_NAME ": %s=%.*s is refused: it must be %lu to %lu\n", param->name,
+		       (int)strcspn(value, "\n"), value, bounded->least, bounded->most);
+		return -EINVAL;
+	}
+	WRITE_ONCE(*bounded->number, number);
+	return 0;
+}
+
+static int bounded_get(char *buffer, const struct kernel_param *param)
+{
+	const struct bounded *bounded = param->arg;
+
+	return scnprintf(buffer, PAGE_SIZE, "%lu\n", *bounded->number);
+}
+
+static const struct kernel_param_ops bounded_ops = { .set = bounded_set, .get = bounded_get };
+
+#define BOUNDED_PARAM(_name, _number, _least, _most, _mode)				\
+	static const struct bounded _name##_bounds = { &(_number), _least, _most };	\
+	module_param_cb(_name, &bounded_ops, (void *)&_name##_bounds, _mode)
+
+static ulong rekey_pages = CSWAP_MAX_REKEY;
+BOUNDED_PARAM(rekey_pages, rekey_pages, 1, CSWAP_MAX_REKEY, 0444);
 MODULE_PARM_DESC(rekey_pages, "Make a new key after so many stores (default 2^40, which is also the most)");
 
-unsigned int cswap_stall_ms = 2000;
-module_param_named(stall_ms, cswap_stall_ms, uint, 0644);
-MODULE_PARM_DESC(stall_ms, "Refuse stores when the device has not moved for so long, in milliseconds (default 2000)");
+ulong cswap_stall_ms = 2000;
+BOUNDED_PARAM(stall_ms, cswap_stall_ms, 50, 600000, 0644);
+MODULE_PARM_DESC(stall_ms, "Refuse stores when the device has not moved for so long, in milliseconds (50 to 600000, default 2000)");
 
-unsigned int cswap_load_timeout_s = 180;
-module_param_named(load_timeout_s, cswap_load_timeout_s, uint, 0644);
-MODULE_PARM_DESC(load_timeout_s, "Give a page up when the device has not returned it for so long, in seconds (default 180, 0: never)");
+ulong cswap_load_timeout_s = 180;
+BOUNDED_PARAM(load_timeout_s, cswap_load_timeout_s, 0, 86400, 0644);
+MODULE_PARM_DESC(load_timeout_s, "Give a page up when the device has not returned it for so long, in seconds (up to 86400, default 180, 0: never)");
 
-unsigned int cswap_spin_us = 20;
-module_param_named(spin_us, cswap_spin_us, uint, 0644);
-MODULE_PARM_DESC(spin_us, "Poll so long for a page before sleeping, in microseconds (default 20, 0: never)");
+ulong cswap_spin_us = 20;
+BOUNDED_PARAM(spin_us, cswap_spin_us, 0, 1000, 0644);
+MODULE_PARM_DESC(spin_us, "Poll so long for a page before sleeping, in microseconds (up to 1000, default 20, 0: never)");
 
 bool cswap_balloon_enabled = true;
 module_param_named(balloon, cswap_balloon_enabled, bool, 0644);
 MODULE_PARM_DESC(balloon, "Give memory back to the host when it asks for it (default 1); 0: keep it, and take back what it has");
 
-unsigned int cswap_brake_percent = 30;
-module_param_named(brake_percent, cswap_brake_percent, uint, 0644);
-MODULE_PARM_DESC(brake_percent, "Take memory back from the host when tasks wait for pages for so much of the time, in percent (default 30, 0: no brakes at all)");
+ulong cswap_brake_percent = 30;
+BOUNDED_PARAM(brake_percent, cswap_brake_percent, 0, 100, 0644);
+MODULE_PARM_DESC(brake_percent, "Take memory back from the host when tasks wait for pages for so much of the time, in percent (up to 100, default 30, 0: no brakes at all)");
 
 bool cswap_reclaim_enabled = true;
 module_param_named(reclaim, cswap_reclaim_enabled, bool, 0644);
@@ -94,25 +127,36 @@ MODULE_PARM_DESC(reports, "Tell the host how the guest is, if it wants to know (
 
 struct cswap_floor cswap_floor = { .percent = 25 };
 
+/* The value in @text, whose end it may change. */
+static int floor_parse(char *text, struct cswap_floor *floor)
+{
+	char *percent = strchr(strim(text), '%');
+	u32 number;
+
+	if (percent)
+		*percent++ = '\0';
+	if ((percent && *percent) || kstrtou32(strim(text), 10, &number))
+		return -EINVAL;
+	if (percent ? !number || number > 100 : number < CSWAP_LEAST_FLOOR_MIB)
+		return -EINVAL;
+	floor->percent = percent ? number : 0;
+	floor->mib = percent ? 0 : number;
+	return 0;
+}
+
 static int floor_set(const char *value, const struct kernel_param *param)
 {
-	char text[16], *percent;
-	u32 number;
-	int rc;
+	struct cswap_floor floor;
+	char text[16];
 
-	if (strscpy(text, value, sizeof(text)) < 0)
+	if (strscpy(text, value, sizeof(text)) < 0 || floor_parse(text, &floor)) {
+		pr_err(CSWAP_NAME ": %s=%.*s is refused: it must be %u or more (MiB), or 1%% to 100%%\n",
+		       param->name, (int)strcspn(value, "\n"), value, CSWAP_LEAST_FLOOR_MIB);
 		return -EINVAL;
-	percent = strchr(strim(text), '%');
-	if (percent)
-		*percent = '\0';
-	rc = kstrtou32(strim(text), 10, &number);
-	if (rc)
-		return rc;
-	if (percent ? number > 100 : !number)
-		return -EINVAL;
-	if (percent)
-		WRITE_ONCE(cswap_floor.percent, number);
-	WRITE_ONCE(cswap_floor.mib, percent ? 0 : number);
+	}
+	if (floor.percent)
+		WRITE_ONCE(cswap_floor.percent, floor.percent);
+	WRITE_ONCE(cswap_floor.mib, floor.mib);
 	return 0;
 }
 
@@ -556,7 +600,7 @@ static int cswap_probe(struct virtio_device *vdev)
 	if (IS_ERR(dev))
 		return PTR_ERR(dev);
 	rc = cswap_seal_init(&dev->seal, dev->number,
-			     clamp_t(u64, rekey_pages, 1, CSWAP_MAX_REKEY), keys_in_use);
+			     rekey_pages, keys_in_use);
 	if (rc) {
 		dev_err(&vdev->dev, "the kernel has no gcm(aes) that runs on the CPU, or no key can be made (%d): not used; modprobe gcm, or see CONFIG_CRYPTO_GCM\n",
 			rc);

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # The module goes and comes.
-# Proves: it can't go while its disk is swap, nothing is left behind when it goes, and it works again
-# when it comes.
+# Proves: it can't go while its disk is swap, nothing is left behind when it goes, it works again
+# when it comes, and doesn't come with a parameter that makes no sense.
 #
 # beds: uml-debug vm-newest
 # slow: uml-smp vm-6.12 vm-6.1 tdx-newest tdx-6.12
@@ -40,6 +40,10 @@ while [ $i -lt "$TIMES" ]; do
 	dd if=/dev/zero of="$disk" bs=64k count=16 2>/dev/null
 	rmmod virtio_cswap || die "rmmod"
 	wait_until 10 gone || fail "the disk is still there"
+	for wrong in rekey_pages=0 stall_ms=0 load_timeout_s=86401 brake_percent=101 floor=8; do
+		insmod "$file" $wrong 2>/dev/null && die "the module came with $wrong"
+		in_log $((i + 1)) "$wrong is refused: it must be "
+	done
 	# shellcheck disable=SC2086	# words
 	insmod "$file" $CSWAP_MODULE_ARGS || die "insmod"
 	wait_until 10 here || die "no disk after insmod"

@@ -21,6 +21,32 @@ for name in stall_ms load_timeout_s spin_us; do
 		check "parameter $name refuses nonsense" test "$(cat "$parameters/$name")" = "$before"
 	fi
 done
+# refused NAME VALUE: it stays as it was, and the log says what is allowed.
+refused() {
+	kept=$(cat "$parameters/$1")
+	echo "$2" 2>/dev/null >"$parameters/$1" && fail "parameter $1 takes $2"
+	check "parameter $1 refuses $2" test "$(cat "$parameters/$1")" = "$kept"
+	check "the log says why" said "$1=$2 is refused: it must be "
+	echo "$kept" >"$parameters/$1"
+}
+said() {
+	dmesg | grep -qF "$1"
+}
+refused stall_ms 0
+refused stall_ms 600001
+refused load_timeout_s 86401
+refused load_timeout_s 4294967297
+refused spin_us 1001
+refused brake_percent 101
+at_exit "echo $(cat "$parameters/floor") >$parameters/floor"
+for floor in 0 15 0% 101% 25%% '16 MiB' '' -1; do
+	refused floor "$floor"
+done
+for floor in 16 100% 1%; do
+	echo "$floor" >"$parameters/floor"
+	check "floor $floor is taken" test "$(cat "$parameters/floor")" = "$floor"
+done
+
 for name in sync queues rekey_pages; do
 	check "parameter $name is for loading only" \
 		test "$(stat -c %a "$parameters/$name")" = 444
