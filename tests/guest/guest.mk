@@ -11,6 +11,10 @@ $(out)/guest/diskload: $(out)/obj/tests/guest/diskload.o
 $(out)/guest/kexec_now: $(out)/obj/tests/guest/kexec_now.o
 	$(link)
 
+$(out)/guest/memkinds: LIBS := -lpthread
+$(out)/guest/memkinds: $(out)/obj/tests/guest/memkinds.o
+	$(link)
+
 # In the sanitizers' build there is nothing to lock: they map terabytes.
 .PHONY: check-unit check-swapstress bed-programs
 ifeq ($(SAN),)
@@ -20,4 +24,5 @@ check-swapstress: $(out)/guest/swapstress
 check-unit: check-swapstress
 endif
 
-bed-programs:: $(out)/guest/swapstress $(out)/guest/diskload $(out)/guest/kexec_now
+bed-programs:: $(out)/guest/swapstress $(out)/guest/diskload $(out)/guest/kexec_now \
+	$(out)/guest/memkinds
