@@ -39,7 +39,7 @@ $(out)/cswapctl: LIBS = $(shell $(PKG_CONFIG) --libs json-c)
 $(out)/cswapctl: $(CSWAPCTL_OBJS)
 	$(link)
 
-BALANCER_PARTS := answers config guests host policy requests
+BALANCER_PARTS := answers config guests host notes policy requests
 BALANCER_OBJS := $(BALANCER_PARTS:%=$(out)/obj/host/cswap-balancer/%.o) \
 	$(patsubst %,$(out)/obj/host/cswapd/%.o,ctl listener log)
 
@@ -62,7 +62,7 @@ install:: $(out)/cswapd $(out)/cswapctl $(out)/cswap-balancer
 	$(INSTALL) -D -m 644 host/cswapctl/grafana.json $(DESTDIR)$(DATADIR)/virtio-cswap/grafana.json
 	$(INSTALL) -D -m 644 host/cswapd/cswapd.8 $(DESTDIR)$(MANDIR)/man8/cswapd.8
 	$(INSTALL) -d $(DESTDIR)$(UNITDIR)
-	sed 's|@SBINDIR@|$(SBINDIR)|' host/cswap-balancer/cswap-balancer.service \
+	sed 's|@SBINDIR@|$(SBINDIR)|g' host/cswap-balancer/cswap-balancer.service \
 		>$(DESTDIR)$(UNITDIR)/cswap-balancer.service
 	sed 's|@BINDIR@|$(BINDIR)|' host/cswapctl/cswap-metrics.service >$(DESTDIR)$(UNITDIR)/cswap-metrics.service
 	$(INSTALL) -m 644 host/cswapctl/cswap-metrics.timer $(DESTDIR)$(UNITDIR)/cswap-metrics.timer

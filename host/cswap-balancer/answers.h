@@ -6,10 +6,11 @@
 #define CSWAP_BALANCER_ANSWERS_H
 
 #include "guests.h"
+#include "notes.h"
 
-/* Do, or undo, what the policy has come to for each guest. */
-void answers_give(struct guests *guests);
-/* Undo all of it. */
-void answers_undo(struct guests *guests);
+/* Do, or undo, what the policy has come to for each guest; @none: undo all of it. */
+void answers_give(struct notes *notes, struct guests *guests, bool none);
+/* Undo all that is noted, whoever has done it. False: some of it can't be undone now. */
+bool answers_undo(struct notes *notes);
 
 #endif

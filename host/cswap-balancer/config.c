@@ -23,6 +23,10 @@ const char *const config_answer_names[] = {
 	[CONFIG_FREEZE] = "freeze", [CONFIG_HOLD] = "hold", NULL,
 };
 
+const char *const config_answer_files[] = {
+	[CONFIG_SLOW] = "cpu.max", [CONFIG_FREEZE] = "cgroup.freeze", [CONFIG_HOLD] = "memory.max",
+};
+
 /* --- values; all return NULL, or what they should have been --- */
 
 /* "12.5" as thousandths; *@rest is what follows. */

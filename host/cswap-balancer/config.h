@@ -18,6 +18,8 @@ enum config_answer {
 };
 
 extern const char *const config_answer_names[];
+/* What each writes, in the guest's cgroup; NULL: nothing. */
+extern const char *const config_answer_files[];
 
 /* A size, or a part of something that is known later. */
 struct config_amount {

@@ -12,6 +12,7 @@
  */
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -32,11 +33,12 @@
 
 #define DEFAULT_CONFIG "/etc/cswap-balancer.conf"
 #define DEFAULT_CONTROL "/run/cswap-balancer/control"
+#define NOTES_NAME "answers"
 
 struct options {
 	const char *config, *control;
 	FILE *trace;
-	bool dry_run, check;
+	bool dry_run, check, undo;
 	int log_level;
 };
 
@@ -50,6 +52,7 @@ static void usage(FILE *to)
 	      "  --control PATH   its own control socket (" DEFAULT_CONTROL ")\n"
 	      "  --dry-run        say what would be done and why, and do nothing\n"
 	      "  --check          read the configuration, say what is wrong with it, and end\n"
+	      "  --undo           undo what a balancer that was killed left in guests' cgroups, and end\n"
 	      "  --trace FILE     a line of CSV for each decision about a guest\n"
 	      "  --log-level L    error, warning, notice, info (default), debug\n"
 	      "  --help, --version\n", to);
@@ -61,8 +64,9 @@ static int parse_options(struct options *options, int argc, char **argv)
 	static const struct option longs[] = {
 		{ "config", required_argument, NULL, 'c' }, { "control", required_argument, NULL, 's' },
 		{ "dry-run", no_argument, NULL, 'n' }, { "check", no_argument, NULL, 'k' },
-		{ "trace", required_argument, NULL, 't' }, { "log-level", required_argument, NULL, 'l' },
-		{ "help", no_argument, NULL, 'h' }, { "version", no_argument, NULL, 'V' },
+		{ "undo", no_argument, NULL, 'u' }, { "trace", required_argument, NULL, 't' },
+		{ "log-level", required_argument, NULL, 'l' }, { "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'V' },
 		{ NULL, 0, NULL, 0 },
 	};
 	int c;
@@ -74,6 +78,7 @@ static int parse_options(struct options *options, int argc, char **argv)
 		case 's': options->control = optarg; break;
 		case 'n': options->dry_run = true; break;
 		case 'k': options->check = true; break;
+		case 'u': options->undo = true; break;
 		case 'l': options->log_level = log_parse_level(optarg); break;
 		case 't':
 			options->trace = fopen(optarg, "we");
@@ -117,24 +122,36 @@ static void trace(FILE *to, const struct balancer *balancer, uint64_t now_ms)
 	fflush(to);
 }
 
-static void decide(struct balancer *balancer, const struct options *options)
+/* False: nothing can be decided. */
+static bool measure(struct balancer *balancer)
 {
 	struct policy *policy = &balancer->guests.policy;
 	const struct config *config = &balancer->config;
-	uint64_t now_ms = requests_now_ms();
 
 	if (!host_sample(config->cgroup, &balancer->host)) {
 		log_warning("the host's memory can't be measured: nothing is decided");
-		return;
+		return false;
 	}
 	policy->conf.reserve_bytes = config_bytes(&config->reserve, balancer->host.memory.limit);
 	policy->conf.band_bytes = config_bytes(&config->band, balancer->host.memory.limit);
-	if (!balancer->paused) {
-		policy_step(policy, &balancer->host.memory, balancer->guests.sample, now_ms);
+	return true;
+}
+
+/* Answers that are in force come to their end whether anything else can be decided or not. */
+static void decide(struct balancer *balancer, const struct options *options)
+{
+	uint64_t now_ms = requests_now_ms();
+	bool measured = measure(balancer);
+
+	if (measured && !balancer->paused) {
+		policy_step(&balancer->guests.policy, &balancer->host.memory,
+			    balancer->guests.sample, now_ms);
 		guests_tell(&balancer->guests, now_ms, balancer->dry_run);
-		if (!balancer->dry_run)
-			answers_give(&balancer->guests);
 	}
+	if (!balancer->dry_run)
+		answers_give(&balancer->notes, &balancer->guests, balancer->paused);
+	if (!measured)
+		return;
 	balancer->decisions++;
 	balancer->decided_ms = now_ms;
 	if (options->trace)
@@ -213,16 +230,51 @@ static int catch_signals(void)
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
+/*
+ * The folder for notes, beside the control socket: of two balancers that serve the same one
+ * only the first has it.
+ */
+static bool open_notes(struct balancer *balancer, const struct options *options, bool create)
+{
+	char path[PATH_MAX];
+	const char *slash = strrchr(options->control, '/');
+
+	snprintf(path, sizeof(path), "%.*s" NOTES_NAME,
+		 slash ? (int)(slash + 1 - options->control) : 0, options->control);
+	return notes_open(&balancer->notes, path, create);
+}
+
+static int undo(struct balancer *balancer, const struct options *options)
+{
+	bool done = open_notes(balancer, options, false) && answers_undo(&balancer->notes);
+
+	notes_close(&balancer->notes);
+	return done ? 0 : 1;
+}
+
+/* What an earlier balancer has left is undone first: this one begins with no answers. */
+static bool begin(struct balancer *balancer, const struct options *options)
+{
+	raise_limit();
+	if (!guests_open(&balancer->guests, &balancer->config)) {
+		log_err("can't begin: %s", strerror(errno));
+		return false;
+	}
+	if (balancer->dry_run)
+		return true;
+	if (!open_notes(balancer, options, true))
+		return false;
+	answers_undo(&balancer->notes);
+	return true;
+}
+
 static int serve(struct balancer *balancer, const struct options *options)
 {
 	int signals = catch_signals();
 	struct ctl *ctl;
 
-	raise_limit();
-	if (signals < 0 || !guests_open(&balancer->guests, &balancer->config)) {
-		log_err("can't begin: %s", strerror(errno));
+	if (signals < 0 || !begin(balancer, options))
 		return 1;
-	}
 	ctl = ctl_open(options->control, &requests_ops, balancer);
 	if (!ctl)
 		return 1;
@@ -232,7 +284,8 @@ static int serve(struct balancer *balancer, const struct options *options)
 	run(balancer, ctl, signals, options);
 	sd_notify(0, "STOPPING=1");
 	log_notice("ends; the guests' targets stay as they are");
-	answers_undo(&balancer->guests);
+	answers_undo(&balancer->notes);
+	notes_close(&balancer->notes);
 	ctl_close(ctl);
 	guests_close(&balancer->guests);
 	close(signals);
@@ -241,7 +294,7 @@ static int serve(struct balancer *balancer, const struct options *options)
 
 int main(int argc, char **argv)
 {
-	static struct balancer balancer;
+	static struct balancer balancer = { .notes = { .dir = -1 } };
 	struct options options;
 	int status = parse_options(&options, argc, argv);
 
@@ -249,6 +302,9 @@ int main(int argc, char **argv)
 		return status;
 	log_init(options.log_level);
 	balancer.dry_run = options.dry_run;
+	/* Whatever the configuration is by now. */
+	if (options.undo)
+		return undo(&balancer, &options);
 	if (!config_read(&balancer.config, options.config))
 		status = 2;
 	else

@@ -36,8 +36,7 @@ struct guest {
 	uint64_t memory;
 
 	/* what was done */
-	unsigned int answer;		/* in force, of policy_guest.answer */
-	uint64_t was_max;		/* memory.max before it was held */
+	unsigned int answer;		/* in force, of policy_guest.answer; notes.c has what it changed */
 	struct guest_change history[GUESTS_HISTORY];
 	unsigned int changes;
 	bool stuck;			/* and said so */

@@ -794,13 +794,16 @@ static enum policy_reason rest_reason(const struct policy *policy, const struct 
 /*
  * One more answer for each patience that a stuck guest keeps the reserve short; none when it isn't
  * short any more, because then it costs nobody anything, and a guest that was frozen can't show that
- * it has learnt.
+ * it has learnt. None to one that an operator has taken out of the balancer's hands.
  */
-static void escalate(const struct policy *policy, struct policy_guest *guest, uint64_t now_ms)
+static void escalate(const struct policy *policy, struct policy_guest *guest,
+		     const struct policy_guest_sample *sample, uint64_t now_ms)
 {
 	bool is_short = policy->short_bytes > policy->conf.band_bytes;
 
-	if (!guest->stuck || (guest->answer && now_ms - guest->answer_ms <= policy->conf.patience_ms))
+	if (sample->mode != POLICY_AUTO)
+		guest->answer = 0;
+	if (sample->mode != POLICY_AUTO || !guest->stuck || (guest->answer && now_ms - guest->answer_ms <= policy->conf.patience_ms))
 		return;
 	guest->answer_ms = now_ms;
 	if (!is_short)
@@ -856,7 +859,7 @@ void policy_step(struct policy *policy, const struct policy_host_sample *host,
 		if (size_of(&samples[i]) - guest->target > guest->allot &&
 		    guest->target < samples[i].released)
 			guest->turn_until_ms = now_ms + TURN_MS;
-		escalate(policy, guest, now_ms);
+		escalate(policy, guest, &samples[i], now_ms);
 		if (guest->reason == POLICY_REASONS)
 			guest->reason = rest_reason(policy, guest, &samples[i], now_ms);
 	}

@@ -8,10 +8,12 @@
 #include "cswapd/ctl.h"
 #include "guests.h"
 #include "host.h"
+#include "notes.h"
 
 struct balancer {
 	struct config config;
 	struct guests guests;
+	struct notes notes;
 	struct host_sample host;
 	bool dry_run, paused;
 	uint64_t decisions, decided_ms;

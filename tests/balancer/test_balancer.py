@@ -25,6 +25,10 @@ class Failed(Exception):
     pass
 
 
+class Skipped(Exception):
+    pass
+
+
 def ask(path, request):
     """One request, one answer; a daemon that doesn't answer is an error."""
     with socket.socket(socket.AF_UNIX) as s:
@@ -127,6 +131,15 @@ class Host:
             if "balancer" in self.processes and self.said("balancer", "ready"):
                 self.memory(self.measured())
             time.sleep(0.02)
+
+    @staticmethod
+    def without_asking(what, condition):
+        end = time.monotonic() + PATIENCE
+        while not (result := condition()):
+            if time.monotonic() > end:
+                raise Failed("it never came to this: " + what)
+            time.sleep(0.02)
+        return result
 
     def decided(self, times):
         """So many decisions later."""
@@ -358,20 +371,225 @@ def stuck_guest_is_answered(host):
     expect("that, too", host.said("balancer", "guest a: makes progress again\n"))
 
 
-def answers_host():
-    host = Host(guests=("a", "c"))
-    os.mkdir(host.path("vmm"))
-    with open(host.path("conf"), "a", encoding="ascii") as f:
-        f.write("answers = report slow freeze hold\n[guest a]\ncgroup = %s\n" % host.path("vmm"))
-    for name, text in ("cpu.max", "max 100000"), ("cgroup.freeze", "0"), ("memory.max", "max"):
-        with open(host.path("vmm", name), "w", encoding="ascii") as f:
-            f.write(text)
+class AnswersHost(Host):
+    """Guest a has a cgroup of its own, which is a folder with such files, and answers."""
 
-    def read(name):
-        with open(host.path("vmm", name), encoding="ascii") as f:
+    def __init__(self, answers="report slow freeze hold", cgroup=None, **limits):
+        super().__init__(guests=("a", "c"))
+        self.vmm = cgroup or self.path("vmm")
+        if not cgroup:
+            self.make_cgroup(**limits)
+        with open(self.path("conf"), "a", encoding="ascii") as f:
+            f.write("answers = %s\n[guest a]\ncgroup = %s\n" % (answers, self.vmm))
+
+    def make_cgroup(self, cpu="max 100000", memory="max"):
+        os.mkdir(self.vmm)
+        for name, text in ("cpu.max", cpu), ("cgroup.freeze", "0"), ("memory.max", memory):
+            self.write(name, text)
+
+    def write(self, name, text):
+        with open(os.path.join(self.vmm, name), "w", encoding="ascii") as f:
+            f.write(text + "\n")
+
+    def read(self, name):
+        with open(os.path.join(self.vmm, name), encoding="ascii") as f:
             return f.read().strip()
-    host.read = read
-    return host
+
+    def refuse(self):
+        """Guest a stands still, so it gives nothing, and the host is short of memory."""
+        self.balancer()
+        all_managed(self, "ac")
+        self.send("g-a", signal.SIGSTOP)
+        self.lack(80)
+        self.memory(self.measured())
+
+    def relent(self):
+        """The host isn't short any more."""
+        self.limit = 4096 * MIB
+        self.memory(0)
+
+    def notes(self):
+        return os.listdir(self.path("answers"))
+
+    def undo(self):
+        return subprocess.run([os.path.join(bin_dir, "cswap-balancer"), "--undo", "--control", self.path("control")],
+                              capture_output=True, text=True, check=False, timeout=PATIENCE)
+
+
+def answers_are_undone_after_a_kill(host):
+    host.refuse()
+    host.until("frozen", lambda: host.read("cgroup.freeze") == "1")
+    host.end("balancer", signal.SIGKILL)
+    expect("it is noted", host.notes() == ["a"])
+    host.balancer()
+    host.until("thawed by the next one", lambda: host.read("cgroup.freeze") == "0")
+    host.until("and frozen again", lambda: host.read("cgroup.freeze") == "1")
+    host.end("balancer", signal.SIGKILL)
+    done = host.undo()
+    expect("undone by --undo: " + done.stderr, not done.returncode and host.read("cgroup.freeze") == "0")
+    expect("nothing is noted any more", host.notes() == [])
+    expect("to undo nothing is no failure", not host.undo().returncode)
+    host.balancer()
+    expect("while one runs it isn't undone from outside", host.undo().returncode == 1)
+
+
+def open_pipe(path):
+    """To write, if somebody reads."""
+    try:
+        return os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+    except OSError:
+        return None
+
+
+def answers_are_noted_before_they_are_given(host):
+    """A balancer that is killed in the middle of it: a pipe holds it when it opens the file to write."""
+    host.refuse()
+    freeze = os.path.join(host.vmm, "cgroup.freeze")
+    os.unlink(freeze)
+    os.mkfifo(freeze)
+    # It reads what was there before. Nobody can ask it anything while it stands there.
+    pipe = host.without_asking("it reads", lambda: open_pipe(freeze))
+    os.write(pipe, b"0\n")
+    os.close(pipe)
+    host.without_asking("the note comes first", lambda: host.notes() == ["a"])
+    host.end("balancer", signal.SIGKILL)
+    os.unlink(freeze)
+    host.write("cgroup.freeze", "1")
+    host.relent()
+    host.balancer()
+    host.until("thawed by the next one", lambda: host.read("cgroup.freeze") == "0")
+
+
+def answers_end_with_the_guest(host):
+    host.refuse()
+    host.until("frozen", lambda: host.read("cgroup.freeze") == "1")
+    os.rename(host.path("run", "a"), host.path("gone"))
+    host.until("thawed", lambda: host.read("cgroup.freeze") == "0")
+    expect("nothing is noted any more", host.notes() == [])
+    os.rename(host.path("gone"), host.path("run", "a"))
+    host.until("it's known again", lambda: host.state("a"))
+
+
+def answers_end_with_the_balancer(host):
+    host.refuse()
+    host.until("held", lambda: host.read("memory.max") not in ("", "900000000"))
+    expect("the balancer ends", host.end("balancer") == 0)
+    expect("as it was", host.read("memory.max") == "900000000")
+
+
+def answers_end_with_a_pause(host):
+    host.refuse()
+    host.until("frozen", lambda: host.read("cgroup.freeze") == "1")
+    host.ask("pause", guest="a")
+    host.until("thawed", lambda: host.read("cgroup.freeze") == "0")
+    host.decided(30)
+    expect("and left alone", host.read("cgroup.freeze") == "0")
+    host.ask("resume", guest="a")
+    host.until("frozen again", lambda: host.read("cgroup.freeze") == "1")
+    host.ask("pause")
+    host.until("thawed with all others", lambda: host.read("cgroup.freeze") == "0")
+
+
+def the_owners_quota_comes_back(host):
+    host.refuse()
+    host.until("slowed", lambda: host.read("cpu.max") == "10000 100000")
+    host.relent()
+    host.until("as it was, with its period", lambda: host.read("cpu.max") == "50000 200000")
+    expect("nothing is noted any more", host.notes() == [])
+
+
+def a_stricter_owner_is_obeyed(host):
+    """Who is slower, or held to less, by the owner's word isn't given more."""
+    host.refuse()
+    for name, value in ("cpu.max", "5000 100000"), ("memory.max", "8388608"):
+        host.until("seen", lambda: host.said("balancer", "%s is \"%s\" already" % (name, value)))
+        expect("as it was", host.read(name) == value and host.notes() == [])
+
+
+def another_hand_is_respected(host):
+    host.refuse()
+    host.until("slowed", lambda: host.read("cpu.max") == "10000 100000")
+    host.write("cpu.max", "30000 100000")
+    host.relent()
+    host.until("it's said", lambda: host.said("balancer", "cpu.max is left at \"30000 100000\""))
+    expect("as the owner wants it", host.read("cpu.max") == "30000 100000" and host.notes() == [])
+
+
+def another_cgroup_is_left_alone(host):
+    host.refuse()
+    host.until("slowed", lambda: host.read("cpu.max") == "10000 100000")
+    host.end("balancer", signal.SIGKILL)
+    host.relent()
+    os.rename(host.vmm, host.path("old"))
+    host.make_cgroup()
+    host.write("cpu.max", "10000 100000")
+    expect("undone", not host.undo().returncode and host.notes() == [])
+    expect("the new one's own", host.read("cpu.max") == "10000 100000")
+
+
+def a_cgroup_that_is_gone_is_forgotten(host):
+    host.refuse()
+    host.until("slowed", lambda: host.read("cpu.max") == "10000 100000")
+    shutil.rmtree(host.vmm)
+    host.relent()
+    host.until("forgotten", lambda: host.notes() == [])
+
+
+def a_real_cgroup_is_frozen_and_thawed(host):
+    host.refuse()
+    with subprocess.Popen(["sleep", "infinity"]) as sleeper:
+        try:
+            host.write("cgroup.procs", str(sleeper.pid))
+            host.until("frozen", lambda: "frozen 1" in host.read("cgroup.events"))
+            host.end("balancer", signal.SIGKILL)
+            expect("frozen still", "frozen 1" in host.read("cgroup.events"))
+            done = host.undo()
+            expect("undone: " + done.stderr, not done.returncode and host.read("cgroup.freeze") == "0")
+            host.balancer()
+            host.until("frozen again", lambda: "frozen 1" in host.read("cgroup.events"))
+            host.relent()
+            host.until("thawed", lambda: "frozen 0" in host.read("cgroup.events"))
+        finally:
+            sleeper.kill()
+
+
+class RealAnswersHost(AnswersHost):
+    def __init__(self):
+        with open("/proc/mounts", encoding="utf-8") as f:
+            mounts = [line.split()[1] for line in f if line.split()[2] == "cgroup2"]
+        cgroup = os.path.join(mounts[0], "cswap-test-%d" % os.getpid()) if mounts else None
+        try:
+            os.mkdir(cgroup or "/proc/none")
+        except OSError as error:
+            raise Skipped("no cgroup can be made here: %s" % error) from None
+        super().__init__("freeze", cgroup)
+
+    def close(self):
+        super().close()
+        end = time.monotonic() + PATIENCE
+        while True:
+            try:
+                os.rmdir(self.vmm)
+                return
+            except OSError:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.02)
+
+
+def what_cant_be_undone_is_tried_again(host):
+    host.refuse()
+    host.until("slowed", lambda: host.read("cpu.max") == "10000 100000")
+    quota = os.path.join(host.vmm, "cpu.max")
+    os.rename(quota, quota + ".away")
+    os.mkdir(quota)
+    host.until("it's said", lambda: host.said("balancer", "can't read %s: Is a directory" % quota))
+    host.decided(30)
+    expect("no other answer meanwhile", host.read("cgroup.freeze") == "0" and host.notes() == ["a"])
+    os.rmdir(quota)
+    os.rename(quota + ".away", quota)
+    host.until("the next answer", lambda: host.read("cgroup.freeze") == "1")
+    expect("after the first was undone", host.read("cpu.max") == "max 100000")
 
 
 def configuration_errors_name_their_line(host):
@@ -412,7 +630,19 @@ tests = [
     (one_that_hangs_disturbs_nobody, Host),
     (guests_come_and_go, Host),
     (goes_on_after_its_death, Host),
-    (stuck_guest_is_answered, answers_host),
+    (stuck_guest_is_answered, AnswersHost),
+    (answers_are_undone_after_a_kill, lambda: AnswersHost("freeze")),
+    (answers_are_noted_before_they_are_given, lambda: AnswersHost("freeze")),
+    (answers_end_with_the_guest, lambda: AnswersHost("freeze")),
+    (answers_end_with_the_balancer, lambda: AnswersHost("hold", memory="900000000")),
+    (answers_end_with_a_pause, lambda: AnswersHost("freeze")),
+    (the_owners_quota_comes_back, lambda: AnswersHost("slow", cpu="50000 200000")),
+    (a_stricter_owner_is_obeyed, lambda: AnswersHost("slow hold", cpu="5000 100000", memory="8388608")),
+    (another_hand_is_respected, lambda: AnswersHost("slow")),
+    (another_cgroup_is_left_alone, lambda: AnswersHost("slow")),
+    (a_cgroup_that_is_gone_is_forgotten, lambda: AnswersHost("slow")),
+    (what_cant_be_undone_is_tried_again, lambda: AnswersHost("slow freeze")),
+    (a_real_cgroup_is_frozen_and_thawed, RealAnswersHost),
     (configuration_errors_name_their_line, lambda: Host(guests=())),
 ]
 
@@ -423,7 +653,11 @@ def main():
     for number, (test, make) in enumerate(tests, 1):
         if wanted and test.__name__ not in wanted:
             continue
-        host = make()
+        try:
+            host = make()
+        except Skipped as why:
+            print("ok %d - %s # SKIP %s" % (number, test.__name__, why), flush=True)
+            continue
         try:
             test(host)
             print("ok %d - %s" % (number, test.__name__), flush=True)

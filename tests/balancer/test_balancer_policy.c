@@ -139,6 +139,9 @@ static void check_guest(const struct trial *trial, size_t i)
 	if (guest->stuck && trial->now_ms < guest->retry_ms)
 		assert_true(guest->target <= before);
 	assert_true(guest->answer <= trial->policy.conf.answers);
+	/* nor is one answered that an operator has taken in hand */
+	if (sample->mode != POLICY_AUTO)
+		assert_int_equal(guest->answer, 0);
 	/* P5, of what counts as held */
 	assert_true(guest->charge >= least(held_of(sample), 2 * POLICY_MAX_BYTES));
 }
