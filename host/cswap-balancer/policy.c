@@ -79,7 +79,7 @@
 #define LEVEL_ROUNDS	40u
 
 const char *const policy_reason_names[POLICY_REASONS] = {
-	"hold", "band", "reserve", "tax", "stall", "refault", "promotion", "grow", "brake",
+	"new", "hold", "band", "reserve", "tax", "stall", "refault", "promotion", "grow", "brake",
 	"floor", "stuck", "cooling", "drain", "paused", "late", "unready", "refused",
 };
 
@@ -812,6 +812,16 @@ static void escalate(const struct policy *policy, struct policy_guest *guest,
 		guest->answer++;
 }
 
+/*
+ * While an operator has it in hand the target is what its daemon says, whoever set it: it's charged for
+ * that, and a drain gives back from there.
+ */
+static void follow(struct policy_guest *guest, const struct policy_guest_sample *sample)
+{
+	if (sample->mode != POLICY_AUTO && sample->ready && !sample->late)
+		guest->target = sample->asked;
+}
+
 /* P1 and what sizes and floors that change make of it. */
 static void bound(struct policy_guest *guest, const struct policy_guest_sample *sample)
 {
@@ -829,6 +839,7 @@ static void look(struct policy *policy, const struct policy_guest_sample *sample
 		/* Clocks that fall back, and guests that came anew, begin again. */
 		if (!guest->begun || now_ms < guest->last_ms)
 			begin(guest, &samples[i], now_ms);
+		follow(guest, &samples[i]);
 		bound(guest, &samples[i]);
 		guest->allot = size_of(&samples[i]) - guest->target;
 		feel(policy, guest, &samples[i], now_ms);

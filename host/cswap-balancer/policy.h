@@ -20,6 +20,7 @@
 #define POLICY_MAX_GUESTS	65536u
 
 enum policy_reason {
+	POLICY_NEW,			/* nothing was decided yet */
 	POLICY_HOLD,			/* nothing to do */
 	POLICY_BAND,			/* too little to do anything about */
 	POLICY_RESERVE,			/* the host's reserve is short: it gives */

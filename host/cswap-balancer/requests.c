@@ -124,7 +124,7 @@ static void explain_reason(const struct view *view, char *to, size_t size)
 {
 	const struct policy_guest *verdict = view->verdict;
 
-	switch (verdict->begun ? verdict->reason : POLICY_LATE) {
+	switch (verdict->reason) {
 	case POLICY_RESERVE:
 		snprintf(to, size, "the host's reserve is short");
 		break;
@@ -154,6 +154,7 @@ static void explain_reason(const struct view *view, char *to, size_t size)
 		break;
 	default: {
 		static const char *const words[POLICY_REASONS] = {
+			[POLICY_NEW] = "nothing was decided about it yet",
 			[POLICY_HOLD] = "there is enough for all",
 			[POLICY_BAND] = "too little is missing to do anything about",
 			[POLICY_GROW] = "there is room",
@@ -166,9 +167,8 @@ static void explain_reason(const struct view *view, char *to, size_t size)
 			[POLICY_UNREADY] = "no guest is there, or its driver has no balloon",
 			[POLICY_REFUSED] = "the floors of all guests and the reserve are more than the host has",
 		};
-		enum policy_reason reason = verdict->begun ? verdict->reason : POLICY_LATE;
 
-		snprintf(to, size, "%s", words[reason] ? words[reason] : "");
+		snprintf(to, size, "%s", words[verdict->reason] ? words[verdict->reason] : "");
 	}
 	}
 }
@@ -186,7 +186,7 @@ static struct json_object *guest_object(const struct balancer *balancer, const s
 	snprintf(text, sizeof(text), "%s/%s/control", balancer->config.guests_dir, guest->name);
 	add_string(to, "socket", text);
 	add_string(to, "state", state_word(balancer, view));
-	add_string(to, "reason", policy_reason_names[verdict->begun ? verdict->reason : POLICY_LATE]);
+	add_string(to, "reason", policy_reason_names[verdict->reason]);
 	explain_reason(view, text, sizeof(text));
 	add_string(to, "why", text);
 	add_known(to, "size_bytes", guest->memory, guest->memory);
@@ -402,13 +402,23 @@ static char *set_mode(struct balancer *balancer, size_t i, enum policy_mode mode
 	struct view view = view_of(balancer, i);
 
 	balancer->guests.sample[i].mode = mode;
-	if (mode == POLICY_AUTO) {
-		/* A fresh start, from the target as it is. */
-		policy_forget(&balancer->guests.policy.guest[i]);
-	}
+	/* A fresh start, from the target as it is. */
+	policy_forget(&balancer->guests.policy.guest[i]);
 	add_bool(to, "ok", true);
 	json_object_object_add(to, "guest", guest_object(balancer, &view));
 	return print(to);
+}
+
+/* Targets may be others by the time that it goes on: it starts afresh with all of them. */
+static char *pause_all(struct balancer *balancer, bool paused)
+{
+	size_t i;
+
+	if (!paused && balancer->paused)
+		for (i = 0; i < balancer->guests.policy.count; i++)
+			policy_forget(&balancer->guests.policy.guest[i]);
+	balancer->paused = paused;
+	return status(balancer);
 }
 
 static char *do_for_guest(struct balancer *balancer, const char *verb, size_t i)
@@ -430,10 +440,8 @@ static char *do_for_all(struct balancer *balancer, const char *verb)
 		return status(balancer);
 	if (!strcmp(verb, "list"))
 		return list(balancer);
-	if (!strcmp(verb, "pause") || !strcmp(verb, "resume")) {
-		balancer->paused = !strcmp(verb, "pause");
-		return status(balancer);
-	}
+	if (!strcmp(verb, "pause") || !strcmp(verb, "resume"))
+		return pause_all(balancer, !strcmp(verb, "pause"));
 	if (!strcmp(verb, "explain") || !strcmp(verb, "drain"))
 		return refuse("which guest? \"guest\" is missing");
 	return refuse("\"request\" is none of status, list, explain, pause, resume, drain");

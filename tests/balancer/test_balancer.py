@@ -264,6 +264,48 @@ def obeys_its_operator(host):
     host.until("it goes on", lambda: [host.target(n) for n in "abc"] != before)
 
 
+def drain_goes_on_from_the_operators_target(host):
+    """What the operator has set meanwhile, not what the balancer had in mind, is where memory is given back from."""
+    host.balancer()
+    all_managed(host)
+    host.lack(90)
+    host.until("all are asked", lambda: all(host.target(n) > 16 * MIB for n in "abc"))
+
+    def set_target(name, mib):
+        ask(host.path("run", name, "control"), {"request": "target", "bytes": mib * MIB})
+    host.ask("pause", guest="a")
+    set_target("a", 6)
+    host.decided(5)
+    expect("paused, it stays", host.target("a") == 6 * MIB)
+    host.ask("drain", guest="a")
+    host.decided(10)
+    explained = host.ask("explain", guest="a")
+    changes = [c for c in explained["history"] if c["reason"] == "drain"]
+    expect("nothing is taken: %r" % changes, all(c["to_bytes"] < c["from_bytes"] <= 6 * MIB for c in changes))
+    expect("nor was it", host.target("a") <= 6 * MIB)
+    host.ask("pause")
+    set_target("b", 2)
+    changes = len(host.ask("explain", guest="b")["history"])
+    host.ask("resume")
+    host.until("it is asked again", lambda: len(host.ask("explain", guest="b")["history"]) > changes or
+               changes == 16 and host.target("b") > 2 * MIB)
+    first = [c for c in reversed(host.ask("explain", guest="b")["history"]) if c["from_bytes"] == 2 * MIB]
+    expect("from its target, by a step", first and first[0]["to_bytes"] <= 2 * MIB + host.list()["b"]["size_bytes"] // 10 + 1)
+
+
+def explains_who_has_no_guest(host):
+    host.daemon("d")
+    host.balancer()
+    host.until("it's seen", lambda: host.state("d") == "unready")
+    host.decided(1)
+    told = host.list()["d"]
+    expect("there is no guest: %r" % told, told["reason"] == "unready" and "no guest is there" in told["why"])
+    all_managed(host)
+    reasons = {host.ask("resume", guest="a")["guest"]["reason"] for _ in range(50)}
+    reasons |= {host.ask("pause", guest="a")["guest"]["reason"], host.list()["a"]["reason"]}
+    expect("nobody is said to be late: %r" % reasons, "late" not in reasons)
+
+
 def cswapctl_speaks_to_it(host):
     host.balancer()
     all_managed(host)
@@ -625,6 +667,8 @@ tests = [
     (is_heard_with_the_first_answer, lambda: Host("interval = 60s\n")),
     (dry_run_does_nothing, Host),
     (obeys_its_operator, Host),
+    (drain_goes_on_from_the_operators_target, Host),
+    (explains_who_has_no_guest, Host),
     (cswapctl_speaks_to_it, Host),
     (refuses_nonsense, Host),
     (one_that_hangs_disturbs_nobody, Host),
