@@ -39,7 +39,7 @@ $(out)/cswapctl: LIBS = $(shell $(PKG_CONFIG) --libs json-c)
 $(out)/cswapctl: $(CSWAPCTL_OBJS)
 	$(link)
 
-BALANCER_PARTS := answers config guests host notes policy requests
+BALANCER_PARTS := answers check config guests host notes policy requests
 BALANCER_OBJS := $(BALANCER_PARTS:%=$(out)/obj/host/cswap-balancer/%.o) \
 	$(patsubst %,$(out)/obj/host/cswapd/%.o,ctl listener log)
 

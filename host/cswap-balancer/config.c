@@ -172,12 +172,20 @@ struct key {
 	void *to;
 };
 
-static const char *set_key(const struct key *keys, const char *name, const char *value)
+/* @seen: a bit for each of @keys that was there already. */
+static const char *set_key(const struct key *keys, unsigned int *seen, const char *name,
+			   const char *value)
 {
-	for (; keys->name; keys++)
-		if (!strcmp(keys->name, name))
-			return keys->parse(value, keys->to);
-	return "";
+	unsigned int i;
+
+	for (i = 0; keys[i].name && strcmp(keys[i].name, name); i++)
+		;
+	if (!keys[i].name)
+		return "";
+	if (*seen & 1u << i)
+		return "there once; it was said before";
+	*seen |= 1u << i;
+	return keys[i].parse(value, keys[i].to);
 }
 
 static const char *set_value(struct config *config, struct config_guest *guest,
@@ -211,9 +219,9 @@ static const char *set_value(struct config *config, struct config_guest *guest,
 			{ NULL, NULL, NULL },
 		};
 
-		return set_key(for_one, name, value);
+		return set_key(for_one, &guest->seen, name, value);
 	}
-	return set_key(for_all, name, value);
+	return set_key(for_all, &config->general.seen, name, value);
 }
 
 static char *trim(char *text)
@@ -254,6 +262,7 @@ static bool begin_section(struct config *config, const char *path, unsigned int 
 		return complain(path, line, "no memory", "");
 	*guest = config->general;
 	guest->line = line;
+	guest->seen = 0;
 	guest->cgroup = NULL;
 	guest->name = strdup(name);
 	guest->next = config->guests;
@@ -324,6 +333,11 @@ bool config_read(struct config *config, const char *path)
 			good = complain(path, line, "the line is too long", "");
 		else
 			good = take_line(config, path, line, text);
+	}
+	/* A folder can be opened, but not read. */
+	if (good && ferror(file)) {
+		log_err("%s: %s", path, strerror(errno));
+		good = false;
 	}
 	fclose(file);
 	config->policy.answers = config->answers;

@@ -31,6 +31,7 @@ struct config_guest {
 	struct config_guest *next;
 	char *name;			/* NULL: what holds for all that have no section */
 	unsigned int line;
+	unsigned int seen;		/* the keys that were there, a bit each */
 	struct config_amount floor;
 	uint32_t shares;
 	bool manage;

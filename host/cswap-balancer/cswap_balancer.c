@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "answers.h"
+#include "check.h"
 #include "cswapd/log.h"
 #include "requests.h"
 
@@ -129,9 +130,15 @@ static bool measure(struct balancer *balancer)
 	const struct config *config = &balancer->config;
 
 	if (!host_sample(config->cgroup, &balancer->host)) {
-		log_warning("the host's memory can't be measured: nothing is decided");
+		if (!balancer->blind)
+			log_warning("the host's memory can't be measured: %s: nothing is decided until it can",
+				    balancer->host.failed);
+		balancer->blind = true;
 		return false;
 	}
+	if (balancer->blind)
+		log_notice("the host's memory can be measured");
+	balancer->blind = false;
 	policy->conf.reserve_bytes = config_bytes(&config->reserve, balancer->host.memory.limit);
 	policy->conf.band_bytes = config_bytes(&config->band, balancer->host.memory.limit);
 	return true;
@@ -305,7 +312,8 @@ int main(int argc, char **argv)
 	/* Whatever the configuration is by now. */
 	if (options.undo)
 		return undo(&balancer, &options);
-	if (!config_read(&balancer.config, options.config))
+	if (!config_read(&balancer.config, options.config) ||
+	    !check_config(&balancer.config, options.config))
 		status = 2;
 	else
 		status = options.check ? 0 : serve(&balancer, &options);

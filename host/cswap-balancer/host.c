@@ -6,23 +6,36 @@
  * what it uses but could drop at once: the files' pages on its lists. (A guest's memory is
  * shmem, which isn't on these.) Both versions of cgroups are understood, by their files.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "host.h"
 
-bool host_read_number(const char *dir, const char *name, uint64_t *value)
+/* Returns false. */
+static bool note_failure(struct host_sample *sample, const char *path)
+{
+	snprintf(sample->failed, sizeof(sample->failed), "%s: %s", path,
+		 errno ? strerror(errno) : "no number is there");
+	return false;
+}
+
+/* A file's first number, "max" being UINT64_MAX. */
+static bool read_number(struct host_sample *sample, const char *dir, const char *name, uint64_t *value)
 {
 	char path[512], word[32] = "";
 	bool found;
 	FILE *file;
 
 	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	errno = 0;
 	file = fopen(path, "re");
 	if (!file)
-		return false;
+		return note_failure(sample, path);
 	found = fscanf(file, "%31s", word) == 1;
+	if (!found)
+		note_failure(sample, path);
 	fclose(file);
 	*value = strcmp(word, "max") ? strtoull(word, NULL, 10) : UINT64_MAX;
 	return found;
@@ -41,28 +54,33 @@ static uint64_t find_number(FILE *file, const char *name)
 	return 0;
 }
 
-static bool sample_host(struct policy_host_sample *to)
+static bool sample_host(struct host_sample *sample)
 {
-	FILE *file = fopen("/proc/meminfo", "re");
+	static const char path[] = "/proc/meminfo";
+	struct policy_host_sample *to = &sample->memory;
+	FILE *file = fopen(path, "re");
 
 	if (!file)
-		return false;
+		return note_failure(sample, path);
+	errno = 0;
 	to->limit = find_number(file, "MemTotal") << 10;
 	to->available = find_number(file, "MemAvailable") << 10;
 	fclose(file);
-	return to->limit;
+	return to->limit || note_failure(sample, path);
 }
 
-static bool sample_cgroup(const char *dir, struct policy_host_sample *to)
+static bool sample_cgroup(const char *dir, struct host_sample *sample)
 {
+	struct policy_host_sample *to = &sample->memory;
 	uint64_t limit, used, files = 0;
 	char path[512];
 	FILE *file;
-	bool unified = host_read_number(dir, "memory.current", &used);
+	/* If neither is there it's the second that is named when all is told. */
+	bool unified = !read_number(sample, dir, "memory.usage_in_bytes", &used);
 
-	if (!unified && !host_read_number(dir, "memory.usage_in_bytes", &used))
+	if (unified && !read_number(sample, dir, "memory.current", &used))
 		return false;
-	if (!host_read_number(dir, unified ? "memory.max" : "memory.limit_in_bytes", &limit))
+	if (!read_number(sample, dir, unified ? "memory.max" : "memory.limit_in_bytes", &limit))
 		return false;
 	snprintf(path, sizeof(path), "%s/memory.stat", dir);
 	file = fopen(path, "re");
@@ -101,10 +119,10 @@ bool host_sample(const char *cgroup, struct host_sample *sample)
 	char path[512];
 
 	sample->pressure_percent = -1;
-	if (!sample_host(&sample->memory))
+	if (!sample_host(sample))
 		return false;
 	if (cgroup) {
-		if (!sample_cgroup(cgroup, &sample->memory))
+		if (!sample_cgroup(cgroup, sample))
 			return false;
 		snprintf(path, sizeof(path), "%s/memory.pressure", cgroup);
 		sample->pressure_percent = sample_pressure(path);

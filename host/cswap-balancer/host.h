@@ -10,12 +10,10 @@
 struct host_sample {
 	struct policy_host_sample memory;
 	int pressure_percent;		/* of 10 s with some task waiting; -1: unknown */
+	char failed[600];		/* which file couldn't be read, and why */
 };
 
 /* @cgroup: the folder of the cgroup that all guests are in; NULL: the whole host. */
 bool host_sample(const char *cgroup, struct host_sample *sample);
-
-/* A file's first number, "max" being UINT64_MAX. */
-bool host_read_number(const char *dir, const char *name, uint64_t *value);
 
 #endif

@@ -16,6 +16,7 @@ struct balancer {
 	struct notes notes;
 	struct host_sample host;
 	bool dry_run, paused;
+	bool blind;			/* the host can't be measured, and that was said */
 	uint64_t decisions, decided_ms;
 };
 

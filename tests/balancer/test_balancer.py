@@ -634,6 +634,54 @@ def what_cant_be_undone_is_tried_again(host):
     expect("after the first was undone", host.read("cpu.max") == "max 100000")
 
 
+def check_says(host, text, error, status=2):
+    with open(host.path("bad"), "w", encoding="ascii") as f:
+        f.write(text + "\n")
+    done = subprocess.run([os.path.join(bin_dir, "cswap-balancer"), "--check", "--config", host.path("bad")],
+                          capture_output=True, text=True, check=False)
+    expect("%r: %r in %r" % (text[:40], error, done.stderr), done.returncode == status and error in done.stderr)
+
+
+def configurations_that_dont_fit_are_refused(host):
+    vmm, pretended = host.vmm, "cgroup = %s\n" % host.path("cgroup")
+    check_says(host, "cgroup = /etc", "can't be measured: /etc/memory.current: No such file")
+    check_says(host, "cgroup = /etc/passwd", "can't be measured: /etc/passwd/memory.current: Not a directory")
+    check_says(host, "cgroup = /nosuch/cgroup", "cgroup = /nosuch/cgroup isn't there now", 0)
+    check_says(host, pretended + "floor = 2T", "floor = 2097152 MiB: with the reserve of 409 MiB that is more than the 4096")
+    check_says(host, pretended + "[guest a]\nfloor = 3900M", "guest a: floor = 3900 MiB: with the reserve")
+    check_says(host, pretended + "floor = 3600M", "", 0)
+    check_says(host, pretended + "reserve = 2T", "reserve = 2097152 MiB: there are 4096 MiB in all")
+    check_says(host, "floor = 2T", "floor = 2097152 MiB")
+    check_says(host, "answers = report freeze", "answers = freeze: no guest has a cgroup")
+    check_says(host, "answers = hold\n[guest a]\nshares = 10", "answers = hold: no guest has a cgroup")
+    check_says(host, "[guest a]\ncgroup = /etc", ":1: guest a: cgroup = /etc has no cgroup.freeze")
+    check_says(host, "[guest a]\ncgroup = /nosuch/a", "a: cgroup = /nosuch/a isn't there now", 0)
+    guest = "answers = slow\n[guest a]\ncgroup = " + vmm
+    check_says(host, guest, "", 0)
+    check_says(host, guest + "\n[guest b]\ncgroup = " + vmm, "is guest a's")
+    check_says(host, "cgroup = %s\n%s" % (vmm, guest), "is that of all guests")
+    os.unlink(os.path.join(vmm, "cpu.max"))
+    check_says(host, guest, "has no cpu.max")
+    # What --check refuses isn't started either.
+    done = subprocess.run([os.path.join(bin_dir, "cswap-balancer"), "--control", host.path("control"), "--config",
+                           host.path("bad")], capture_output=True, text=True, check=False, timeout=PATIENCE)
+    expect("not started: " + done.stderr, done.returncode == 2 and "has no cpu.max" in done.stderr)
+
+
+def says_what_it_cant_measure(host):
+    host.balancer()
+    host.decided(2)
+    current = host.path("cgroup", "memory.current")
+    os.rename(current, current + ".away")
+    decisions = host.ask("status")["decisions"]
+    host.without_asking("it's said", lambda: host.said("balancer", "can't be measured: %s: No such file" % current))
+    os.rename(current + ".away", current)
+    host.without_asking("it goes on", lambda: host.ask("status")["decisions"] > decisions + 10)
+    with open(host.path("balancer.log"), encoding="utf-8") as f:
+        expect("it's said once", f.read().count("can't be measured") == 1)
+    expect("its end, too", host.said("balancer", "the host's memory can be measured"))
+
+
 def configuration_errors_name_their_line(host):
     cases = {
         "reserve = much": ":1: reserve = much: should be a size",
@@ -647,14 +695,15 @@ def configuration_errors_name_their_line(host):
         "interval = 5": "should be a time in ms, s or min",
         "floor = 120%": "should be a percentage up to 100%",
         "x" * 600: ":1: the line is too long",
+        "band = 4M\nreserve = 1G\nband = 8M": ":3: band = 8M: should be there once",
+        "[guest a]\nshares = 1\n[guest b]\nshares = 1\nshares = 2": ":5: shares = 2: should be there once",
     }
     for text, error in cases.items():
-        with open(host.path("bad"), "w", encoding="ascii") as f:
-            f.write(text + "\n")
-        done = subprocess.run([os.path.join(bin_dir, "cswap-balancer"), "--check", "--config",
-                               host.path("bad")], capture_output=True, text=True, check=False)
-        expect("%r: %r in %r" % (text[:40], error, done.stderr),
-               done.returncode == 2 and error in done.stderr)
+        check_says(host, text, error)
+    done = subprocess.run([os.path.join(bin_dir, "cswap-balancer"), "--check", "--config", host.dir],
+                          capture_output=True, text=True, check=False)
+    expect("a folder is no configuration: " + done.stderr,
+           done.returncode == 2 and host.dir + ": Is a directory" in done.stderr)
     example = os.path.join(os.path.dirname(__file__), "../../host/cswap-balancer/cswap-balancer.conf")
     done = subprocess.run([os.path.join(bin_dir, "cswap-balancer"), "--check", "--config", example],
                           capture_output=True, text=True, check=False)
@@ -688,6 +737,8 @@ tests = [
     (what_cant_be_undone_is_tried_again, lambda: AnswersHost("slow freeze")),
     (a_real_cgroup_is_frozen_and_thawed, RealAnswersHost),
     (configuration_errors_name_their_line, lambda: Host(guests=())),
+    (configurations_that_dont_fit_are_refused, AnswersHost),
+    (says_what_it_cant_measure, lambda: Host(guests=())),
 ]
 
 
