@@ -65,10 +65,12 @@ static bool complain_of(const struct connection *connection, const char *what,
 bool connection_open(struct connection *connection, const char *path)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int error;
 
 	connection->fd = -1;
 	connection->in = NULL;
 	connection->in_bytes = connection->in_size = 0;
+	errno = ENAMETOOLONG;
 	if (strlen(path) >= sizeof(address.sun_path))
 		return complain_of(connection, "path too long for a socket", path);
 	memcpy(address.sun_path, path, strlen(path));
@@ -80,8 +82,10 @@ bool connection_open(struct connection *connection, const char *path)
 	if (!connect(connection->fd, (const struct sockaddr *)&address,
 		     sizeof(address)))
 		return true;
-	complain_of(connection, strerror(errno), path);
+	error = errno;
+	complain_of(connection, strerror(error), path);
 	connection_close(connection);
+	errno = error;
 	return false;
 }
 

@@ -31,6 +31,7 @@ enum connection_result {
  */
 char *connection_find_socket(const char *directory, const char *guest);
 
+/* False: errno says why. */
 bool connection_open(struct connection *connection, const char *path);
 void connection_close(struct connection *connection);
 

@@ -5,11 +5,13 @@
  * All are asked before the first answer is waited for, and there is one deadline
  * for all: a daemon that is stuck costs its patience once, and hides no other.
  */
+#include <errno.h>
 #include <glob.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "connection.h"
 #include "instances.h"
@@ -54,8 +56,22 @@ static bool name_instance(struct instance *instance, const char *path)
 	return instance->socket && instance->name;
 }
 
-/* The requests go out; which were sent is told by @connections[].fd. */
-static void send_all(const struct instances *instances,
+/* As many connections as there may be. */
+static void raise_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit))
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+/*
+ * The requests go out; which were sent is told by @connections[].fd. False: we can't ask, and no
+ * daemon is to be taken for dead because of that.
+ */
+static bool send_all(const struct instances *instances,
 		     struct connection *connections)
 {
 	struct json_object *request;
@@ -63,14 +79,23 @@ static void send_all(const struct instances *instances,
 
 	for (i = 0; i < instances->count; i++) {
 		connections[i].quiet = true;
-		if (!connection_open(&connections[i], instances->list[i].socket))
-			continue;
+		if (!connection_open(&connections[i], instances->list[i].socket)) {
+			if (errno != EMFILE && errno != ENFILE && errno != ENOMEM &&
+			    errno != ENOBUFS)
+				continue;
+			fprintf(stderr, "cswapctl: %zu guests can't be asked at once: %s\n",
+				instances->count, strerror(errno));
+			while (i--)
+				connection_close(&connections[i]);
+			return false;
+		}
 		request = json_object_new_object();
 		json_object_object_add(request, "request",
 				       json_object_new_string("status"));
 		if (!connection_send(&connections[i], request))
 			connection_close(&connections[i]);
 	}
+	return true;
 }
 
 static void receive_all(struct instances *instances,
@@ -91,36 +116,6 @@ static void receive_all(struct instances *instances,
 	}
 }
 
-bool instances_ask(struct instances *instances, const char *directory,
-		   unsigned int patience_ms)
-{
-	struct connection *connections = NULL;
-	char *pattern = NULL;
-	glob_t found = { 0 };
-	bool enough = false;
-
-	memset(instances, 0, sizeof(*instances));
-	if (asprintf(&pattern, "%s/*/control", directory) < 0)
-		return false;
-	glob(pattern, 0, NULL, &found);
-	instances->list = calloc(found.gl_pathc + 1, sizeof(*instances->list));
-	connections = calloc(found.gl_pathc + 1, sizeof(*connections));
-	if (!instances->list || !connections)
-		goto out;
-	for (; instances->count < found.gl_pathc; instances->count++)
-		if (!name_instance(&instances->list[instances->count],
-				   found.gl_pathv[instances->count]))
-			goto out;
-	send_all(instances, connections);
-	receive_all(instances, connections, connection_now_ms() + patience_ms);
-	enough = true;
-out:
-	free(connections);
-	globfree(&found);
-	free(pattern);
-	return enough;
-}
-
 void instances_free(struct instances *instances)
 {
 	size_t i;
@@ -132,6 +127,40 @@ void instances_free(struct instances *instances)
 	}
 	free(instances->list);
 	memset(instances, 0, sizeof(*instances));
+}
+
+bool instances_ask(struct instances *instances, const char *directory,
+		   unsigned int patience_ms)
+{
+	struct connection *connections = NULL;
+	char *pattern = NULL;
+	glob_t found = { 0 };
+	bool enough = false;
+
+	memset(instances, 0, sizeof(*instances));
+	if (asprintf(&pattern, "%s/*/control", directory) < 0)
+		return false;
+	raise_limit();
+	if (glob(pattern, 0, NULL, &found) == GLOB_NOSPACE)
+		goto out;
+	instances->list = calloc(found.gl_pathc + 1, sizeof(*instances->list));
+	connections = calloc(found.gl_pathc + 1, sizeof(*connections));
+	if (!instances->list || !connections)
+		goto out;
+	for (; instances->count < found.gl_pathc; instances->count++)
+		if (!name_instance(&instances->list[instances->count],
+				   found.gl_pathv[instances->count]))
+			goto out;
+	enough = send_all(instances, connections);
+	if (enough)
+		receive_all(instances, connections, connection_now_ms() + patience_ms);
+out:
+	if (!enough)
+		instances_free(instances);
+	free(connections);
+	globfree(&found);
+	free(pattern);
+	return enough;
 }
 
 /* --- names --- */
