@@ -35,6 +35,9 @@
 #define DEFAULT_CONFIG "/etc/cswap-balancer.conf"
 #define DEFAULT_CONTROL "/run/cswap-balancer/control"
 #define NOTES_NAME "answers"
+/* What isn't a guest's: operators, files that are open for a moment, and what is there once. */
+#define OWN_DESCRIPTORS (CTL_MAX_CLIENTS + 16)
+#define RETRY_MS 100
 
 struct options {
 	const char *config, *control;
@@ -167,24 +170,57 @@ static void decide(struct balancer *balancer, const struct options *options)
 
 /* --- the loop --- */
 
+/*
+ * poll(), of those of @fds that have a descriptor: it refuses more entries than there may be
+ * descriptors. @packed has room for as many. If it can't be done it's a wait, for signals alone, so
+ * that nothing spins and SIGTERM is obeyed.
+ */
+static void poll_open(struct pollfd *fds, struct pollfd *packed, size_t count, int timeout_ms)
+{
+	size_t i, open = 0;
+
+	for (i = 0; i < count; i++)
+		if (fds[i].fd >= 0)
+			packed[open++] = fds[i];
+	if (poll(packed, open, timeout_ms) >= 0) {
+		for (i = open = 0; i < count; i++)
+			if (fds[i].fd >= 0)
+				fds[i].revents = packed[open++].revents;
+	} else if (errno != EINTR) {
+		poll(fds, 1, timeout_ms < RETRY_MS ? timeout_ms : RETRY_MS);
+	}
+}
+
+static int until(const struct ctl *ctl, uint64_t deadline_ms, uint64_t now_ms)
+{
+	int timeout_ms = ctl_timeout_ms(ctl);
+
+	return timeout_ms >= 0 && (uint64_t)timeout_ms < deadline_ms - now_ms ?
+		       timeout_ms : (int)(deadline_ms - now_ms);
+}
+
 /* Poll for what there is until @deadline_ms. False: it's to end. */
 static bool serve_until(struct balancer *balancer, struct ctl *ctl, int signals,
 			uint64_t deadline_ms, bool until_heard)
 {
+	struct pollfd only_signals = { .fd = signals, .events = POLLIN };
 	size_t most = 1 + CTL_MAX_POLLS + guests_max_polls(&balancer->guests);
-	struct pollfd *fds = calloc(most, sizeof(*fds));
+	struct pollfd *fds = calloc(2 * most, sizeof(*fds));
 	uint64_t now_ms;
-	bool goes_on = fds;
+	bool goes_on = true;
 
 	while (goes_on && (now_ms = requests_now_ms()) < deadline_ms &&
 	       !(until_heard && guests_are_heard(&balancer->guests))) {
 		size_t controls, polls;
 
-		fds[0] = (struct pollfd) { .fd = signals, .events = POLLIN };
+		if (!fds) {
+			goes_on = poll(&only_signals, 1, (int)(deadline_ms - now_ms)) <= 0;
+			continue;
+		}
+		fds[0] = only_signals;
 		controls = ctl_prepare_poll(ctl, fds + 1);
 		polls = guests_prepare_poll(&balancer->guests, fds + 1 + controls);
-		if (poll(fds, 1 + controls + polls, (int)(deadline_ms - now_ms)) < 0 && errno != EINTR)
-			break;
+		poll_open(fds, fds + most, 1 + controls + polls, until(ctl, deadline_ms, now_ms));
 		guests_run(&balancer->guests, fds + 1 + controls, polls, requests_now_ms());
 		ctl_run(ctl, fds + 1);
 		goes_on = !fds[0].revents;
@@ -214,15 +250,20 @@ static void run(struct balancer *balancer, struct ctl *ctl, int signals,
 	}
 }
 
-/* As many guests as there may be descriptors. */
-static void raise_limit(void)
+/* How many guests there can be descriptors for, at most. */
+static size_t raise_limit(void)
 {
 	struct rlimit limit;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit))
-		return;
+		return 0;
 	limit.rlim_cur = limit.rlim_max;
-	setrlimit(RLIMIT_NOFILE, &limit);
+	if (setrlimit(RLIMIT_NOFILE, &limit) && getrlimit(RLIMIT_NOFILE, &limit))
+		return 0;
+	if (limit.rlim_cur <= OWN_DESCRIPTORS)
+		return 0;
+	return limit.rlim_cur - OWN_DESCRIPTORS < POLICY_MAX_GUESTS ?
+		       (size_t)limit.rlim_cur - OWN_DESCRIPTORS : POLICY_MAX_GUESTS;
 }
 
 static int catch_signals(void)
@@ -262,11 +303,7 @@ static int undo(struct balancer *balancer, const struct options *options)
 /* What an earlier balancer has left is undone first: this one begins with no answers. */
 static bool begin(struct balancer *balancer, const struct options *options)
 {
-	raise_limit();
-	if (!guests_open(&balancer->guests, &balancer->config)) {
-		log_err("can't begin: %s", strerror(errno));
-		return false;
-	}
+	guests_open(&balancer->guests, &balancer->config, raise_limit());
 	if (balancer->dry_run)
 		return true;
 	if (!open_notes(balancer, options, true))
@@ -280,7 +317,11 @@ static int serve(struct balancer *balancer, const struct options *options)
 	int signals = catch_signals();
 	struct ctl *ctl;
 
-	if (signals < 0 || !begin(balancer, options))
+	if (signals < 0) {
+		log_err("can't begin: signalfd: %s", strerror(errno));
+		return 1;
+	}
+	if (!begin(balancer, options))
 		return 1;
 	ctl = ctl_open(options->control, &requests_ops, balancer);
 	if (!ctl)

@@ -62,7 +62,7 @@ static bool make_room(struct guests *guests)
 
 	if (guests->policy.count < guests->room)
 		return true;
-	if (room > POLICY_MAX_GUESTS || !grow(&guests->guest, room, sizeof(*guests->guest)) ||
+	if (!grow(&guests->guest, room, sizeof(*guests->guest)) ||
 	    !grow(&guests->sample, room, sizeof(*guests->sample)) ||
 	    !grow(&guests->policy.guest, room, sizeof(*guests->policy.guest)) ||
 	    !grow(&guests->policy.bid, room, sizeof(*guests->policy.bid)))
@@ -117,16 +117,27 @@ static void drop(struct guests *guests, size_t i)
 	guests->policy.count--;
 }
 
-static void scan(struct guests *guests)
+/* How many there is no room for isn't said with every look. */
+static void note_left_out(struct guests *guests, size_t left_out)
+{
+	if (left_out > guests->left_out)
+		log_err("%zu guests aren't managed: there are descriptors for %zu (LimitNOFILE= of the unit)",
+			left_out, guests->most);
+	guests->left_out = left_out;
+}
+
+/* 0, or what an error there was: then not all were seen. */
+static int look(struct guests *guests)
 {
 	DIR *dir = opendir(guests->config->guests_dir);
 	struct dirent *entry;
 	struct guest *guest;
-	size_t i;
+	size_t left_out = 0;
+	int error;
 
-	for (i = 0; i < guests->policy.count; i++)
-		guests->guest[i].seen = false;
-	while (dir && (entry = readdir(dir))) {
+	if (!dir)
+		return errno == ENOENT || errno == ENOTDIR ? 0 : errno;
+	while ((errno = 0, entry = readdir(dir))) {
 		if (entry->d_name[0] == '.' ||
 		    (entry->d_type != DT_DIR && entry->d_type != DT_UNKNOWN &&
 		     entry->d_type != DT_LNK))
@@ -134,11 +145,31 @@ static void scan(struct guests *guests)
 		guest = guests_find(guests, entry->d_name);
 		if (guest)
 			guest->seen = true;
-		else
+		else if (guests->policy.count < guests->most)
 			add(guests, entry->d_name);
+		else
+			left_out++;
 	}
-	if (dir)
-		closedir(dir);
+	error = errno;
+	closedir(dir);
+	note_left_out(guests, left_out);
+	return error;
+}
+
+/* Who isn't seen is gone; but nobody goes because we can't look. */
+static void scan(struct guests *guests)
+{
+	size_t i;
+	int error;
+
+	for (i = 0; i < guests->policy.count; i++)
+		guests->guest[i].seen = false;
+	error = look(guests);
+	if (error) {
+		log_limited(&guests->rate, LOG_WARNING, "can't read %s: %s: the guests are taken for the same",
+			    guests->config->guests_dir, strerror(error));
+		return;
+	}
 	for (i = guests->policy.count; i-- > 0;)
 		if (!guests->guest[i].seen)
 			drop(guests, i);
@@ -265,7 +296,15 @@ static bool take_line(struct guest *guest, struct policy_guest_sample *sample, c
 
 /* --- connections --- */
 
-static void open_connection(const struct guests *guests, struct guest *guest, uint64_t now_ms)
+/* Whose fault it is: the daemon's is seen by its being late. */
+static void note_failure(struct guests *guests, const struct guest *guest)
+{
+	if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
+		log_limited(&guests->rate, LOG_WARNING, "guest %s: can't ask its daemon: %s", guest->name,
+			    strerror(errno));
+}
+
+static void open_connection(struct guests *guests, struct guest *guest, uint64_t now_ms)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	int n = snprintf(address.sun_path, sizeof(address.sun_path), "%s/%s/control",
@@ -274,11 +313,15 @@ static void open_connection(const struct guests *guests, struct guest *guest, ui
 	if (n < 0 || (size_t)n >= sizeof(address.sun_path))
 		return;
 	guest->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (guest->fd < 0)
+	if (guest->fd < 0) {
+		note_failure(guests, guest);
 		return;
+	}
 	guest->in = malloc(GUESTS_LINE_BYTES);
-	if (!guest->in || connect(guest->fd, (const struct sockaddr *)&address, sizeof(address)))
+	if (!guest->in || connect(guest->fd, (const struct sockaddr *)&address, sizeof(address))) {
+		note_failure(guests, guest);
 		hang_up(guest);
+	}
 	guest->sent_ms = now_ms;
 }
 
@@ -326,17 +369,20 @@ static void receive(struct guest *guest, struct policy_guest_sample *sample, uin
 
 /* --- the caller's interface --- */
 
-bool guests_open(struct guests *guests, const struct config *config)
+void guests_open(struct guests *guests, const struct config *config, size_t most)
 {
 	*guests = (struct guests) {
 		.config = config,
+		.most = most,
 		.inotify_fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC),
 		.late_ms = (uint64_t)config->interval_ms * LATE_INTERVALS,
 		.policy = { .conf = config->policy },
 	};
 	if (guests->late_ms < MIN_LATE_MS)
 		guests->late_ms = MIN_LATE_MS;
-	return guests->inotify_fd >= 0;
+	if (guests->inotify_fd < 0)
+		log_warning("can't watch %s: %s: it's looked at in every %d. interval",
+			    config->guests_dir, strerror(errno), SCAN_TICKS);
 }
 
 void guests_close(struct guests *guests)
@@ -345,7 +391,8 @@ void guests_close(struct guests *guests)
 
 	for (i = 0; i < guests->policy.count; i++)
 		hang_up(&guests->guest[i]);
-	close(guests->inotify_fd);
+	if (guests->inotify_fd >= 0)
+		close(guests->inotify_fd);
 	free(guests->guest);
 	free(guests->sample);
 	free(guests->policy.guest);

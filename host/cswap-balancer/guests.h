@@ -8,6 +8,7 @@
 #include <poll.h>
 
 #include "config.h"
+#include "cswapd/log.h"
 
 #define GUESTS_HISTORY 16
 #define GUESTS_LINE_BYTES 16384		/* an answer is shorter */
@@ -44,7 +45,7 @@ struct guest {
 
 struct guests {
 	const struct config *config;
-	int inotify_fd;
+	int inotify_fd;			/* -1: none */
 	bool watching;			/* the folder itself is being watched */
 	unsigned int ticks;
 	uint64_t late_ms;
@@ -52,10 +53,13 @@ struct guests {
 	struct guest *guest;
 	struct policy_guest_sample *sample;
 	struct policy policy;
-	size_t room;
+	size_t room, most;
+	size_t left_out;		/* beyond that, and said so */
+	struct log_rate rate;		/* lines about what can't be opened */
 };
 
-bool guests_open(struct guests *guests, const struct config *config);
+/* @most: guests there are descriptors for. */
+void guests_open(struct guests *guests, const struct config *config, size_t most);
 void guests_close(struct guests *guests);
 
 /* Find who came and went; connect; ask each for its status. Never waits. */

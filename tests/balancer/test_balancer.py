@@ -8,6 +8,7 @@ floor of 16 MiB of its own. What waits here waits for an answer that says so, no
 """
 import json
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -71,10 +72,14 @@ class Host:
                 f.write("%d\n" % value)
             os.rename(self.path("new"), self.path("cgroup", name))
 
-    def start(self, name, *command):
+    def start(self, name, *command, descriptors=None):
+        def limit():
+            if descriptors:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
         log = open(self.path(name + ".log"), "ab")
         self.processes[name] = subprocess.Popen(
-            [os.path.join(bin_dir, command[0]), *command[1:]], stdout=log, stderr=log, start_new_session=True)
+            [os.path.join(bin_dir, command[0]), *command[1:]], stdout=log, stderr=log, start_new_session=True,
+            preexec_fn=limit)
         log.close()
 
     def said(self, name, text):
@@ -94,11 +99,11 @@ class Host:
     def guest(self, name):
         self.start("g-" + name, "cswap-sim", "--socket", self.path("run", name, "socket"), "obey")
 
-    def balancer(self, *options):
+    def balancer(self, *options, descriptors=None):
         if os.path.exists(self.path("balancer.log")):
             os.rename(self.path("balancer.log"), self.path("balancer.old"))
         self.start("balancer", "cswap-balancer", "--config", self.path("conf"),
-                   "--control", self.path("control"), *options)
+                   "--control", self.path("control"), *options, descriptors=descriptors)
         self.until("the balancer is ready", lambda: self.said("balancer", "ready"))
 
     def ask(self, request, **more):
@@ -374,6 +379,59 @@ def guests_come_and_go(host):
     host.until("all are gone", lambda: not host.list())
     os.rename(host.path("old"), host.path("run"))
     all_managed(host)
+
+
+def guests_beyond_its_descriptors_are_left_out(host):
+    for i in range(20):
+        os.mkdir(host.path("run", "g%d" % i))
+    host.balancer(descriptors=34)
+    host.without_asking("it's said", lambda: host.said("balancer", "18 guests aren't managed: there are descriptors for 2"))
+    expect("an operator is served", host.ask("status")["guests"]["known"] == 2)
+    for i in range(18):
+        if "g%d" % i not in host.list():
+            os.rmdir(host.path("run", "g%d" % i))
+            os.rmdir(host.path("run", list(host.list())[0]))
+            break
+    host.until("another has the place", lambda: host.list().keys() <= set(os.listdir(host.path("run"))) and
+               len(host.list()) == 2)
+    expect("it ends when asked", host.end("balancer") == 0)
+    host.balancer(descriptors=16)
+    host.without_asking("it's said", lambda: host.said("balancer", "18 guests aren't managed: there are descriptors for 0"))
+    expect("an operator is served all the same", host.ask("status")["guests"]["known"] == 0)
+    expect("it ends when asked, too", host.end("balancer") == 0)
+
+
+def out_of_descriptors_it_forgets_nobody(host):
+    host.balancer()
+    all_managed(host)
+    balancer = host.processes["balancer"]
+    before = resource.prlimit(balancer.pid, resource.RLIMIT_NOFILE, (5, resource.prlimit(balancer.pid, resource.RLIMIT_NOFILE)[1]))
+    host.without_asking("it's said", lambda: host.said("balancer", "can't read %s: Too many open files" % host.path("run")))
+    with socket.socket(socket.AF_UNIX) as operator:
+        operator.settimeout(PATIENCE)
+        operator.connect(host.path("control"))
+        operator.sendall(b'{"request":"status"}\n')
+        resource.prlimit(balancer.pid, resource.RLIMIT_NOFILE, before)
+        expect("who came meanwhile is served", operator.recv(10))
+    all_managed(host)
+    expect("nobody was given up", not host.said("balancer", ": gone"))
+    resource.prlimit(balancer.pid, resource.RLIMIT_NOFILE, (5, before[1]))
+    expect("it ends when asked", host.end("balancer") == 0)
+
+
+def cswapctl_asks_as_many_as_there_are(host):
+    host.until("guests are there", lambda: all(
+        ask(host.path("run", n, "control"), {"request": "status"})["balloon"] == "ready" for n in "abc"))
+
+    def metrics(soft, hard):
+        return subprocess.run([os.path.join(bin_dir, "cswapctl"), "--directory", host.path("run"), "metrics"],
+                              capture_output=True, text=True, check=False, timeout=PATIENCE,
+                              preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard)))
+    done = metrics(5, 64)
+    expect("all are up: " + done.stdout[:300], all('cswap_up{guest="%s"} 1' % n in done.stdout for n in "abc"))
+    done = metrics(5, 5)
+    expect("none is said to be down: %s %s" % (done.stdout[:300], done.stderr),
+           done.returncode == 1 and not done.stdout and "3 guests can't be asked at once" in done.stderr)
 
 
 def goes_on_after_its_death(host):
@@ -722,6 +780,9 @@ tests = [
     (refuses_nonsense, Host),
     (one_that_hangs_disturbs_nobody, Host),
     (guests_come_and_go, Host),
+    (guests_beyond_its_descriptors_are_left_out, lambda: Host(guests=())),
+    (out_of_descriptors_it_forgets_nobody, Host),
+    (cswapctl_asks_as_many_as_there_are, Host),
     (goes_on_after_its_death, Host),
     (stuck_guest_is_answered, AnswersHost),
     (answers_are_undone_after_a_kill, lambda: AnswersHost("freeze")),
