@@ -41,6 +41,8 @@ static const char usage[] =
 "                     --release punch\n"
 "  restart [TEXT]     a guest whose whole daemon dies, and is started again by whoever\n"
 "                     started it (TAP); needs --release punch and a file\n"
+"  gone [TEXT]        a guest whose store's files are removed, replaced and cut (TAP); needs\n"
+"                     the file \"store\" beside the socket\n"
 "  obey               release what the operator wants, until the daemon ends\n"
 "  balloon-method M   with --release M instead: convert or off (TAP)\n"
 "  balloon-kill       the same, when the daemon is killed in the middle (TAP)\n"
@@ -68,7 +70,7 @@ static const char usage[] =
 "  --state FILE    key and records: be the guest of an earlier run, if it exists,\n"
 "                  and leave them to the next\n"
 "  --start SLOT --count N\n"
-"  --kills N       of crash and restart, by all cases together (default 200)\n"
+"  --kills N       of crash and restart, by all cases together (default 200); of gone: deeds\n"
 "  --json          one JSON object for each phase\n";
 
 /* --- options --- */
@@ -336,6 +338,7 @@ static const struct {
 	{ "obey", run_obey },
 	{ "crash", run_crash },
 	{ "restart", run_restart },
+	{ "gone", run_gone },
 };
 
 int main(int argc, char **argv)

@@ -26,6 +26,8 @@ int run_crash(const char *socket, const char *filter);
 extern unsigned int crash_kills;
 /* Of one with a file for its store, that somebody starts again: kills all of it. */
 int run_restart(const char *socket, const char *filter);
+/* Of a daemon whose --store is "store" beside its socket: does harm to the files. */
+int run_gone(const char *socket, const char *filter);
 int run_hostile_vmm(const char *socket, const char *filter);
 /* Ends the daemon. */
 int run_hostile_end(const char *socket, const char *filter);

@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * gone.c - a guest at work while its store's files go: removed, renamed, replaced, cut.
+ *
+ * A thread does that at random moments, to the names and to what the daemon has open, and
+ * kills the process that serves the guest as well. Pages may be lost, and then their loads
+ * fail. What must never be is a load that succeeds with anything but the page that was
+ * stored: then the page doesn't open (forged), or is another (wrong).
+ */
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "hostile.h"
+#include "load.h"
+#include "suites.h"
+
+#define PAGES		2048
+#define DEPTH		16
+#define BLOCK		4096
+#define MAX_PAUSE_US	4000
+
+enum deed { REMOVE, RENAME, REPLACE, CUT, CUT_AND_EXTEND, PUNCH, NUM_DEEDS };
+
+struct file {
+	char path[256];
+	int fd;				/* of what the daemon has open */
+	off_t bytes;
+};
+
+struct vandal {
+	pthread_t thread;
+	struct file file[2];		/* data, tags */
+	int monitor;
+	unsigned int kinds;		/* of deeds: those before */
+	unsigned int deeds, kills;
+	bool done;			/* atomic */
+};
+
+static unsigned int next_random(u64 *state)
+{
+	*state ^= *state << 13;
+	*state ^= *state >> 7;
+	*state ^= *state << 17;
+	return *state >> 16;
+}
+
+static void sleep_us(unsigned int us)
+{
+	const struct timespec t = { 0, us * 1000l };
+
+	nanosleep(&t, NULL);
+}
+
+/* As another daemon's, or a copy: something of the same size. */
+static void replace(const struct file *f)
+{
+	char path[sizeof(f->path) + 8];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s.new", f->path);
+	fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (fd >= 0 && (ftruncate(fd, f->bytes) || rename(path, f->path)))
+		unlink(path);
+	close(fd);
+}
+
+static void do_harm(const struct file *f, enum deed deed, u64 *random)
+{
+	off_t at = next_random(random) % (unsigned int)(f->bytes / BLOCK) * (off_t)BLOCK;
+	char path[sizeof(f->path) + 8];
+	bool failed = false;
+
+	switch (deed) {
+	case REMOVE:
+		unlink(f->path);
+		break;
+	case RENAME:
+		snprintf(path, sizeof(path), "%s.old", f->path);
+		failed = rename(f->path, path);
+		break;
+	case REPLACE:
+		replace(f);
+		break;
+	case CUT:
+		failed = ftruncate(f->fd, at);
+		break;
+	case CUT_AND_EXTEND:
+		failed = ftruncate(f->fd, at) || ftruncate(f->fd, f->bytes);
+		break;
+	default:
+		failed = fallocate(f->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at,
+				   64 * BLOCK);
+	}
+	/* A name may be gone by now, and a file system may not know how to punch. */
+	(void)failed;
+}
+
+/* Kill the process that serves the guest, and see the next one come. */
+static void kill_worker(struct vandal *v)
+{
+	int worker = census_worker(v->monitor), next;
+
+	if (!worker || kill(worker, SIGKILL))
+		return;
+	v->kills++;
+	do {
+		sleep_us(500);
+		next = census_worker(v->monitor);
+	} while ((!next || next == worker) && !kill(v->monitor, 0));
+}
+
+static void *do_all_harm(void *arg)
+{
+	struct vandal *v = arg;
+	u64 random = 0x2545f4914f6cdd1dull ^ crash_kills;
+
+	for (v->deeds = 0; v->deeds < crash_kills; v->deeds++) {
+		do_harm(&v->file[next_random(&random) % 2],
+			next_random(&random) % v->kinds, &random);
+		sleep_us(next_random(&random) % MAX_PAUSE_US);
+		if (next_random(&random) % 2)
+			kill_worker(v);
+		sleep_us(next_random(&random) % MAX_PAUSE_US);
+	}
+	__atomic_store_n(&v->done, true, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+static int open_file(struct guest *g, struct file *f, const char *socket, const char *name)
+{
+	const char *base = strrchr(socket, '/');
+	struct stat st;
+
+	snprintf(f->path, sizeof(f->path), "%.*s/%s", base ? (int)(base - socket) : 1,
+		 base ? socket : ".", name);
+	f->fd = open(f->path, O_RDWR | O_CLOEXEC);
+	EXPECT(g, f->fd >= 0 && !fstat(f->fd, &st), "can't open %s", f->path);
+	f->bytes = st.st_size;
+	return 0;
+}
+
+static int vandal_open(struct vandal *v, struct guest *g, const char *socket)
+{
+	struct hostile_census census;
+
+	TRY(hostile_census(g, &census));
+	*v = (struct vandal){ .monitor = census.pid };
+	TRY(open_file(g, &v->file[0], socket, "store"));
+	return open_file(g, &v->file[1], socket, "store.tags");
+}
+
+/* Adds to *@lost the loads that failed. */
+static int run_phase(struct guest *g, struct load *l, enum load_phase phase, u64 *lost)
+{
+	static struct load_report r;
+
+	EXPECT(g, !load_run(l, phase, &r), "%s", l->error);
+	EXPECT(g, !r.wrong && !r.forged, "%llu pages wrong, %llu forged", r.wrong, r.forged);
+	EXPECT(g, !r.store.failed, "%llu stores failed", r.store.failed);
+	*lost += r.load.failed;
+	return 0;
+}
+
+static int load_meanwhile(struct guest *g, struct load *l, struct vandal *v,
+			  unsigned int kinds, u64 *lost)
+{
+	int rc = 0;
+
+	v->kinds = kinds;
+	v->kills = 0;
+	v->done = false;
+	*lost = 0;
+	EXPECT(g, !pthread_create(&v->thread, NULL, do_all_harm, v), "no thread");
+	while (!rc && !__atomic_load_n(&v->done, __ATOMIC_ACQUIRE))
+		rc = run_phase(g, l, LOAD_RUN, lost);
+	pthread_join(v->thread, NULL);
+	TRY(rc || run_phase(g, l, LOAD_VERIFY, lost));
+	printf("# %u deeds, %u kills, %llu loads failed\n", v->deeds, v->kills, *lost);
+	return 0;
+}
+
+static int suffer(struct guest *g, struct load *l, struct vandal *v)
+{
+	u64 lost = 0;
+
+	TRY(run_phase(g, l, LOAD_FILL, &lost));
+	TRY(load_meanwhile(g, l, v, CUT, &lost));
+	EXPECT(g, !lost, "%llu loads failed because a name was another's", lost);
+	TRY(load_meanwhile(g, l, v, NUM_DEEDS, &lost));
+	EXPECT(g, lost, "nothing was lost: no harm was done");
+	/* What is stored now is as good as ever. */
+	lost = 0;
+	TRY(run_phase(g, l, LOAD_FILL, &lost) || run_phase(g, l, LOAD_VERIFY, &lost));
+	EXPECT(g, !lost, "%llu pages are lost of those stored after that", lost);
+	return suite_check_answers(g);
+}
+
+/* Checks: device-store-unit, device-load-whole */
+static int case_gone(struct guest *g, const char *socket)
+{
+	const struct guest_options guest = {
+		.frontend = { .style = FE_STYLE_QEMU, .regions = 2 },
+		.pairs = 4, .slots = PAGES,
+	};
+	const struct load_options options = {
+		.pages = PAGES, .depth = DEPTH, .read_percent = 70, .ops = 500,
+	};
+	struct vandal v;
+	struct load l;
+	unsigned int i;
+	int rc;
+
+	TRY(guest_connect(g, socket, &guest));
+	EXPECT(g, !load_init(&l, &options, &g->records), "%s", l.error);
+	l.queues = g->pairs;
+	for (i = 0; i < g->pairs; i++)
+		l.queue[i] = &g->pair[i].io;
+	rc = vandal_open(&v, g, socket) || suffer(g, &l, &v) ? -1 : 0;
+	close(v.file[0].fd);
+	close(v.file[1].fd);
+	load_free(&l);
+	return rc;
+}
+
+static const struct suite_case cases[] = {
+	{ "files that go at any time", case_gone },
+};
+
+int run_gone(const char *socket, const char *filter)
+{
+	return suite_run(socket, filter, cases, ARRAY_SIZE(cases));
+}
