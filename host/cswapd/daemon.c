@@ -233,7 +233,7 @@ static bool start_workers(struct daemon *daemon)
 /* Go on with the front end that an earlier process served, if there is one. */
 static bool open_front_end(struct daemon *daemon, const struct monitor_gift *gift)
 {
-	const struct vhost_user_config config = {
+	struct vhost_user_config config = {
 		.access = daemon->conf.access,
 		.limits = device_limits(daemon),
 		.memory = &daemon->memory,
@@ -245,6 +245,8 @@ static bool open_front_end(struct daemon *daemon, const struct monitor_gift *gif
 	const struct keep_state *state = daemon->keep.state;
 	const struct vhost_user_saved *saved = &state->front[state->active & 1];
 
+	if (daemon->files)
+		config.store = daemon->files->identity;
 	daemon->vu = vhost_user_new(&config);
 	if (!daemon->vu)
 		return false;

@@ -29,6 +29,7 @@
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <stddef.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
@@ -37,7 +38,7 @@
 #include "inflight.h"
 
 /* Changed whenever the layout or its meaning is. */
-#define FILE_MAGIC 0x31304c4657534355ULL
+#define FILE_MAGIC 0x32304c4657534355ULL
 #define FILE_SEALS (F_SEAL_SHRINK | F_SEAL_GROW)
 
 /* --- a file that the front end keeps --- */
@@ -48,11 +49,12 @@ uint64_t inflight_file_bytes(unsigned int pairs)
 	       pairs * sizeof(struct inflight_pair);
 }
 
-int inflight_create_file(unsigned int pairs)
+int inflight_create_file(unsigned int pairs, const struct store_identity *store)
 {
 	const struct inflight_file head = {
 		.magic = FILE_MAGIC,
 		.bytes = inflight_file_bytes(pairs),
+		.store = *store,
 	};
 	int fd = memfd_create("cswapd-inflight", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
@@ -89,7 +91,9 @@ static const char *check_file(int fd, uint64_t bytes)
 	return NULL;
 }
 
-const char *inflight_map_file(int fd, unsigned int pairs, struct inflight **log)
+const char *inflight_map_file(int fd, unsigned int pairs,
+			      const struct store_identity *store,
+			      struct inflight **log)
 {
 	const uint64_t bytes = inflight_file_bytes(pairs);
 	const char *wrong = check_file(fd, bytes);
@@ -103,6 +107,10 @@ const char *inflight_map_file(int fd, unsigned int pairs, struct inflight **log)
 	if (file->magic != FILE_MAGIC || file->bytes != bytes) {
 		munmap(file, bytes);
 		return "written by another version";
+	}
+	if (memcmp(&file->store, store, sizeof(*store))) {
+		munmap(file, bytes);
+		return "of a guest whose pages are in another store: start with that one";
 	}
 	*log = &file->log;
 	return NULL;

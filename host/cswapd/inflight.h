@@ -14,6 +14,7 @@
 #include <stdint.h>
 #include <linux/virtio_cswap.h>
 
+#include "store_files.h"
 #include "vring.h"
 
 /* Requests that a pair has in hand at a time. */
@@ -72,13 +73,16 @@ struct inflight {
 struct inflight_file {
 	uint64_t magic;
 	uint64_t bytes;
+	struct store_identity store;	/* where its slots are */
 	struct inflight log;
 };
 
 /* The file in a memfd that can't change its size, or -1. */
-int inflight_create_file(unsigned int pairs);
+int inflight_create_file(unsigned int pairs, const struct store_identity *store);
 /* Map such a file, which may be anybody's. NULL, or what is wrong with it. */
-const char *inflight_map_file(int fd, unsigned int pairs, struct inflight **log);
+const char *inflight_map_file(int fd, unsigned int pairs,
+			      const struct store_identity *store,
+			      struct inflight **log);
 void inflight_unmap_file(struct inflight *log, unsigned int pairs);
 uint64_t inflight_file_bytes(unsigned int pairs);
 

@@ -24,7 +24,7 @@
 #include "log.h"
 
 /* Changed whenever the layout or its meaning is. */
-#define KEEP_VERSION 4
+#define KEEP_VERSION 5
 #define KEEP_MAGIC (0x3030504157534355ULL + ((uint64_t)KEEP_VERSION << 48))
 
 bool keep_send(int channel, const void *packet, size_t bytes, const int *fd,
@@ -76,7 +76,7 @@ const char *keep_layout(void)
 {
 	static char word[32];
 
-	/* Both are what keep_adopt() compares of it. */
+	/* Both are what keep_map() compares of it. */
 	snprintf(word, sizeof(word), "%u-%zu", KEEP_VERSION, sizeof(struct keep_state));
 	return word;
 }
@@ -89,9 +89,20 @@ static struct keep_state *map_state(int fd)
 	return map == MAP_FAILED ? NULL : map;
 }
 
-static struct keep_kind kind_of(const struct conf *conf)
+struct keep_state *keep_create(const struct conf *conf, const struct store_files *files,
+			       int *fd)
 {
-	return (struct keep_kind) {
+	struct keep_state *state = NULL;
+
+	*fd = memfd_create("cswapd-state", MFD_CLOEXEC);
+	if (*fd >= 0 && !ftruncate(*fd, sizeof(*state)))
+		state = map_state(*fd);
+	if (!state) {
+		log_err("no memory for what outlives a worker: %s",
+			strerror(errno));
+		return NULL;
+	}
+	state->kind = (struct keep_kind) {
 		.magic = KEEP_MAGIC,
 		.bytes = sizeof(struct keep_state),
 		.slots = conf->slots,
@@ -100,38 +111,43 @@ static struct keep_kind kind_of(const struct conf *conf)
 		.report_period_ms = conf->report_period_ms,
 		.release = conf->release,
 	};
-}
-
-struct keep_state *keep_create(const struct conf *conf, int *fd)
-{
-	struct keep_state *state = NULL;
-
-	*fd = memfd_create("cswapd-state", MFD_CLOEXEC);
-	if (*fd >= 0 && !ftruncate(*fd, sizeof(*state)))
-		state = map_state(*fd);
-	if (state)
-		state->kind = kind_of(conf);
-	else
-		log_err("no memory for what outlives a worker: %s",
-			strerror(errno));
+	if (files) {
+		state->kind.store = files->identity;
+		state->names = files->names;
+	}
 	return state;
 }
 
-struct keep_state *keep_adopt(const struct conf *conf, int fd)
+struct keep_state *keep_map(int fd)
 {
-	const struct keep_kind wanted = kind_of(conf);
 	struct keep_state *state;
 	struct stat st;
+	unsigned int i;
 
 	if (fstat(fd, &st) || st.st_size != sizeof(*state))
 		return NULL;
 	state = map_state(fd);
 	if (!state)
 		return NULL;
-	if (!memcmp(&wanted, &state->kind, sizeof(wanted)) && state->active < 2)
-		return state;
-	munmap(state, sizeof(*state));
-	return NULL;
+	if (state->kind.magic != KEEP_MAGIC || state->kind.bytes != sizeof(*state) ||
+	    state->active >= 2) {
+		munmap(state, sizeof(*state));
+		return NULL;
+	}
+	for (i = 0; i < STORE_NUM_FILES; i++)
+		state->names.name[i][STORE_NAME_BYTES - 1] = '\0';
+	return state;
+}
+
+const char *keep_find_difference(const struct keep_state *state, const struct conf *conf)
+{
+	const struct keep_kind *kind = &state->kind;
+
+	return kind->slots != conf->slots ? "--size" :
+	       kind->queue_pairs != conf->queue_pairs ? "--queues" :
+	       kind->block_bytes != conf->block_bytes ? "--block-size" :
+	       kind->report_period_ms != conf->report_period_ms ? "--report-period" :
+	       kind->release != (uint32_t)conf->release ? "--release" : NULL;
 }
 
 /* --- the worker's side --- */

@@ -14,11 +14,12 @@
 #include "balloon.h"
 #include "conf.h"
 #include "inflight.h"
+#include "store_files.h"
 #include "vhost_user.h"
 #include "vu_message.h"
 #include "worker.h"
 
-/* What the state is of; another daemon's is of use only if all of it is the same. */
+/* What the state is of: another daemon goes on from it only if all of it is the same. */
 struct keep_kind {
 	uint64_t magic;
 	uint64_t bytes;			/* of struct keep_state */
@@ -27,11 +28,13 @@ struct keep_kind {
 	uint32_t block_bytes;
 	uint32_t report_period_ms;
 	uint32_t release;
+	struct store_identity store;	/* where the guest's pages are */
 };
 
 /* In a memfd, mapped by both. */
 struct keep_state {
 	struct keep_kind kind;
+	struct store_names names;	/* what the store was called */
 	uint32_t active;		/* which of @front counts; the monitor's */
 	struct vhost_user_saved front[2];
 	_Alignas(64) struct worker_counters counters[WORKER_MAX_WORKERS];
@@ -85,10 +88,13 @@ bool keep_receive(int channel, void *packet, size_t bytes, int *fd,
  */
 const char *keep_layout(void);
 
-/* The state in a memfd of its own; NULL, logged. */
-struct keep_state *keep_create(const struct conf *conf, int *fd);
-/* The same of one that exists; NULL if it isn't for this configuration. */
-struct keep_state *keep_adopt(const struct conf *conf, int fd);
+/* The state in a memfd of its own; NULL, logged. Without @files the store is memory. */
+struct keep_state *keep_create(const struct conf *conf, const struct store_files *files,
+			       int *fd);
+/* One that exists; NULL if it was written by another version, or is none. */
+struct keep_state *keep_map(int fd);
+/* An option that isn't as it was for this state, or NULL; --store and --tags aside. */
+const char *keep_find_difference(const struct keep_state *state, const struct conf *conf);
 
 /* --- the worker's side --- */
 

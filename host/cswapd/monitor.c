@@ -29,6 +29,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -72,6 +73,7 @@ struct monitor {
 	struct keep_state *state;
 	int state_fd;
 	struct store_files files;
+	int kept_file[STORE_NUM_FILES];	/* of another monitor's; -1: none */
 	int listen_fd;
 	int signal_fd;
 	bool made_socket;
@@ -137,6 +139,8 @@ static void keep_front_end(struct monitor *monitor, int fd)
 	store_fd(monitor, "front-end", fd);
 }
 
+static const char *const file_names[STORE_NUM_FILES] = { "data", "tags" };
+
 /* What systemd kept of another monitor. */
 static void found_fd(void *context, const char *name, int fd)
 {
@@ -149,6 +153,12 @@ static void found_fd(void *context, const char *name, int fd)
 		monitor->state_fd = fd;
 	else if (!strcmp(name, "front-end") && monitor->front_end < 0)
 		monitor->front_end = fd;
+	else if (!strcmp(name, file_names[STORE_DATA_FILE]) &&
+		 monitor->kept_file[STORE_DATA_FILE] < 0)
+		monitor->kept_file[STORE_DATA_FILE] = fd;
+	else if (!strcmp(name, file_names[STORE_TAGS_FILE]) &&
+		 monitor->kept_file[STORE_TAGS_FILE] < 0)
+		monitor->kept_file[STORE_TAGS_FILE] = fd;
 	else if (end != name && !*end && key < VHOST_USER_MAX_FDS &&
 		 monitor->kept[key] < 0)
 		monitor->kept[key] = fd;
@@ -156,12 +166,14 @@ static void found_fd(void *context, const char *name, int fd)
 		close(fd);
 }
 
-/* It was of another configuration, or of another version. */
-static void drop_found(struct monitor *monitor)
+static void drop_found(struct monitor *monitor, const char *why)
 {
 	unsigned int i;
 
-	log_warning("what an earlier daemon left doesn't fit; its front end is dropped");
+	log_warning("not going on from what an earlier daemon left: %s", why);
+	if (monitor->state)
+		munmap(monitor->state, sizeof(*monitor->state));
+	monitor->state = NULL;
 	close(monitor->state_fd);
 	monitor->state_fd = -1;
 	fdstore_drop("state");
@@ -169,41 +181,107 @@ static void drop_found(struct monitor *monitor)
 	for (i = 0; i < VHOST_USER_MAX_FDS; i++)
 		if (monitor->kept[i] >= 0)
 			keep_fd(monitor, i, -1);
+	for (i = 0; i < STORE_NUM_FILES; i++) {
+		if (monitor->kept_file[i] < 0)
+			continue;
+		close(monitor->kept_file[i]);
+		monitor->kept_file[i] = -1;
+		fdstore_drop(file_names[i]);
+	}
 }
 
-static bool open_files(struct monitor *monitor)
+/* Is there a guest that would lose its pages without the state that was found? */
+static bool guest_waits(const struct monitor *monitor)
 {
-	const struct conf *conf = monitor->config->conf;
-	const struct store_request request = {
+	struct pollfd front_end = { .fd = monitor->front_end };
+
+	return monitor->front_end >= 0 &&
+	       monitor->state->front[monitor->state->active].connected &&
+	       poll(&front_end, 1, 0) == 0;
+}
+
+static struct store_request request_of(const struct conf *conf)
+{
+	return (struct store_request) {
 		.data_path = conf->store_path,
 		.tags_path = conf->tags_path,
 		.slots = conf->slots,
 		.format = conf->format,
 		.user = conf->socket_path,
 	};
+}
 
-	return !conf->store_path || store_files_open(&monitor->files, &request);
+/* The same options, the same store? Otherwise @wrong says what differs. */
+static bool state_fits(struct monitor *monitor, char wrong[STORE_WRONG_BYTES])
+{
+	const struct conf *conf = monitor->config->conf;
+	const struct store_request request = request_of(conf);
+	const struct keep_state *state = monitor->state;
+	const char *option = keep_find_difference(state, conf);
+
+	if (!option && !conf->store_path)
+		option = "--store";
+	if (!option)
+		return store_files_go_on(&monitor->files, &request, &state->kind.store,
+					 &state->names, monitor->kept_file, wrong);
+	snprintf(wrong, STORE_WRONG_BYTES, "%s isn't what it was", option);
+	return false;
+}
+
+/* False: the end, and what was found stays where it is, for a better start. */
+static bool take_found(struct monitor *monitor)
+{
+	char wrong[STORE_WRONG_BYTES];
+
+	monitor->state = keep_map(monitor->state_fd);
+	if (!monitor->state) {
+		drop_found(monitor, "it was another version; its front end is dropped");
+		return true;
+	}
+	if (state_fits(monitor, wrong)) {
+		log_notice("going on where another daemon ended");
+		return true;
+	}
+	if (!guest_waits(monitor)) {
+		drop_found(monitor, wrong);
+		return true;
+	}
+	log_err("the guest that is attached can't go on: %s. Start with the options of before and it goes on; or stop the unit, and the guest is given up",
+		wrong);
+	return false;
+}
+
+/* Those that aren't yet where the next monitor finds them. */
+static void keep_files(const struct monitor *monitor)
+{
+	unsigned int i;
+
+	for (i = 0; i < STORE_NUM_FILES; i++)
+		if (monitor->files.fd[i] >= 0 && monitor->kept_file[i] < 0)
+			store_fd(monitor, file_names[i], monitor->files.fd[i]);
 }
 
 static bool open_state(struct monitor *monitor)
 {
 	const struct conf *conf = monitor->config->conf;
+	const struct store_request request = request_of(conf);
 
 	/* Anonymous memory isn't kept: without its pages the rest is worth nothing. */
 	monitor->store_fds = conf->store_path && fdstore_exists();
-	if (monitor->state_fd >= 0) {
-		monitor->state = keep_adopt(conf, monitor->state_fd);
-		if (monitor->state && monitor->store_fds) {
-			log_notice("going on where another daemon ended");
-			return true;
-		}
-		monitor->state = NULL;
-		drop_found(monitor);
+	if (monitor->state_fd >= 0 && !take_found(monitor))
+		return false;
+	if (monitor->state) {
+		keep_files(monitor);
+		return true;
 	}
-	monitor->state = keep_create(conf, &monitor->state_fd);
+	if (conf->store_path && !store_files_open(&monitor->files, &request))
+		return false;
+	monitor->state = keep_create(conf, conf->store_path ? &monitor->files : NULL,
+				     &monitor->state_fd);
 	if (!monitor->state)
 		return false;
 	store_fd(monitor, "state", monitor->state_fd);
+	keep_files(monitor);
 	return true;
 }
 
@@ -651,6 +729,7 @@ int monitor_run(const struct monitor_config *config)
 		.config = config,
 		.state_fd = -1,
 		.files = STORE_FILES_NONE,
+		.kept_file = { -1, -1 },
 		.listen_fd = -1,
 		.signal_fd = -1,
 		.front_end = -1,
@@ -660,7 +739,7 @@ int monitor_run(const struct monitor_config *config)
 
 	memset(monitor.kept, -1, sizeof(monitor.kept));
 	passed_fd = fdstore_take(found_fd, &monitor);
-	if (take_signals(&monitor) && open_files(&monitor) && open_state(&monitor) &&
+	if (take_signals(&monitor) && open_state(&monitor) &&
 	    open_front_end(&monitor, passed_fd))
 		code = serve(&monitor);
 	fdstore_finish();

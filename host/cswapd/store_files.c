@@ -54,7 +54,8 @@ struct signature {
 	char magic[16];
 	uint32_t version;		/* little-endian, as all numbers */
 	uint32_t file;			/* STORE_DATA_FILE or STORE_TAGS_FILE */
-	uint8_t id[STORE_ID_BYTES];	/* the same in both */
+	uint8_t store_id[STORE_ID_BYTES]; /* the same in both */
+	uint8_t id[STORE_ID_BYTES];	/* as long as the file is what it is */
 	uint64_t slots;			/* as of its last use, as is what follows */
 	uint64_t used_s;		/* since 1970 */
 	char boot_id[40];		/* the host's */
@@ -66,7 +67,8 @@ enum content { CONTENT_NOTHING, CONTENT_STORE, CONTENT_OTHER };
 /* What was found in a file. */
 struct finding {
 	enum content content;
-	uint8_t id[STORE_ID_BYTES];	/* STORE */
+	uint8_t store_id[STORE_ID_BYTES]; /* STORE, as is the next */
+	uint8_t id[STORE_ID_BYTES];
 	char text[160];			/* OTHER: what */
 };
 
@@ -261,6 +263,7 @@ static void examine(struct finding *found, int fd, unsigned int which, bool is_d
 			 which == STORE_DATA_FILE ? "tags" : "data");
 	} else {
 		found->content = CONTENT_STORE;
+		memcpy(found->store_id, signature.store_id, sizeof(found->store_id));
 		memcpy(found->id, signature.id, sizeof(found->id));
 	}
 }
@@ -292,7 +295,8 @@ static bool write_signature(int fd, const struct store_files *files, unsigned in
 		},
 	};
 
-	memcpy(first.signature.id, files->identity.id, STORE_ID_BYTES);
+	memcpy(first.signature.store_id, files->id, STORE_ID_BYTES);
+	memcpy(first.signature.id, files->identity.id[which], STORE_ID_BYTES);
 	read_boot_id(first.signature.boot_id, sizeof(first.signature.boot_id));
 	snprintf(first.signature.user, sizeof(first.signature.user), "%s", user ? user : "");
 	return pwrite(fd, &first, sizeof(first), 0) == sizeof(first);
@@ -364,37 +368,52 @@ static bool find_file(struct store_files *files, unsigned int which, struct find
 
 /* --- making them a store --- */
 
-/* A new id, unless both are of one store already. False: what is there is somebody's. */
-static bool settle_identity(struct store_files *files, const struct finding *found,
-			    bool format)
+/* False: what is there is somebody's, and @format doesn't allow to destroy it. */
+static bool may_take(const struct store_files *files, struct finding *found, bool format)
 {
-	const struct finding *data = &found[STORE_DATA_FILE], *tags = &found[STORE_TAGS_FILE];
-	const char *data_name = files->paths.name[STORE_DATA_FILE];
-	const char *tags_name = files->paths.name[STORE_TAGS_FILE];
+	struct finding *tags = &found[STORE_TAGS_FILE];
 	unsigned int i;
 
+	if (found[STORE_DATA_FILE].content == CONTENT_STORE &&
+	    tags->content == CONTENT_STORE &&
+	    memcmp(found[STORE_DATA_FILE].store_id, tags->store_id, STORE_ID_BYTES)) {
+		tags->content = CONTENT_OTHER;
+		snprintf(tags->text, sizeof(tags->text), "the tags of another store");
+	}
 	for (i = 0; i < STORE_NUM_FILES && !format; i++) {
 		if (found[i].content != CONTENT_OTHER)
 			continue;
-		log_err("%s has no signature of a %s, but %s: if that may be destroyed, start once with --format",
+		log_err("%s is no %s but %s: was something else meant? If it may be destroyed, start with --format",
 			files->paths.name[i], file_nouns[i], found[i].text);
 		return false;
 	}
-	if (data->content == CONTENT_STORE && tags->content == CONTENT_STORE) {
-		if (!memcmp(data->id, tags->id, STORE_ID_BYTES)) {
-			memcpy(files->identity.id, data->id, STORE_ID_BYTES);
-			return true;
-		}
-		if (!format) {
-			log_err("%s has the tags of another store than %s: name those that belong to it, or start once with --format, and what they hold is lost",
-				tags_name, data_name);
+	return true;
+}
+
+/* The ids that are there, and new ones for what is new. */
+static bool settle_ids(struct store_files *files, const struct finding *found)
+{
+	bool is_known = false;
+	unsigned int i;
+
+	for (i = 0; i < STORE_NUM_FILES; i++) {
+		uint8_t *id = files->identity.id[i];
+
+		if (found[i].content == CONTENT_STORE) {
+			memcpy(files->id, found[i].store_id, STORE_ID_BYTES);
+			memcpy(id, found[i].id, STORE_ID_BYTES);
+			is_known = true;
+		} else if (getrandom(id, STORE_ID_BYTES, 0) != STORE_ID_BYTES) {
 			return false;
 		}
-	} else if (data->content == CONTENT_STORE || tags->content == CONTENT_STORE) {
-		log_notice("%s and %s make a new store: one of them was empty",
-			   data_name, tags_name);
 	}
-	return getrandom(files->identity.id, STORE_ID_BYTES, 0) == STORE_ID_BYTES;
+	if (!is_known)
+		return getrandom(files->id, STORE_ID_BYTES, 0) == STORE_ID_BYTES;
+	for (i = 0; i < STORE_NUM_FILES; i++)
+		if (found[i].content != CONTENT_STORE)
+			log_warning("%s is new: what the store held there is lost",
+				    files->paths.name[i]);
+	return true;
 }
 
 uint64_t store_files_bytes(const struct store_files *files, unsigned int which)
@@ -500,7 +519,7 @@ static bool find_and_claim(struct store_files *files, const struct store_request
 	for (i = 0; i < STORE_NUM_FILES; i++)
 		if (!find_file(files, i, &found[i]))
 			return false;
-	if (!settle_identity(files, found, request->format))
+	if (!may_take(files, found, request->format) || !settle_ids(files, found))
 		return false;
 	for (i = 0; i < STORE_NUM_FILES; i++)
 		if (!claim_file(files, i, found[i].content, request->user) ||
@@ -526,14 +545,6 @@ bool store_files_open(struct store_files *files, const struct store_request *req
 }
 
 /* --- going on with them --- */
-
-static bool refuse_other(const struct store_files *files, unsigned int which,
-			 const struct store_names *names)
-{
-	log_err("%s is not the %s of the guest that is attached: it has its pages in %s. Start with that, and the guest goes on; or stop the unit, and it is given up",
-		files->names.name[which], file_nouns[which], names->name[which]);
-	return false;
-}
 
 /* Does the name lead to what was held, or could it be that it did? */
 static bool leads_there(const struct store_files *files, unsigned int which,
@@ -568,31 +579,54 @@ static bool is_held(int fd, unsigned int which, const struct store_identity *ide
 	if (!is_same(&found, identity, which))
 		return false;
 	return kept || (read_signature(fd, &signature) &&
-			!memcmp(signature.id, identity->id, STORE_ID_BYTES));
+			!memcmp(signature.id, identity->id[which], STORE_ID_BYTES));
+}
+
+/* False: it's another file. */
+static bool go_on_with(struct store_files *files, unsigned int which,
+		       const struct store_identity *identity,
+		       const struct store_names *names, int kept)
+{
+	int fd = kept;
+
+	if (!leads_there(files, which, identity, names, kept >= 0))
+		return false;
+	if (kept < 0)
+		fd = open_held(files->paths.name[which],
+			       which == STORE_DATA_FILE && files->is_device);
+	if (fd >= 0 && is_held(fd, which, identity, kept >= 0)) {
+		files->fd[which] = fd;
+		return true;
+	}
+	if (kept < 0 && fd >= 0)
+		close(fd);
+	return false;
 }
 
 bool store_files_go_on(struct store_files *files, const struct store_request *request,
 		       const struct store_identity *identity,
-		       const struct store_names *names, const int kept[STORE_NUM_FILES])
+		       const struct store_names *names, const int kept[STORE_NUM_FILES],
+		       char wrong[STORE_WRONG_BYTES])
 {
 	unsigned int i;
 
 	begin(files, request);
-	if (!name_files(files, request))
-		return false;
-	files->is_device = !identity->inode[STORE_DATA_FILE];
-	for (i = 0; i < STORE_NUM_FILES; i++) {
-		if (!leads_there(files, i, identity, names, kept[i] >= 0))
-			return refuse_other(files, i, names);
-		files->fd[i] = kept[i] >= 0 ? kept[i] :
-			       open_held(files->paths.name[i],
-					 i == STORE_DATA_FILE && files->is_device);
-		if (files->fd[i] < 0)
-			return false;
-		if (!is_held(files->fd[i], i, identity, kept[i] >= 0))
-			return refuse_other(files, i, names);
-	}
 	files->identity = *identity;
+	files->is_device = !identity->inode[STORE_DATA_FILE];
+	if (!name_files(files, request)) {
+		snprintf(wrong, STORE_WRONG_BYTES, "--store is no name");
+		return false;
+	}
+	for (i = 0; i < STORE_NUM_FILES; i++) {
+		if (go_on_with(files, i, identity, names, kept[i]))
+			continue;
+		snprintf(wrong, STORE_WRONG_BYTES, "%s is not its %s, which is %s",
+			 files->names.name[i], file_nouns[i], names->name[i]);
+		if (i && kept[0] < 0)
+			close(files->fd[0]);
+		*files = (struct store_files) STORE_FILES_NONE;
+		return false;
+	}
 	return true;
 }
 
@@ -648,7 +682,7 @@ bool store_files_are_signed(const struct store_files *files)
 	for (i = 0; i < STORE_NUM_FILES; i++)
 		if (files->fd[i] >= 0 &&
 		    (!read_signature(files->fd[i], &signature) ||
-		     memcmp(signature.id, files->identity.id, STORE_ID_BYTES)))
+		     memcmp(signature.id, files->identity.id[i], STORE_ID_BYTES)))
 			return false;
 	return true;
 }

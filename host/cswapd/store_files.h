@@ -21,7 +21,7 @@ enum { STORE_DATA_FILE, STORE_TAGS_FILE, STORE_NUM_FILES };
 
 /* Which store it is; no other has all of this. */
 struct store_identity {
-	uint8_t id[STORE_ID_BYTES];	/* of its own, in the signatures */
+	uint8_t id[STORE_NUM_FILES][STORE_ID_BYTES]; /* in the signatures */
 	uint64_t device[STORE_NUM_FILES];
 	uint64_t inode[STORE_NUM_FILES]; /* 0: a block device */
 };
@@ -47,6 +47,7 @@ struct store_files {
 	uint64_t slots;
 	bool is_device;			/* the data */
 	int fd[STORE_NUM_FILES];	/* -1: none */
+	uint8_t id[STORE_ID_BYTES];	/* what data and tags have in common */
 	struct store_names paths;	/* as they were asked for */
 	struct store_names names;	/* the same from the root on */
 	struct store_identity identity;
@@ -58,12 +59,15 @@ struct store_files {
 bool store_files_open(struct store_files *files, const struct store_request *request);
 
 /*
- * Go on with what another process held: @kept descriptors, -1 for none. False: what
- * @request names is another store than @identity, which was called @names; logged.
+ * Go on with what another process held: @kept descriptors, -1 for none, which become
+ * ours. False: what @request names is another store than @identity, which was called
+ * @names; @wrong has it in words.
  */
+#define STORE_WRONG_BYTES (2 * STORE_NAME_BYTES + 64)
 bool store_files_go_on(struct store_files *files, const struct store_request *request,
 		       const struct store_identity *identity,
-		       const struct store_names *names, const int kept[STORE_NUM_FILES]);
+		       const struct store_names *names, const int kept[STORE_NUM_FILES],
+		       char wrong[STORE_WRONG_BYTES]);
 
 void store_files_close(struct store_files *files);
 

@@ -748,7 +748,7 @@ static const char *handle_get_inflight_fd(struct vhost_user *vu,
 	memcpy(&inflight, msg->payload, VU_INFLIGHT_BYTES);
 	if (inflight.num_queues > vu->num_rings)
 		return "more virtqueues than there are";
-	fd = inflight_create_file(pairs);
+	fd = inflight_create_file(pairs, &vu->config.store);
 	if (fd < 0)
 		return "no memory for what is in hand";
 	/* One that is in use stays so until another is handed back. */
@@ -766,7 +766,8 @@ static const char *use_inflight(struct vhost_user *vu, int fd)
 	const char *wrong;
 	unsigned int i;
 
-	wrong = inflight_map_file(fd, vu->config.limits.queue_pairs, &log);
+	wrong = inflight_map_file(fd, vu->config.limits.queue_pairs, &vu->config.store,
+				  &log);
 	if (wrong)
 		return wrong;
 	drop_inflight(vu);

@@ -32,6 +32,7 @@ struct vhost_user_config {
 	struct memory *memory;		/* the workers look at it, too */
 	struct worker_set *workers;
 	bool inflight;			/* offer that the front end keeps what is in hand */
+	struct store_identity store;	/* ... whose slots are there */
 	const struct vhost_user_lies *lies;	/* NULL in cswapd */
 };
 

@@ -56,7 +56,7 @@ static void open_bench(void)
 	bench.conf.slots = FUZZ_CAPACITY;
 	bench.conf.queue_pairs = FUZZ_PAIRS;
 	bench.conf.block_bytes = bench.limits.block_bytes;
-	bench.state = keep_create(&bench.conf, &bench.state_fd);
+	bench.state = keep_create(&bench.conf, NULL, &bench.state_fd);
 	FUZZ_CHECK(bench.state);
 	bench.log = &bench.state->inflight;
 	balloon_init(&bench.balloon, bench.limits.block_bytes);

@@ -28,7 +28,7 @@ static void open_monitor(void)
 	monitor.config = &config;
 	monitor.front_end = -1;
 	memset(monitor.kept, -1, sizeof(monitor.kept));
-	monitor.state = keep_create(&conf, &monitor.state_fd);
+	monitor.state = keep_create(&conf, NULL, &monitor.state_fd);
 	FUZZ_CHECK(monitor.state);
 }
 

@@ -117,10 +117,11 @@ static void make_bools(void)
 /* As the monitor has kept them: they become the server's. */
 static void open_kept(int fd[VHOST_USER_MAX_FDS])
 {
+	const struct store_identity store = { 0 };
 	unsigned int i;
 
 	memset(fd, -1, VHOST_USER_MAX_FDS * sizeof(fd[0]));
-	fd[1] = inflight_create_file(b->limits.queue_pairs);
+	fd[1] = inflight_create_file(b->limits.queue_pairs, &store);
 	fd[2] = fcntl(b->memory_fd, F_DUPFD_CLOEXEC, 0);
 	for (i = 0; i < FUZZ_RINGS; i++) {
 		fd[2 + MEMORY_MAX_REGIONS + 3 * i] = fcntl(b->kick[i], F_DUPFD_CLOEXEC, 0);
@@ -179,7 +180,7 @@ static void have_events(struct keep *keep)
 
 static void go_on(void)
 {
-	struct keep keep = { .state = keep_adopt(&b->conf, b->state_fd) };
+	struct keep keep = { .state = keep_map(b->state_fd) };
 	const struct vhost_user_saved *saved;
 	int ends[2], fd[VHOST_USER_MAX_FDS];
 	struct balloon_state balloon;
@@ -187,6 +188,10 @@ static void go_on(void)
 	/* It's of another daemon's, or nonsense. */
 	if (!keep.state)
 		return;
+	if (keep_find_difference(keep.state, &b->conf)) {
+		munmap(keep.state, sizeof(*keep.state));
+		return;
+	}
 	FUZZ_CHECK(keep.state->active < 2);
 	saved = &keep.state->front[keep.state->active];
 	open_kept(fd);

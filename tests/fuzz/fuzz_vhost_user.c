@@ -40,6 +40,7 @@ struct header {
 	uint32_t size;
 };
 
+static const struct store_identity no_store;
 static struct fuzz_bench *b;
 static struct vhost_user *vu;
 static int kinds[NUM_KINDS];
@@ -61,7 +62,7 @@ static void open_kinds(void)
 	FUZZ_CHECK(write(kinds[FD_FULL], &full, sizeof(full)) == sizeof(full));
 	kinds[FD_SMALL] = memfd_create("small", MFD_CLOEXEC);
 	FUZZ_CHECK(!ftruncate(kinds[FD_SMALL], 100));
-	kinds[FD_INFLIGHT] = inflight_create_file(b->limits.queue_pairs);
+	kinds[FD_INFLIGHT] = inflight_create_file(b->limits.queue_pairs, &no_store);
 	kinds[FD_DIRECTORY] = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
@@ -197,7 +198,7 @@ static void write_note(struct fuzz_input *in)
 static void renew_note(void)
 {
 	close(kinds[FD_INFLIGHT]);
-	kinds[FD_INFLIGHT] = inflight_create_file(b->limits.queue_pairs);
+	kinds[FD_INFLIGHT] = inflight_create_file(b->limits.queue_pairs, &no_store);
 	FUZZ_CHECK(kinds[FD_INFLIGHT] >= 0);
 }
 

@@ -137,6 +137,8 @@ static void bad_lines(void **state)
 		"--socket s --store f --size 1G --control=",
 		"--socket s --store f --size 1G --cgroup vm",
 		"--socket s --store mem --size 1G --tags t",
+		"--socket s --store mem --size 1G --format",
+		"--socket s --store f --size 1G --format=yes",
 		"--fd x --store f --size 1G",
 		"--socket s --store f --size 1G --fault flip",
 	};

@@ -130,9 +130,9 @@ runs_what_is_installed() {
 	[[ /proc/$(main_pid)/exe -ef /usr/sbin/cswapd ]]
 }
 
-# systemd is told, and does it in its time.
+# But for what is of no guest: the state, and the store's two files. systemd is told, and does it in its time.
 keeps_nothing() {
-	until (($(systemctl show -P NFileDescriptorStore cswapd@guest) <= 1)); do
+	until (($(systemctl show -P NFileDescriptorStore cswapd@guest) <= 3)); do
 		sleep 0.02
 	done
 }

@@ -43,6 +43,8 @@ static const char usage[] =
 "                     started it (TAP); needs --release punch and a file\n"
 "  gone [TEXT]        a guest whose store's files are removed, replaced and cut (TAP); needs\n"
 "                     the file \"store\" beside the socket\n"
+"  other-store        the same while the whole daemon dies, and is started again by\n"
+"                     whoever started it (TAP)\n"
 "  obey               release what the operator wants, until the daemon ends\n"
 "  balloon-method M   with --release M instead: convert or off (TAP)\n"
 "  balloon-kill       the same, when the daemon is killed in the middle (TAP)\n"
@@ -339,6 +341,7 @@ static const struct {
 	{ "crash", run_crash },
 	{ "restart", run_restart },
 	{ "gone", run_gone },
+	{ "other-store", run_other_store },
 };
 
 int main(int argc, char **argv)

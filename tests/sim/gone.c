@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -228,9 +229,100 @@ static int case_gone(struct guest *g, const char *socket)
 	return rc;
 }
 
+/* --- another store --- */
+
+/* Kill all of the daemon; whoever started it starts another. */
+static int kill_daemon(struct guest *g)
+{
+	struct ucred peer;
+	socklen_t length = sizeof(peer);
+
+	EXPECT(g, !getsockopt(g->fe.socket, SOL_SOCKET, SO_PEERCRED, &peer, &length) &&
+	       !kill(peer.pid, SIGKILL), "nobody to kill");
+	EXPECT(g, fe_wait_closed(&g->fe), "the connection outlives the daemon");
+	return 0;
+}
+
+static int move(struct guest *g, const struct file *f, bool away)
+{
+	char aside[sizeof(f->path) + 8] = "";
+
+	strcat(strcpy(aside, f->path), ".aside");
+	EXPECT(g, !rename(away ? f->path : aside, away ? aside : f->path),
+	       "can't move %s", f->path);
+	return 0;
+}
+
+static int load_all(struct guest *g, u64 slots)
+{
+	enum io_result result;
+	u64 slot;
+
+	for (slot = 0; slot < slots; slot++) {
+		TRY(guest_load(g, slot, &result));
+		EXPECT(g, result == IO_OK, "load of %llu: %u", slot, result);
+	}
+	return 0;
+}
+
+/* Data, tags, or both. */
+static int try_others(struct guest *g, const struct file *file, unsigned int which)
+{
+	unsigned int i;
+
+	for (i = 0; i < 2; i++)
+		if (which >> i & 1)
+			TRY(move(g, &file[i], true));
+	TRY(kill_daemon(g));
+	EXPECT(g, guest_come_back(g, false), "a daemon goes on with another store");
+	g->error[0] = '\0';
+	for (i = 0; i < 2; i++)
+		if (which >> i & 1)
+			TRY(move(g, &file[i], false));
+	TRY(kill_daemon(g));
+	return guest_come_back(g, false);
+}
+
+/* A guest that keeps what is in hand itself gets its own store or none. */
+static int case_other_store(struct guest *g, const char *socket)
+{
+	const struct guest_options guest = {
+		.frontend = { .style = FE_STYLE_QEMU, .regions = 2, .inflight = true },
+		.pairs = 4, .slots = PAGES,
+	};
+	const u64 slots = 64;
+	enum io_result result;
+	struct file file[2];
+	unsigned int which;
+	u64 slot;
+
+	TRY(guest_connect(g, socket, &guest));
+	for (slot = 0; slot < slots; slot++) {
+		TRY(guest_store(g, slot, &result));
+		EXPECT(g, result == IO_OK, "store of %llu: %u", slot, result);
+	}
+	TRY(open_file(g, &file[0], socket, "store"));
+	close(file[0].fd);
+	TRY(open_file(g, &file[1], socket, "store.tags"));
+	close(file[1].fd);
+	for (which = 1; which <= 3; which++)
+		TRY(try_others(g, file, which) || load_all(g, slots));
+	return suite_check_answers(g);
+}
+
 static const struct suite_case cases[] = {
 	{ "files that go at any time", case_gone },
 };
+
+/* Of a daemon that is started again. */
+static const struct suite_case other_cases[] = {
+	{ "another store", case_other_store },
+};
+
+int run_other_store(const char *socket, const char *filter)
+{
+	return suite_run(socket, filter, other_cases, ARRAY_SIZE(other_cases));
+}
 
 int run_gone(const char *socket, const char *filter)
 {

@@ -22,6 +22,7 @@ sim: $(sim_program)
 ## check-cswapctl: cswapctl, with daemons that serve simulated guests
 check-sim: $(sim_program) $(out)/cswapd $(out)/cswapd-faulty
 	tests/sim/run-tests $(out)
+	tests/sim/test_restart.py $(out)
 
 check-cswapctl: $(sim_program) $(out)/cswapd $(out)/cswapctl $(out)/cswap-balancer
 	tests/sim/test_cswapctl.sh $(out)

@@ -28,6 +28,8 @@ extern unsigned int crash_kills;
 int run_restart(const char *socket, const char *filter);
 /* Of a daemon whose --store is "store" beside its socket: does harm to the files. */
 int run_gone(const char *socket, const char *filter);
+/* The same, of one that somebody starts again. */
+int run_other_store(const char *socket, const char *filter);
 int run_hostile_vmm(const char *socket, const char *filter);
 /* Ends the daemon. */
 int run_hostile_end(const char *socket, const char *filter);

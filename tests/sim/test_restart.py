@@ -1,0 +1,200 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""test_restart.py - cswapd restarted under a guest at work, with right options and with wrong ones. TAP.
+
+    test_restart.py DIR      where cswapd and cswap-sim were built
+
+It keeps descriptors as systemd's descriptor store does. A restart that would put another store under the
+guest's pages is refused, and what is kept stays for a right one: then the guest has seen a pause.
+"""
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+
+PATIENCE_S = 120
+bin_dir = os.path.abspath(sys.argv[1])
+work = tempfile.mkdtemp(prefix="cswap-restart.", dir=os.environ.get("TMPDIR", "/var/tmp"))
+number = failures = 0
+
+
+def path(name):
+    return os.path.join(work, name)
+
+
+class Keeper:
+    """What systemd does for a unit with FileDescriptorStoreMax=."""
+
+    def __init__(self):
+        self.kept = {}
+        self.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.notify.bind(path("notify"))
+        self.read_end, self.write_end = os.pipe()
+        threading.Thread(target=self.listen, daemon=True).start()
+
+    def listen(self):
+        while True:
+            message, fds, _, _ = socket.recv_fds(self.notify, 65536, 16)
+            fields = dict(line.split("=", 1) for line in message.decode().split("\n") if "=" in line)
+            if "BARRIER" in fields:
+                os.write(self.write_end, b"x")
+            if "FDSTORE" in fields:
+                self.kept[fields["FDNAME"]] = fds.pop()
+            if "FDSTOREREMOVE" in fields:
+                fd = self.kept.pop(fields["FDNAME"], None)
+                if fd is not None:
+                    os.close(fd)
+            for fd in fds:
+                os.close(fd)
+
+    def settle(self):
+        """All that was sent is seen: messages come in order."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+            s.sendto(b"BARRIER=1", path("notify"))
+        os.read(self.read_end, 1)
+
+    def names(self):
+        self.settle()
+        return set(self.kept)
+
+
+class Daemon:
+    def __init__(self, keeper, *options):
+        self.log = ""
+        read_end, write_end = os.pipe()
+        kept = list(keeper.kept.items())
+        self.pid = os.fork()
+        if not self.pid:
+            self.become(kept, write_end, options)
+        os.close(write_end)
+        self.lines = os.fdopen(read_end, "r", encoding="utf-8", errors="replace")
+        self.ready = False
+        for line in self.lines:
+            self.log += line
+            if " ready: " in line:
+                self.ready = True
+                break
+
+    def become(self, kept, log, options):
+        # Out of the way of those that are passed.
+        high = [os.dup2(fd, 200 + i, inheritable=False) for i, (_, fd) in enumerate(kept)]
+        os.dup2(log, 2)
+        os.dup2(log, 1)
+        for i, fd in enumerate(high):
+            os.dup2(fd, 3 + i)
+        os.environ.update(NOTIFY_SOCKET=path("notify"), LISTEN_PID=str(os.getpid()), LISTEN_FDS=str(len(kept)),
+                          LISTEN_FDNAMES=":".join(name for name, _ in kept))
+        if not kept:
+            del os.environ["LISTEN_FDS"]
+        os.execv(f"{bin_dir}/cswapd", ["cswapd", "--socket", path("socket"), *options])
+
+    def end(self, sig=signal.SIGTERM):
+        os.kill(self.pid, sig)
+        return self.wait()
+
+    def wait(self):
+        for line in self.lines:
+            self.log += line
+        self.lines.close()
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+
+class Guest:
+    """Stores and loads until told to end; every page is compared."""
+
+    def __init__(self):
+        self.process = subprocess.Popen(
+            [f"{bin_dir}/cswap-sim", "--socket", path("socket"), "--pages", "2048", "--seconds", "3600", "--verify",
+             "load"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self.output = ""
+        for line in self.process.stdout:
+            self.output += line
+            if line.startswith("# fill"):
+                break
+
+    def end(self):
+        self.process.send_signal(signal.SIGUSR1)
+        self.output += self.process.communicate(timeout=PATIENCE_S)[0]
+        return self.process.returncode == 0
+
+
+def result(good, name, *explanations):
+    global number, failures
+    number += 1
+    print(f"{'ok' if good else 'not ok'} {number} - {name}", flush=True)
+    if not good:
+        failures += 1
+        for text in explanations:
+            print("".join(f"# {line}\n" for line in text.splitlines()[-12:]), end="")
+
+
+RIGHT = ("--store", "store", "--size", "16M")
+
+
+def refused(keeper, name, says, *options):
+    """It doesn't start, says why, and leaves all that is kept."""
+    before = keeper.names()
+    daemon = Daemon(keeper, *options)
+    code = daemon.end() if daemon.ready else daemon.wait()
+    after = keeper.names()
+    result(not daemon.ready and code not in (0, 2) and before == after and all(text in daemon.log for text in says),
+           f"refused: {name}", daemon.log, f"kept {len(before)}, then {len(after)}; code {code}")
+
+
+def others_are_refused(keeper):
+    daemon = Daemon(keeper, *RIGHT)
+    guest = Guest()
+    daemon.end()
+    result({"cswapd-state", "cswapd-front-end", "cswapd-data", "cswapd-tags"} <= keeper.names(),
+           "state, connection and store are kept", str(keeper.kept))
+    refused(keeper, "another --store", (path("store"), path("other")), "--store", "other", "--size", "16M")
+    refused(keeper, "other --tags", (path("store.tags"), path("other.tags")), *RIGHT, "--tags", "other.tags")
+    refused(keeper, "--store mem", ("--store",), "--store", "mem", "--size", "16M")
+    refused(keeper, "another --size", ("--size",), "--store", "store", "--size", "32M")
+    refused(keeper, "other --queues", ("--queues",), *RIGHT, "--queues", "2")
+    result(not os.path.exists("other") and not os.path.exists("other.tags"), "and nothing is made for it")
+    for name in ("store", "store.tags"):
+        os.rename(name, "aside")
+        shutil.copyfile("aside", name)
+        refused(keeper, f"a copy in place of {name}", (path(name),), *RIGHT)
+        os.rename("aside", name)
+    daemon = Daemon(keeper, *RIGHT)
+    result(daemon.ready and "going on where another daemon ended" in daemon.log, "a right start goes on", daemon.log)
+    result(guest.end(), "and the guest has all its pages", guest.output)
+    return daemon
+
+
+def removed_files_are_held(keeper):
+    guest = Guest()
+    os.unlink("store")
+    os.rename("store.tags", "moved")
+    return guest
+
+
+def main():
+    os.chdir(work)
+    keeper = Keeper()
+    daemon = others_are_refused(keeper)
+    guest = removed_files_are_held(keeper)
+    daemon.end()
+    daemon = Daemon(keeper, *RIGHT)
+    result(daemon.ready and "is gone" in daemon.log and not os.path.exists("store"),
+           "what has no name any more is gone on with", daemon.log)
+    result(guest.end(), "and the guest has all its pages", guest.output)
+    daemon.end()
+    daemon = Daemon(keeper, "--store", "other", "--size", "32M")
+    result(daemon.ready, "without a guest any store will do", daemon.log)
+    code = daemon.end()
+    result(code == 0, "it ends in order", daemon.log)
+    print(f"1..{number}")
+
+
+try:
+    main()
+finally:
+    shutil.rmtree(work)
+sys.exit(failures > 0)
