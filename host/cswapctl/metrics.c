@@ -59,6 +59,8 @@ static const struct metric metrics[] = {
 	  "store", "errors_nospc", "kind=\"nospc\"", 0 },
 	{ "cswap_store_errors_total", NULL, NULL,
 	  "store", "errors_invalid", "kind=\"invalid\"", 0 },
+	{ "cswap_store_errors_total", NULL, NULL,
+	  "store", "errors_writeback", "kind=\"writeback\"", 0 },
 	{ "cswap_released_bytes_total", COUNTER, "Memory RELEASEd",
 	  "served", "released_bytes", NULL, 0 },
 	{ "cswap_reclaimed_bytes_total", COUNTER, "Memory RECLAIMed",
@@ -175,6 +177,15 @@ static void print_states(FILE *to, const struct instances *instances)
 		print_guest(to, "cswap_balloon_ready", instances->list[i].name);
 		fprintf(to, "} %d\n",
 			!strcmp(instances->list[i].status.balloon, "ready"));
+	}
+	print_head(to, "cswap_store_whole", GAUGE,
+		   "Whether the files of the guest's store are where and what they were");
+	for (i = 0; i < instances->count; i++) {
+		instance = &instances->list[i];
+		if (!instance->status.store_state)
+			continue;
+		print_guest(to, "cswap_store_whole", instance->name);
+		fprintf(to, "} %d\n", !strcmp(instance->status.store_state, "whole"));
 	}
 	print_head(to, "cswap_report_stopped", GAUGE,
 		   "The guest's report: why it hasn't released more");

@@ -73,6 +73,9 @@ void status_read(struct json_object *answer, struct status *status)
 	status->cgroup_path = string(measured, "cgroup");
 	status->stored_pages = number(store, "stored_pages");
 	status->loaded_pages = number(store, "loaded_pages");
+	status->store_file = string(store, "file");
+	status->store_state = string(store, "state");
+	status->errors_writeback = number(store, "errors_writeback");
 	read_report(member(answer, "report"), status);
 }
 
@@ -188,6 +191,36 @@ static void print_report(const struct status *status)
 		       (uintmax_t)status->report_tampered);
 }
 
+static const char *store_text(const char *state)
+{
+	static const struct {
+		const char *word, *text;
+	} texts[] = {
+		{ "whole", "" },
+		{ "moved", ": no longer under its name; put it back before a restart" },
+		{ "deleted", ": REMOVED, in use as long as the daemon lives; shut the guest down when you can" },
+		{ "cut", ": CUT SHORT or overwritten; pages are lost, restart the guest" },
+	};
+	unsigned int i;
+
+	for (i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		if (!strcmp(state, texts[i].word))
+			return texts[i].text;
+	return ": in a state that is unknown here";
+}
+
+static void print_store(const struct status *status)
+{
+	printf("sealed store         %ju pages stored, %ju loaded\n",
+	       (uintmax_t)status->stored_pages, (uintmax_t)status->loaded_pages);
+	if (status->store_file && status->store_state)
+		printf("  in                 %s%s\n", status->store_file,
+		       store_text(status->store_state));
+	if (status->errors_writeback != STATUS_UNKNOWN && status->errors_writeback)
+		printf("  write-back         FAILED %ju times; look at the disk\n",
+		       (uintmax_t)status->errors_writeback);
+}
+
 void status_print(const struct status *status)
 {
 	printf("guest's memory       %s\n", size_text(status->memory));
@@ -205,6 +238,5 @@ void status_print(const struct status *status)
 	printf("  VMM's cgroup       %s%s%s\n", size_text(status->cgroup),
 	       status->cgroup_path ? ", " : "",
 	       status->cgroup_path ? status->cgroup_path : "");
-	printf("sealed store         %ju pages stored, %ju loaded\n",
-	       (uintmax_t)status->stored_pages, (uintmax_t)status->loaded_pages);
+	print_store(status);
 }

@@ -122,6 +122,18 @@ static struct json_object *measured_object(const struct command_context *context
 	return to;
 }
 
+/* As of now; null for memory. */
+static void add_files(struct json_object *to, struct health *health)
+{
+	const struct store_files *files = health->files;
+
+	health_look(health);
+	add_string(to, "file", files ? files->names.name[STORE_DATA_FILE] : NULL);
+	add_string(to, "tags_file", files ? files->names.name[STORE_TAGS_FILE] : NULL);
+	add_string(to, "state", files ? store_state_name(health_state(health)) : NULL);
+	add_known(to, "errors_writeback", files, files ? health->log->errors_writeback : 0);
+}
+
 static void add_counters(struct json_object *to,
 			 const struct command_context *context)
 {
@@ -130,6 +142,7 @@ static void add_counters(struct json_object *to,
 	struct worker_counters sum;
 
 	worker_count(context->workers, &sum);
+	add_files(store, context->health);
 	add_number(store, "size_bytes",
 		   context->conf->slots * VIRTIO_CSWAP_SLOT_SIZE);
 	add_number(store, "stored_pages", sum.stores);

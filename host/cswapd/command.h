@@ -8,6 +8,7 @@
 #include "balloon.h"
 #include "conf.h"
 #include "ctl.h"
+#include "health.h"
 #include "measure.h"
 #include "memory.h"
 #include "vhost_user.h"
@@ -18,6 +19,7 @@ struct command_context {
 	const struct conf *conf;
 	const struct memory *memory;
 	const struct measure *measure;
+	struct health *health;
 	const struct vhost_user *vu;
 	struct balloon *balloon;
 	struct worker_set *workers;

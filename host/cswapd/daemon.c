@@ -37,6 +37,7 @@ struct daemon {
 	struct memory memory;
 	struct balloon balloon;
 	struct measure measure;
+	struct health health;
 	struct worker_set *workers;
 	struct vhost_user *vu;
 	struct ctl *ctl;		/* NULL: no control socket */
@@ -140,6 +141,12 @@ static void handle_event(struct daemon *daemon)
 	}
 }
 
+/* The sooner of two times, -1 for never. */
+static int sooner_ms(int a, int b)
+{
+	return b < 0 || (a >= 0 && a < b) ? a : b;
+}
+
 /* False: there has to be another. */
 static bool serve(struct daemon *daemon)
 {
@@ -151,8 +158,10 @@ static bool serve(struct daemon *daemon)
 			{ .fd = daemon->keep.channel, .events = POLLIN },
 		};
 		nfds_t count = 2 + (ctl ? ctl_prepare_poll(ctl, fds + 2) : 0);
+		int timeout = sooner_ms(ctl ? ctl_timeout_ms(ctl) : -1,
+					health_timeout_ms(&daemon->health));
 
-		if (poll(fds, count, ctl ? ctl_timeout_ms(ctl) : -1) < 0) {
+		if (poll(fds, count, timeout) < 0) {
 			if (errno == EINTR)
 				continue;
 			log_err("poll: %s", strerror(errno));
@@ -164,6 +173,8 @@ static bool serve(struct daemon *daemon)
 			handle_event(daemon);
 		if (ctl)
 			ctl_run(ctl, fds + 2);
+		if (!health_timeout_ms(&daemon->health))
+			health_look(&daemon->health);
 	}
 	return true;
 }
@@ -179,6 +190,9 @@ static bool open_store(struct daemon *daemon)
 					store_mem_open(conf->slots);
 	if (!daemon->store)
 		return false;
+	/* Before the sandbox: it reads, and may wait. */
+	if (daemon->files)
+		health_begin(&daemon->health, daemon->files, &daemon->keep.state->health);
 	if (conf->medium != CONF_MEDIUM_AUTO)
 		daemon->store->medium = conf->medium;
 	if (!daemon->variant)
@@ -319,6 +333,7 @@ static bool start_serving(struct daemon *daemon, const struct monitor_gift *gift
 		.conf = &daemon->conf,
 		.memory = &daemon->memory,
 		.measure = &daemon->measure,
+		.health = &daemon->health,
 		.vu = daemon->vu,
 		.balloon = &daemon->balloon,
 		.workers = daemon->workers,

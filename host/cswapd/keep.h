@@ -13,8 +13,8 @@
 
 #include "balloon.h"
 #include "conf.h"
+#include "health.h"
 #include "inflight.h"
-#include "store_files.h"
 #include "vhost_user.h"
 #include "vu_message.h"
 #include "worker.h"
@@ -40,6 +40,7 @@ struct keep_state {
 	_Alignas(64) struct worker_counters counters[WORKER_MAX_WORKERS];
 	struct inflight inflight;
 	struct balloon_log balloon;
+	struct health_log health;
 };
 
 /* What the monitor has the worker do, one at a time. */

@@ -662,7 +662,7 @@ enum store_state store_files_state(const struct store_files *files, unsigned int
 	struct stat st;
 
 	/* Of a device, too, without asking it. */
-	if (fd < 0 || fstat(fd, &st))
+	if (fstat(fd, &st))
 		return STORE_WHOLE;
 	if ((uint64_t)lseek(fd, 0, SEEK_END) < store_files_bytes(files, which))
 		return STORE_CUT;
@@ -674,32 +674,24 @@ enum store_state store_files_state(const struct store_files *files, unsigned int
 	return is_same(&found, &files->identity, which) ? STORE_WHOLE : STORE_MOVED;
 }
 
-bool store_files_are_signed(const struct store_files *files)
+bool store_files_is_signed(const struct store_files *files, unsigned int which)
 {
 	struct signature signature;
-	unsigned int i;
 
-	for (i = 0; i < STORE_NUM_FILES; i++)
-		if (files->fd[i] >= 0 &&
-		    (!read_signature(files->fd[i], &signature) ||
-		     memcmp(signature.id, files->identity.id[i], STORE_ID_BYTES)))
-			return false;
-	return true;
+	return read_signature(files->fd[which], &signature) &&
+	       !memcmp(signature.id, files->identity.id[which], STORE_ID_BYTES);
 }
 
 /*
- * Waits for what is written back of a range behind the end, which is nothing, and says
- * what has failed of the file since this open file was asked last.
+ * Waits for the write-back of a range behind the end, which is nothing, and says
+ * what has failed of the file since this open file, which all processes have in
+ * common, was asked last.
  */
-int store_files_take_error(const struct store_files *files)
+int store_files_take_error(const struct store_files *files, unsigned int which)
 {
-	unsigned int i;
+	off64_t end = (off64_t)store_files_bytes(files, which);
 
-	for (i = 0; i < STORE_NUM_FILES; i++)
-		if (files->fd[i] >= 0 &&
-		    sync_file_range(files->fd[i], (off64_t)store_files_bytes(files, i), 1,
-				    SYNC_FILE_RANGE_WAIT_BEFORE) &&
-		    (errno == EIO || errno == ENOSPC || errno == EDQUOT))
-			return errno;
-	return 0;
+	if (!sync_file_range(files->fd[which], end, 1, SYNC_FILE_RANGE_WAIT_BEFORE))
+		return 0;
+	return errno == EIO || errno == ENOSPC || errno == EDQUOT ? errno : 0;
 }

@@ -93,10 +93,10 @@ const char *store_state_name(enum store_state state);
 /* Looks at names and sizes, at nothing that a disk could keep waiting. */
 enum store_state store_files_state(const struct store_files *files, unsigned int which);
 
-/* Are the signatures still there? May wait for the disk. */
-bool store_files_are_signed(const struct store_files *files);
+/* Is the signature still there? May wait for the disk. */
+bool store_files_is_signed(const struct store_files *files, unsigned int which);
 
 /* 0, or an error of write-back that nobody was told yet. */
-int store_files_take_error(const struct store_files *files);
+int store_files_take_error(const struct store_files *files, unsigned int which);
 
 #endif

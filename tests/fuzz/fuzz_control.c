@@ -23,6 +23,7 @@ static struct fuzz_bench *b;
 static struct command_context context;
 static struct conf conf;
 static struct measure measure = MEASURE_NONE;
+static struct health health;
 static struct ctl *ctl;
 static struct sockaddr_un address = { .sun_family = AF_UNIX };
 static int client[MAX_CLIENTS];
@@ -43,7 +44,7 @@ static void open_all(void)
 	config.workers = b->workers;
 	context = (struct command_context) {
 		.conf = &conf, .memory = &b->memory, .measure = &measure,
-		.vu = vhost_user_new(&config), .balloon = &b->balloon, .workers = b->workers,
+		.health = &health, .vu = vhost_user_new(&config), .balloon = &b->balloon, .workers = b->workers,
 	};
 	snprintf(address.sun_path, sizeof(address.sun_path), "/tmp/fuzz-control.%d", (int)getpid());
 	ctl = ctl_open(address.sun_path, &command_ops, &context);

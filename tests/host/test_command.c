@@ -26,6 +26,7 @@ struct bench {
 	struct conf conf;
 	struct memory memory;
 	struct measure measure;
+	struct health health;
 	struct balloon balloon;
 	struct store *store;
 	struct worker_set *workers;
@@ -57,7 +58,7 @@ static int bench_setup(void **state)
 	b->vu = vhost_user_new(&vu);
 	b->context = (struct command_context) {
 		.conf = &b->conf, .memory = &b->memory, .measure = &b->measure,
-		.vu = b->vu, .balloon = &b->balloon, .workers = b->workers,
+		.health = &b->health, .vu = b->vu, .balloon = &b->balloon, .workers = b->workers,
 	};
 	*state = b;
 	return 0;

@@ -109,7 +109,8 @@ static void files_are_made_and_found_again(void **state)
 	assert_int_equal(stat_of(path_of("store.tags")).st_size, TAGS_BYTES);
 	assert_true(begins_with(path_of("store"), "virtio-cswap\n"));
 	assert_true(begins_with(path_of("store.tags"), "virtio-cswap\n"));
-	assert_true(store_files_are_signed(&one));
+	assert_true(store_files_is_signed(&one, STORE_DATA_FILE));
+	assert_true(store_files_is_signed(&one, STORE_TAGS_FILE));
 	assert_true(open_as(&two, path_of("store"), NULL, false));
 	assert_memory_equal(&one.identity, &two.identity, sizeof(one.identity));
 	store_files_close(&two);
@@ -263,7 +264,7 @@ static void names_dont_matter_afterwards(void **state)
 		assert_int_equal(st.st_size, held.st_size);
 		assert_int_equal(store_files_state(&files, STORE_DATA_FILE), states[i]);
 		assert_int_equal(store_files_state(&files, STORE_TAGS_FILE), STORE_WHOLE);
-		assert_int_equal(store_files_are_signed(&files), i != 6);
+		assert_int_equal(store_files_is_signed(&files, STORE_DATA_FILE), i != 6);
 		close(fd);
 		assert_false(is_locked(files.fd[STORE_DATA_FILE]));
 		store_files_close(&files);

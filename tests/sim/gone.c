@@ -19,6 +19,7 @@
 
 #include "hostile.h"
 #include "load.h"
+#include "operator.h"
 #include "suites.h"
 
 #define PAGES		2048
@@ -186,15 +187,31 @@ static int load_meanwhile(struct guest *g, struct load *l, struct vandal *v,
 	return 0;
 }
 
-static int suffer(struct guest *g, struct load *l, struct vandal *v)
+/* Whatever was done, the operator can see it. */
+static int expect_told(struct guest *g, const char *socket)
 {
-	u64 lost = 0;
+	char reply[OPERATOR_REPLY_BYTES];
+
+	/* A daemon that is being born doesn't listen yet. */
+	while (operator_ask(g, socket, "{\"request\":\"status\"}", reply))
+		sleep_us(1000);
+	EXPECT(g, strstr(reply, "\"state\":\"moved\"") || strstr(reply, "\"state\":\"deleted\"") ||
+	       strstr(reply, "\"state\":\"cut\""), "the status says nothing: %s", reply);
+	return 0;
+}
+
+static int suffer(struct guest *g, const char *socket, struct load *l, struct vandal *v)
+{
+	u64 lost = 0, told;
 
 	TRY(run_phase(g, l, LOAD_FILL, &lost));
 	TRY(load_meanwhile(g, l, v, CUT, &lost));
 	EXPECT(g, !lost, "%llu loads failed because a name was another's", lost);
+	TRY(expect_told(g, socket));
 	TRY(load_meanwhile(g, l, v, NUM_DEEDS, &lost));
 	EXPECT(g, lost, "nothing was lost: no harm was done");
+	TRY(expect_told(g, socket) || operator_status(g, socket, "\"errors_io\"", &told));
+	EXPECT(g, told >= lost, "%llu errors counted of %llu", told, lost);
 	/* What is stored now is as good as ever. */
 	lost = 0;
 	TRY(run_phase(g, l, LOAD_FILL, &lost) || run_phase(g, l, LOAD_VERIFY, &lost));
@@ -222,7 +239,7 @@ static int case_gone(struct guest *g, const char *socket)
 	l.queues = g->pairs;
 	for (i = 0; i < g->pairs; i++)
 		l.queue[i] = &g->pair[i].io;
-	rc = vandal_open(&v, g, socket) || suffer(g, &l, &v) ? -1 : 0;
+	rc = vandal_open(&v, g, socket) || suffer(g, socket, &l, &v) ? -1 : 0;
 	close(v.file[0].fd);
 	close(v.file[1].fd);
 	load_free(&l);

@@ -20,7 +20,7 @@ sim: $(sim_program)
 .PHONY: check-sim check-cswapctl
 ## check-sim: cswapd under the guest simulator
 ## check-cswapctl: cswapctl, with daemons that serve simulated guests
-check-sim: $(sim_program) $(out)/cswapd $(out)/cswapd-faulty
+check-sim: $(sim_program) $(out)/cswapd $(out)/cswapd-faulty $(out)/cswapctl
 	tests/sim/run-tests $(out)
 	tests/sim/test_restart.py $(out)
 
