@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "balancer.h"
 #include "connection.h"
@@ -432,6 +433,17 @@ static int run(struct options *options, int argc, char **argv)
 	return run_guest(options, command, target);
 }
 
+/* A host may have more guests than a process usually has descriptors. */
+static void raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit))
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 int main(int argc, char **argv)
 {
 	struct options options = { .directory = INSTANCES_DIRECTORY,
@@ -444,5 +456,6 @@ int main(int argc, char **argv)
 		fputs(usage, stderr);
 		return EXIT_USAGE;
 	}
+	raise_descriptor_limit();
 	return run(&options, argc - optind, argv + optind);
 }

@@ -162,6 +162,18 @@ kill -STOP -- "-$mute"
 ln -s "$dir/nowhere" "$dir/run/gone/control"
 expect_all "list: a line for each guest" '^web1 +.* 30M +30M .*at target' list
 check "list: one that doesn't answer" grep -q '^mute .* no answer' "$dir/out"
+# More guests than a process usually may have open.
+few_descriptors() {
+	local name code=0
+	for name in many{a..l}; do
+		mkdir "$dir/run/$name" && ln -s "$dir/ctl" "$dir/run/$name/control"
+	done
+	(ulimit -Sn 10 && all list) >"$dir/many" 2>&1 || true
+	[[ $(grep -c '^many. .* 30M ' "$dir/many") == 12 ]] || code=1
+	rm -r "$dir"/run/many?
+	return "$code"
+}
+check "list: as many as there are descriptors, if more may be had" few_descriptors
 check "list: nor one that died" grep -q '^gone .* no answer' "$dir/out"
 expect_all "list, as JSON" \
 	'^\{"guests":\[\{"name":"gone",.*\{"name":"mute",.*"status":null\},\{"name":"web1",.*"status":\{"ok":true' --json list
