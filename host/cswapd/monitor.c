@@ -453,6 +453,14 @@ static void close_fds(const int *fd, unsigned int num_fds)
 		close(fd[num_fds]);
 }
 
+/* What was said in it is lost, also to the worker, who takes it for told: the next begins again. */
+static void refuse_answer(const struct monitor *monitor)
+{
+	log_err("the worker's answer makes no sense, or its descriptors have no room (RLIMIT_NOFILE): another begins again");
+	if (monitor->worker)
+		kill(monitor->worker, SIGKILL);
+}
+
 /* False: there is no more. */
 static bool take_answer(struct monitor *monitor)
 {
@@ -471,10 +479,13 @@ static bool take_answer(struct monitor *monitor)
 			fdstore_tell("READY=1");
 		monitor->ready = true;
 		monitor->was_ready = true;
-	} else if (monitor->talk == TALK_TOLD && keys_fit(&answer, num_fds) &&
-		   answer.message.header.size <= VU_MAX_PAYLOAD) {
-		finish_event(monitor, &answer, fd);
-		return true;
+	} else if (monitor->talk == TALK_TOLD) {
+		if (keys_fit(&answer, num_fds) &&
+		    answer.message.header.size <= VU_MAX_PAYLOAD) {
+			finish_event(monitor, &answer, fd);
+			return true;
+		}
+		refuse_answer(monitor);
 	}
 	close_fds(fd, num_fds);
 	return true;
