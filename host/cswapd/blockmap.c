@@ -88,6 +88,7 @@ void blockmap_clear(struct blockmap *map)
 			memset(region->bits, 0, num_bytes(region));
 		memset(region->touched, 0,
 		       num_touched(region) * sizeof(uint64_t));
+		region->set = 0;
 	}
 	map->set = 0;
 }
@@ -177,6 +178,12 @@ static void touch(struct blockmap *map, const struct walk *walk)
 		__atomic_fetch_or(word, bit, __ATOMIC_RELAXED);
 }
 
+static void count_set(struct blockmap *map, const struct walk *walk, uint64_t more)
+{
+	map->region[walk->region].set += more;
+	map->set += more;
+}
+
 static void set_bits(struct blockmap *map, const struct walk *walk,
 		     uint64_t *word, uint64_t bits)
 {
@@ -186,17 +193,18 @@ static void set_bits(struct blockmap *map, const struct walk *walk,
 		return;
 	touch(map, walk);
 	*word |= new;
-	map->set += (uint64_t)__builtin_popcountll(new);
+	count_set(map, walk, (uint64_t)__builtin_popcountll(new));
 }
 
-static void clear_bits(struct blockmap *map, uint64_t *word, uint64_t bits)
+static void clear_bits(struct blockmap *map, const struct walk *walk,
+		       uint64_t *word, uint64_t bits)
 {
 	uint64_t old = bits & *word;
 
 	if (!old)
 		return;
 	*word &= ~old;
-	map->set -= (uint64_t)__builtin_popcountll(old);
+	count_set(map, walk, -(uint64_t)__builtin_popcountll(old));
 }
 
 void blockmap_set(struct blockmap *map, uint64_t gpa, uint64_t len, bool on)
@@ -209,7 +217,7 @@ void blockmap_set(struct blockmap *map, uint64_t gpa, uint64_t len, bool on)
 		if (on)
 			set_bits(map, &walk, word, mask);
 		else
-			clear_bits(map, word, mask);
+			clear_bits(map, &walk, word, mask);
 	}
 }
 
@@ -305,6 +313,38 @@ static int compare_regions(const void *a, const void *b)
 	return x->first < y->first ? -1 : x->first > y->first;
 }
 
+/* Most changes of memory leave most regions as they are: their bits go over as a whole. */
+static bool take_over(struct blockmap_region *region, struct blockmap *from)
+{
+	unsigned int i = find_region(from, region->first);
+
+	if (i == from->count || from->region[i].first != region->first ||
+	    from->region[i].end != region->end)
+		return false;
+	*region = from->region[i];
+	memmove(&from->region[i], &from->region[i + 1],
+		(--from->count - i) * sizeof(from->region[0]));
+	return true;
+}
+
+static bool follow_region(struct blockmap *map, struct blockmap *old,
+			  const struct memory_region *shared)
+{
+	struct blockmap_region *region = &map->region[map->count];
+
+	*region = (struct blockmap_region) {
+		.first = blocks_up_to(map, shared->gpa),
+		.end = blocks_up_to(map, shared->gpa + shared->size),
+	};
+	if (region->first == region->end)
+		return true;
+	if (!take_over(region, old) && !alloc_bits(region))
+		return false;
+	map->set += region->set;
+	map->count++;
+	return true;
+}
+
 bool blockmap_follow(struct blockmap *map, const struct memory *memory)
 {
 	struct blockmap old = *map;
@@ -312,19 +352,11 @@ bool blockmap_follow(struct blockmap *map, const struct memory *memory)
 
 	blockmap_init(map, old.block_bytes);
 	for (i = 0; i < memory->count; i++) {
-		const struct memory_region *shared = &memory->region[i];
-		struct blockmap_region *region = &map->region[map->count];
-
-		region->first = blocks_up_to(map, shared->gpa);
-		region->end = blocks_up_to(map, shared->gpa + shared->size);
-		if (region->first == region->end)
+		if (follow_region(map, &old, &memory->region[i]))
 			continue;
-		if (!alloc_bits(region)) {
-			blockmap_free(map);
-			blockmap_free(&old);
-			return false;
-		}
-		map->count++;
+		blockmap_free(map);
+		blockmap_free(&old);
+		return false;
 	}
 	qsort(map->region, map->count, sizeof(map->region[0]), compare_regions);
 	carry_over(map, &old);

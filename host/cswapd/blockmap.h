@@ -18,6 +18,7 @@ struct blockmap_region {
 	uint64_t first;			/* block; numbered from guest address 0 */
 	uint64_t end;			/* and the one behind the last */
 	uint64_t *bits;			/* from the word that @first is in */
+	uint64_t set;
 	uint64_t *touched;		/* a bit for each page of @bits that isn't all zeros */
 };
 

@@ -18,6 +18,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -28,6 +29,8 @@
 #include "monitor.h"
 #include "sandbox.h"
 #include "vhost_user.h"
+
+#define DESCRIPTORS 4096
 
 struct daemon {
 	const struct daemon_variant *variant;
@@ -383,6 +386,20 @@ static int work(void *context, const struct monitor_gift *gift)
 	return ended ? 0 : 1;
 }
 
+/*
+ * The front end's memory and rings take up to a thousand, and as many may be under way between the
+ * processes. Where it isn't allowed, what there is may do.
+ */
+static void raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur >= DESCRIPTORS)
+		return;
+	limit.rlim_cur = limit.rlim_max < DESCRIPTORS ? limit.rlim_max : DESCRIPTORS;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 int daemon_main(int argc, char **argv, const struct daemon_variant *variant)
 {
 	struct daemon daemon = {
@@ -407,6 +424,7 @@ int daemon_main(int argc, char **argv, const struct daemon_variant *variant)
 		break;
 	}
 	sandbox_close_inherited(daemon.conf.fd);
+	raise_descriptor_limit();
 	log_init(daemon.conf.log_level);
 	if (!sandbox_begin(daemon.conf.sandbox))
 		return 1;

@@ -101,21 +101,27 @@ bool measure_cgroup(const struct measure *measure, uint64_t *bytes)
 
 bool measure_files(const struct memory *memory, uint64_t *bytes)
 {
-	struct stat st[MEMORY_MAX_REGIONS];
+	struct {
+		dev_t dev;
+		ino_t inode;
+	} file[MEMORY_MAX_REGIONS];
 	unsigned int i, j, files = 0;
+	struct stat st;
 
 	*bytes = 0;
 	for (i = 0; i < memory->count; i++) {
 		if (memory->region[i].fd < 0 ||
-		    fstat(memory->region[i].fd, &st[files]))
+		    fstat(memory->region[i].fd, &st))
 			return false;
 		for (j = 0; j < files; j++)
-			if (st[j].st_dev == st[files].st_dev &&
-			    st[j].st_ino == st[files].st_ino)
+			if (file[j].dev == st.st_dev && file[j].inode == st.st_ino)
 				break;
 		/* Several regions of one file are one file. */
-		if (j == files)
-			*bytes += (uint64_t)st[files++].st_blocks * 512;
+		if (j < files)
+			continue;
+		file[files].dev = st.st_dev;
+		file[files++].inode = st.st_ino;
+		*bytes += (uint64_t)st.st_blocks * 512;
 	}
 	return files;
 }

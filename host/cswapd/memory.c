@@ -38,6 +38,68 @@ uint64_t memory_size(const struct memory *memory)
 	return bytes;
 }
 
+/* --- the order --- */
+
+/* How many begin at @at or before. */
+static unsigned int count_before(const struct memory *memory,
+				 const struct memory_order *order, uint64_t at)
+{
+	unsigned int low = 0, high = memory->count;
+
+	while (low < high) {
+		unsigned int middle = (low + high) / 2;
+
+		if (order->begin[middle] <= at)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+/* The one that @at may lie in, or NULL. */
+static const struct memory_region *find_last(const struct memory *memory,
+					     const struct memory_order *order,
+					     uint64_t at)
+{
+	unsigned int before = count_before(memory, order, at);
+
+	return before ? &memory->region[order->index[before - 1]] : NULL;
+}
+
+/* The next region begins at @begin. */
+static void order_add(struct memory *memory, struct memory_order *order,
+		      uint64_t begin)
+{
+	unsigned int at = count_before(memory, order, begin);
+	unsigned int behind = memory->count - at;
+
+	memmove(&order->begin[at + 1], &order->begin[at],
+		behind * sizeof(order->begin[0]));
+	memmove(&order->index[at + 1], &order->index[at],
+		behind * sizeof(order->index[0]));
+	order->begin[at] = begin;
+	order->index[at] = (uint16_t)memory->count;
+}
+
+/* The region @index goes, and the last one takes its number. */
+static void order_remove(struct memory *memory, struct memory_order *order,
+			 unsigned int index)
+{
+	unsigned int last = memory->count - 1, from, to = 0;
+
+	for (from = 0; from <= last; from++) {
+		if (order->index[from] == index)
+			continue;
+		order->begin[to] = order->begin[from];
+		order->index[to] = order->index[from] == last ?
+					   (uint16_t)index : order->index[from];
+		to++;
+	}
+}
+
+/* --- regions --- */
+
 static const char *check_region(const struct memory *memory, uint64_t gpa,
 				uint64_t uva, uint64_t size)
 {
@@ -69,6 +131,8 @@ const char *memory_add_mapped(struct memory *memory, uint64_t gpa,
 	/* So that what is aligned for the guest is aligned for O_DIRECT. */
 	if ((gpa ^ (uintptr_t)host) & (MEMORY_PAGE_SIZE - 1))
 		return "memory region is not page-aligned";
+	order_add(memory, &memory->by_gpa, gpa);
+	order_add(memory, &memory->by_host, (uintptr_t)host);
 	memory->region[memory->count++] = (struct memory_region) {
 		.gpa = gpa,
 		.uva = uva,
@@ -150,6 +214,8 @@ const char *memory_remove(struct memory *memory, uint64_t gpa, uint64_t uva,
 		    region->size != size)
 			continue;
 		free_region(region);
+		order_remove(memory, &memory->by_gpa, i);
+		order_remove(memory, &memory->by_host, i);
 		*region = memory->region[--memory->count];
 		return NULL;
 	}
@@ -227,19 +293,16 @@ bool memory_has_vanished(const struct memory *memory)
 const struct memory_region *memory_find_region(const struct memory *memory,
 					       uint64_t gpa, uint64_t *len)
 {
-	unsigned int i;
+	const struct memory_region *region =
+		find_last(memory, &memory->by_gpa, gpa);
+	uint64_t offset;
 
-	for (i = 0; i < memory->count; i++) {
-		const struct memory_region *region = &memory->region[i];
-		uint64_t offset = gpa - region->gpa;
-
-		if (gpa < region->gpa || offset >= region->size)
-			continue;
-		if (*len > region->size - offset)
-			*len = region->size - offset;
-		return region;
-	}
-	return NULL;
+	if (!region || gpa - region->gpa >= region->size)
+		return NULL;
+	offset = gpa - region->gpa;
+	if (*len > region->size - offset)
+		*len = region->size - offset;
+	return region;
 }
 
 void *memory_from_gpa(const struct memory *memory, uint64_t gpa, uint64_t *len)
@@ -266,19 +329,17 @@ bool memory_covers(const struct memory *memory, uint64_t gpa, uint64_t len)
 
 bool memory_to_gpa(const struct memory *memory, const void *host, uint64_t *gpa)
 {
-	unsigned int i;
+	const struct memory_region *region =
+		find_last(memory, &memory->by_host, (uintptr_t)host);
+	uint64_t offset;
 
-	for (i = 0; i < memory->count; i++) {
-		const struct memory_region *region = &memory->region[i];
-		uintptr_t offset = (uintptr_t)host - (uintptr_t)region->host;
-
-		if ((uintptr_t)host < (uintptr_t)region->host ||
-		    offset >= region->size)
-			continue;
-		*gpa = region->gpa + offset;
-		return true;
-	}
-	return false;
+	if (!region)
+		return false;
+	offset = (uintptr_t)host - (uintptr_t)region->host;
+	if (offset >= region->size)
+		return false;
+	*gpa = region->gpa + offset;
+	return true;
 }
 
 void *memory_from_uva(const struct memory *memory, uint64_t uva, uint64_t len)

@@ -9,7 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define MEMORY_MAX_REGIONS 32
+/* As many as KVM's slots leave a VMM: memory devices take one or more each. */
+#define MEMORY_MAX_REGIONS 509
 #define MEMORY_PAGE_SIZE 4096
 /* Of all regions. */
 #define MEMORY_MAX_BYTES (1ULL << 45)
@@ -27,9 +28,18 @@ struct memory_region {
 	uint64_t page_bytes;		/* of the file; larger for hugetlb */
 };
 
+/* The regions in the order of one of their addresses, to be found by halves. */
+struct memory_order {
+	uint64_t begin[MEMORY_MAX_REGIONS];
+	uint16_t index[MEMORY_MAX_REGIONS];
+};
+
 struct memory {
 	unsigned int count;
+	/* Where a region stays until it goes, and the last takes its place. */
 	struct memory_region region[MEMORY_MAX_REGIONS];
+	struct memory_order by_gpa;
+	struct memory_order by_host;
 	bool vanished;			/* by any thread: memory_has_vanished() */
 };
 

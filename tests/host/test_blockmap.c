@@ -20,9 +20,8 @@
 /* Regions of whole pages; nothing is mapped, for nothing is touched. */
 static void add(struct memory *memory, uint64_t first, uint64_t pages)
 {
-	memory->region[memory->count++] = (struct memory_region) {
-		.gpa = first * PAGE, .size = pages * PAGE, .fd = -1,
-	};
+	assert_null(memory_add_mapped(memory, first * PAGE, first * PAGE, pages * PAGE,
+				      (void *)(uintptr_t)(first * PAGE)));
 }
 
 /* Is the page's bit there, and on? */

@@ -165,6 +165,78 @@ static void outlives_what_vanishes(void **state)
 	close(fd);
 }
 
+#define REGION_BYTES (2 * 4096)
+/* Where one of so many may be: with a hole behind each. */
+#define PLACE(n) ((uint64_t)(n) * 4 * 4096)
+#define PLACES (2 * MEMORY_MAX_REGIONS)
+
+static uint64_t next_random(uint64_t *random)
+{
+	*random ^= *random << 13;
+	*random ^= *random >> 7;
+	*random ^= *random << 17;
+	return *random >> 16;
+}
+
+/* Everything about place @n is found if there is a region there, and nothing if not. */
+static void expect_place(const struct memory *memory, unsigned int n, bool there)
+{
+	uint64_t first = 8192, inside = 8192, last = 8192, behind = 1, gpa;
+	uint8_t *at = memory_from_gpa(memory, PLACE(n), &first);
+
+	assert_null(memory_from_gpa(memory, PLACE(n) + REGION_BYTES, &behind));
+	assert_int_equal(memory_covers(memory, PLACE(n), REGION_BYTES), there);
+	if (!there) {
+		assert_null(at);
+		assert_null(memory_from_uva(memory, PLACE(n) + PLACE(PLACES), 1));
+		return;
+	}
+	assert_int_equal(*(uint64_t *)at, n);
+	assert_int_equal(first, REGION_BYTES);
+	assert_ptr_equal(memory_from_gpa(memory, PLACE(n) + 5000, &inside), at + 5000);
+	assert_int_equal(inside, REGION_BYTES - 5000);
+	assert_non_null(memory_from_gpa(memory, PLACE(n) + REGION_BYTES - 1, &last));
+	assert_int_equal(last, 1);
+	assert_true(memory_to_gpa(memory, at + 4097, &gpa));
+	assert_int_equal(gpa, PLACE(n) + 4097);
+	assert_ptr_equal(memory_from_uva(memory, PLACE(n) + PLACE(PLACES), REGION_BYTES), at);
+}
+
+/* As many as there may be, plugged and unplugged in any order. */
+static void many_regions(void **state)
+{
+	static struct memory memory;
+	static bool there[PLACES];
+	int fd = make_file((off_t)PLACE(PLACES));
+	uint64_t random = 88172645463325252, n;
+	unsigned int step, i;
+
+	(void)state;
+	for (n = 0; n < PLACES; n++)
+		assert_int_equal(pwrite(fd, &n, sizeof(n), (off_t)PLACE(n)), sizeof(n));
+	for (step = 0; step < 3000; step++) {
+		n = next_random(&random) % PLACES;
+		if (there[n]) {
+			assert_null(memory_remove(&memory, PLACE(n), PLACE(n + PLACES), REGION_BYTES));
+			there[n] = false;
+		} else if (memory.count < MEMORY_MAX_REGIONS) {
+			assert_null(memory_add(&memory, PLACE(n), PLACE(n + PLACES), REGION_BYTES,
+					       PLACE(n), fd));
+			there[n] = true;
+		} else {
+			assert_string_equal(memory_add(&memory, PLACE(n), 0, REGION_BYTES, 0, fd),
+					    "too many memory regions");
+		}
+		if (step % 100)
+			continue;
+		for (i = 0; i < PLACES; i++)
+			expect_place(&memory, i, there[i]);
+	}
+	assert_in_range(memory.count, MEMORY_MAX_REGIONS - 50, MEMORY_MAX_REGIONS);
+	memory_clear(&memory);
+	close(fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -174,6 +246,7 @@ int main(void)
 		cmocka_unit_test(maps_files),
 		cmocka_unit_test(refuses_files_too_small),
 		cmocka_unit_test(outlives_what_vanishes),
+		cmocka_unit_test(many_regions),
 	};
 
 	return cmocka_run_group_tests_name("memory", tests, NULL, NULL);

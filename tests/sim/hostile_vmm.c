@@ -506,6 +506,35 @@ static int case_too_many_regions(struct guest *g, const char *socket)
 	return hostile_aftermath(g, &before, true);
 }
 
+#define MANY_REGIONS 500
+
+static u64 many_region(unsigned int i)
+{
+	return ((u64)1 << 40) + ((u64)i << 21);
+}
+
+/* As many as a VMM with hot-plug may have: they outlive the process that serves, and go one by one. */
+static int case_many_regions(struct guest *g, const char *socket)
+{
+	struct hostile_census before;
+	unsigned int i;
+
+	TRY(hostile_begin(g, socket, &before));
+	for (i = 0; i < MANY_REGIONS; i++)
+		EXPECT(g, !tell_region(g, many_region(i), 4096, many_region(i), 0, g->fe.memory_fd),
+		       "region %u is refused", i);
+	TRY(lose_worker(g, &before));
+	for (i = 0; i < MANY_REGIONS; i++) {
+		/* Neither in their order, nor against it. */
+		unsigned int n = i * 7 % MANY_REGIONS;
+		struct fe_message m = { .header = { FE_REM_MEM_REG, 0, 40 } };
+
+		m.payload.one.region = (struct fe_wire_region){ many_region(n), 4096, many_region(n), 0 };
+		EXPECT(g, !fe_tell(&g->fe, &m, NULL, 0), "region %u can't go: %s", n, g->fe.error);
+	}
+	return hostile_aftermath(g, &before, true);
+}
+
 static int case_bad_tables(struct guest *g, const char *socket)
 {
 	static const u32 counts[] = { 0, 1, 3, 8, 9, 0x10000, 0xffffffff };
@@ -1029,6 +1058,7 @@ static const struct suite_case cases[] = {
 	{ "a pipe without reader as ring descriptor", case_odd_pipe_end },
 	{ "regions empty, wrapping, overlapping, beyond their file", case_bad_regions },
 	{ "thousands of regions", case_too_many_regions },
+	{ "500 regions", case_many_regions },
 	{ "memory tables malformed", case_bad_tables },
 	{ "memory removed under load", case_regions_removed_under_load },
 	{ "memory moved under load", case_table_moved_under_load },
