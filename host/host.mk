@@ -16,7 +16,7 @@ INSTALL ?= install
 CSWAPD_LIBS = $(shell $(PKG_CONFIG) --libs liburing libsystemd json-c libseccomp blkid) -lpthread
 # All of cswapd but main(); the tests link these as well.
 CSWAPD_PARTS := balloon blockmap command conf ctl daemon device fdstore health inflight keep listener log measure memory monitor \
-	sandbox store_files store_found store_mem store_uring vhost_user vring vu_message worker worker_control
+	sandbox store_files store_found store_mem store_uring vhost_user vring vu_message watchdog worker worker_control
 CSWAPD_OBJS := $(CSWAPD_PARTS:%=$(out)/obj/host/cswapd/%.o)
 
 $(out)/cswapd: LIBS = $(CSWAPD_LIBS)

@@ -22,13 +22,15 @@
 #define MAX_POLL_US 10000
 #define DEFAULT_REPORT_PERIOD_MS 1000
 #define MAX_REPORT_PERIOD_MS 3600000
+#define DEFAULT_WATCHDOG_S 30
+#define MAX_WATCHDOG_S 86400
 #define MAX_EXTRA_OPTIONS 8
 
 enum {
 	OPT_SOCKET = 256, OPT_FD, OPT_STORE, OPT_TAGS, OPT_FORMAT, OPT_SIZE, OPT_QUEUES,
 	OPT_WORKERS, OPT_MEDIUM, OPT_POLL_US, OPT_ACCESS_PLATFORM,
 	OPT_RELEASE, OPT_BLOCK_SIZE, OPT_REPORT_PERIOD, OPT_CONTROL,
-	OPT_CGROUP, OPT_SANDBOX,
+	OPT_CGROUP, OPT_SANDBOX, OPT_WATCHDOG,
 	OPT_LOG_LEVEL, OPT_ONE_SHOT, OPT_HELP, OPT_VERSION, OPT_KEEP_LAYOUT,
 	OPT_EXTRA,			/* and those behind it */
 };
@@ -51,6 +53,7 @@ static const struct option options[] = {
 	{ "control", required_argument, NULL, OPT_CONTROL },
 	{ "cgroup", required_argument, NULL, OPT_CGROUP },
 	{ "sandbox", required_argument, NULL, OPT_SANDBOX },
+	{ "watchdog", required_argument, NULL, OPT_WATCHDOG },
 	{ "log-level", required_argument, NULL, OPT_LOG_LEVEL },
 	{ "one-shot", no_argument, NULL, OPT_ONE_SHOT },
 	{ "help", no_argument, NULL, OPT_HELP },
@@ -91,6 +94,8 @@ static const char usage[] =
 "  --sandbox auto|strict|off\n"
 "                      give up all rights but those needed: as far as the host\n"
 "                      allows (auto, default), or else don't start (strict)\n"
+"  --watchdog SECONDS  a process that serves is replaced if it hangs for so long\n"
+"                      (default 30; 0: never)\n"
 "  --log-level LEVEL   error, warning, notice, info (default) or debug\n"
 "  --one-shot          exit when the front end disconnects\n"
 "  --help, --version\n"
@@ -281,6 +286,8 @@ static bool take_option(struct conf *conf, int option, const char *value)
 		return *value == '/';
 	case OPT_SANDBOX:
 		return parse_sandbox(value, &conf->sandbox);
+	case OPT_WATCHDOG:
+		return parse_number(value, MAX_WATCHDOG_S, &conf->watchdog_s);
 	case OPT_LOG_LEVEL:
 		return parse_level(value, &conf->log_level);
 	case OPT_ONE_SHOT:
@@ -341,6 +348,7 @@ static void set_defaults(struct conf *conf)
 	conf->medium = CONF_MEDIUM_AUTO;
 	conf->block_bytes = VIRTIO_CSWAP_MIN_BLOCK_SIZE;
 	conf->report_period_ms = DEFAULT_REPORT_PERIOD_MS;
+	conf->watchdog_s = DEFAULT_WATCHDOG_S;
 	conf->log_level = LOG_INFO;
 	/* Polling on the only CPU keeps off what it waits for. */
 	conf->poll_us = sysconf(_SC_NPROCESSORS_ONLN) > 1 ? DEFAULT_POLL_US : 0;

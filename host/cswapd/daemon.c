@@ -46,6 +46,7 @@ struct daemon {
 	struct ctl *ctl;		/* NULL: no control socket */
 	struct command_context command;
 	struct keep keep;
+	const struct watchdog *watchdog; /* the monitor's, of us */
 	struct log_rate front_end_rate;	/* lines about its comings and goings */
 	int signal_fd;
 	bool quit;
@@ -150,17 +151,27 @@ static int sooner_ms(int a, int b)
 	return b < 0 || (a >= 0 && a < b) ? a : b;
 }
 
+/* The monitor asks whether we are there. */
+static void answer_watchdog(struct daemon *daemon)
+{
+	uint64_t count;
+
+	if (read(daemon->watchdog->main_fd, &count, sizeof(count)) == sizeof(count))
+		watchdog_answer(&daemon->keep.state->beats, 0);
+}
+
 /* False: there has to be another. */
 static bool serve(struct daemon *daemon)
 {
 	struct ctl *ctl = daemon->ctl;
 
 	while (!daemon->quit) {
-		struct pollfd fds[2 + CTL_MAX_POLLS] = {
+		struct pollfd fds[3 + CTL_MAX_POLLS] = {
 			{ .fd = daemon->signal_fd, .events = POLLIN },
 			{ .fd = daemon->keep.channel, .events = POLLIN },
+			{ .fd = daemon->watchdog->main_fd, .events = POLLIN },
 		};
-		nfds_t count = 2 + (ctl ? ctl_prepare_poll(ctl, fds + 2) : 0);
+		nfds_t count = 3 + (ctl ? ctl_prepare_poll(ctl, fds + 3) : 0);
 		int timeout = sooner_ms(ctl ? ctl_timeout_ms(ctl) : -1,
 					health_timeout_ms(&daemon->health));
 
@@ -174,8 +185,10 @@ static bool serve(struct daemon *daemon)
 			handle_signal(daemon);
 		if (fds[1].revents)
 			handle_event(daemon);
+		if (fds[2].revents)
+			answer_watchdog(daemon);
 		if (ctl)
-			ctl_run(ctl, fds + 2);
+			ctl_run(ctl, fds + 3);
 		if (!health_timeout_ms(&daemon->health))
 			health_look(&daemon->health);
 	}
@@ -239,6 +252,8 @@ static bool start_workers(struct daemon *daemon)
 		.sandbox = daemon->conf.sandbox,
 		.log = &daemon->keep.state->inflight,
 		.counters = daemon->keep.state->counters,
+		.beats = &daemon->keep.state->beats,
+		.beat_fd = daemon->watchdog->threads_fd,
 	};
 
 	balloon_init(&daemon->balloon, daemon->conf.block_bytes);
@@ -371,6 +386,7 @@ static int work(void *context, const struct monitor_gift *gift)
 	daemon->keep.state = gift->state;
 	daemon->files = gift->files;
 	daemon->keep.channel = gift->channel;
+	daemon->watchdog = gift->watchdog;
 	started = start_serving(daemon, gift);
 	if (started) {
 		log_info("ready: %ju slots, %u queue pairs, %u workers",

@@ -17,6 +17,7 @@
 #include "inflight.h"
 #include "vhost_user.h"
 #include "vu_message.h"
+#include "watchdog.h"
 #include "worker.h"
 
 /* What the state is of: another daemon goes on from it only if all of it is the same. */
@@ -38,6 +39,7 @@ struct keep_state {
 	uint32_t active;		/* which of @front counts; the monitor's */
 	struct vhost_user_saved front[2];
 	_Alignas(64) struct worker_counters counters[WORKER_MAX_WORKERS];
+	struct watchdog_beats beats;
 	struct inflight inflight;
 	struct balloon_log balloon;
 	struct health_log health;

@@ -34,6 +34,7 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <systemd/sd-daemon.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -74,6 +75,9 @@ struct monitor {
 	int state_fd;
 	struct store_files files;
 	int kept_file[STORE_NUM_FILES];	/* of another monitor's; -1: none */
+	struct watchdog watchdog;
+	uint64_t alive_ms;		/* every so often systemd wants to hear of us; 0: never */
+	uint64_t alive_at_ms;		/* next */
 	int listen_fd;
 	int signal_fd;
 	bool made_socket;
@@ -479,6 +483,7 @@ static bool take_answer(struct monitor *monitor)
 			fdstore_tell("READY=1");
 		monitor->ready = true;
 		monitor->was_ready = true;
+		watchdog_begin(&monitor->watchdog, monitor->worker, now_ms());
 	} else if (monitor->talk == TALK_TOLD) {
 		if (keys_fit(&answer, num_fds) &&
 		    answer.message.header.size <= VU_MAX_PAYLOAD) {
@@ -499,6 +504,7 @@ static int be_worker(struct monitor *monitor, int channel, pid_t parent)
 		.state = monitor->state,
 		.files = monitor->config->conf->store_path ? &monitor->files : NULL,
 		.channel = channel,
+		.watchdog = &monitor->watchdog,
 		.front_end = monitor->front_end,
 		.fd = monitor->kept,
 	};
@@ -578,6 +584,7 @@ static bool bury_worker(struct monitor *monitor, int *code)
 		continue;
 	if (monitor->channel >= 0)
 		lose_channel(monitor);
+	watchdog_end(&monitor->watchdog);
 	monitor->worker = 0;
 	*code = WIFEXITED(status) ? WEXITSTATUS(status) : 1;
 	if (monitor->quitting || !monitor->was_ready ||
@@ -604,6 +611,8 @@ static bool handle_signal(struct monitor *monitor, int *code)
 		return monitor->worker && bury_worker(monitor, code);
 	if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT) {
 		monitor->quitting = true;
+		/* From now on it may wait for the medium. */
+		watchdog_end(&monitor->watchdog);
 		fdstore_tell("STOPPING=1");
 	}
 	*code = 0;
@@ -630,6 +639,9 @@ static int timeout_ms(const struct monitor *monitor)
 		next = earlier(next, monitor->accept_at_ms);
 	if (monitor->hurry_ms)
 		next = earlier(next, monitor->hurry_ms);
+	next = earlier(next, watchdog_next_ms(&monitor->watchdog));
+	if (monitor->alive_ms)
+		next = earlier(next, monitor->alive_at_ms);
 	if (next == UINT64_MAX)
 		return -1;
 	return next > now ? (int)(next - now) : 0;
@@ -650,12 +662,23 @@ static struct pollfd front_end_poll(const struct monitor *monitor)
 	return front_end;
 }
 
+static void tell_alive(struct monitor *monitor)
+{
+	if (!monitor->alive_ms || now_ms() < monitor->alive_at_ms)
+		return;
+	monitor->alive_at_ms = now_ms() + monitor->alive_ms;
+	if (watchdog_is_well(&monitor->watchdog))
+		fdstore_tell("WATCHDOG=1");
+}
+
 static void do_what_is_due(struct monitor *monitor)
 {
 	if (!monitor->worker && now_ms() >= monitor->start_at_ms &&
 	    !start_worker(monitor))
 		plan_next(monitor);
 	drop_slow_front_end(monitor);
+	watchdog_look(&monitor->watchdog, now_ms());
+	tell_alive(monitor);
 	if (monitor->ready && monitor->talk == TALK_READ)
 		send_event(monitor);
 }
@@ -708,6 +731,17 @@ static bool take_signals(struct monitor *monitor)
 	return monitor->signal_fd >= 0;
 }
 
+static bool open_watchdogs(struct monitor *monitor)
+{
+	const struct conf *conf = monitor->config->conf;
+	uint64_t usec;
+
+	if (sd_watchdog_enabled(0, &usec) > 0)
+		monitor->alive_ms = usec / 2000;
+	return watchdog_open(&monitor->watchdog, &monitor->state->beats, 1 + conf->workers,
+			     conf->watchdog_s);
+}
+
 static bool open_front_end(struct monitor *monitor, int passed_fd)
 {
 	const struct conf *conf = monitor->config->conf;
@@ -751,7 +785,7 @@ int monitor_run(const struct monitor_config *config)
 	memset(monitor.kept, -1, sizeof(monitor.kept));
 	passed_fd = fdstore_take(found_fd, &monitor);
 	if (take_signals(&monitor) && open_state(&monitor) &&
-	    open_front_end(&monitor, passed_fd))
+	    open_watchdogs(&monitor) && open_front_end(&monitor, passed_fd))
 		code = serve(&monitor);
 	fdstore_finish();
 	if (monitor.made_socket)

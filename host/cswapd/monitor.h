@@ -13,6 +13,7 @@ struct monitor_gift {
 	struct keep_state *state;
 	const struct store_files *files; /* NULL: the store is memory */
 	int channel;
+	const struct watchdog *watchdog;
 	int front_end;			/* -1: none */
 	const int *fd;			/* VHOST_USER_MAX_FDS, or -1 */
 };

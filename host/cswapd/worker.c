@@ -787,14 +787,16 @@ static void deliver(struct pair *pair, bool all)
 
 /* --- the loop --- */
 
-static void watch(struct worker *worker, int fd, uint64_t token)
+/* False: there is no room for it now. */
+static bool watch(struct worker *worker, int fd, uint64_t token)
 {
 	struct io_uring_sqe *sqe = store_get_sqe(&worker->uring);
 
 	if (!sqe)
-		return;
+		return false;
 	io_uring_prep_poll_multishot(sqe, fd, POLLIN);
 	io_uring_sqe_set_data64(sqe, token);
+	return true;
 }
 
 static struct ring *ring_of_token(uint64_t token)
@@ -831,6 +833,25 @@ static void kick_event(struct worker *worker, struct ring *ring,
 	ring->watched = true;
 }
 
+/* The monitor asks whether we are there. Whoever reaps, waits or works: here is the answer. */
+static void beat_event(struct worker *worker, const struct io_uring_cqe *cqe)
+{
+	const struct worker_config *config = &worker->set->config;
+
+	watchdog_answer(config->beats, 1 + worker->index);
+	/* A wait may be long: who would ask for it after that? */
+	if (!(cqe->flags & IORING_CQE_F_MORE) && cqe->res >= 0)
+		worker->beats_watched = watch(worker, config->beat_fd, TOKEN_BEAT);
+}
+
+static void watch_beats(struct worker *worker)
+{
+	const struct worker_config *config = &worker->set->config;
+
+	if (config->beats && !worker->beats_watched)
+		worker->beats_watched = watch(worker, config->beat_fd, TOKEN_BEAT);
+}
+
 static void handle_cqe(struct worker *worker, const struct io_uring_cqe *cqe)
 {
 	uint64_t token = io_uring_cqe_get_data64(cqe);
@@ -843,7 +864,10 @@ static void handle_cqe(struct worker *worker, const struct io_uring_cqe *cqe)
 		kick_event(worker, ring_of_token(token), cqe);
 		break;
 	case TOKEN_MAIL:
-		worker->mail_watched = cqe->flags & IORING_CQE_F_MORE;
+		if (token == TOKEN_BEAT)
+			beat_event(worker, cqe);
+		else
+			worker->mail_watched = cqe->flags & IORING_CQE_F_MORE;
 		break;
 	case TOKEN_PUNCH:
 		control_punch_done(worker, (struct control_request *)(uintptr_t)(token & ~(uint64_t)TOKEN_MASK),
@@ -993,6 +1017,7 @@ static void sleep_in_uring(struct worker *worker)
 		watch(worker, worker->mail_fd, TOKEN_MAIL);
 		worker->mail_watched = true;
 	}
+	watch_beats(worker);
 	if (!worker->paused && enable_kicks(worker))
 		goto out;
 	if (has_mail(worker))
@@ -1151,6 +1176,7 @@ static void *worker_main(void *arg)
 	pthread_mutex_unlock(&worker->lock);
 	if (error)
 		return NULL;
+	watch_beats(worker);
 	worker_loop(worker);
 	worker->lane->store->ops->lane_close(worker->lane);
 	io_uring_queue_exit(&worker->uring);
@@ -1161,6 +1187,10 @@ static void *worker_main(void *arg)
 
 static void run_in_worker(struct worker *worker, worker_fn *fn, void *arg)
 {
+	struct watchdog_beats *beats = worker->set->config.beats;
+
+	if (beats)
+		__atomic_store_n(&beats->main_waits, 1, __ATOMIC_RELEASE);
 	pthread_mutex_lock(&worker->lock);
 	worker->mail_arg = arg;
 	__atomic_store_n(&worker->mail, fn, __ATOMIC_RELEASE);
@@ -1168,6 +1198,8 @@ static void run_in_worker(struct worker *worker, worker_fn *fn, void *arg)
 	while (worker->mail)
 		pthread_cond_wait(&worker->replied, &worker->lock);
 	pthread_mutex_unlock(&worker->lock);
+	if (beats)
+		__atomic_store_n(&beats->main_waits, 0, __ATOMIC_RELEASE);
 }
 
 static void run_in_all(struct worker_set *set, worker_fn *fn)

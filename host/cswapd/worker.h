@@ -18,6 +18,7 @@
 #include "sandbox.h"
 #include "store.h"
 #include "vring.h"
+#include "watchdog.h"
 
 #define WORKER_MAX_WORKERS VIRTIO_CSWAP_MAX_QUEUE_PAIRS
 
@@ -87,6 +88,8 @@ struct worker_config {
 	struct inflight *log;		/* NULL: what is in hand dies with us */
 	/* WORKER_MAX_WORKERS of them, which go on where they are; NULL: from 0. */
 	struct worker_counters *counters;
+	struct watchdog_beats *beats;	/* NULL: nobody watches the threads */
+	int beat_fd;			/* wakes them to answer; never read */
 };
 
 /* A ring as the front end set it up; the descriptors stay the caller's. */

@@ -21,6 +21,8 @@
 
 /* What a completion is about, if not an operation of the store's. */
 enum { TOKEN_NONE = 0, TOKEN_KICK = 1, TOKEN_MAIL = 2, TOKEN_PUNCH = 3, TOKEN_DELAY = 7 };
+/* There is no pointer with it, as with TOKEN_MAIL. */
+#define TOKEN_BEAT (TOKEN_MAIL | 8)
 #define TOKEN_MASK STORE_PART_MASK
 
 /* A virtqueue, as its worker sees it. */
@@ -132,6 +134,7 @@ struct worker {
 	pthread_cond_t replied;
 	int mail_fd;
 	bool mail_watched;
+	bool beats_watched;		/* this thread's, as is the one above */
 	worker_fn *mail;
 	void *mail_arg;
 	int start_error;

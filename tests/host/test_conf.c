@@ -89,6 +89,7 @@ static void good_lines(void **state)
 	assert_int_equal(conf.release, CONF_RELEASE_CONVERT);
 	assert_int_equal(conf.block_bytes, 4096);
 	assert_int_equal(conf.report_period_ms, 1000);
+	assert_int_equal(conf.watchdog_s, 30);
 	assert_null(conf.control_path);
 	assert_null(conf.cgroup);
 	assert_int_equal(parse(&conf, "--socket s --store f --size 1G --release punch "
@@ -101,7 +102,8 @@ static void good_lines(void **state)
 	assert_string_equal(conf.cgroup, "/vm");
 	assert_int_equal(parse(&conf, "--fd=3 --store=mem --size=1M --queues=2 "
 			       "--workers=8 --medium=disk --poll-us=0 "
-			       "--access-platform=off --one-shot"), CONF_OK);
+			       "--access-platform=off --one-shot --watchdog=0"), CONF_OK);
+	assert_int_equal(conf.watchdog_s, 0);
 	assert_null(conf.store_path);
 	assert_int_equal(conf.fd, 3);
 	assert_int_equal(conf.workers, 2);
@@ -118,7 +120,8 @@ static void bad_lines(void **state)
 		"--socket s --store f",
 		"--socket s --store f --size 1Q",
 		"--socket s --store f --size 1G rubbish",
-		"--socket s --store f --size 1G --wat",
+		"--socket s --store f --size 1G --wrong",
+		"--socket s --store f --size 1G --watchdog 86401",
 		"--socket s --fd 3 --store f --size 1G",
 		"--socket s --store f --size 1G --queues 0",
 		"--socket s --store f --size 1G --queues 65",

@@ -101,6 +101,27 @@ result "$got" "the sandbox is sealed"
 [ ! -e "$sock" ] && [ ! -e "$sock.ctl" ] && got=0 || got=1
 result "$got" "both sockets are removed from inside"
 
+# systemd, as far as a watchdog goes: told once that it's ready, and again and again that it's there.
+# Prints what it was told.
+cat >"$dir/systemd.py" <<'END'
+import os, signal, socket, subprocess, sys
+notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+notify.bind(sys.argv[1])
+notify.settimeout(60)
+env = dict(os.environ, NOTIFY_SOCKET=sys.argv[1], WATCHDOG_USEC="200000")
+daemon = subprocess.Popen(sys.argv[2:], env=env, stderr=subprocess.DEVNULL)
+told = []
+while told.count("WATCHDOG=1") < 5:
+    told.append(notify.recv(4096).decode())
+daemon.send_signal(signal.SIGTERM)
+while "STOPPING=1" not in told:
+    told.append(notify.recv(4096).decode())
+print(*sorted(set(told)), told.count("READY=1"), daemon.wait())
+END
+python3 "$dir/systemd.py" "$dir/notify" "$cswapd" --socket "$sock" "${mem[@]}" >"$dir/log" 2>&1 || true
+[ "$(cat "$dir/log")" = "READY=1 STOPPING=1 WATCHDOG=1 1 0" ] && got=0 || got=1
+result "$got" "systemd hears of it as often as it wants to"
+
 start --socket "$sock" "${mem[@]}"
 stop KILL
 [ -S "$sock" ] && got=0 || got=1

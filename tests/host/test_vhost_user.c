@@ -55,6 +55,8 @@ struct bench {
 	struct memory memory;
 	struct balloon balloon;
 	struct worker_set *workers;
+	struct watchdog_beats beats;
+	int beat_fd;
 	struct vhost_user *vu;
 	int fd;				/* the front end's end */
 	int memory_fd;
@@ -88,6 +90,8 @@ static int bench_setup(void **state)
 	balloon_init(&b->balloon, 4096);
 	b->store = store_mem_open(CAPACITY);
 	workers.store = b->store;
+	workers.beats = &b->beats;
+	workers.beat_fd = b->beat_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	b->workers = worker_start(&workers);
 	assert_non_null(b->workers);
 	config.workers = b->workers;
@@ -122,6 +126,7 @@ static int bench_teardown(void **state)
 			close(b->call[i]);
 	}
 	close(b->memory_fd);
+	close(b->beat_fd);
 	if (b->fd >= 0)
 		close(b->fd);
 	free(b);
@@ -427,6 +432,26 @@ static void features_are_as_specified(void **state)
 	assert_int_equal(ask_u64(b, GET_MAX_MEM_SLOTS), MEMORY_MAX_REGIONS);
 	assert_false(say_u64(b, SET_FEATURES,
 			     1ULL << VIRTIO_F_RING_PACKED, -1));
+}
+
+/* Threads with nothing to do, or with a ring, say that they are there whenever they are asked. */
+static void threads_answer(void **state)
+{
+	struct bench *b = *state;
+	const uint64_t one = 1;
+	unsigned int round, i;
+
+	for (round = 1; round < 5; round++) {
+		if (round == 3)
+			start_all(b);
+		__atomic_store_n(&b->beats.asked, round, __ATOMIC_RELEASE);
+		assert_int_equal(write(b->beat_fd, &one, sizeof(one)), sizeof(one));
+		for (i = 1; i <= 2; i++)
+			while (__atomic_load_n(&b->beats.seen[i], __ATOMIC_ACQUIRE) != round)
+				sched_yield();
+		assert_int_equal(b->beats.main_waits, 0);
+	}
+	assert_int_equal(b->beats.seen[0], 0);
 }
 
 /* It takes ownership first, and has no DMA API. */
@@ -1015,6 +1040,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(features_are_as_specified),
+		CASE(threads_answer),
 		CASE(uml_is_not_offered_access_platform),
 		CASE(protocol_features_not_offered_are_refused),
 		CASE(stores_and_loads),

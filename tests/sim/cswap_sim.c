@@ -34,6 +34,7 @@ static const char usage[] =
 "  functional [TEXT]  the named functional cases, or those with TEXT (TAP)\n"
 "  hostile [TEXT]     what a malicious guest may try (TAP)\n"
 "  hostile-vmm [TEXT] what a malicious VMM may try (TAP)\n"
+"  watchdog [TEXT]    a daemon with --watchdog 1 that hangs (TAP)\n"
 "  hostile-end        a VMM in the middle of a message, and the daemon's end (TAP)\n"
 "  balloon [TEXT]     memory given to the host and taken back, by good and by\n"
 "                     malicious guests (TAP); needs --release punch\n"
@@ -333,6 +334,7 @@ static const struct {
 	{ "hostile", run_hostile },
 	{ "hostile-vmm", run_hostile_vmm },
 	{ "hostile-end", run_hostile_end },
+	{ "watchdog", run_watchdog },
 	{ "balloon", run_balloon },
 	{ "balloon-method", run_balloon_method },
 	{ "balloon-kill", run_balloon_kill },

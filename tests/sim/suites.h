@@ -31,6 +31,8 @@ int run_gone(const char *socket, const char *filter);
 /* The same, of one that somebody starts again. */
 int run_other_store(const char *socket, const char *filter);
 int run_hostile_vmm(const char *socket, const char *filter);
+/* Of a daemon with a --watchdog of a second. */
+int run_watchdog(const char *socket, const char *filter);
 /* Ends the daemon. */
 int run_hostile_end(const char *socket, const char *filter);
 
