@@ -8,6 +8,7 @@ floor of 16 MiB of its own. What waits here waits for an answer that says so, no
 """
 import json
 import os
+import re
 import resource
 import shutil
 import signal
@@ -55,10 +56,14 @@ class Host:
         os.mkdir(self.path("cgroup"))
         self.limit = 4096 * MIB
         self.memory(0)
+        defaults = {"guests": self.path("run"), "cgroup": self.path("cgroup"), "interval": "100ms",
+                    "reserve": "32M", "band": "4M", "floor": "8M", "step": "10%", "cool_down": "1s",
+                    "patience": "1s"}
         with open(self.path("conf"), "w", encoding="ascii") as f:
-            f.write("guests = %s\ncgroup = %s\ninterval = 100ms\nreserve = 32M\nband = 4M\n"
-                    "floor = 8M\nstep = 10%%\ncool_down = 1s\npatience = 1s\n%s" %
-                    (self.path("run"), self.path("cgroup"), config))
+            # A key may stand there once.
+            f.writelines("%s = %s\n" % (key, value) for key, value in defaults.items()
+                         if not re.search(r"^%s\b" % key, config, re.MULTILINE))
+            f.write(config)
         for name in guests:
             self.daemon(name)
             self.guest(name)
