@@ -192,6 +192,8 @@ static void drop_found(struct monitor *monitor, const char *why)
 		monitor->kept_file[i] = -1;
 		fdstore_drop(file_names[i]);
 	}
+	/* A block device is free only when systemd doesn't hold it either. */
+	fdstore_finish();
 }
 
 /* Is there a guest that would lose its pages without the state that was found? */

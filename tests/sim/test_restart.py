@@ -175,6 +175,34 @@ def removed_files_are_held(keeper):
     return guest
 
 
+def device_is_let_go(keeper):
+    """It's held exclusively by whoever has the descriptor that was kept."""
+    subprocess.run(["truncate", "-s", "40M", "disk"], check=True)
+    made = subprocess.run(["losetup", "-f", "--show", "disk"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                          text=True, check=False) if os.geteuid() == 0 else None
+    if not made or made.returncode:
+        result(True, "a block device is let go # SKIP no loop devices here")
+        return
+    device = made.stdout.strip()
+    try:
+        store = ("--store", device, "--tags", "disk.tags", "--size")
+        daemon = Daemon(keeper, *store, "16M")
+        daemon.end()
+        daemon = Daemon(keeper, *store, "32M")
+        result(daemon.ready, "a block device is let go for a start with other options", daemon.log)
+        if daemon.ready:
+            daemon.end()
+        # And for one that is of another store.
+        daemon = Daemon(keeper, "--store", "other", "--size", "32M")
+        result(daemon.ready, "and for another store", daemon.log)
+        if daemon.ready:
+            daemon.end()
+        keeper.settle()
+        os.close(os.open(device, os.O_RDONLY | os.O_EXCL))
+    finally:
+        subprocess.run(["losetup", "-d", device], check=True)
+
+
 def main():
     os.chdir(work)
     keeper = Keeper()
@@ -190,6 +218,7 @@ def main():
     result(daemon.ready, "without a guest any store will do", daemon.log)
     code = daemon.end()
     result(code == 0, "it ends in order", daemon.log)
+    device_is_let_go(keeper)
     print(f"1..{number}")
 
 
