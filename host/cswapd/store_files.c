@@ -383,8 +383,9 @@ static bool may_take(const struct store_files *files, struct finding *found, boo
 	for (i = 0; i < STORE_NUM_FILES && !format; i++) {
 		if (found[i].content != CONTENT_OTHER)
 			continue;
-		log_err("%s is no %s but %s: was something else meant? If it may be destroyed, start with --format",
-			files->paths.name[i], file_nouns[i], found[i].text);
+		log_err("%s is no store%s but %s: was something else meant? If it may be destroyed, start with --format",
+			files->paths.name[i], i == STORE_TAGS_FILE ? "'s tags" : "",
+			found[i].text);
 		return false;
 	}
 	return true;
@@ -457,7 +458,8 @@ static bool wipe_device(int fd)
 
 	free(zeros);
 	store_found_wipe(fd);
-	return wiped;
+	/* Through the page cache, which the pages of the guest bypass. */
+	return wiped && !fdatasync(fd);
 }
 
 static bool claim_file(struct store_files *files, unsigned int which,

@@ -110,7 +110,7 @@ bool store_found_nothing(int fd, bool is_device, char *text, size_t bytes)
 	if ((!empty || is_device) && describe(fd, text, bytes))
 		return false;
 	if (!empty)
-		snprintf(text, bytes, "data of no kind that is known");
+		snprintf(text, bytes, "data of no kind that is known (or a store of an earlier cswapd)");
 	return empty;
 }
 

@@ -69,6 +69,15 @@ refuses "store is a directory" 1 "neither a regular file nor a block device" \
 refuses "store in a missing directory" 1 "can't open" \
 	--socket "$sock" --store "$dir/none/store" --size 16M
 touch "$dir/file"
+echo precious >"$dir/letter"
+refuses "store is a file with other content" 1 "is no store but data" \
+	--socket "$sock" --store "$dir/letter" --size 16M
+refuses "tags are" 1 "is no store's tags but data" \
+	--socket "$sock" --store "$dir/none" --tags "$dir/letter" --size 16M
+[ "$(cat "$dir/letter")" = precious ] && got=0 || got=1
+result "$got" "which is as it was"
+refuses "store is a mistyped device" 1 "no file is made there" \
+	--socket "$sock" --store /dev/cswap-nosuch --tags "$dir/tags" --size 16M
 refuses "socket path is a file" 1 "exists and is not a socket" --socket "$dir/file" "${mem[@]}"
 refuses "sandbox of another kind" 2 "bad value" --sandbox perhaps --socket "$sock" "${mem[@]}"
 refuses "socket path too long" 1 "too long" --socket "$dir/$(printf 'x%.0s' {1..120})" "${mem[@]}"

@@ -11,10 +11,12 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -219,6 +221,40 @@ static void no_file_is_made_where_none_belongs(void **state)
 	remove_all();
 }
 
+/* What is swapped out shall leave the host's memory. */
+static void a_store_in_memory_is_warned_of(void **state)
+{
+	char text[1024] = "";
+	int ends[2], status;
+	size_t n = 0;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(mkdir(path_of("memory"), 0700), 0);
+	assert_int_equal(pipe(ends), 0);
+	pid = fork();
+	if (!pid) {
+		if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+		    mount("tmpfs", path_of("memory"), "tmpfs", 0, "size=8m"))
+			_exit(77);
+		dup2(ends[1], STDERR_FILENO);
+		log_init(LOG_WARNING);
+		_exit(!can_open(path_of("memory/store"), NULL, false));
+	}
+	close(ends[1]);
+	while (n < sizeof(text) - 1 && (status = (int)read(ends[0], text + n, sizeof(text) - 1 - n)) > 0)
+		n += (size_t)status;
+	close(ends[0]);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	remove_all();
+	if (WEXITSTATUS(status) == 77) {
+		print_message("SKIP: may not mount a tmpfs here\n");
+		skip();
+	}
+	assert_int_equal(status, 0);
+	assert_non_null(strstr(text, "is in the host's memory"));
+}
+
 /* --- what happens to them --- */
 
 static bool is_locked(int fd)
@@ -418,6 +454,7 @@ int main(void)
 		cmocka_unit_test(what_has_content_is_refused),
 		cmocka_unit_test(tags_belong_to_their_store),
 		cmocka_unit_test(no_file_is_made_where_none_belongs),
+		cmocka_unit_test(a_store_in_memory_is_warned_of),
 		cmocka_unit_test(names_dont_matter_afterwards),
 		cmocka_unit_test(devices_are_taken_if_they_are_empty),
 		cmocka_unit_test(devices_have_one_user),
