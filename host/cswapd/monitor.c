@@ -571,7 +571,6 @@ static void lose_channel(struct monitor *monitor)
 {
 	close(monitor->channel);
 	monitor->channel = -1;
-	monitor->ready = false;
 }
 
 /* True: we have to end, too, with *@code. */
@@ -599,6 +598,7 @@ static bool bury_worker(struct monitor *monitor, int *code)
 	else
 		log_warning("worker ended with %d", *code);
 	plan_next(monitor);
+	monitor->ready = false;
 	return false;
 }
 
@@ -649,6 +649,11 @@ static int timeout_ms(const struct monitor *monitor)
 	return next > now ? (int)(next - now) : 0;
 }
 
+static bool is_serving(const struct monitor *monitor)
+{
+	return monitor->ready && monitor->channel >= 0;
+}
+
 /* What comes next by the front end: a connection, a message, room for a reply. */
 static struct pollfd front_end_poll(const struct monitor *monitor)
 {
@@ -658,7 +663,7 @@ static struct pollfd front_end_poll(const struct monitor *monitor)
 		front_end.events = POLLOUT;
 	else if (monitor->talk != TALK_READING)
 		front_end.fd = -1;
-	else if (monitor->front_end < 0 && monitor->ready &&
+	else if (monitor->front_end < 0 && is_serving(monitor) &&
 		 now_ms() >= monitor->accept_at_ms)
 		front_end.fd = monitor->listen_fd;
 	return front_end;
@@ -681,7 +686,7 @@ static void do_what_is_due(struct monitor *monitor)
 	drop_slow_front_end(monitor);
 	watchdog_look(&monitor->watchdog, now_ms());
 	tell_alive(monitor);
-	if (monitor->ready && monitor->talk == TALK_READ)
+	if (is_serving(monitor) && monitor->talk == TALK_READ)
 		send_event(monitor);
 }
 

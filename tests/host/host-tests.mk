@@ -7,6 +7,8 @@ host_tests := memory blockmap vring device vhost_user vu_message store store_fil
 host_test_programs := $(host_tests:%=$(out)/tests/test_host_%)
 # With a worker that dies where it's told to.
 crash_test := $(out)/tests/test_host_crash
+# It has the monitor in it, to call what is private to it.
+monitor_test := $(out)/tests/test_host_monitor
 
 $(out)/obj/tests/host/%.o: OBJ_CFLAGS := -Ihost/cswapd
 $(host_test_programs): LIBS = $(CSWAPD_LIBS) -lcmocka
@@ -22,9 +24,13 @@ $(crash_test): $(patsubst %,$(out)/obj/tests/host/%.o,test_crash worker_hooked) 
 		$(filter-out %/worker.o %/worker_control.o %/inflight.o,$(CSWAPD_OBJS))
 	$(link)
 
+$(monitor_test): LIBS = $(CSWAPD_LIBS) -lcmocka
+$(monitor_test): $(out)/obj/tests/host/test_monitor.o $(filter-out %/monitor.o,$(CSWAPD_OBJS))
+	$(link)
+
 .PHONY: check-host check-unit
-check-host: $(host_test_programs) $(crash_test) $(out)/cswapd
-	$(Q)for test in $(host_test_programs) $(crash_test); do $$test || exit 1; done
+check-host: $(host_test_programs) $(crash_test) $(monitor_test) $(out)/cswapd
+	$(Q)for test in $(host_test_programs) $(crash_test) $(monitor_test); do $$test || exit 1; done
 	$(Q)tests/host/test_cswapd.sh $(out)/cswapd host/cswapd/cswapd@.service
 
 check-unit: check-host
