@@ -42,7 +42,7 @@ uint64_t memory_size(const struct memory *memory)
 
 /* How many begin at @at or before. */
 static unsigned int count_before(const struct memory *memory,
-				 const struct memory_order *order, uint64_t at)
+				 const struct memory_sorted *order, uint64_t at)
 {
 	unsigned int low = 0, high = memory->count;
 
@@ -59,7 +59,7 @@ static unsigned int count_before(const struct memory *memory,
 
 /* The one that @at may lie in, or NULL. */
 static const struct memory_region *find_last(const struct memory *memory,
-					     const struct memory_order *order,
+					     const struct memory_sorted *order,
 					     uint64_t at)
 {
 	unsigned int before = count_before(memory, order, at);
@@ -68,7 +68,7 @@ static const struct memory_region *find_last(const struct memory *memory,
 }
 
 /* The next region begins at @begin. */
-static void order_add(struct memory *memory, struct memory_order *order,
+static void order_add(struct memory *memory, struct memory_sorted *order,
 		      uint64_t begin)
 {
 	unsigned int at = count_before(memory, order, begin);
@@ -83,7 +83,7 @@ static void order_add(struct memory *memory, struct memory_order *order,
 }
 
 /* The region @index goes, and the last one takes its number. */
-static void order_remove(struct memory *memory, struct memory_order *order,
+static void order_remove(struct memory *memory, struct memory_sorted *order,
 			 unsigned int index)
 {
 	unsigned int last = memory->count - 1, from, to = 0;

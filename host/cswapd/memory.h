@@ -29,7 +29,7 @@ struct memory_region {
 };
 
 /* The regions in the order of one of their addresses, to be found by halves. */
-struct memory_order {
+struct memory_sorted {
 	uint64_t begin[MEMORY_MAX_REGIONS];
 	uint16_t index[MEMORY_MAX_REGIONS];
 };
@@ -38,8 +38,8 @@ struct memory {
 	unsigned int count;
 	/* Where a region stays until it goes, and the last takes its place. */
 	struct memory_region region[MEMORY_MAX_REGIONS];
-	struct memory_order by_gpa;
-	struct memory_order by_host;
+	struct memory_sorted by_gpa;
+	struct memory_sorted by_host;
 	bool vanished;			/* by any thread: memory_has_vanished() */
 };
 
