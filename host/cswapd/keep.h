@@ -37,12 +37,12 @@ struct keep_state {
 	struct keep_kind kind;
 	struct store_names names;	/* what the store was called */
 	uint32_t active;		/* which of @front counts; the monitor's */
+	struct watchdog_beats beats;
 	struct vhost_user_saved front[2];
 	_Alignas(64) struct worker_counters counters[WORKER_MAX_WORKERS];
-	struct watchdog_beats beats;
 	struct inflight inflight;
-	struct balloon_log balloon;
 	struct health_log health;
+	struct balloon_log balloon;	/* of whole pages */
 };
 
 /* What the monitor has the worker do, one at a time. */

@@ -163,8 +163,7 @@ static void write_line(int level, uint64_t dropped, const char *format, va_list 
 	if (n < 0)
 		return;
 	used += (size_t)n < room ? (size_t)n : room - 1;
-	memcpy(line + used, more, strlen(more));
-	used += strlen(more);
+	used += (size_t)snprintf(line + used, sizeof(line) - used, "%s", more);
 	if (!tell_lost() || !put(line, used))
 		__atomic_fetch_add(&log_lost, 1, __ATOMIC_RELAXED);
 }

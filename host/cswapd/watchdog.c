@@ -95,7 +95,7 @@ static bool for_each_thread(pid_t process, see_thread *see, void *context)
 	snprintf(path, sizeof(path), "/proc/%d/task", (int)process);
 	tasks = opendir(path);
 	while (!found && tasks && (entry = readdir(tasks))) {
-		of.thread = atoi(entry->d_name);
+		of.thread = (pid_t)strtol(entry->d_name, NULL, 10);
 		found = of.thread > 0 && read_state(&of) && see(&of, context);
 	}
 	if (tasks)
@@ -113,9 +113,9 @@ static void join_lines(char *text)
 	for (from = text; *from; from++) {
 		if (!strncmp(from, "[<0>] ", 6))
 			from += 6;
-		if (*from == '\n' && !from[1])
-			break;
-		*to++ = *from == '\n' ? ' ' : *from;
+		if (*from == '\n')
+			*from = from[1] ? ' ' : '\0';
+		*to++ = *from;
 	}
 	*to = '\0';
 }

@@ -30,6 +30,8 @@ static void open_monitor(void)
 	memset(monitor.kept, -1, sizeof(monitor.kept));
 	monitor.state = keep_create(&conf, NULL, &monitor.state_fd);
 	FUZZ_CHECK(monitor.state);
+	/* Nothing of it runs: there's nobody to kill. */
+	FUZZ_CHECK(watchdog_open(&monitor.watchdog, &monitor.state->beats, 2, 30));
 }
 
 static void open_pair(int type, int *ours, int *theirs)
