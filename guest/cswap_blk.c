@@ -584,9 +584,9 @@ static blk_status_t load_give_up(struct cswap_queue *queue, const struct load_to
 }
 
 /*
- * A load is over. True if its reader's page is, too, and with what status; else the load is with the
- * device again, and whoever is told of its end calls this again. Needs nothing that another load holds:
- * one worker ends all those that are asynchronous.
+ * A load is over. True if its reader's page is, too, and with what status; else the load is
+ * with the device again, and whoever is told of its end calls this again. Needs nothing that
+ * another load holds: one worker ends all those that are asynchronous.
  */
 static bool load_finish(struct cswap_queue *queue, struct cswap_load_io *io,
 			blk_status_t *status)

@@ -100,14 +100,17 @@ static void chain_add(struct cswap_queue *queue, struct cswap_sent *sent,
 		queue_delayed_work(queue->dev->wq, &queue->dev->tick, HZ);
 }
 
-/*
- * Who waits has joined the queue before he looks, and looks under the lock: so whoever has
- * not seen what is there now is seen here.
- */
+/* One of those that wait for what there is now. Under the lock. */
+static void wake_one(wait_queue_head_t *wait)
+{
+	/* who waits has joined the queue before he looked, under the lock: so he's seen */
+	if (waitqueue_active(wait))
+		wake_up(wait);
+}
+
 void cswap_queue_wake_store(struct cswap_queue *queue)
 {
-	if (waitqueue_active(&queue->store_wait))
-		wake_up(&queue->store_wait);
+	wake_one(&queue->store_wait);
 }
 
 static void stores_send(struct cswap_queue *queue)
@@ -153,8 +156,7 @@ void cswap_queue_put_cipher(struct cswap_queue *queue, struct cswap_cipher *ciph
 {
 	cipher->next = queue->ciphers;
 	queue->ciphers = cipher;
-	if (waitqueue_active(&queue->cipher_wait))
-		wake_up(&queue->cipher_wait);
+	wake_one(&queue->cipher_wait);
 	cswap_queue_wake_store(queue);
 }
 

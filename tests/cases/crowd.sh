@@ -8,7 +8,7 @@
 # slow: uml-smp
 # timeout: 120
 # beside: yes
-# run: --mem 128M --env WRITERS=96 --env PAGES=16 --module-args "stall_ms=15000"
+# run: --mem 128M --env TASKS=96 --env PAGES=16 --module-args "stall_ms=15000"
 # run: --faulty-cswapd "--store mem --size 48M --fault-armed --fault-report @RUN@/report --fault delay-store:ms=200"
 # run uml-smp: --mem 256M
 
@@ -17,19 +17,19 @@
 
 dd if=/dev/urandom of="$tmp/data" bs=4k count="$PAGES" 2>/dev/null
 writers=()
-for ((i = 0; i < WRITERS; i++)); do
+for ((i = 0; i < TASKS; i++)); do
 	dd if="$tmp/data" of="$disk" bs=4k seek=$((i * PAGES)) oflag=direct conv=notrunc 2>/dev/null &
 	writers+=($!)
 done
 for writer in "${writers[@]}"; do
 	wait "$writer" || fail "a writer ended with $?"
 done
-expect "pages stored" "$(counter stores)" = $((WRITERS * PAGES))
+expect "pages stored" "$(counter stores)" = $((TASKS * PAGES))
 expect "too few to fill the pool" "$(counter stores)" -gt $((2 * $(counter copies)))
 expect "stores refused" "$(counter store_refusals)" = 0
-for ((i = 0; i < WRITERS; i++)); do
+for ((i = 0; i < TASKS; i++)); do
 	cat "$tmp/data"
 done >"$tmp/all"
-dd if="$disk" bs=64k count=$((WRITERS * PAGES / 16)) iflag=direct 2>/dev/null | cmp -s - "$tmp/all" ||
+dd if="$disk" bs=64k count=$((TASKS * PAGES / 16)) iflag=direct 2>/dev/null | cmp -s - "$tmp/all" ||
 	fail "what was written isn't what is read"
-finish "$WRITERS writers, $(counter copies) copies, $(counter stores) stores, none refused"
+finish "$TASKS writers, $(counter copies) copies, $(counter stores) stores, none refused"
