@@ -496,24 +496,6 @@ static void load_wait(struct cswap_queue *queue, struct cswap_load_io *io)
 	wait_for_completion_io(&io->done);
 }
 
-/* A load is over and handed over: open what it brought. *@sealed says that it doesn't open. */
-static blk_status_t load_result(struct cswap_queue *queue, const struct load_to *to,
-				struct cswap_load_io *io, bool *sealed)
-{
-	blk_status_t status = io->status;
-	unsigned long flags;
-
-	spin_lock_irqsave(&queue->lock, flags);
-	queue->stats.load_ns += ktime_to_ns(ktime_sub(ktime_get(), io->started));
-	if (status && status != BLK_STS_TIMEOUT)
-		queue->stats.load_errors++;
-	spin_unlock_irqrestore(&queue->lock, flags);
-
-	*sealed = !status && load_open(queue, to, queue->shard.loads[io - queue->load_io].counter,
-				       io->tag, &queue->stats.loads);
-	return status;
-}
-
 /* Ask again, by the same load. CSWAP_LOAD_WAIT: nothing will be answered any more. */
 static enum cswap_load_how load_again(struct cswap_queue *queue, const struct load_to *to,
 				      struct cswap_load_io *io, u32 *copy)
@@ -597,11 +579,13 @@ static bool load_finish(struct cswap_queue *queue, struct cswap_load_io *io,
 		.offset = io->offset,
 		.bio = io->bio,
 	};
+	u64 counter = queue->shard.loads[io - queue->load_io].counter;
 	enum cswap_load_how how;
 	bool sealed;
 	u32 copy;
 
-	*status = load_result(queue, &to, io, &sealed);
+	*status = io->status;
+	sealed = !*status && load_open(queue, &to, counter, io->tag, &queue->stats.loads);
 	while (sealed || (*status && *status != BLK_STS_TIMEOUT)) {
 		if (++io->tries == CSWAP_OPEN_TRIES) {
 			*status = load_give_up(queue, &to, *status);

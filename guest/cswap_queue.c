@@ -183,6 +183,9 @@ static void load_hand_over(struct cswap_queue *queue, struct cswap_load_io *io)
 		return;
 	io->handed_over = true;
 	io->page = NULL;
+	queue->stats.load_ns += ktime_to_ns(ktime_sub(ktime_get(), io->started));
+	if (io->status && io->status != BLK_STS_TIMEOUT)
+		queue->stats.load_errors++;
 	if (!io->bio) {
 		complete(&io->done);
 	} else {

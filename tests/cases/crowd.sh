@@ -8,7 +8,7 @@
 # slow: uml-smp
 # timeout: 120
 # beside: yes
-# run: --mem 128M --env TASKS=96 --env PAGES=16 --module-args "stall_ms=15000"
+# run: --mem 128M --env TASKS=64 --env PAGES=16 --module-args "stall_ms=15000"
 # run: --faulty-cswapd "--store mem --size 48M --fault-armed --fault-report @RUN@/report --fault delay-store:ms=200"
 # run uml-smp: --mem 256M
 
