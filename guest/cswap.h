@@ -181,7 +181,7 @@ struct cswap_discard {
 	struct cswap_range range[VIRTIO_CSWAP_MAX_RANGES]; /* in flight */
 	unsigned int nr_ranges;
 	unsigned int max_ranges;	/* of the next request */
-	u64 cursor;			/* cluster to go on with */
+	u64 cursor;			/* go on with the cluster below this one */
 	atomic64_t slots;		/* discarded, for the statistics */
 };
 

@@ -91,30 +91,30 @@ static bool claim_cluster(struct cswap_dev *dev, u64 cluster, bool *again)
 	return next == start + count;
 }
 
-/* Fill discard->range from the marked clusters, round robin. */
+/* Fill discard->range from the marked clusters, downward, round robin. */
 static void claim(struct cswap_dev *dev, bool *again)
 {
 	struct cswap_discard *discard = &dev->discard;
-	u64 nr = nr_clusters(dev), cluster = discard->cursor;
+	u64 nr = nr_clusters(dev), end = discard->cursor, cluster;
 	bool wrapped = false;
 
 	discard->nr_ranges = 0;
 	while (discard->nr_ranges < discard->max_ranges) {
-		cluster = find_next_bit(discard->clusters, nr, cluster);
-		if (wrapped && cluster >= discard->cursor)
+		cluster = find_last_bit(discard->clusters, end);
+		if (wrapped && (cluster >= end || cluster < discard->cursor))
 			break;
-		if (cluster >= nr) {
-			if (!discard->cursor)
-				break;
+		if (cluster >= end) {
 			wrapped = true;
-			cluster = 0;
+			end = nr;
 			continue;
 		}
-		if (!claim_cluster(dev, cluster, again))
+		end = cluster;
+		if (!claim_cluster(dev, cluster, again)) {
+			end++;
 			break;
-		cluster++;
+		}
 	}
-	discard->cursor = cluster < nr ? cluster : 0;
+	discard->cursor = end;
 }
 
 /* The ranges are out of flight; stores that waited for them go. */
@@ -226,7 +226,7 @@ void cswap_discard_start(struct cswap_dev *dev)
 	struct cswap_discard *discard = &dev->discard;
 
 	discard->lost = false;
-	discard->cursor = nr_clusters(dev) - 1;
+	discard->cursor = nr_clusters(dev);
 	discard->max_ranges = 1;
 	WRITE_ONCE(discard->running, discard->supported);
 	work_soon(discard, 0);
