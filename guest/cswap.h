@@ -120,7 +120,6 @@ struct cswap_queue {
 	bool quiet;			/* the device was asked not to interrupt */
 	bool unread;			/* and finish_work is to read on */
 	unsigned int pollers;		/* tasks that look at the ring themselves */
-	unsigned long progress;		/* jiffies: the rings last moved, or began to wait */
 	unsigned long probed;		/* jiffies: a store was let in though they stood still */
 	unsigned int untold;		/* pages that wait for the end of @plug */
 	struct blk_plug *plug;		/* of a task that will call @unplug, or NULL */

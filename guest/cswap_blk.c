@@ -193,7 +193,7 @@ static bool store_hold_take(struct cswap_queue *queue, struct store_hold *hold)
 	hold->cipher = cswap_queue_get_cipher(queue);
 	if (!hold->cipher)
 		return false;
-	hold->copy = cswap_store_begin(&queue->shard);
+	hold->copy = cswap_store_begin(&queue->shard, jiffies);
 	return true;
 }
 

@@ -29,9 +29,9 @@
  * rings takes so many and no more; if an interrupt leaves some, a worker reads on.
  *
  * Two clocks: if the rings stand still for stall_ms although something is in
- * flight, stores are refused (the swap core keeps its pages, and reclaim turns
- * elsewhere) until they move again; one each stall_ms is sent all the same, to
- * see. A LOAD has load_timeout_s, since its reader has nowhere else to turn. That is
+ * flight, or a full pool does, whatever it waits for, stores are refused (the swap
+ * core keeps its pages, and reclaim turns elsewhere) until they move again; one
+ * each stall_ms is sent all the same, to see. A LOAD has load_timeout_s, since its reader has nowhere else to turn. That is
  * counted by the tick, a second each time it runs: a guest that stood still (paused or
  * frozen, on a host that slept) finds that an hour has gone by, in which nobody could
  * answer it or it couldn't look.
@@ -88,7 +88,7 @@ static void chain_add(struct cswap_queue *queue, struct cswap_sent *sent,
 
 	/* the clock starts with the first request in flight */
 	if (queue->shard.sent + queue->shard.loading == 1)
-		queue->progress = jiffies;
+		queue->shard.moved_at = jiffies;
 	sent->cookie = cookie;
 	sg_init_table(sg, nr);
 	piece_to_sg(queue, &sg[0], &sent->head, head_len);
@@ -298,7 +298,7 @@ static bool rings_read(struct cswap_queue *queue, unsigned int most)
 		moved = true;
 	}
 	if (moved)
-		queue->progress = jiffies;
+		queue->shard.moved_at = jiffies;
 	/* the core has found nonsense in one of them */
 	if (virtqueue_is_broken(queue->response_vq) ||
 	    virtqueue_is_broken(queue->request_vq))
@@ -436,8 +436,7 @@ void cswap_queue_poll_end(struct cswap_queue *queue)
 
 bool cswap_queue_stalled(const struct cswap_queue *queue)
 {
-	return queue->shard.sent + queue->shard.loading &&
-	       time_after(jiffies, queue->progress + msecs_to_jiffies(cswap_stall_ms));
+	return cswap_store_stalled(&queue->shard, jiffies, msecs_to_jiffies(cswap_stall_ms));
 }
 
 u32 cswap_seconds(const struct cswap_dev *dev)
@@ -543,7 +542,7 @@ int cswap_queue_start(struct cswap_queue *queue)
 	queue->quiet = false;
 	queue->running = true;
 	queue->broken = false;
-	queue->progress = jiffies;
+	queue->shard.moved_at = jiffies;
 	for (i = 0; i < queue->shard.nr_loads; i++)
 		if (queue->shard.loads[i].state == CSWAP_LOAD_SENT)
 			cswap_queue_send_load(queue, i, queue->load_io[i].sent.cookie);

@@ -291,15 +291,29 @@ void cswap_shard_init(struct cswap_shard *shard, cswap_record_t *records,
 
 /* --- stores --- */
 
-u32 cswap_store_begin(struct cswap_shard *shard)
+u32 cswap_store_begin(struct cswap_shard *shard, unsigned long now)
 {
 	u32 c = shard->free.first;
 
 	if (c != CSWAP_NONE) {
 		list_del(shard, &shard->free, c);
 		shard->copies[c].state = CSWAP_COPY_FILLING;
+		shard->room_at = now;
 	}
 	return c;
+}
+
+static bool is_longer_ago(unsigned long then, unsigned long now, unsigned long limit)
+{
+	return (long)(now - then) > (long)limit;
+}
+
+bool cswap_store_stalled(const struct cswap_shard *shard, unsigned long now,
+			 unsigned long limit)
+{
+	if (shard->sent + shard->loading && is_longer_ago(shard->moved_at, now, limit))
+		return true;
+	return shard->free.first == CSWAP_NONE && is_longer_ago(shard->room_at, now, limit);
 }
 
 bool cswap_store_refused(const struct cswap_shard *shard, u64 slot)

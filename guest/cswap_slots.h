@@ -89,6 +89,8 @@ struct cswap_shard {
 	u32 failed;			/* copies that have failed, tried again or not */
 	u32 free_load;
 	u32 loading;			/* LOADs not free */
+	unsigned long moved_at;		/* the caller's: the rings moved, or began to wait */
+	unsigned long room_at;		/* there was a copy to be had */
 	bool discards_lost;		/* what is in flight of them won't be answered */
 };
 
@@ -110,8 +112,18 @@ bool cswap_slot_counter(const struct cswap_shard *shard, u64 slot, u64 *counter)
 
 /* --- stores --- */
 
-/* Take a copy to seal into, or CSWAP_NONE when there is none now. */
-u32 cswap_store_begin(struct cswap_shard *shard);
+/*
+ * Take a copy to seal into, or CSWAP_NONE when there is none now. @now is the caller's
+ * clock, which may wrap.
+ */
+u32 cswap_store_begin(struct cswap_shard *shard, unsigned long now);
+/*
+ * For longer than @limit nothing has moved that is in flight, or there was no copy to be
+ * had: a store isn't to wait. (A copy may wait for a DISCARD, or for rings to be made
+ * again: the pool can be full with nothing in flight here.)
+ */
+bool cswap_store_stalled(const struct cswap_shard *shard, unsigned long now,
+			 unsigned long limit);
 /* A store of @slot must fail at once: too many have, or a lost DISCARD may hit it. */
 bool cswap_store_refused(const struct cswap_shard *shard, u64 slot);
 /* Give a copy back unused. */

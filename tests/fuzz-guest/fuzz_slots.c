@@ -40,7 +40,7 @@ static void send(struct world *world, u64 cookie)
 static void store(struct world *world, u64 slot)
 {
 	uint8_t tag[VIRTIO_CSWAP_TAG_SIZE] = { (uint8_t)slot };
-	uint32_t c = cswap_store_begin(&world->shard);
+	uint32_t c = cswap_store_begin(&world->shard, 0);
 
 	if (c == CSWAP_NONE)
 		return;

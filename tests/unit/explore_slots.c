@@ -11,7 +11,8 @@
  * states the odds that any two collide are below 1 in 10^5.
  *
  * Checked for each transition: the action's own result and model_check_state().
- * For each new state: lies, progress (model_drain), and that a free whose cmpxchg
+ * For each new state: lies, progress (model_drain), also of stores when any one answer never
+ * comes (model_check_withheld), and that a free whose cmpxchg
  * is overtaken by any other action ends well.
  *
  * That states taken for one do behave alike is tested too (audit), on a sample:
@@ -493,6 +494,39 @@ static void audit(const struct model *m, u32 id)
 		"a state was taken for another that behaves differently: mend canon_key()");
 }
 
+static void try_withheld(const struct model *from, u8 op, u32 index)
+{
+	struct model m;
+
+	copy_model(&m, from);
+	model_check_withheld(&m, ex.config, op, index);
+}
+
+/* Whichever one answer it is that never comes. */
+static void check_withheld(const struct model *from)
+{
+	u32 i;
+
+	ex.doing = "one answer never comes";
+	for (i = 0; i < ex.config->copies; i++) {
+		if (!from->mcopy[i].in_flight)
+			continue;
+		try_withheld(from, OP_STORE_CHAIN, i);
+		try_withheld(from, OP_STORE_ANSWER, i);
+	}
+	for (i = 0; i < ex.config->loads; i++) {
+		if (!from->mload[i].in_flight)
+			continue;
+		try_withheld(from, OP_LOAD_CHAIN, i);
+		try_withheld(from, OP_LOAD_ANSWER, i);
+	}
+	for (i = 0; i < MODEL_RANGES; i++)
+		if (from->range[i].count)
+			try_withheld(from, OP_DISCARD_DONE, i);
+	try_withheld(from, OP_RESET, 0);
+	ex.doing = NULL;
+}
+
 /* @m was just reached by ex.act from ex.at. */
 static void visit(struct model *m)
 {
@@ -508,6 +542,7 @@ static void visit(struct model *m)
 	}
 	next_add(m, id);
 	model_check_lies(m);
+	check_withheld(m);
 	ex.doing = "everybody finishes";
 	model_drain(m, ex.config);
 	ex.doing = NULL;

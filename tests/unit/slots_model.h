@@ -117,6 +117,8 @@ struct model {
 	struct model_load mload[MODEL_LOADS];
 	struct cswap_range range[MODEL_RANGES];		/* count 0: free */
 	u32 versions;
+	unsigned long now;	/* the clock that begins of stores are told */
+	struct { u8 op, index; } withheld;	/* an answer that never comes: OP_BEGIN is none */
 	bool lost;		/* no DISCARD will be answered before a reset */
 	bool others_free;	/* other threads call cswap_slot_free() */
 };
@@ -275,7 +277,7 @@ static inline u32 model_count_copies(const struct model *m, enum cswap_copy_stat
 static void model_begin(struct model *m)
 {
 	u32 free = model_count_copies(m, CSWAP_COPY_FREE);
-	u32 c = cswap_store_begin(&m->shard);
+	u32 c = cswap_store_begin(&m->shard, m->now);
 
 	REQUIRE((c == CSWAP_NONE) == !free, "store begin gave %#x with %u copies free", c, free);
 	if (c == CSWAP_NONE)
@@ -1132,11 +1134,23 @@ static void model_check_state(struct model *m, u32 slots)
 
 /* --- progress --- */
 
+/* What a device that withholds one answer doesn't do, or one that isn't there (OP_RESET). */
+static bool model_is_withheld(const struct model *m, struct model_action act)
+{
+	bool answer = act.op == OP_STORE_CHAIN || act.op == OP_STORE_ANSWER ||
+		      act.op == OP_LOAD_CHAIN || act.op == OP_LOAD_ANSWER ||
+		      act.op == OP_DISCARD_DONE;
+
+	if (m->withheld.op == OP_RESET)
+		return answer || act.op == OP_NEXT;
+	return m->withheld.op == act.op && answer && m->withheld.index == act.a;
+}
+
 static bool drain_do(struct model *m, const struct model_config *config, u8 op, u8 a, u8 b)
 {
 	struct model_action act = { .op = op, .a = a, .b = b };
 
-	if (!model_enabled(m, config, act))
+	if (!model_enabled(m, config, act) || model_is_withheld(m, act))
 		return false;
 	model_step(m, act, 0);
 	return true;
@@ -1181,15 +1195,58 @@ static bool drain_pass(struct model *m, const struct model_config *config)
 	return moved;
 }
 
-static void drain_until_quiet(struct model *m, const struct model_config *config)
+static void drain_as_far(struct model *m, const struct model_config *config)
 {
 	u32 passes = 0;
 
 	while (drain_pass(m, config))
 		REQUIRE(++passes < 32 + 8 * config->copies, "it never comes to rest");
+}
+
+/* Times of the stall clock. */
+#define MODEL_LIMIT	10
+
+static void drain_until_quiet(struct model *m, const struct model_config *config)
+{
+	drain_as_far(m, config);
+	REQUIRE(!cswap_store_stalled(&m->shard, m->now + 3 * MODEL_LIMIT, MODEL_LIMIT),
+		"at rest, but stores are refused");
 	REQUIRE(m->shard.free.count == config->copies, "at rest, but %u of %u copies are free",
 		m->shard.free.count, config->copies);
 	REQUIRE(!m->shard.loading && !m->shard.sent, "at rest, but something is in flight");
+}
+
+/*
+ * I3. The device withholds one answer, and does all else, or it's being reset. Then stores go on:
+ * they find copies, or when there were none for as long as they may wait, they are told so
+ * at once, though loads come and go all the time. Destroys the model.
+ */
+static inline void model_check_withheld(struct model *m, const struct model_config *config,
+				 u8 op, u8 index)
+{
+	u32 store, c;
+
+	m->withheld.op = op;
+	m->withheld.index = index;
+	if (op == OP_RESET)
+		model_step(m, (struct model_action) { .op = OP_RESET }, 0);
+	drain_as_far(m, config);
+	for (store = 0; store < 2 * config->copies * config->slots; store++) {
+		m->now += MODEL_LIMIT + 1;
+		m->shard.moved_at = m->now;
+		if (!m->shard.free.count) {
+			REQUIRE(cswap_store_stalled(&m->shard, m->now, MODEL_LIMIT),
+				"%s, and a store waits for a copy, again and again",
+				op == OP_RESET ? "a reset takes long" : "one answer is withheld");
+			return;
+		}
+		c = m->shard.free.first;
+		model_step(m, (struct model_action) { .op = OP_BEGIN }, 0);
+		REQUIRE(m->shard.free.count || !cswap_store_stalled(&m->shard, m->now, MODEL_LIMIT),
+			"the pool is full since now, and stores are refused");
+		model_step(m, (struct model_action) { OP_PUBLISH, c, store % config->slots, 0 }, 0);
+		drain_as_far(m, config);
+	}
 }
 
 /* Destroys the model. */
