@@ -212,23 +212,33 @@ static inline unsigned long cswap_unaccepted_pages(void)
 #define CSWAP_WQ_PERCPU			WQ_PERCPU
 #endif
 
-/* Reset the device and go on with it, by the driver's own freeze and restore. Sleeps. */
+/*
+ * Stop the device by the driver's own freeze, and then reset it and go on with it by its
+ * restore. They sleep; the second may be repeated when it fails.
+ */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 16, 0)
 #define CSWAP_HAVE_RESET_PREPARE
-static inline int cswap_reset_and_go_on(struct virtio_device *vdev)
-{
-	return virtio_device_reset_prepare(vdev) ?: virtio_device_reset_done(vdev);
-}
+#define cswap_reset_prepare(vdev)	virtio_device_reset_prepare(vdev)
+#define cswap_core_reset_done(vdev)	virtio_device_reset_done(vdev)
 #elif defined(CONFIG_PM_SLEEP)
-static inline int cswap_reset_and_go_on(struct virtio_device *vdev)
-{
-	return virtio_device_freeze(vdev) ?: virtio_device_restore(vdev);
-}
+#define cswap_reset_prepare(vdev)	virtio_device_freeze(vdev)
+#define cswap_core_reset_done(vdev)	virtio_device_restore(vdev)
 #else
-static inline int cswap_reset_and_go_on(struct virtio_device *vdev)
-{
-	return -EOPNOTSUPP;
-}
+#define cswap_reset_prepare(vdev)	(-EOPNOTSUPP)
+#define cswap_core_reset_done(vdev)	(-EOPNOTSUPP)
 #endif
+
+#define CSWAP_VHOST_USER_F_PROTOCOL_FEATURES	30
+
+static inline int cswap_reset_done(struct virtio_device *vdev)
+{
+	/*
+	 * User-Mode Linux agrees on VHOST_USER_F_PROTOCOL_FEATURES with the device only the
+	 * first time, and without it can't stop a ring.
+	 */
+	if (IS_ENABLED(CONFIG_UML))
+		__virtio_set_bit(vdev, CSWAP_VHOST_USER_F_PROTOCOL_FEATURES);
+	return cswap_core_reset_done(vdev);
+}
 
 #endif /* CSWAP_COMPAT_H */

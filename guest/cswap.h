@@ -108,6 +108,17 @@ struct cswap_stats {
 	u64 load_ns;			/* time that readers waited for the device */
 };
 
+/*
+ * What may be done with a pair's rings, and with the device. A pair's is changed under its
+ * lock, the device's under @life; what each allows is in cswap_queue.c and virtio_cswap.c.
+ */
+enum cswap_state {
+	CSWAP_STOPPED,			/* there are no rings now; they'll be made again */
+	CSWAP_RUNNING,
+	CSWAP_BROKEN,			/* the device broke the protocol; until a reset */
+	CSWAP_DEAD,			/* removed or given up, for ever */
+};
+
 struct cswap_queue {
 	struct cswap_dev *dev;
 	unsigned int index;
@@ -115,8 +126,7 @@ struct cswap_queue {
 	spinlock_t lock;		/* all below, up to the waiters */
 	struct cswap_shard shard;
 	struct virtqueue *request_vq, *response_vq;
-	bool running;			/* the rings exist and the device is ready */
-	bool broken;			/* the device broke the protocol: fail everything */
+	enum cswap_state state;
 	bool quiet;			/* the device was asked not to interrupt */
 	bool unread;			/* and finish_work is to read on */
 	unsigned int pollers;		/* tasks that look at the ring themselves */
@@ -172,7 +182,7 @@ struct cswap_control {
 
 /* DISCARD. */
 struct cswap_discard {
-	bool supported, running;
+	bool supported;
 	bool lost;			/* what is in flight will never be answered */
 	unsigned long *clusters;	/* runs of CSWAP_SHARD_SLOTS with freed slots */
 	unsigned long pending;		/* bit 0: the work is due */
@@ -220,7 +230,8 @@ struct cswap_balloon {
 	struct cswap_blocks blocks;
 
 	/* the worker's; read by others */
-	struct workqueue_struct *wq;	/* freezable, and may allocate */
+	/* freezable; it may allocate, but not wait for that: a reset waits for it */
+	struct workqueue_struct *wq;
 	struct delayed_work work;
 	struct cswap_mem mem;
 	struct cswap_policy policy;
@@ -261,7 +272,15 @@ struct cswap_dev {
 	struct cswap_geometry geometry;
 	int number;			/* of cswapN */
 	bool synchronous;
-	bool dead;			/* removed or broken for good: fail fast */
+
+	struct mutex life;		/* held while rings are made or deleted */
+	enum cswap_state state;		/* read without it: all pairs' but BROKEN */
+	struct workqueue_struct *reset_wq; /* WQ_MEM_RECLAIM, freezable */
+	struct delayed_work reset_work;	/* a reset is due, or the rings are to be made again */
+	unsigned long reset_at;		/* jiffies: not before */
+	u64 resets;
+	unsigned long stopped_at;	/* jiffies */
+	unsigned long restart_delay;	/* jiffies: until the rings are made again */
 
 	cswap_record_t *records;	/* [capacity] */
 	unsigned int nr_queues;
@@ -283,8 +302,6 @@ struct cswap_dev {
 	struct delayed_work tick;	/* clocks and retries, while there's need */
 	u32 seconds;			/* in which the tick ran; see cswap_age_s() */
 	unsigned long second_at;	/* jiffies: the last of them, the tick's */
-	struct delayed_work reset_work;	/* the device has asked for it */
-	unsigned long reset_at;		/* jiffies: not before */
 	struct notifier_block fork_notifier, pm_notifier;
 	bool nothing_warned;		/* of a swap-in of what isn't stored */
 };
@@ -325,11 +342,15 @@ int cswap_queue_init(struct cswap_dev *dev, struct cswap_queue *queue,
 void cswap_queue_exit(struct cswap_queue *queue);
 /* The rings exist: post all responses, send what waits. Sleeps not. */
 int cswap_queue_start(struct cswap_queue *queue);
+/* From here on nobody begins to use the rings. @state: STOPPED or DEAD. */
+void cswap_queue_stop(struct cswap_queue *queue, enum cswap_state state);
 /*
- * The device was reset: nothing is in flight. With @fail readers get an error,
- * without it their requests are sent again at the next start.
+ * The rings are deleted: nothing is in flight. Readers of a pair that is DEAD get an
+ * error, else their requests are sent again at the next start.
  */
-void cswap_queue_stop(struct cswap_queue *queue, bool fail);
+void cswap_queue_forget(struct cswap_queue *queue);
+/* Nothing will be sent or answered, at least until a reset. Under the lock. */
+bool cswap_queue_is_lost(const struct cswap_queue *queue);
 void cswap_queue_interrupt(struct virtqueue *vq);
 /* Send what can be sent; returns with the lock dropped and the device told. */
 void cswap_queue_unlock_and_send(struct cswap_queue *queue, unsigned long flags)
@@ -381,7 +402,7 @@ void cswap_dev_free(struct cswap_dev *dev);
 int cswap_control_init(struct cswap_dev *dev);
 void cswap_control_exit(struct cswap_dev *dev);
 void cswap_control_start(struct cswap_dev *dev);
-/* No answer is taken any more. */
+/* Nothing is sent and no answer is taken any more. */
 void cswap_control_stop(struct cswap_dev *dev);
 /* The rings are deleted: nothing is with the device. */
 void cswap_control_forget(struct cswap_dev *dev);

@@ -650,7 +650,8 @@ int cswap_balloon_init(struct cswap_dev *dev)
 	balloon->single = cswap_single_pages && dev->geometry.block_size <= PAGE_SIZE;
 	cswap_mem_init(&balloon->mem);
 	cswap_policy_init(&balloon->policy);
-	balloon->wq = alloc_workqueue("cswap_balloon", WQ_UNBOUND | WQ_FREEZABLE, 1);
+	balloon->wq = alloc_workqueue("cswap_balloon",
+				      WQ_UNBOUND | WQ_FREEZABLE | WQ_MEM_RECLAIM, 1);
 	if (!balloon->wq)
 		return -ENOMEM;
 	task = kthread_run(rescuer, balloon, "cswap%d_rescue", dev->number);

@@ -123,7 +123,7 @@ static bool batch_plugged(struct cswap_queue *queue, unsigned int pages,
 			  struct blk_plug *plug)
 {
 	queue->untold += pages;
-	if (!plug || !queue->running || queue->untold >= BATCH_PAGES)
+	if (!plug || queue->state != CSWAP_RUNNING || queue->untold >= BATCH_PAGES)
 		return false;
 	if (queue->plug)
 		return queue->plug == plug;
@@ -210,8 +210,8 @@ static bool store_try(struct cswap_queue *queue, u64 slot, struct store_hold *ho
 	if (cswap_queue_stalled(queue) || queue->shard.free.first == CSWAP_NONE)
 		cswap_queue_read(queue);
 	stalled = cswap_queue_stalled(queue);
-	if (queue->dev->dead || queue->broken ||
-	    cswap_store_refused(&queue->shard, slot) || (stalled && !probe_due(queue)))
+	if (cswap_queue_is_lost(queue) || cswap_store_refused(&queue->shard, slot) ||
+	    (stalled && !probe_due(queue)))
 		goto out;
 	over = store_hold_take(queue, hold);
 	if (over) {
@@ -330,10 +330,10 @@ static void load_look(struct cswap_queue *queue, const struct load_to *to,
 		      struct load_hold *hold, u64 *cookie)
 {
 	hold->how = CSWAP_LOAD_WAIT;
-	if (queue->dev->dead)
+	if (queue->state == CSWAP_DEAD)
 		return;
 	hold->how = cswap_load_begin(&queue->shard, to->slot, &hold->index, cookie);
-	if (hold->how == CSWAP_LOAD_DEVICE && queue->broken) {
+	if (hold->how == CSWAP_LOAD_DEVICE && cswap_queue_is_lost(queue)) {
 		load_undo(queue, hold->index, *cookie);
 		hold->how = CSWAP_LOAD_WAIT;
 	}
@@ -370,7 +370,7 @@ static bool load_try(struct cswap_queue *queue, const struct load_to *to, u32 si
 	if (hold->how == CSWAP_LOAD_WAIT && over && cswap_queue_read(queue))
 		load_look(queue, to, hold, &cookie);
 	/* nothing will be answered, and what waits for its turn has none */
-	over |= queue->dev->dead || queue->broken;
+	over |= cswap_queue_is_lost(queue);
 	if (hold->how == CSWAP_LOAD_DEVICE) {
 		queue->load_io[hold->index].tries = 0;
 		load_send(queue, to, hold->index, cookie);
@@ -391,7 +391,7 @@ static void load_lost(struct cswap_queue *queue, const struct load_to *to)
 
 	spin_lock_irqsave(&queue->lock, flags);
 	queue->stats.load_timeouts++;
-	known = queue->dev->dead || queue->broken;
+	known = cswap_queue_is_lost(queue);
 	spin_unlock_irqrestore(&queue->lock, flags);
 	if (!known)
 		dev_err_ratelimited(&queue->dev->vdev->dev,
@@ -506,7 +506,7 @@ static enum cswap_load_how load_again(struct cswap_queue *queue, const struct lo
 
 	spin_lock_irqsave(&queue->lock, flags);
 	queue->stats.retries++;
-	if (queue->dev->dead || queue->broken)
+	if (cswap_queue_is_lost(queue))
 		queue->stats.load_timeouts++;
 	else
 		how = cswap_load_again(&queue->shard, io - queue->load_io, copy, &cookie);

@@ -11,11 +11,15 @@
  * A ring that the transport has given up answers nothing more. Whoever has a
  * request on it is woken as by an answer, and finds none.
  *
+ * The ring is touched while the control queue runs, under the lock, or behind it as
+ * in cswap_queue.c.
+ *
  * What becomes of requests in flight when the device goes away is for their
  * owners to know, and they may ask only when the rings are deleted: there are
  * transports whose reset doesn't reach the device, but that does.
  */
 #include <linux/jiffies.h>
+#include <linux/rcupdate.h>
 #include <linux/scatterlist.h>
 #include <linux/slab.h>
 
@@ -82,9 +86,12 @@ int cswap_control_send(struct cswap_dev *dev, enum cswap_control_kind kind,
 		request->state = CSWAP_REQUEST_SENT;
 		request->sent = jiffies;
 	}
+	/* from here on the ring is deleted only when we are through; see rings_stop() */
+	rcu_read_lock();
 	spin_unlock_irqrestore(&control->lock, flags);
 	if (notify)
 		virtqueue_notify(control->vq);
+	rcu_read_unlock();
 	return rc;
 }
 
@@ -117,7 +124,14 @@ bool cswap_control_overdue(struct cswap_dev *dev, enum cswap_control_kind kind,
 
 bool cswap_control_is_broken(struct cswap_dev *dev)
 {
-	return virtqueue_is_broken(dev->control.vq);
+	struct cswap_control *control = &dev->control;
+	unsigned long flags;
+	bool broken;
+
+	spin_lock_irqsave(&control->lock, flags);
+	broken = control->running && virtqueue_is_broken(control->vq);
+	spin_unlock_irqrestore(&control->lock, flags);
+	return broken;
 }
 
 bool cswap_control_is_idle(struct cswap_dev *dev, enum cswap_control_kind kind)

@@ -21,6 +21,7 @@
  * they can't be stored.
  */
 #include <linux/bitmap.h>
+#include <linux/rcupdate.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
 
@@ -45,10 +46,16 @@ static u64 nr_clusters(const struct cswap_dev *dev)
 
 static void work_soon(struct cswap_discard *discard, unsigned int ms)
 {
+	struct cswap_dev *dev = to_dev(discard);
+
 	/* the bit spares most callers the workqueue's lock */
-	if (!test_and_set_bit(PENDING, &discard->pending))
-		queue_delayed_work(to_dev(discard)->wq, &discard->work,
-				   msecs_to_jiffies(ms));
+	if (test_and_set_bit(PENDING, &discard->pending))
+		return;
+	/* the start looks at all clusters; what isn't queued before the stop never is */
+	rcu_read_lock();
+	if (READ_ONCE(dev->state) == CSWAP_RUNNING)
+		queue_delayed_work(dev->wq, &discard->work, msecs_to_jiffies(ms));
+	rcu_read_unlock();
 }
 
 void cswap_discard_note(struct cswap_dev *dev, u64 slot)
@@ -56,7 +63,7 @@ void cswap_discard_note(struct cswap_dev *dev, u64 slot)
 	struct cswap_discard *discard = &dev->discard;
 	u64 cluster = slot / CSWAP_SHARD_SLOTS;
 
-	if (!discard->supported || READ_ONCE(dev->dead))
+	if (!discard->supported)
 		return;
 	if (!test_bit(cluster, discard->clusters))
 		set_bit(cluster, discard->clusters);
@@ -188,6 +195,9 @@ static void discard_work(struct work_struct *work)
 	clear_bit(PENDING, &discard->pending);
 	/* a cluster marked after this sets the bit anew and has us run again */
 	smp_mb__after_atomic();
+	/* first of all: what is in flight is then for cswap_discard_forget() */
+	if (READ_ONCE(dev->state) != CSWAP_RUNNING)
+		return;
 	if (discard->nr_ranges) {
 		response = cswap_control_answer(dev, CSWAP_CONTROL_DISCARD, &used);
 		if (!response && !cswap_control_is_broken(dev))
@@ -203,7 +213,7 @@ static void discard_work(struct work_struct *work)
 			discard->max_ranges = min_t(u32, 2 * discard->max_ranges,
 						    ARRAY_SIZE(discard->range));
 	}
-	if (dev->dead || !discard->running || cswap_control_is_broken(dev))
+	if (cswap_control_is_broken(dev))
 		return;
 	claim(dev, &again);
 	if (discard->nr_ranges) {
@@ -225,20 +235,21 @@ void cswap_discard_start(struct cswap_dev *dev)
 {
 	struct cswap_discard *discard = &dev->discard;
 
+	if (!discard->supported)
+		return;
 	discard->lost = false;
 	discard->cursor = nr_clusters(dev);
 	discard->max_ranges = 1;
-	WRITE_ONCE(discard->running, discard->supported);
-	work_soon(discard, 0);
+	/* who noted a cluster before we ran may have set the bit, and queued nothing */
+	set_bit(PENDING, &discard->pending);
+	mod_delayed_work(dev->wq, &discard->work, 0);
 }
 
 void cswap_discard_stop(struct cswap_dev *dev)
 {
 	struct cswap_discard *discard = &dev->discard;
 
-	WRITE_ONCE(discard->running, false);
 	cancel_delayed_work_sync(&discard->work);
-	clear_bit(PENDING, &discard->pending);
 }
 
 void cswap_discard_forget(struct cswap_dev *dev)

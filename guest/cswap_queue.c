@@ -28,17 +28,30 @@
  * The host could fill buffers as fast as they are posted again, so each look at the
  * rings takes so many and no more; if an interrupt leaves some, a worker reads on.
  *
+ * What may be done is said by the pair's state, under its lock:
+ *
+ *			store			load, of what isn't in the pool
+ *	STOPPED		into the pool		begun, and sent by the start
+ *	RUNNING		and sent		sent
+ *	BROKEN, DEAD	fails			fails
+ *
+ * A ring is touched in state RUNNING only, under the lock, or behind it to notify
+ * the device. That is done in an RCU section that begins under the lock, so who
+ * has left RUNNING and waited for a grace period may delete the rings.
+ *
  * Two clocks: if the rings stand still for stall_ms although something is in
  * flight, or a full pool does, whatever it waits for, stores are refused (the swap
- * core keeps its pages, and reclaim turns elsewhere) until they move again; one
- * each stall_ms is sent all the same, to see. A LOAD has load_timeout_s, since its reader has nowhere else to turn. That is
- * counted by the tick, a second each time it runs: a guest that stood still (paused or
- * frozen, on a host that slept) finds that an hour has gone by, in which nobody could
- * answer it or it couldn't look.
+ * core keeps its pages, and reclaim turns elsewhere) until they move again; one store
+ * each stall_ms is sent all the same, as a probe, so that a recovered device is
+ * noticed. A LOAD has load_timeout_s, since its reader has nowhere else to turn. That
+ * is counted by the tick, a second each time it runs: a guest that stood still (paused
+ * or frozen, on a host that slept) finds that an hour has gone by, in which nobody
+ * could answer it or it couldn't look.
  */
 #include <linux/jiffies.h>
 #include <linux/highmem.h>
 #include <linux/mm.h>
+#include <linux/rcupdate.h>
 #include <linux/slab.h>
 
 #include "compat.h"
@@ -67,9 +80,9 @@ static void piece_to_sg(const struct cswap_queue *queue, struct scatterlist *sg,
 /* Nothing can be sent or will be answered any more: everybody is told. */
 static void queue_break(struct cswap_queue *queue, const char *why)
 {
-	if (queue->broken)
+	if (queue->state != CSWAP_RUNNING)
 		return;
-	queue->broken = true;
+	queue->state = CSWAP_BROKEN;
 	dev_err(&queue->dev->vdev->dev,
 		"queue pair %u: %s; its slots can't be stored or loaded any more\n",
 		queue->index, why);
@@ -77,6 +90,12 @@ static void queue_break(struct cswap_queue *queue, const char *why)
 	mod_delayed_work(queue->dev->wq, &queue->dev->tick, 0);
 	wake_up_all(&queue->store_wait);
 	wake_up_all(&queue->load_wait);
+}
+
+static void tick_soon(struct cswap_queue *queue)
+{
+	if (!delayed_work_pending(&queue->dev->tick))
+		queue_delayed_work(queue->dev->wq, &queue->dev->tick, HZ);
 }
 
 static void chain_add(struct cswap_queue *queue, struct cswap_sent *sent,
@@ -96,8 +115,7 @@ static void chain_add(struct cswap_queue *queue, struct cswap_sent *sent,
 		piece_to_sg(queue, &sg[1], data, VIRTIO_CSWAP_SLOT_SIZE);
 	if (cswap_vq_add_out(queue->request_vq, sg, nr, sent))
 		queue_break(queue, "the request ring is broken");
-	if (!delayed_work_pending(&queue->dev->tick))
-		queue_delayed_work(queue->dev->wq, &queue->dev->tick, HZ);
+	tick_soon(queue);
 }
 
 /* One of those that wait for what there is now. Under the lock. */
@@ -119,7 +137,7 @@ static void stores_send(struct cswap_queue *queue)
 	u64 cookie;
 	u32 c;
 
-	while (!queue->broken &&
+	while (queue->state == CSWAP_RUNNING &&
 	       (c = cswap_store_next(&queue->shard, &cookie)) != CSWAP_NONE) {
 		struct cswap_copy *copy = &queue->shard.copies[c];
 		struct cswap_copy_io *io = &queue->copy_io[c];
@@ -137,8 +155,10 @@ void cswap_queue_send_load(struct cswap_queue *queue, u32 l, u64 cookie)
 	struct cswap_load_io *io = &queue->load_io[l];
 
 	io->sent.cookie = cookie;
-	if (!queue->running)
-		return;		/* cswap_queue_start() sends it */
+	if (queue->state != CSWAP_RUNNING) {
+		tick_soon(queue);	/* cswap_queue_start() sends it; it has its clock */
+		return;
+	}
 	cswap_wire_put_load(io->sent.head.va, cookie, queue->shard.loads[l].slot);
 	chain_add(queue, &io->sent, cookie, CSWAP_LOAD_HEADER_BYTES, NULL);
 }
@@ -353,17 +373,20 @@ void cswap_queue_unlock_and_send(struct cswap_queue *queue, unsigned long flags)
 	bool requests = false, responses = false;
 
 	queue->untold = 0;
-	if (queue->running) {
+	if (queue->state == CSWAP_RUNNING) {
 		interrupts_set(queue);
 		stores_send(queue);
 		requests = virtqueue_kick_prepare(queue->request_vq);
 		responses = virtqueue_kick_prepare(queue->response_vq);
 	}
+	/* from here on the rings are deleted only when we are through; see rings_stop() */
+	rcu_read_lock();
 	spin_unlock_irqrestore(&queue->lock, flags);
 	if (requests)
 		virtqueue_notify(queue->request_vq);
 	if (responses)
 		virtqueue_notify(queue->response_vq);
+	rcu_read_unlock();
 }
 
 void cswap_queue_interrupt(struct virtqueue *vq)
@@ -374,7 +397,7 @@ void cswap_queue_interrupt(struct virtqueue *vq)
 	unsigned long flags;
 
 	spin_lock_irqsave(&queue->lock, flags);
-	if (queue->running) {
+	if (queue->state == CSWAP_RUNNING) {
 		interrupts_disable(queue);
 		rings_read(queue, INTERRUPT_ANSWERS);
 	}
@@ -384,7 +407,7 @@ void cswap_queue_interrupt(struct virtqueue *vq)
 bool cswap_queue_read(struct cswap_queue *queue)
 {
 	/* all that is there now: each buffer once */
-	return queue->running && rings_read(queue, queue->nr_posted);
+	return queue->state == CSWAP_RUNNING && rings_read(queue, queue->nr_posted);
 }
 
 void cswap_queue_read_on(struct cswap_queue *queue)
@@ -393,7 +416,7 @@ void cswap_queue_read_on(struct cswap_queue *queue)
 
 	spin_lock_irqsave(&queue->lock, flags);
 	WRITE_ONCE(queue->unread, false);
-	if (queue->running)
+	if (queue->state == CSWAP_RUNNING)
 		rings_read(queue, INTERRUPT_ANSWERS);
 	cswap_queue_unlock_and_send(queue, flags);
 }
@@ -418,7 +441,7 @@ void cswap_queue_poll_begin(struct cswap_queue *queue)
 	unsigned long flags;
 
 	spin_lock_irqsave(&queue->lock, flags);
-	if (!queue->pollers++ && queue->running)
+	if (!queue->pollers++ && queue->state == CSWAP_RUNNING)
 		interrupts_disable(queue);
 	spin_unlock_irqrestore(&queue->lock, flags);
 }
@@ -437,6 +460,11 @@ void cswap_queue_poll_end(struct cswap_queue *queue)
 bool cswap_queue_stalled(const struct cswap_queue *queue)
 {
 	return cswap_store_stalled(&queue->shard, jiffies, msecs_to_jiffies(cswap_stall_ms));
+}
+
+bool cswap_queue_is_lost(const struct cswap_queue *queue)
+{
+	return queue->state == CSWAP_BROKEN || queue->state == CSWAP_DEAD;
 }
 
 u32 cswap_seconds(const struct cswap_dev *dev)
@@ -475,7 +503,7 @@ static void loads_time_out(struct cswap_queue *queue)
 
 		if (queue->shard.loads[i].state != CSWAP_LOAD_SENT || io->handed_over)
 			continue;
-		if (!queue->broken && !cswap_load_overdue(queue->dev, io->since))
+		if (queue->state != CSWAP_BROKEN && !cswap_load_overdue(queue->dev, io->since))
 			continue;
 		queue->stats.load_timeouts++;
 		dev_err_ratelimited(&queue->dev->vdev->dev,
@@ -519,7 +547,7 @@ void cswap_tick(struct work_struct *work)
 	clock_move(dev);
 	for (i = 0; i < dev->nr_queues; i++)
 		again |= queue_tick(&dev->queues[i]);
-	if (again && !dev->dead)
+	if (again && READ_ONCE(dev->state) != CSWAP_DEAD)
 		queue_delayed_work(dev->wq, &dev->tick, HZ);
 }
 
@@ -540,8 +568,7 @@ int cswap_queue_start(struct cswap_queue *queue)
 	}
 	virtqueue_disable_cb(queue->request_vq);
 	queue->quiet = false;
-	queue->running = true;
-	queue->broken = false;
+	queue->state = CSWAP_RUNNING;
 	queue->shard.moved_at = jiffies;
 	for (i = 0; i < queue->shard.nr_loads; i++)
 		if (queue->shard.loads[i].state == CSWAP_LOAD_SENT)
@@ -557,13 +584,25 @@ static void load_resend(void *arg, u32 l, u64 cookie)
 	queue->load_io[l].sent.cookie = cookie;
 }
 
-void cswap_queue_stop(struct cswap_queue *queue, bool fail)
+void cswap_queue_stop(struct cswap_queue *queue, enum cswap_state state)
 {
 	unsigned long flags;
+
+	spin_lock_irqsave(&queue->lock, flags);
+	queue->state = state;
+	spin_unlock_irqrestore(&queue->lock, flags);
+	wake_up_all(&queue->store_wait);
+	wake_up_all(&queue->load_wait);
+}
+
+void cswap_queue_forget(struct cswap_queue *queue)
+{
+	unsigned long flags;
+	bool fail;
 	u32 i;
 
 	spin_lock_irqsave(&queue->lock, flags);
-	queue->running = false;
+	fail = queue->state == CSWAP_DEAD;
 	cswap_shard_reset(&queue->shard, fail, load_resend, queue);
 	for (i = 0; fail && i < queue->shard.nr_loads; i++) {
 		if (queue->shard.loads[i].state != CSWAP_LOAD_OVER)

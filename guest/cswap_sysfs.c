@@ -101,6 +101,14 @@ static ssize_t synchronous_show(struct device *device, struct device_attribute *
 }
 static DEVICE_ATTR_RO(synchronous);
 
+/* Times that the driver has reset the device, at its wish or for want of an answer. */
+static ssize_t resets_show(struct device *device, struct device_attribute *attr,
+			   char *buf)
+{
+	return sysfs_emit(buf, "%llu\n", READ_ONCE(to_cswap(device)->resets));
+}
+static DEVICE_ATTR_RO(resets);
+
 /* Keys that there have been. */
 static ssize_t epoch_show(struct device *device, struct device_attribute *attr,
 			  char *buf)
@@ -178,6 +186,7 @@ static struct attribute *cswap_attrs[] = {
 	&dev_attr_cipher.attr,
 	&dev_attr_queue_pairs.attr,
 	&dev_attr_synchronous.attr,
+	&dev_attr_resets.attr,
 	&dev_attr_epoch.attr,
 	&dev_attr_balloon_target.attr,
 	&dev_attr_balloon_released.attr,

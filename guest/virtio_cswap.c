@@ -27,7 +27,9 @@
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/random.h>
+#include <linux/rcupdate.h>
 #include <linux/reboot.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/suspend.h>
@@ -47,6 +49,13 @@
 #define DEFAULT_PAIRS		4U
 /* A device that would be reset more often waits. */
 #define RESET_INTERVAL		(5 * HZ)
+/* Whoever has stopped the device goes on with it before that, or not at all. */
+#define RESTART_WAIT		(10 * HZ)
+/* What couldn't be started for want of memory is tried again, but not for ever. */
+#define LEAST_RESTART_DELAY	(HZ / 4)
+#define MOST_RESTART_DELAY	(4 * HZ)
+#define LEAST_RESTART_S		30U
+#define MOST_RESTART_S		3600U
 
 static char *sync = "auto";
 module_param(sync, charp, 0444);
@@ -291,17 +300,43 @@ static unsigned int ring_size(const struct cswap_dev *dev)
 	return size;
 }
 
+/* --- starting and stopping --- */
+
+/*
+ * After probe rings are made and deleted here alone, under @life, whoever wants it: a
+ * reset (the device's wish, the guest's, or the PCI bus's), sleep, removal, shutdown.
+ * Each step may be repeated: who resets the device while another does only has it done
+ * twice, and the rings that were made last are good.
+ *
+ * Nothing here waits for a request: only this may be what ends it. Nothing reclaims to this
+ * disk, for the same reason.
+ */
+static unsigned int life_begin(struct cswap_dev *dev)
+{
+	mutex_lock(&dev->life);
+	return memalloc_noio_save();
+}
+
+static void life_end(struct cswap_dev *dev, unsigned int noio)
+{
+	memalloc_noio_restore(noio);
+	mutex_unlock(&dev->life);
+}
+
 static int queues_start(struct cswap_dev *dev)
 {
 	unsigned int i;
 	int rc;
 
-	virtio_device_ready(dev->vdev);
+	/* two who restore it at once agree with it on the same */
+	if (!(dev->vdev->config->get_status(dev->vdev) & VIRTIO_CONFIG_S_DRIVER_OK))
+		virtio_device_ready(dev->vdev);
 	for (i = 0; i < dev->nr_queues; i++) {
 		rc = cswap_queue_start(&dev->queues[i]);
 		if (rc)
 			return rc;
 	}
+	WRITE_ONCE(dev->state, CSWAP_RUNNING);
 	cswap_control_start(dev);
 	cswap_discard_start(dev);
 	cswap_balloon_start(dev);
@@ -310,117 +345,205 @@ static int queues_start(struct cswap_dev *dev)
 	return 0;
 }
 
-/* The device forgets what is in flight; so do we, or we'll send it again. */
-static void queues_stop(struct cswap_dev *dev, bool fail)
+/*
+ * From here on nobody uses a ring, and no work that would is queued. Who uses one has seen
+ * under its lock that it runs, and is in an RCU section until it's through; so is who
+ * queues work.
+ */
+static void rings_stop(struct cswap_dev *dev, enum cswap_state state)
 {
 	unsigned int i;
 
-	virtio_reset_device(dev->vdev);
+	WRITE_ONCE(dev->state, state);
+	for (i = 0; i < dev->nr_queues; i++)
+		cswap_queue_stop(&dev->queues[i], state);
 	cswap_control_stop(dev);
+	synchronize_rcu();
 	cswap_discard_stop(dev);
 	cswap_balloon_stop(dev);
 	cswap_report_stop(dev);
-	for (i = 0; i < dev->nr_queues; i++) {
-		cswap_queue_stop(&dev->queues[i], fail);
-		cswap_wait_unplugged(&dev->queues[i]);
-	}
-	/* whoever may still be about to notify a ring is through after this */
-	cancel_delayed_work_sync(&dev->tick);
-	/* without @fail one may wait for an answer that comes after the restart */
-	for (i = 0; fail && i < dev->nr_queues; i++)
-		flush_work(&dev->queues[i].finish_work);
+	/* a stopped device's readers still have their clock */
+	if (state == CSWAP_DEAD)
+		cancel_delayed_work_sync(&dev->tick);
+}
+
+static bool rings_exist(const struct cswap_dev *dev)
+{
+	return dev->control.vq;
 }
 
 /*
- * Delete the rings. What was in flight isn't any more, and only now: there are
- * transports whose reset doesn't reach the device, but this does.
+ * What was in flight isn't any more, and only now: there are transports whose reset
+ * doesn't reach the device, but this does.
  */
-static void vqs_delete(struct cswap_dev *dev)
+static void rings_delete(struct cswap_dev *dev)
 {
-	dev->vdev->config->del_vqs(dev->vdev);
+	unsigned int i;
+
+	if (rings_exist(dev))
+		dev->vdev->config->del_vqs(dev->vdev);
+	dev->control.vq = NULL;
+	for (i = 0; i < dev->nr_queues; i++) {
+		dev->queues[i].request_vq = NULL;
+		dev->queues[i].response_vq = NULL;
+		cswap_queue_forget(&dev->queues[i]);
+	}
 	cswap_control_forget(dev);
 	cswap_discard_forget(dev);
 	cswap_balloon_forget(dev);
 }
 
-/* --- reset --- */
+/* Stop, and reset the device; it isn't known to have been. */
+static void dev_stop(struct cswap_dev *dev, enum cswap_state state)
+{
+	if (dev->state == CSWAP_RUNNING)
+		dev->stopped_at = jiffies;
+	rings_stop(dev, state);
+	virtio_reset_device(dev->vdev);
+	rings_delete(dev);
+}
 
 /* Everything that waits gets an error, and everything that comes. */
 static void dev_kill(struct cswap_dev *dev)
 {
-	WRITE_ONCE(dev->dead, true);
-	queues_stop(dev, true);
+	unsigned int noio = life_begin(dev);
+
+	dev_stop(dev, CSWAP_DEAD);
+	life_end(dev, noio);
 }
 
-/* The same, of a device whose rings are deleted. */
-static void dev_fail(struct cswap_dev *dev)
+/* The same, and nobody resets it any more: for who takes the device away. */
+static void dev_end(struct cswap_dev *dev)
 {
-	unsigned int i;
+	dev_kill(dev);
+	cancel_delayed_work_sync(&dev->reset_work);
+	/* a reset that was under way has left its mark */
+	virtio_reset_device(dev->vdev);
+}
 
-	WRITE_ONCE(dev->dead, true);
-	for (i = 0; i < dev->nr_queues; i++)
-		cswap_queue_stop(&dev->queues[i], true);
+/* --- reset --- */
+
+/* Have reset_work() look at what there is to do, now or after @delay. Any context. */
+static void reset_look(struct cswap_dev *dev, unsigned long delay)
+{
+	rcu_read_lock();
+	if (READ_ONCE(dev->state) != CSWAP_DEAD)
+		mod_delayed_work(dev->reset_wq, &dev->reset_work, delay);
+	rcu_read_unlock();
+}
+
+/* As it's a request of the host's, it's granted only now and then. */
+static void reset_ask(struct cswap_dev *dev)
+{
+	unsigned long now = jiffies, at = READ_ONCE(dev->reset_at);
+
+	reset_look(dev, time_before(now, at) ? at - now : 0);
 }
 
 static int cswap_freeze(struct virtio_device *vdev)
 {
 	struct cswap_dev *dev = vdev->priv;
+	unsigned int noio = life_begin(dev);
 
-	queues_stop(dev, false);
-	vqs_delete(dev);
+	if (dev->state != CSWAP_DEAD)
+		dev_stop(dev, CSWAP_STOPPED);
+	life_end(dev, noio);
+	/* whoever goes on with it may fail before he comes to us, and then nobody says so */
+	reset_look(dev, RESTART_WAIT);
 	return 0;
 }
 
-static int cswap_restore(struct virtio_device *vdev)
+static int rings_make(struct cswap_dev *dev)
 {
-	struct cswap_dev *dev = vdev->priv;
-	int rc;
+	int rc = vqs_find(dev);
 
-	rc = vqs_find(dev);
 	if (rc)
 		return rc;
 	/* the pool was divided for these */
-	if (ring_size(dev) < dev->ring_size)
-		return -EINVAL;
-	return queues_start(dev);
+	return ring_size(dev) < dev->ring_size ? -EINVAL : queues_start(dev);
+}
+
+/* The device was reset, and what it has was agreed on anew. */
+static int cswap_restore(struct virtio_device *vdev)
+{
+	struct cswap_dev *dev = vdev->priv;
+	unsigned int noio = life_begin(dev);
+	int rc = -ENODEV;
+
+	if (dev->state != CSWAP_DEAD) {
+		/* another has made rings meanwhile: the device has been reset under them */
+		if (rings_exist(dev)) {
+			rings_stop(dev, CSWAP_STOPPED);
+			rings_delete(dev);
+		}
+		rc = rings_make(dev);
+		if (rc)
+			dev_stop(dev, CSWAP_STOPPED);
+	}
+	life_end(dev, noio);
+	if (rc)
+		reset_look(dev, LEAST_RESTART_DELAY);
+	return rc;
+}
+
+/* Say why the device is to be reset; false if it isn't. */
+static bool reset_is_due(struct cswap_dev *dev)
+{
+	struct virtio_device *vdev = dev->vdev;
+
+	if (!(vdev->config->get_status(vdev) & VIRTIO_CONFIG_S_NEEDS_RESET))
+		return false;
+	dev_warn(&vdev->dev, "the device asks to be reset: so it is, and goes on with all that was stored\n");
+	dev->reset_at = jiffies + RESET_INTERVAL;
+	return true;
+}
+
+/* Memory may be had later: the rings are made again then, as long as readers may wait. */
+static bool restart_later(struct cswap_dev *dev, int rc)
+{
+	unsigned long limit = clamp(READ_ONCE(cswap_load_timeout_s), LEAST_RESTART_S, MOST_RESTART_S) * HZ;
+
+	if (rc != -ENOMEM || time_after(jiffies, dev->stopped_at + limit))
+		return false;
+	if (!dev->restart_delay)
+		dev_warn(&dev->vdev->dev, "no memory for the rings of the device: it is tried again; what isn't in the pool is waited for\n");
+	dev->restart_delay = clamp(2 * dev->restart_delay, (unsigned long)LEAST_RESTART_DELAY,
+				   (unsigned long)MOST_RESTART_DELAY);
+	reset_look(dev, dev->restart_delay);
+	return true;
 }
 
 /*
- * The device asks to be reset: it has an error that nothing else ends. Key, slots
- * and what is in the pool are ours, so they stay, and what was in flight is sent
- * again. As it's a request of the host's, it's granted only now and then.
+ * The device asks to be reset: it has an error that nothing else ends. Key, slots and what is in the pool are ours, so they stay, and what
+ * was in flight is sent again. The same goes on where somebody else has failed to.
  */
 static void reset_work(struct work_struct *work)
 {
 	struct cswap_dev *dev = container_of(to_delayed_work(work),
 					     struct cswap_dev, reset_work);
-	struct virtio_device *vdev = dev->vdev;
-	int rc;
+	unsigned int noio = memalloc_noio_save();
+	int rc = 0;
 
-	if (!(vdev->config->get_status(vdev) & VIRTIO_CONFIG_S_NEEDS_RESET))
-		return;
-	dev->reset_at = jiffies + RESET_INTERVAL;
-	dev_warn(&vdev->dev, "the device asks to be reset: so it is, and goes on with all that was stored\n");
-	rc = cswap_reset_and_go_on(vdev);
-	if (!rc)
-		return;
-	dev_err(&vdev->dev, "the device can't be used any more (%d): its slots can't be stored or loaded\n",
-		rc);
-	/* some kernels can't even begin it: then it's running still */
-	if (rc == -EOPNOTSUPP)
+	if (READ_ONCE(dev->state) == CSWAP_RUNNING && reset_is_due(dev))
+		rc = cswap_reset_prepare(dev->vdev);
+	if (!rc && READ_ONCE(dev->state) == CSWAP_STOPPED) {
+		rc = cswap_reset_done(dev->vdev);
+		if (!rc) {
+			dev->resets++;
+			dev->restart_delay = 0;
+		}
+	}
+	if (rc && READ_ONCE(dev->state) != CSWAP_DEAD && !restart_later(dev, rc)) {
+		dev_err(&dev->vdev->dev, "the device can't be used any more (%d): its slots can't be stored or loaded\n",
+			rc);
 		dev_kill(dev);
-	else
-		dev_fail(dev);
+	}
+	memalloc_noio_restore(noio);
 }
 
 static void cswap_config_changed(struct virtio_device *vdev)
 {
-	struct cswap_dev *dev = vdev->priv;
-	unsigned long now = jiffies;
-
-	/* frozen before the device is, so they don't meet */
-	queue_delayed_work(system_freezable_wq, &dev->reset_work,
-			   time_before(now, dev->reset_at) ? dev->reset_at - now : 0);
+	reset_ask(vdev->priv);
 }
 
 /* --- memory --- */
@@ -480,6 +603,7 @@ static void queues_prepare(struct cswap_dev *dev)
 		INIT_WORK(&queue->finish_work, cswap_finish_work);
 	}
 	INIT_DELAYED_WORK(&dev->tick, cswap_tick);
+	mutex_init(&dev->life);
 	INIT_DELAYED_WORK(&dev->reset_work, reset_work);
 	dev->reset_at = jiffies;
 }
@@ -538,7 +662,10 @@ static struct cswap_dev *dev_alloc(struct virtio_device *vdev)
 		goto err;
 	queues_prepare(dev);
 	dev->wq = alloc_workqueue("virtio_cswap", WQ_MEM_RECLAIM | WQ_HIGHPRI | WQ_UNBOUND, 0);
-	if (!dev->wq || !wq_for_writes(dev))
+	/* it waits for no other work that may wait for memory */
+	dev->reset_wq = alloc_workqueue("virtio_cswap_reset",
+					WQ_MEM_RECLAIM | WQ_FREEZABLE | WQ_UNBOUND, 1);
+	if (!dev->wq || !dev->reset_wq || !wq_for_writes(dev))
 		goto err;
 	rc = ida_alloc(&cswap_ida, GFP_KERNEL);
 	if (rc < 0)
@@ -557,6 +684,8 @@ void cswap_dev_free(struct cswap_dev *dev)
 		destroy_workqueue(dev->wq);
 	if (dev->written_wq)
 		destroy_workqueue(dev->written_wq);
+	if (dev->reset_wq)
+		destroy_workqueue(dev->reset_wq);
 	if (dev->number >= 0)
 		ida_free(&cswap_ida, dev->number);
 	kvfree(dev->discard.clusters);
@@ -614,12 +743,9 @@ static int cswap_probe(struct virtio_device *vdev)
 	rc = vqs_find(dev);
 	if (rc)
 		goto err_control;
-	rc = queues_init(dev);
+	rc = queues_init(dev) ?: queues_start(dev);
 	if (rc)
 		goto err_queues;
-	rc = queues_start(dev);
-	if (rc)
-		goto err_stop;
 
 	dev->fork_notifier.notifier_call = fork_notify;
 	register_random_vmfork_notifier(&dev->fork_notifier);
@@ -638,10 +764,8 @@ static int cswap_probe(struct virtio_device *vdev)
 err_notifiers:
 	unregister_pm_notifier(&dev->pm_notifier);
 	unregister_random_vmfork_notifier(&dev->fork_notifier);
-err_stop:
-	dev_kill(dev);
 err_queues:
-	vqs_delete(dev);
+	dev_end(dev);
 	queues_exit(dev);
 err_control:
 	cswap_balloon_exit(dev);
@@ -658,16 +782,16 @@ static void cswap_remove(struct virtio_device *vdev)
 	struct gendisk *disk = dev->disk;
 	unsigned int i;
 
-	cancel_delayed_work_sync(&dev->reset_work);
 	unregister_pm_notifier(&dev->pm_notifier);
 	unregister_random_vmfork_notifier(&dev->fork_notifier);
-	dev_kill(dev);
+	dev_end(dev);
 	/* waits for everybody who is in submit_bio */
 	del_gendisk(disk);
-	for (i = 0; i < dev->nr_queues; i++)
+	for (i = 0; i < dev->nr_queues; i++) {
+		cswap_wait_unplugged(&dev->queues[i]);
 		flush_work(&dev->queues[i].finish_work);
+	}
 	flush_work(&dev->written_work);
-	vqs_delete(dev);
 	cswap_balloon_exit(dev);
 	cswap_control_exit(dev);
 	queues_exit(dev);
@@ -680,10 +804,7 @@ static void cswap_remove(struct virtio_device *vdev)
 /* Shutdown and kexec with swap in use: late readers fail at once. */
 static void cswap_shutdown(struct virtio_device *vdev)
 {
-	struct cswap_dev *dev = vdev->priv;
-
-	cancel_delayed_work_sync(&dev->reset_work);
-	dev_kill(dev);
+	dev_end(vdev->priv);
 }
 #endif
 

@@ -1,16 +1,30 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * cswap_reset.c - a virtio device that asks to be reset (NEEDS_RESET), from inside the guest.
+ * cswap_reset.c - a virtio device that is reset at bad moments, from inside the guest.
  *
- * Theory of operation: neither User-Mode Linux nor QEMU lets a vhost-user device say it.
- * So this stands between the driver of a disk, @disk, and its transport while it's
- * loaded. Writing to the parameter "ask" has the status say NEEDS_RESET until the device
- * is reset, and tells the driver as a configuration change, as a device would. With a
- * number of 2 the reset doesn't succeed: no features are agreed on afterwards.
- * "resets" counts the resets.
+ * Theory of operation: neither User-Mode Linux nor QEMU lets a vhost-user device ask for a
+ * reset (NEEDS_RESET). So this stands between the driver of a disk, @disk, and its
+ * transport while it's loaded. What "ask" is set to happens:
+ *
+ *	1	the device asks for a reset, as a configuration change, until it has one
+ *	2	the same, and the reset doesn't succeed: no features are agreed on afterwards
+ *	3	the transport resets it, as PCI does for a function, and goes on with it
+ *	4	the same, and doesn't come to the driver: no features are agreed on once
+ *	0	nothing any more
+ *
+ * "failures" times making the rings ends with the error "failure" (12, ENOMEM). With "slow_us" each notification of
+ * the device takes that long before it does anything: as if the CPU had been taken away
+ * from the guest, or from the task if it can be preempted there. Who then finds that the
+ * rings were deleted meanwhile is counted by "late", and "slowed" counts all. With
+ * "hold" the rings have gone, which "gone" counts, and their deletion doesn't return
+ * before it is 0 again.
  */
 #include <linux/blkdev.h>
+#include <linux/delay.h>
 #include <linux/module.h>
+#include <linux/preempt.h>
+#include <linux/rcupdate.h>
+#include <linux/version.h>
 #include <linux/virtio.h>
 #include <linux/virtio_config.h>
 
@@ -22,14 +36,125 @@ static unsigned int resets;
 module_param(resets, uint, 0444);
 MODULE_PARM_DESC(resets, "how often the device was reset");
 
+static unsigned int failures;
+module_param(failures, uint, 0644);
+MODULE_PARM_DESC(failures, "how often making the rings shall fail from now on");
+
+static unsigned int failure = ENOMEM;
+module_param(failure, uint, 0644);
+MODULE_PARM_DESC(failure, "the error that it fails with");
+
+static unsigned int slow_us;
+module_param(slow_us, uint, 0644);
+MODULE_PARM_DESC(slow_us, "how long a notification takes, in microseconds");
+
+static bool hold;
+module_param(hold, bool, 0644);
+MODULE_PARM_DESC(hold, "deleting the rings takes as long as this is set");
+
+static unsigned int gone;
+module_param(gone, uint, 0444);
+MODULE_PARM_DESC(gone, "times that the rings have gone");
+
+static unsigned int slowed;
+module_param(slowed, uint, 0444);
+MODULE_PARM_DESC(slowed, "notifications that took so long");
+
+static unsigned int late;
+module_param(late, uint, 0444);
+MODULE_PARM_DESC(late, "of these: the ring was deleted meanwhile");
+
+static int result;
+module_param(result, int, 0444);
+MODULE_PARM_DESC(result, "what the transport's reset ended with");
+
 static struct virtio_device *vdev;
 static const struct virtio_config_ops *true_ops;
 static struct virtio_config_ops ops;
 static unsigned int asked;
 
+/* --- notifications --- */
+
+static bool (*true_notify)(struct virtqueue *vq);
+static atomic_t deletions;
+
+/* Whether the CPU could go to another task here. */
+static bool may_be_preempted(void)
+{
+	return preemptible() && !rcu_preempt_depth();
+}
+
+static bool reset_notify(struct virtqueue *vq)
+{
+	unsigned int us = READ_ONCE(slow_us);
+	int before = atomic_read(&deletions);
+
+	if (us && may_be_preempted())
+		usleep_range(us, us + 100);
+	else if (us && !in_hardirq())
+		udelay(min(us, 20000U));
+	slowed += !!us;
+	if (atomic_read(&deletions) != before) {
+		late++;
+		pr_err("cswap_reset: the device is notified by a ring that was deleted\n");
+	}
+	return true_notify(vq);
+}
+
+/*
+ * The pointer lies in the ring's private part: it's the one that names the transport's
+ * function. Returns where, or NULL.
+ */
+static void **notify_of(struct virtqueue *vq)
+{
+	void **at = (void **)(vq + 1), **end = at + 64;
+	char name[64];
+
+	for (; at < end; at++) {
+		if (*at == reset_notify)
+			return at;
+		scnprintf(name, sizeof(name), "%ps", *at);
+		if (!strncmp(name, "vu_notify", 9) || !strncmp(name, "vp_notify", 9))
+			return at;
+	}
+	return NULL;
+}
+
+static int notify_hook(void)
+{
+	struct virtqueue *vq;
+	void **at;
+
+	list_for_each_entry(vq, &vdev->vqs, list) {
+		at = notify_of(vq);
+		if (!at)
+			return -ENOENT;
+		if (*at != reset_notify)
+			true_notify = *at;
+		WRITE_ONCE(*at, reset_notify);
+	}
+	return 0;
+}
+
+static void notify_unhook(void)
+{
+	struct virtqueue *vq;
+	void **at;
+
+	list_for_each_entry(vq, &vdev->vqs, list) {
+		at = notify_of(vq);
+		if (at && true_notify)
+			WRITE_ONCE(*at, true_notify);
+	}
+}
+
+/* --- between the driver and its transport --- */
+
 static u8 reset_get_status(struct virtio_device *dev)
 {
-	return true_ops->get_status(dev) | (READ_ONCE(asked) ? VIRTIO_CONFIG_S_NEEDS_RESET : 0);
+	bool needs = READ_ONCE(asked) == 1 || READ_ONCE(asked) == 2;
+
+	return true_ops->get_status(dev) | (needs ? VIRTIO_CONFIG_S_NEEDS_RESET : 0);
 }
 
 static void reset_reset(struct virtio_device *dev)
@@ -40,6 +165,28 @@ static void reset_reset(struct virtio_device *dev)
 	true_ops->reset(dev);
 }
 
+static int reset_find_vqs(struct virtio_device *dev, unsigned int nr, struct virtqueue *vqs[],
+			  struct virtqueue_info info[], struct irq_affinity *affinity)
+{
+	int rc;
+
+	if (failures) {
+		failures--;
+		return -(int)failure;
+	}
+	rc = true_ops->find_vqs(dev, nr, vqs, info, affinity);
+	return rc ?: notify_hook();
+}
+
+static void reset_del_vqs(struct virtio_device *dev)
+{
+	atomic_inc(&deletions);
+	true_ops->del_vqs(dev);
+	gone++;
+	while (READ_ONCE(hold))
+		msleep(20);
+}
+
 /*
  * User-Mode Linux agrees on VHOST_USER_F_PROTOCOL_FEATURES with the device only the first
  * time; the rings, which it then can't disable, would go on as if there were no reset.
@@ -48,10 +195,22 @@ static void reset_reset(struct virtio_device *dev)
 
 static int reset_finalize_features(struct virtio_device *dev)
 {
+	unsigned int how = READ_ONCE(asked);
+
 	if (IS_ENABLED(CONFIG_UML))
 		__virtio_set_bit(dev, PROTOCOL_FEATURES);
-	return READ_ONCE(asked) ? -ENODEV : true_ops->finalize_features(dev);
+	if (how == 4)
+		WRITE_ONCE(asked, 0);
+	return how == 2 || how == 4 ? -ENODEV : true_ops->finalize_features(dev);
 }
+
+/* --- what is asked for --- */
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 16, 0)
+/* It doesn't reset functions with a driver then, but puts them to sleep in the same way. */
+#define virtio_device_reset_prepare virtio_device_freeze
+#define virtio_device_reset_done virtio_device_restore
+#endif
 
 static int ask_set(const char *value, const struct kernel_param *param)
 {
@@ -60,30 +219,42 @@ static int ask_set(const char *value, const struct kernel_param *param)
 
 	if (rc)
 		return rc;
+	if (!vdev)
+		return -EAGAIN;
 	WRITE_ONCE(asked, how);
-	if (how && vdev)
+	if (how == 1 || how == 2)
 		virtio_config_changed(vdev);
+	if (how == 3 || how == 4)
+		result = virtio_device_reset_prepare(vdev) ?: virtio_device_reset_done(vdev);
 	return 0;
 }
 
 static const struct kernel_param_ops ask_ops = { .set = ask_set };
 module_param_cb(ask, &ask_ops, NULL, 0200);
-MODULE_PARM_DESC(ask, "1: be reset; 2: be reset in vain; 0: not any more");
+MODULE_PARM_DESC(ask, "1: be reset; 2: be reset in vain; 3, 4: the same, by the transport; 0: not any more");
 
 static int __init reset_init(void)
 {
 	struct file *file = bdev_file_open_by_path(disk, BLK_OPEN_READ, NULL, NULL);
+	int rc;
 
 	if (IS_ERR(file))
 		return PTR_ERR(file);
 	vdev = dev_to_virtio(disk_to_dev(file_bdev(file)->bd_disk)->parent);
+	bdev_fput(file);
+	rc = notify_hook();
+	if (rc) {
+		notify_unhook();
+		return rc;
+	}
 	true_ops = vdev->config;
 	ops = *true_ops;
 	ops.get_status = reset_get_status;
 	ops.reset = reset_reset;
+	ops.find_vqs = reset_find_vqs;
+	ops.del_vqs = reset_del_vqs;
 	ops.finalize_features = reset_finalize_features;
 	vdev->config = &ops;
-	bdev_fput(file);
 	return 0;
 }
 module_init(reset_init);
@@ -91,8 +262,10 @@ module_init(reset_init);
 static void __exit reset_exit(void)
 {
 	vdev->config = true_ops;
+	notify_unhook();
+	synchronize_rcu();
 }
 module_exit(reset_exit);
 
-MODULE_DESCRIPTION("Has a virtio device ask to be reset, for tests");
+MODULE_DESCRIPTION("Resets a virtio device at bad moments, for tests");
 MODULE_LICENSE("GPL");

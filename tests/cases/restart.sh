@@ -1,0 +1,67 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# The device was reset, and going on with it doesn't succeed: for want of memory, when it asked for it or
+# when the transport resets it (as PCI does, and as sleep does); or the driver isn't even asked to.
+# Proves: it's tried again, with key, slots and pool kept, and no page is lost. What can't succeed ends:
+# readers get an error, nobody hangs.
+#
+# beds: uml
+# slow: uml-debug vm-newest
+# timeout: 180
+# module: tests/kmod/reset
+# run: --mem 256M --env MIB=6 --cswapd "--store mem --size 48M" --allow "swapstress.[0-9]+.: segfault at"
+# variant asked: --env ASK=1 --env FAILURE=12
+# variant transport: --env ASK=3 --env FAILURE=12
+# variant alone: --env ASK=4 --env FAILURE=0
+# variant vain: --env ASK=3 --env FAILURE=22
+
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+# shellcheck disable=SC2317	# functions are called by wait_until
+. "$(dirname "$0")/lib.sh"
+
+parameters=/sys/module/cswap_reset/parameters
+goes_on() {
+	[ "$(counter resets)" -ge 1 ]
+}
+collect() {
+	cat <&7 >>"$tmp/stress.all"
+	exec 7<&-
+	wait "$stress_pid"
+	stress_status=$?
+	cat "$tmp/stress.err" >>"$tmp/stress.all"
+}
+is_given_up() {
+	dmesg | grep -q "can't be used any more"
+}
+
+insmod "$MODULE" || die "insmod $MODULE"
+swap_on
+stress_begin --mib "$MIB" --rounds 1 --pageout --tolerate-sigbus
+case $FAILURE in
+0) ;;
+22) often=1000000 ;;
+*) often=3 ;;
+esac
+echo "$FAILURE" >"$parameters/failure"
+echo "${often-0}" >"$parameters/failures"
+echo "$ASK" >"$parameters/ask"
+[ "$ASK" = 1 ] || expect "what the transport's reset ended with" "$(cat "$parameters/result")" != 0
+# The pages are read while there are no rings.
+: >"$tmp/gate"
+if [ "$FAILURE" = 22 ]; then
+	wait_until 30 is_given_up || fail "it isn't said that it was given up"
+	collect
+	expect "pages with wrong content" "$(figure wrong)" = 0
+	expect "SIGBUS" "$(figure sigbus)" -gt 100
+else
+	wait_until 40 goes_on || fail "nobody went on with it"
+	collect
+	stress_judge
+	expect "SIGBUS" "$(figure sigbus)" = 0
+	expect_clean
+fi
+swap_off
+rmmod virtio_cswap || die "rmmod"
+rmmod cswap_reset || die "rmmod cswap_reset"
+finish "$(figure checked) pages checked, 0 wrong, $(figure sigbus) SIGBUS"
