@@ -350,6 +350,11 @@ enum device_buffer device_sort_response(const struct vring_chain *chain)
 					DEVICE_BUFFER_USELESS;
 }
 
+unsigned int device_data_room(const struct vring_chain *chain)
+{
+	return (unsigned int)data_room(chain);
+}
+
 bool device_place_pages(const struct vring_chain *chain, unsigned int count,
 			uint8_t **page)
 {

@@ -124,6 +124,9 @@ const char *device_parse_control(const struct device_limits *limits,
 /* What a chain of a response queue is good for. */
 enum device_buffer device_sort_response(const struct vring_chain *chain);
 
+/* The pages that a data buffer has room for: 1 to DEVICE_MAX_PAGES. */
+unsigned int device_data_room(const struct vring_chain *chain);
+
 /*
  * Where the @count pages of a LOAD go in a data buffer. False if they don't
  * fit, or not aligned and whole.

@@ -15,7 +15,8 @@
  * watches the kick descriptors as well.
  *
  * A STORE's chain is held until its pages are written, a LOAD's only until its
- * header is copied. A LOAD doesn't start before it has a data buffer; acks
+ * header is copied. A LOAD doesn't start before it has a data buffer with room for
+ * its pages, whatever else is posted or waits; acks
  * that find no buffer wait, and with them the request's own state, of which
  * each pair has a fixed number. So a guest that posts no buffers stops itself.
  *
@@ -44,6 +45,8 @@
 #define OPS_PER_WORKER 256
 #define RING_ENTRIES 1024
 #define REAP_BATCH 64
+/* Behind the last buffer of a list. */
+#define DATA_LAST UINT16_MAX
 /* Acks worth sending before their pair runs out of other things to do. */
 #define ACK_BATCH 15
 
@@ -80,6 +83,50 @@ static struct request *list_shift(struct request_list *list)
 	return request;
 }
 
+/* --- posted data buffers --- */
+
+static void data_init(struct data_buffers *data)
+{
+	uint16_t i;
+
+	data->count = 0;
+	data->rooms = 0;
+	data->free = 0;
+	for (i = 0; i < RESPONSE_HEADS; i++)
+		data->buffer[i].next = (uint16_t)(i + 1);
+}
+
+/* There are no more than RESPONSE_HEADS: vring_pop() and the log see to that. */
+static void data_add(struct data_buffers *data, uint16_t head, unsigned int room)
+{
+	uint16_t i = data->free;
+
+	data->free = data->buffer[i].next;
+	data->buffer[i].head = head;
+	data->buffer[i].next = data->rooms & 1U << room ? data->first[room] :
+							  DATA_LAST;
+	data->first[room] = i;
+	data->rooms |= 1U << room;
+	data->count++;
+}
+
+/* The smallest that has room for @pages, so that the large ones are left; there is one. */
+static uint16_t data_take(struct data_buffers *data, unsigned int pages)
+{
+	unsigned int room = (unsigned int)__builtin_ctz(data->rooms >> pages << pages);
+	uint16_t i = data->first[room];
+
+	data->first[room] = data->buffer[i].next;
+	if (data->first[room] == DATA_LAST)
+		data->rooms &= ~(1U << room);
+	data->buffer[i].next = data->free;
+	data->free = i;
+	data->count--;
+	return data->buffer[i].head;
+}
+
+/* --- requests --- */
+
 static struct request *request_get(struct pair *pair)
 {
 	struct request *request = pair->free;
@@ -92,6 +139,19 @@ static void request_make_free(struct request *request)
 {
 	request->next = request->pair->free;
 	request->pair->free = request;
+}
+
+static void init_lists(struct pair *pair)
+{
+	unsigned int room;
+
+	pair->acks = 0;
+	list_init(&pair->again);
+	for (room = 0; room < ROOMS; room++)
+		list_init(&pair->loads[room]);
+	pair->loads_waiting = 0;
+	list_init(&pair->done);
+	list_init(&pair->answered);
 }
 
 /* The guest has the answer, or will never have one. */
@@ -567,6 +627,17 @@ static void pin_segments(struct worker *worker, const struct vring_chain *chain)
 			    chain->segment[i].host, chain->segment[i].len);
 }
 
+/* vring_pop() sees to it that no more are out than the ring has. */
+static void hold_response(struct pair *pair, const struct vring_chain *chain)
+{
+	struct heads *acks = &pair->ack_heads;
+
+	if (device_sort_response(chain) == DEVICE_BUFFER_DATA)
+		data_add(&pair->data, chain->head, device_data_room(chain));
+	else
+		acks->head[acks->count++] = chain->head;
+}
+
 /* Collect the response buffers that the guest has posted. */
 static unsigned int take_responses(struct pair *pair)
 {
@@ -574,24 +645,19 @@ static unsigned int take_responses(struct pair *pair)
 	struct vring_chain *chain = &pair->worker->chain;
 	enum vring_result result;
 	unsigned int taken = 0;
-	struct heads *heads;
 
 	while ((result = vring_pop(vring, chain)) == VRING_OK) {
 		switch (device_sort_response(chain)) {
 		case DEVICE_BUFFER_ACKS:
-			heads = &pair->ack_heads;
-			break;
 		case DEVICE_BUFFER_DATA:
-			heads = &pair->data_heads;
 			break;
 		default:
 			break_pair(pair, &pair->response,
 				   "response buffer is useless");
 			return taken;
 		}
-		/* vring_pop() sees to it that no more are out than the ring has. */
 		INFLIGHT_SET(pair->log->response[chain->head], INFLIGHT_HELD);
-		heads->head[heads->count++] = chain->head;
+		hold_response(pair, chain);
 		pin_segments(pair->worker, chain);
 		taken++;
 	}
@@ -600,14 +666,54 @@ static unsigned int take_responses(struct pair *pair)
 	return taken;
 }
 
+/* One that failed needs no room for pages. */
+static unsigned int room_needed(const struct request *request)
+{
+	return request->wire.status == VIRTIO_CSWAP_S_OK ? request->wire.count : 1;
+}
+
+static void await_data(struct pair *pair, struct request *request)
+{
+	unsigned int room = room_needed(request);
+
+	request->order = pair->next_order++;
+	list_append(&pair->loads[room], request);
+	pair->loads_waiting |= 1U << room;
+}
+
+/*
+ * Take the oldest of the LOADs for which there is a data buffer. A look at each list is
+ * all that it costs, however much waits or is posted. NULL: there is none.
+ */
+static struct request *next_load(struct pair *pair)
+{
+	uint32_t left = pair->loads_waiting, older;
+	unsigned int room, found = 0;
+	struct request *request;
+
+	for (; left; left &= left - 1) {
+		room = (unsigned int)__builtin_ctz(left);
+		if (!(pair->data.rooms >> room))
+			break;
+		older = pair->loads[room].first->order;
+		if (!found || (int32_t)(older - pair->loads[found].first->order) < 0)
+			found = room;
+	}
+	if (!found)
+		return NULL;
+	request = list_shift(&pair->loads[found]);
+	if (!pair->loads[found].first)
+		pair->loads_waiting &= ~(1U << found);
+	return request;
+}
+
 /* A LOAD has a data buffer now: find its pages, or answer that it can't be. */
 static void start_load(struct pair *pair, struct request *request)
 {
 	struct worker *worker = pair->worker;
 	struct vring_device *vring = &pair->response.vring;
 
-	request->data_head =
-		pair->data_heads.head[--pair->data_heads.count];
+	request->data_head = data_take(&pair->data, room_needed(request));
 	if (request->wire.status == VIRTIO_CSWAP_S_OK) {
 		if (vring_walk(vring, request->data_head, &worker->chain) !=
 		    VRING_OK) {
@@ -627,11 +733,12 @@ static void start_load(struct pair *pair, struct request *request)
 
 static unsigned int start_loads(struct pair *pair)
 {
+	struct request *request;
 	unsigned int started = 0;
 
-	while (pair->loads.first && pair->data_heads.count && pair_live(pair) &&
-	       pair->worker->free_ops) {
-		start_load(pair, list_shift(&pair->loads));
+	while (pair_live(pair) && pair->worker->free_ops &&
+	       (request = next_load(pair))) {
+		start_load(pair, request);
 		started++;
 	}
 	return started;
@@ -656,7 +763,7 @@ static bool accept_request(struct pair *pair, struct request *request,
 	if (request->wire.load) {
 		/* Its header is all that it had, and that's copied. */
 		return_chain(request);
-		list_append(&pair->loads, request);
+		await_data(pair, request);
 	} else if (request->wire.status == VIRTIO_CSWAP_S_OK) {
 		stage(pair->worker, request);
 	} else {
@@ -973,7 +1080,7 @@ static bool enable_kicks(struct worker *worker)
 		if (!pair_live(pair))
 			continue;
 		/* Buffers are wanted only while something waits for them. */
-		if (pair->loads.first || pair->done.first) {
+		if (pair->loads_waiting || pair->done.first) {
 			vring_enable_kicks(&pair->response.vring);
 			more |= vring_has_avail(&pair->response.vring);
 		}
@@ -1252,25 +1359,32 @@ static void reset_requests(struct pair *pair)
 
 	pair->free = NULL;
 	pair->lost = false;
-	pair->acks = 0;
-	list_init(&pair->again);
-	list_init(&pair->loads);
-	list_init(&pair->done);
-	list_init(&pair->answered);
+	init_lists(pair);
 	for (i = 0; i < REQUESTS_PER_PAIR; i++)
 		request_put(&pair->requests[i]);
 }
 
 /* When the last ring went, so did the marks of what is posted. */
-static void pin_heads(struct pair *pair, const struct heads *heads)
+static void pin_head(struct pair *pair, uint16_t head)
 {
 	struct worker *worker = pair->worker;
-	unsigned int i;
 
-	for (i = 0; i < heads->count; i++)
-		if (vring_walk(&pair->response.vring, heads->head[i],
-			       &worker->chain) == VRING_OK)
-			pin_segments(worker, &worker->chain);
+	if (vring_walk(&pair->response.vring, head, &worker->chain) == VRING_OK)
+		pin_segments(worker, &worker->chain);
+}
+
+static void pin_posted(struct pair *pair)
+{
+	const struct data_buffers *data = &pair->data;
+	uint32_t left = data->rooms;
+	uint16_t i;
+
+	for (i = 0; i < pair->ack_heads.count; i++)
+		pin_head(pair, pair->ack_heads.head[i]);
+	for (; left; left &= left - 1)
+		for (i = data->first[__builtin_ctz(left)]; i != DATA_LAST;
+		     i = data->buffer[i].next)
+			pin_head(pair, data->buffer[i].head);
 }
 
 static void pin_ring(struct worker *worker, const struct vring_device *vring)
@@ -1305,13 +1419,12 @@ static void reconcile(struct worker *worker, struct ring *ring)
 	}
 	if (ring == &pair->response) {
 		if (resumed &&
-		    out == pair->ack_heads.count + pair->data_heads.count) {
-			pin_heads(pair, &pair->ack_heads);
-			pin_heads(pair, &pair->data_heads);
+		    out == pair->ack_heads.count + pair->data.count) {
+			pin_posted(pair);
 			return;
 		}
 		pair->ack_heads.count = 0;
-		pair->data_heads.count = 0;
+		data_init(&pair->data);
 		memset(pair->log->response, 0, sizeof(pair->log->response));
 	} else if (!resumed || out) {
 		reset_requests(pair);
@@ -1354,11 +1467,10 @@ static void recover_responses(struct pair *pair)
 {
 	struct worker *worker = pair->worker;
 	struct vring_device *vring = &pair->response.vring;
-	struct heads *heads;
 	uint16_t head;
 
 	pair->ack_heads.count = 0;
-	pair->data_heads.count = 0;
+	data_init(&pair->data);
 	for (head = 0; head < VRING_MAX_NUM; head++) {
 		if (pair->log->response[head] != INFLIGHT_HELD)
 			continue;
@@ -1366,9 +1478,7 @@ static void recover_responses(struct pair *pair)
 			break_pair(pair, &pair->response, vring->broken);
 			return;
 		}
-		heads = device_sort_response(&worker->chain) == DEVICE_BUFFER_DATA ?
-				&pair->data_heads : &pair->ack_heads;
-		heads->head[heads->count++] = head;
+		hold_response(pair, &worker->chain);
 		pin_segments(worker, &worker->chain);
 	}
 }
@@ -1410,7 +1520,7 @@ static void recover_request(struct pair *pair, struct request *request,
 	if (log->chain == INFLIGHT_PUSHED)
 		push_request(pair, request);
 	if (wire->load) {
-		list_append(&pair->loads, request);
+		await_data(pair, request);
 	} else {
 		list_append(&pair->done, request);
 		pair->acks++;
@@ -1757,10 +1867,8 @@ static void init_pair(struct pair *pair, struct worker *worker,
 	pair->request.pair = pair;
 	pair->response.pair = pair;
 	pair_use_log(pair, log);
-	list_init(&pair->again);
-	list_init(&pair->loads);
-	list_init(&pair->done);
-	list_init(&pair->answered);
+	data_init(&pair->data);
+	init_lists(pair);
 	for (i = 0; i < REQUESTS_PER_PAIR; i++) {
 		struct request *request = &pair->requests[i];
 

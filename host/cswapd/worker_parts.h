@@ -44,12 +44,31 @@ struct request {
 	struct inflight_request *log;
 	uint16_t head;			/* of the request chain */
 	uint16_t data_head;		/* LOAD under way: of the data buffer */
+	uint32_t order;			/* LOAD that waits: in which they came */
 	struct device_request wire;
 };
 
 struct request_list {
 	struct request *first;
 	struct request **last;
+};
+
+/*
+ * Posted data buffers, by the pages that they have room for: a list each, and a bit
+ * for each list that isn't empty. So one with enough room is found at once, in
+ * whatever order the guest posted them.
+ */
+#define ROOMS (DEVICE_MAX_PAGES + 1)
+
+struct data_buffers {
+	unsigned int count;
+	uint32_t rooms;
+	uint16_t first[ROOMS];
+	uint16_t free;
+	struct {
+		uint16_t head;
+		uint16_t next;
+	} buffer[RESPONSE_HEADS];
 };
 
 struct heads {
@@ -70,11 +89,14 @@ struct pair {
 	unsigned int acks_before;	/* ... at the last delivery */
 	struct request *free;
 	struct request_list again;	/* taken by who died, to be begun anew */
-	struct request_list loads;	/* waiting for a data buffer */
+	/* LOADs that wait for a data buffer, by the room that they need; 1: for any. */
+	struct request_list loads[ROOMS];
+	uint32_t loads_waiting;		/* a bit for each list */
+	uint32_t next_order;
 	struct request_list done;	/* STOREs whose ack isn't delivered */
 	struct request_list answered;	/* which the guest isn't shown yet */
 	struct heads ack_heads;		/* posted buffers */
-	struct heads data_heads;
+	struct data_buffers data;
 	struct request requests[REQUESTS_PER_PAIR];
 };
 

@@ -22,6 +22,12 @@
 
 /* --- steps that cases share --- */
 
+static void note_done(struct io_op *op, void *arg)
+{
+	(void)op;
+	*(bool *)arg = true;
+}
+
 static int expect_store(struct guest *g, u64 slot, enum io_result expected)
 {
 	enum io_result result;
@@ -240,6 +246,69 @@ static int case_many_pages(struct guest *g, const char *socket)
 	TRY(guest_load_many(g, g->geometry.capacity - 1, 2, &result));
 	EXPECT(g, max < 2 || result == IO_INVALID, "a load beyond the end: result %d",
 	       result);
+	return suite_check_answers(g);
+}
+
+/* Every second data buffer takes one page only, the one posted last among them. */
+/* Checks: device-load-data-buffer */
+static int case_mixed_buffers(struct guest *g, const char *socket)
+{
+	enum io_result result;
+	struct guest_pair *p;
+	unsigned int i, count;
+
+	TRY(guest_attach(g, socket, OPTIONS(.pairs = 1, .request_pages = 4)));
+	p = &g->pair[0];
+	for (i = p->nr_acks + 1; i < p->nr_acks + p->nr_data; i += 2)
+		p->buffers[i].room = 1;
+	TRY(guest_start_pair(g, 0));
+	TRY(guest_store_many(g, 8, 4, &result));
+	EXPECT(g, result == IO_OK, "store: result %d", result);
+	for (i = 0; i < 4 * p->nr_data; i++) {
+		count = i % 3 ? 4 : 1;
+		TRY(guest_load_many(g, 8, count, &result));
+		EXPECT(g, result == IO_OK, "load %u, of %u pages: result %d", i, count,
+		       result);
+	}
+	return suite_check_answers(g);
+}
+
+/* A LOAD that no posted buffer has room for waits for one, and nothing else does. */
+/* Checks: device-load-wait */
+static int case_wait_for_room(struct guest *g, const char *socket)
+{
+	u8 page[4 * IO_PAGE_BYTES] __attribute__((aligned(4096)));
+	bool done = false;
+	struct io_op op = {
+		.kind = IO_LOAD, .slot = 8, .count = 4, .page = page,
+		.done = note_done, .arg = &done,
+	};
+	enum io_result result;
+	struct guest_pair *p;
+	unsigned int i;
+
+	TRY(guest_attach(g, socket, OPTIONS(.pairs = 1, .request_pages = 4)));
+	p = &g->pair[0];
+	for (i = p->nr_acks; i < p->nr_acks + p->nr_data; i++)
+		p->buffers[i].room = 1;
+	TRY(guest_start_pair(g, 0));
+	TRY(guest_store_many(g, 8, 4, &result));
+	EXPECT(g, result == IO_OK, "store: result %d", result);
+	EXPECT(g, !p->io.ops->submit(&p->io, &op), "no room for an operation");
+	p->io.ops->flush(&p->io);
+	for (i = 0; i < 2 * p->nr_data; i++) {
+		TRY(guest_load_many(g, 8 + i % 4, 1, &result));
+		EXPECT(g, result == IO_OK, "load of one page: result %d", result);
+		EXPECT(g, !done, "the load of 4 pages: result %d", op.result);
+	}
+	/* Posted again with room for 4, as soon as it's used. */
+	for (i = p->nr_acks; i < p->nr_acks + p->nr_data; i++)
+		p->buffers[i].room = 4;
+	TRY(guest_load_many(g, 8, 1, &result));
+	while (!done)
+		if (p->io.ops->poll(&p->io) < 0 || (!done && p->io.ops->wait(&p->io)))
+			return guest_fail(g, "the load of 4 pages: %s", p->io.error);
+	EXPECT(g, op.result == IO_OK, "the load of 4 pages: result %d", op.result);
 	return suite_check_answers(g);
 }
 
@@ -876,6 +945,8 @@ static const struct suite_case cases[] = {
 	{ "first and last slot, none beyond", case_borders },
 	{ "a slot never stored is answered and doesn't open", case_never_stored },
 	{ "requests of 1 to the most pages", case_many_pages },
+	{ "data buffers of several sizes", case_mixed_buffers },
+	{ "a load waits for a buffer with room, alone", case_wait_for_room },
 	{ "as much outstanding as the ring takes", case_full_depth },
 	{ "all pairs at once", case_all_pairs },
 	{ "header and page in one descriptor", case_joined },

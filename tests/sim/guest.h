@@ -44,6 +44,8 @@ struct guest_request {
 
 struct guest_buffer {
 	bool data;
+	unsigned int room;		/* pages to post it for, data only */
+	unsigned int posted;		/* ... that it was */
 	u8 *header;			/* shared */
 	u8 *pages;			/* shared, data only */
 };

@@ -304,7 +304,7 @@ static void outcome(struct guest_pair *p, u64 cookie, u32 status,
 /* The driver asks for one page at a time; this is for answers with more. */
 static void multi_answer(struct guest_pair *p, const struct guest_buffer *b, u32 used)
 {
-	unsigned int room = p->guest->options.request_pages, pages;
+	unsigned int room = b->posted, pages;
 	u8 tags[VIRTIO_CSWAP_MAX_REQUEST_PAGES * VIRTIO_CSWAP_TAG_SIZE];
 	struct {
 		struct virtio_cswap_response response;
@@ -349,11 +349,12 @@ static void answer(struct guest_pair *p, const struct guest_buffer *b, u32 used)
 
 void guest_post_buffer(struct guest_pair *p, struct guest_buffer *b)
 {
-	unsigned int pages = b->data ? p->guest->options.request_pages : 0;
+	unsigned int pages = b->data ? b->room : 0;
 	unsigned int bytes = b->data ? VIRTIO_CSWAP_DATA_OFFSET(pages) :
 		CSWAP_ACK_BUFFER_BYTES;
 	struct vq_segment segments[MAX_SEGMENTS];
 
+	b->posted = pages;
 	/* Can't fail: the ring has room for all buffers. */
 	vq_add(&p->response, segments,
 	       frame(p, segments, b->header, bytes, b->pages, pages * IO_PAGE_BYTES,
@@ -527,6 +528,7 @@ static int alloc_buffers(struct guest *g, struct guest_pair *p)
 		struct guest_buffer *b = &p->buffers[p->nr_acks + i];
 
 		b->data = true;
+		b->room = g->options.request_pages;
 		b->pages = pages + i * bytes + lead;
 		b->header = lead ? b->pages - header : headers + i * align64(header);
 	}
