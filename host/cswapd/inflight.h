@@ -17,8 +17,12 @@
 #include "store_files.h"
 #include "vring.h"
 
-/* Requests that a pair has in hand at a time. */
-#define INFLIGHT_REQUESTS 256
+/*
+ * Requests that a pair has in hand at a time: those whose buffers it holds, of which
+ * the ring has no more, and those whose buffers are back but not their answers.
+ */
+#define INFLIGHT_RETURNED 256
+#define INFLIGHT_REQUESTS (VRING_MAX_NUM + INFLIGHT_RETURNED)
 
 /* Of a buffer, and of an answer. */
 enum inflight_state {

@@ -17,8 +17,9 @@
  * A STORE's chain is held until its pages are written, a LOAD's only until its
  * header is copied. A LOAD doesn't start before it has a data buffer with room for
  * its pages, whatever else is posted or waits; acks
- * that find no buffer wait, and with them the request's own state, of which
- * each pair has a fixed number. So a guest that posts no buffers stops itself.
+ * that find no buffer wait, and with them the request's own state. Of that each pair
+ * has enough for all that the ring can hold, so what waits for a buffer stops nothing
+ * else, and a guest that posts none stops itself.
  *
  * Of a response buffer only the head is kept. It's looked up and checked again
  * whenever it is used, so no pointer into guest memory outlives an operation,
@@ -127,24 +128,41 @@ static uint16_t data_take(struct data_buffers *data, unsigned int pages)
 
 /* --- requests --- */
 
-static struct request *request_get(struct pair *pair)
+static struct request *request_use(struct pair *pair, uint16_t index)
 {
-	struct request *request = pair->free;
+	struct request *request = &pair->requests[index];
 
-	pair->free = request->next;
+	request->pair = pair;
+	request->log = &pair->log->request[index];
 	return request;
 }
 
-static void request_make_free(struct request *request)
+static struct request *request_get(struct pair *pair)
 {
-	request->next = request->pair->free;
-	request->pair->free = request;
+	return request_use(pair, pair->free[--pair->num_free]);
 }
 
-static void init_lists(struct pair *pair)
+static bool is_returned(const struct request *request)
+{
+	return request->pair->returned[request - request->pair->requests];
+}
+
+static void note_returned(struct request *request, bool returned)
+{
+	struct pair *pair = request->pair;
+
+	pair->num_returned += (unsigned int)returned - is_returned(request);
+	pair->returned[request - pair->requests] = returned;
+}
+
+/* None is in hand. None is free either: that's the caller's to say. */
+static void init_requests(struct pair *pair)
 {
 	unsigned int room;
 
+	pair->num_free = 0;
+	pair->num_returned = 0;
+	memset(pair->returned, 0, sizeof(pair->returned));
 	pair->acks = 0;
 	list_init(&pair->again);
 	for (room = 0; room < ROOMS; room++)
@@ -157,9 +175,12 @@ static void init_lists(struct pair *pair)
 /* The guest has the answer, or will never have one. */
 static void request_put(struct request *request)
 {
+	struct pair *pair = request->pair;
+
 	INFLIGHT_SET(request->log->chain, INFLIGHT_FREE);
 	INFLIGHT_SET(request->log->answer, INFLIGHT_FREE);
-	request_make_free(request);
+	note_returned(request, false);
+	pair->free[pair->num_free++] = (uint16_t)(request - pair->requests);
 }
 
 static void drop_list(struct request_list *list)
@@ -362,6 +383,17 @@ static void return_chain(struct request *request)
 	log->slot = request->wire.slot;
 	INFLIGHT_SET(log->chain, INFLIGHT_PUSHED);
 	push_request(request->pair, request);
+	note_returned(request, true);
+}
+
+/*
+ * The guest can use it for another request then, so there is a bound; beyond it chains
+ * are held until the answer goes out, and the guest's ring is the bound.
+ */
+static void return_chain_early(struct request *request)
+{
+	if (request->pair->num_returned < INFLIGHT_RETURNED)
+		return_chain(request);
 }
 
 static void finish_store(struct request *request)
@@ -369,7 +401,7 @@ static void finish_store(struct request *request)
 	struct pair *pair = request->pair;
 
 	count_outcome(pair->worker, request);
-	return_chain(request);
+	return_chain_early(request);
 	if (!pair_live(pair)) {
 		request_put(request);
 		return;
@@ -401,6 +433,8 @@ static void finish_load(struct request *request)
 					   "data buffer changed while in use");
 		goto put;
 	}
+	if (!is_returned(request))
+		return_chain(request);
 	if (request->wire.status == VIRTIO_CSWAP_S_OK)
 		pages = request->wire.count;
 	ack.ack = device_make_ack(request->wire.cookie, request->wire.status);
@@ -762,7 +796,7 @@ static bool accept_request(struct pair *pair, struct request *request,
 	}
 	if (request->wire.load) {
 		/* Its header is all that it had, and that's copied. */
-		return_chain(request);
+		return_chain_early(request);
 		await_data(pair, request);
 	} else if (request->wire.status == VIRTIO_CSWAP_S_OK) {
 		stage(pair->worker, request);
@@ -801,7 +835,7 @@ static unsigned int take_requests(struct pair *pair)
 	enum vring_result result = VRING_EMPTY;
 	unsigned int taken = 0;
 
-	while (pair->free && pair->worker->free_ops) {
+	while (pair->num_free && pair->worker->free_ops) {
 		result = vring_pop(vring, chain);
 		if (result != VRING_OK ||
 		    !accept_request(pair, request_get(pair), chain))
@@ -832,6 +866,8 @@ static unsigned int collect_acks(struct pair *pair, unsigned int room,
 
 		ack.ack = device_make_ack(request->wire.cookie,
 					  request->wire.status);
+		if (!is_returned(request))
+			return_chain(request);
 		note_answered(request);
 		pair->acks--;
 		if (hooks)
@@ -1084,7 +1120,7 @@ static bool enable_kicks(struct worker *worker)
 			vring_enable_kicks(&pair->response.vring);
 			more |= vring_has_avail(&pair->response.vring);
 		}
-		if (!pair->free || !worker->free_ops)
+		if (!pair->num_free || !worker->free_ops)
 			continue;
 		vring_enable_kicks(&pair->request.vring);
 		more |= vring_has_avail(&pair->request.vring);
@@ -1355,13 +1391,18 @@ static void reconcile_control(struct worker *worker, bool resumed,
 /* All of them are free, whatever they were. */
 static void reset_requests(struct pair *pair)
 {
+	struct inflight_request *log = pair->log->request;
 	unsigned int i;
 
-	pair->free = NULL;
 	pair->lost = false;
-	init_lists(pair);
-	for (i = 0; i < REQUESTS_PER_PAIR; i++)
-		request_put(&pair->requests[i]);
+	init_requests(pair);
+	for (i = 0; i < REQUESTS_PER_PAIR; i++) {
+		pair->free[pair->num_free++] = (uint16_t)i;
+		if (log[i].chain == INFLIGHT_FREE && log[i].answer == INFLIGHT_FREE)
+			continue;
+		INFLIGHT_SET(log[i].chain, INFLIGHT_FREE);
+		INFLIGHT_SET(log[i].answer, INFLIGHT_FREE);
+	}
 }
 
 /* When the last ring went, so did the marks of what is posted. */
@@ -1403,6 +1444,12 @@ static void pin_ring(struct worker *worker, const struct vring_device *vring)
 		    sizeof(vring->used->ring[0]) * vring->num);
 }
 
+/* Of requests that wait for a buffer to be answered in. */
+static unsigned int held_chains(const struct pair *pair)
+{
+	return REQUESTS_PER_PAIR - pair->num_free - pair->num_returned;
+}
+
 /*
  * Is the ring the one that was detached, going on where it stopped? Then what
  * is held is still wanted. The ring itself says how many buffers are out.
@@ -1426,7 +1473,7 @@ static void reconcile(struct worker *worker, struct ring *ring)
 		pair->ack_heads.count = 0;
 		data_init(&pair->data);
 		memset(pair->log->response, 0, sizeof(pair->log->response));
-	} else if (!resumed || out) {
+	} else if (!resumed || out != held_chains(pair)) {
 		reset_requests(pair);
 	}
 	if (!pair->request.attached || !pair->response.attached)
@@ -1519,6 +1566,7 @@ static void recover_request(struct pair *pair, struct request *request,
 	wire->slot = log->slot;
 	if (log->chain == INFLIGHT_PUSHED)
 		push_request(pair, request);
+	note_returned(request, true);
 	if (wire->load) {
 		await_data(pair, request);
 	} else {
@@ -1532,17 +1580,19 @@ static void recover_requests(struct pair *pair)
 	unsigned int i;
 
 	pair->lost = false;
-	pair->free = NULL;
+	init_requests(pair);
 	for (i = 0; i < REQUESTS_PER_PAIR; i++) {
-		struct request *request = &pair->requests[i];
 		/* Once and for all: the front end may write there. */
-		const struct inflight_request log = fetch_noted(request->log);
+		const struct inflight_request log = fetch_noted(&pair->log->request[i]);
+		struct request *request;
 
+		if (log.chain == INFLIGHT_FREE) {
+			pair->free[pair->num_free++] = (uint16_t)i;
+			continue;
+		}
+		request = request_use(pair, (uint16_t)i);
 		request->head = log.head;
 		switch (log.chain) {
-		case INFLIGHT_FREE:
-			request_make_free(request);
-			break;
 		case INFLIGHT_HELD:
 			list_append(&pair->again, request);
 			break;
@@ -1800,13 +1850,9 @@ void worker_leave(struct worker_set *set)
 /* The log is left as it is: it may be all that is known. */
 static void pair_use_log(struct pair *pair, struct inflight_pair *log)
 {
-	unsigned int i;
-
 	pair->log = log;
 	pair->request.log = &log->request_ring;
 	pair->response.log = &log->response_ring;
-	for (i = 0; i < REQUESTS_PER_PAIR; i++)
-		pair->requests[i].log = &log->request[i];
 }
 
 static void use_log(struct worker *worker, void *arg)
@@ -1868,13 +1914,9 @@ static void init_pair(struct pair *pair, struct worker *worker,
 	pair->response.pair = pair;
 	pair_use_log(pair, log);
 	data_init(&pair->data);
-	init_lists(pair);
-	for (i = 0; i < REQUESTS_PER_PAIR; i++) {
-		struct request *request = &pair->requests[i];
-
-		request->pair = pair;
-		request_make_free(request);
-	}
+	init_requests(pair);
+	for (i = 0; i < REQUESTS_PER_PAIR; i++)
+		pair->free[pair->num_free++] = (uint16_t)i;
 }
 
 static int init_worker(struct worker *worker, struct worker_set *set,

@@ -87,7 +87,10 @@ struct pair {
 	unsigned int storing;		/* STOREs at the store */
 	unsigned int acks;		/* length of @done */
 	unsigned int acks_before;	/* ... at the last delivery */
-	struct request *free;
+	unsigned int num_free;
+	uint16_t free[REQUESTS_PER_PAIR]; /* their indices */
+	unsigned int num_returned;	/* whose chains are back, but not their answers */
+	bool returned[REQUESTS_PER_PAIR];
 	struct request_list again;	/* taken by who died, to be begun anew */
 	/* LOADs that wait for a data buffer, by the room that they need; 1: for any. */
 	struct request_list loads[ROOMS];

@@ -13,6 +13,7 @@
  * What a malicious VMM may try on the socket is in hostile_vmm.c.
  */
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -554,19 +555,23 @@ static int case_misaligned_pages(struct guest *g, const char *socket)
 
 /* --- the response ring --- */
 
-/* Start pair 0 with what @post puts on its response ring instead of buffers. */
-static int begin_unposted(struct guest *g, const char *socket,
-			  struct hostile_census *before)
+/* Start pair 0 anew, without any buffer on its response ring. */
+static int forget_posted(struct guest *g)
 {
-	struct guest_pair *p;
+	struct guest_pair *p = &g->pair[0];
 
-	TRY(hostile_begin(g, socket, before));
-	p = &g->pair[0];
 	TRY(guest_stop_pair(p));
 	vq_reset(&p->request, 0);
 	vq_reset(&p->response, 0);
 	p->request_base = p->response_base = 0;
 	return guest_resume_pair(p);
+}
+
+static int begin_unposted(struct guest *g, const char *socket,
+			  struct hostile_census *before)
+{
+	TRY(hostile_begin(g, socket, before));
+	return forget_posted(g);
 }
 
 /* Checks: device-response-never-lost, device-load-wait */
@@ -598,6 +603,90 @@ static int case_no_buffers(struct guest *g, const char *socket)
 	vq_publish(&p->response);
 	TRY(guest_probe_finish(p, sent));
 	return hostile_aftermath(g, &before, true);
+}
+
+/* Post the buffers that are for LOADs, or those that are for STOREs. */
+static void post_kind(struct guest_pair *p, bool data)
+{
+	unsigned int i;
+
+	for (i = 0; i < p->nr_acks + p->nr_data; i++)
+		if (p->buffers[i].data == data)
+			guest_post_buffer(p, &p->buffers[i]);
+	vq_publish(&p->response);
+}
+
+/* Send @count of a kind, of which each has a header like the others'. */
+static int send_kind(struct guest *g, bool load, unsigned int count)
+{
+	struct guest_pair *p = &g->pair[0];
+	u8 *header = p->requests[1 + load].header;	/* [0] is written anew */
+	struct vq_segment s[2];
+
+	if (load)
+		make_load(g, s);
+	else
+		make_store(g, s);
+	memcpy(header, p->requests[0].header, CSWAP_STORE_HEADER_BYTES);
+	s[0].address = fe_guest_address(&g->fe, header);
+	while (count--)
+		TRY(guest_probe(p, s, load ? 1 : 2));
+	return 0;
+}
+
+/* As many of one kind as the ring takes, without a buffer to answer them in. */
+static int one_kind_waits(struct guest *g, const char *socket, bool load, bool dies)
+{
+	const struct guest_options o = {
+		.frontend = { .style = FE_STYLE_QEMU, .regions = 2 },
+		.pairs = 2, .ring_size = 1024,
+	};
+	const unsigned int few = 16, many = load ? 900 : 450;
+	struct hostile_census before;
+	struct guest_pair *p;
+
+	TRY(hostile_begin_with(g, socket, &before, &o));
+	p = &g->pair[0];
+	TRY(forget_posted(g));
+	TRY(send_kind(g, load, many));
+	TRY(send_kind(g, !load, few));
+	post_kind(p, !load);
+	TRY(guest_probe_finish(p, few));
+	EXPECT(g, p->probe_data == !load, "an answer in a buffer of the other kind");
+	EXPECT(g, p->probe_answers == few, "%u answers, of which %u have a buffer",
+	       p->probe_answers, few);
+	TRY(guest_stop_pair(p));
+	TRY(guest_resume_pair(p));
+	if (dies)
+		kill(census_worker(before.pid), SIGKILL);
+	TRY(send_kind(g, !load, few));
+	TRY(guest_probe_finish(p, 2 * few));
+	post_kind(p, load);
+	TRY(guest_probe_finish(p, 2 * few + many));
+	EXPECT(g, !p->probe_chains, "%u requests aren't back", p->probe_chains);
+	return dies ? 0 : hostile_aftermath(g, &before, true);
+}
+
+/* Checks: device-load-wait */
+static int case_loads_wait(struct guest *g, const char *socket)
+{
+	return one_kind_waits(g, socket, true, false);
+}
+
+/* Checks: device-response-never-lost */
+static int case_stores_wait(struct guest *g, const char *socket)
+{
+	return one_kind_waits(g, socket, false, false);
+}
+
+static int case_loads_wait_for_another(struct guest *g, const char *socket)
+{
+	return one_kind_waits(g, socket, true, true);
+}
+
+static int case_stores_wait_for_another(struct guest *g, const char *socket)
+{
+	return one_kind_waits(g, socket, false, true);
 }
 
 /* The smallest ack buffer there can be: header and one ack. */
@@ -1023,6 +1112,10 @@ static const struct suite_case cases[] = {
 	{ "what is refused changes nothing", case_refused_without_effect },
 	{ "pages misaligned or in two descriptors", case_misaligned_pages },
 	{ "requests without response buffers", case_no_buffers },
+	{ "900 LOADs without data buffers, STOREs go on", case_loads_wait },
+	{ "450 STOREs without ack buffers, LOADs go on", case_stores_wait },
+	{ "900 LOADs without data buffers, and the worker dies", case_loads_wait_for_another },
+	{ "450 STOREs without ack buffers, and the worker dies", case_stores_wait_for_another },
 	{ "ack buffers for one ack", case_tiny_ack_buffers },
 	{ "ack buffer too small for one ack", case_ack_buffer_too_small },
 	{ "response buffer of no bytes", case_empty_buffer },
