@@ -47,6 +47,8 @@ struct daemon {
 	struct command_context command;
 	struct keep keep;
 	const struct watchdog *watchdog; /* the monitor's, of us */
+	struct keep_event event;	/* the monitor's, if one is under way */
+	enum { SERVES, HANDLES, ENDS } phase;
 	struct log_rate front_end_rate;	/* lines about its comings and goings */
 	int signal_fd;
 	bool quit;
@@ -93,7 +95,7 @@ static void handle_signal(struct daemon *daemon)
 	if (daemon->variant) {
 		daemon->variant->signal((int)info.ssi_signo);
 		/* What was held back may be wanted no longer. */
-		worker_drain(daemon->workers);
+		worker_hurry(daemon->workers);
 	}
 }
 
@@ -114,19 +116,34 @@ static void lose_front_end(struct daemon *daemon)
 		daemon->quit = true;
 }
 
-/* One event from the monitor, which hears of its end before there is another. */
-static void handle_event(struct daemon *daemon)
+/* Take an event from the monitor, which hears of its end before there is another. */
+static void begin_event(struct daemon *daemon)
 {
-	struct keep_event event;
-	struct vu_message *message = &event.message;
-	bool alive = true, reply = false;
+	const struct keep_event *event = &daemon->event;
+	struct worker_need need = { .still = WORKER_RUNS };
 
-	if (!keep_next(&daemon->keep, &event)) {
+	if (!keep_next(&daemon->keep, &daemon->event)) {
 		log_err("the monitor is gone");
 		daemon->quit = true;
 		return;
 	}
-	switch (event.kind) {
+	if (event->kind == KEEP_MESSAGE)
+		need = vhost_user_needs(daemon->vu, &event->message);
+	else if (event->kind == KEEP_DISCONNECT)
+		need = VHOST_USER_LOSS_NEEDS;
+	daemon->phase = HANDLES;
+	if (need.still != WORKER_RUNS)
+		worker_ask(daemon->workers, need);
+}
+
+/* What it needs stands still. */
+static void finish_event(struct daemon *daemon)
+{
+	struct vu_message *message = &daemon->event.message;
+	bool alive = true, reply = false;
+
+	daemon->phase = SERVES;
+	switch (daemon->event.kind) {
 	case KEEP_CONNECT:
 		connect_front_end(daemon, message->fd[0]);
 		message->fd[0] = -1;
@@ -138,6 +155,7 @@ static void handle_event(struct daemon *daemon)
 		lose_front_end(daemon);
 		break;
 	}
+	worker_ask(daemon->workers, (struct worker_need){ .still = WORKER_RUNS });
 	vu_message_close_fds(message);
 	if (!keep_done(&daemon->keep, daemon->vu, alive, reply ? message : NULL)) {
 		log_err("the monitor can't keep what a successor would need");
@@ -160,18 +178,39 @@ static void answer_watchdog(struct daemon *daemon)
 		watchdog_answer(&daemon->keep.state->beats, 0);
 }
 
-/* False: there has to be another. */
+/*
+ * The last event is all that is wanted of the workers: no other comes, and one under
+ * way never came. True: it's over. If the medium hangs that takes as long as it does.
+ */
+static bool has_ended(struct daemon *daemon)
+{
+	if (!daemon->quit)
+		return false;
+	if (daemon->phase == HANDLES)
+		vu_message_close_fds(&daemon->event.message);
+	if (daemon->phase != ENDS)
+		worker_ask(daemon->workers, VHOST_USER_LOSS_NEEDS);
+	daemon->phase = ENDS;
+	return worker_is_still(daemon->workers);
+}
+
+/*
+ * Nothing here waits for the medium, so the operator is answered and signals are heard
+ * whatever is at it. False: there has to be another.
+ */
 static bool serve(struct daemon *daemon)
 {
 	struct ctl *ctl = daemon->ctl;
 
-	while (!daemon->quit) {
-		struct pollfd fds[3 + CTL_MAX_POLLS] = {
+	while (!has_ended(daemon)) {
+		struct pollfd fds[4 + CTL_MAX_POLLS] = {
 			{ .fd = daemon->signal_fd, .events = POLLIN },
-			{ .fd = daemon->keep.channel, .events = POLLIN },
+			{ .fd = daemon->phase == SERVES ? daemon->keep.channel : -1,
+			  .events = POLLIN },
+			{ .fd = worker_still_fd(daemon->workers), .events = POLLIN },
 			{ .fd = daemon->watchdog->main_fd, .events = POLLIN },
 		};
-		nfds_t count = 3 + (ctl ? ctl_prepare_poll(ctl, fds + 3) : 0);
+		nfds_t count = 4 + (ctl ? ctl_prepare_poll(ctl, fds + 4) : 0);
 		int timeout = sooner_ms(ctl ? ctl_timeout_ms(ctl) : -1,
 					health_timeout_ms(&daemon->health));
 
@@ -184,11 +223,13 @@ static bool serve(struct daemon *daemon)
 		if (fds[0].revents)
 			handle_signal(daemon);
 		if (fds[1].revents)
-			handle_event(daemon);
-		if (fds[2].revents)
+			begin_event(daemon);
+		if (worker_is_still(daemon->workers) && daemon->phase == HANDLES)
+			finish_event(daemon);
+		if (fds[3].revents)
 			answer_watchdog(daemon);
 		if (ctl)
-			ctl_run(ctl, fds + 3);
+			ctl_run(ctl, fds + 4);
 		if (!health_timeout_ms(&daemon->health))
 			health_look(&daemon->health);
 	}

@@ -29,7 +29,7 @@
 enum kind {
 	FLIP, FLIP_TAG, STALE, STALE_DATA, SWAP_SLOT, ZERO, SHORT,
 	EIO_LOAD, EIO_STORE, NOSPC_STORE, LOSE_STORE,
-	DELAY_LOAD, DELAY_STORE, STALL,
+	DELAY_LOAD, DELAY_STORE, STALL, HANG,
 	DOUBLE_ACK, BAD_COOKIE, BAD_LENGTH, BAD_STATUS, RESERVED_BITS,
 	NUM_KINDS
 };
@@ -49,6 +49,7 @@ static const char *const kind_names[NUM_KINDS] = {
 	[DELAY_LOAD] = "delay-load",
 	[DELAY_STORE] = "delay-store",
 	[STALL] = "stall",
+	[HANG] = "hang",
 	[DOUBLE_ACK] = "double-ack",
 	[BAD_COOKIE] = "bad-cookie",
 	[BAD_LENGTH] = "bad-length",
@@ -80,6 +81,7 @@ const char store_fault_help[] =
 "  lose-store   say OK, store nothing    delay-store\n"
 "On both:\n"
 "  stall        hold until disarmed, or the ring is stopped\n"
+"  hang         hold until disarmed, whatever is stopped\n"
 "  bad-length   a wild used length       bad-status an unknown status\n"
 "  reserved-bits a reserved field is set\n"
 "On acks of STOREs:\n"
@@ -121,6 +123,7 @@ struct fault_lane {
 	struct store_lane lane;
 	struct store_lane *inner;
 	struct store_op *stalled;
+	struct store_op *hung;
 };
 
 static struct fault faults[MAX_FAULTS];
@@ -277,12 +280,18 @@ static void inner_done(void *context, struct store_op *op)
 
 static void stall_or_pass(struct fault_lane *lane, struct store_op *op)
 {
-	if (op->kind != STORE_DISCARD && find_hit_op(STALL, op)) {
-		op->next = lane->stalled;
-		lane->stalled = op;
+	struct store_op **held = NULL;
+
+	if (find_hit_op(HANG, op))
+		held = &lane->hung;
+	else if (find_hit_op(STALL, op))
+		held = &lane->stalled;
+	if (!held) {
+		pass_on(lane, op);
 		return;
 	}
-	pass_on(lane, op);
+	op->next = *held;
+	*held = op;
 }
 
 static void delay(struct fault_lane *lane, struct store_op *op,
@@ -349,16 +358,23 @@ static void fault_complete(struct store_lane *base, struct store_op *op,
 						  result);
 }
 
+static void let_go(struct fault_lane *lane, struct store_op **held)
+{
+	while (*held) {
+		struct store_op *op = *held;
+
+		*held = op->next;
+		pass_on(lane, op);
+	}
+}
+
 static void fault_hurry(struct store_lane *base)
 {
 	struct fault_lane *lane = (struct fault_lane *)base;
 
-	while (lane->stalled) {
-		struct store_op *op = lane->stalled;
-
-		lane->stalled = op->next;
-		pass_on(lane, op);
-	}
+	let_go(lane, &lane->stalled);
+	if (!__atomic_load_n(&faults_armed, __ATOMIC_RELAXED))
+		let_go(lane, &lane->hung);
 	lane->inner->store->ops->hurry(lane->inner);
 }
 

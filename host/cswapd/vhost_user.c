@@ -10,6 +10,11 @@
  * Descriptors that a handler doesn't take out of the message are closed after
  * it. A ring's descriptors are lent to the worker while the ring is attached.
  *
+ * A descriptor can change under a ring that runs, and memory can be added to what
+ * there is; for all else that changes something in use, the table says what has to
+ * stand still first. Whoever calls may see to that beforehand, and do other things
+ * until it does; if not, the handler waits.
+ *
  * A ring is served once it has a size, addresses, a kick descriptor and is
  * enabled, in whatever order the front end says so: user-mode Linux sends no
  * status and no reset, QEMU no DRIVER_OK. Nothing is ever sent to the front
@@ -535,7 +540,8 @@ static const char *handle_add_mem_reg(struct vhost_user *vu,
 	const char *wrong;
 
 	memcpy(&reg, msg->payload, sizeof(reg));
-	worker_pause(vu->config.workers);
+	/* What is there stays where it is. */
+	worker_pause_table(vu->config.workers);
 	wrong = add_region(vu, &reg.region, msg->num_fds ? msg->fd[0] : -1);
 	worker_resume(vu->config.workers);
 	return wrong;
@@ -631,6 +637,19 @@ static const char *handle_get_vring_base(struct vhost_user *vu,
 	return NULL;
 }
 
+/* Have the ring use another descriptor, also while it runs; the old one is closed. */
+static void change_fd(struct vhost_user *vu, struct vu_ring *ring, int *which, int fd)
+{
+	int old = *which;
+
+	*which = fd;
+	if (ring->attached)
+		worker_set_fds(vu->config.workers, ring_index(vu, ring),
+			       &ring->worker);
+	if (old >= 0)
+		close(old);
+}
+
 /* The ring that a message with a descriptor is about, and the descriptor. */
 static const char *get_ring_fd(struct vhost_user *vu, struct vu_message *msg,
 			       struct vu_ring **ring, int *fd)
@@ -658,8 +677,7 @@ static const char *handle_set_vring_kick(struct vhost_user *vu,
 		return wrong;
 	if (fd < 0)
 		return "a virtqueue without kick descriptor would have to be polled for ever";
-	stop_ring(vu, ring);
-	replace_fd(&ring->worker.kick_fd, fd);
+	change_fd(vu, ring, &ring->worker.kick_fd, fd);
 	return start_ring(vu, ring);
 }
 
@@ -676,9 +694,7 @@ static const char *handle_set_vring_call(struct vhost_user *vu,
 	/* It may be a pipe: a front end that doesn't read must not stop us. */
 	if (fd >= 0)
 		fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
-	if (ring->attached)
-		worker_set_call(vu->config.workers, ring_index(vu, ring), fd);
-	replace_fd(&ring->worker.call_fd, fd);
+	change_fd(vu, ring, &ring->worker.call_fd, fd);
 	return NULL;
 }
 
@@ -694,9 +710,8 @@ static const char *handle_set_vring_err(struct vhost_user *vu,
 		return wrong;
 	if (fd >= 0)
 		fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
-	stop_ring(vu, ring);
-	replace_fd(&ring->worker.err_fd, fd);
-	return start_ring(vu, ring);
+	change_fd(vu, ring, &ring->worker.err_fd, fd);
+	return NULL;
 }
 
 static const char *handle_set_vring_enable(struct vhost_user *vu,
@@ -808,6 +823,7 @@ struct vu_entry {
 	uint32_t min_size;		/* if ANY_SIZE */
 	unsigned int max_fds;
 	bool replies;			/* the handler made the reply */
+	enum worker_still still;	/* what has to be; RING: the one in the message */
 };
 
 #define ENTRY(request, function, bytes, ...) \
@@ -818,22 +834,23 @@ static const struct vu_entry vu_table[VU_NUM_REQUESTS] = {
 	ENTRY(GET_FEATURES, get_features, 0, .replies = true),
 	ENTRY(SET_FEATURES, set_features, sizeof(uint64_t)),
 	ENTRY(SET_OWNER, set_owner, 0),
-	ENTRY(RESET_OWNER, reset, 0),
+	ENTRY(RESET_OWNER, reset, 0, .still = WORKER_ALL),
 	ENTRY(SET_MEM_TABLE, set_mem_table, ANY_SIZE, .min_size = 8,
-	      .max_fds = VU_MAX_FDS),
+	      .max_fds = VU_MAX_FDS, .still = WORKER_MEMORY),
 	ENTRY(SET_VRING_NUM, set_vring_num, sizeof(struct vu_vring_state)),
-	ENTRY(SET_VRING_ADDR, set_vring_addr, sizeof(struct vu_vring_addr)),
+	ENTRY(SET_VRING_ADDR, set_vring_addr, sizeof(struct vu_vring_addr),
+	      .still = WORKER_RING),
 	ENTRY(SET_VRING_BASE, set_vring_base, sizeof(struct vu_vring_state)),
 	ENTRY(GET_VRING_BASE, get_vring_base, sizeof(struct vu_vring_state),
-	      .replies = true),
+	      .replies = true, .still = WORKER_RING),
 	ENTRY(SET_VRING_KICK, set_vring_kick, sizeof(uint64_t), .max_fds = 1),
 	ENTRY(SET_VRING_CALL, set_vring_call, sizeof(uint64_t), .max_fds = 1),
 	ENTRY(SET_VRING_ERR, set_vring_err, sizeof(uint64_t), .max_fds = 1),
 	ENTRY(GET_PROTOCOL_FEATURES, get_protocol_features, 0, .replies = true),
 	ENTRY(SET_PROTOCOL_FEATURES, set_protocol_features, sizeof(uint64_t)),
 	ENTRY(GET_QUEUE_NUM, get_queue_num, 0, .replies = true),
-	ENTRY(SET_VRING_ENABLE, set_vring_enable,
-	      sizeof(struct vu_vring_state)),
+	ENTRY(SET_VRING_ENABLE, set_vring_enable, sizeof(struct vu_vring_state),
+	      .still = WORKER_RING),
 	ENTRY(SET_BACKEND_REQ_FD, set_backend_req_fd, ANY_SIZE, .max_fds = 1),
 	ENTRY(GET_CONFIG, get_config, ANY_SIZE,
 	      .min_size = sizeof(struct vu_config_header), .replies = true),
@@ -843,13 +860,13 @@ static const struct vu_entry vu_table[VU_NUM_REQUESTS] = {
 	      .min_size = VU_INFLIGHT_BYTES, .replies = true),
 	ENTRY(SET_INFLIGHT_FD, set_inflight_fd, ANY_SIZE,
 	      .min_size = VU_INFLIGHT_BYTES, .max_fds = 1),
-	ENTRY(RESET_DEVICE, reset, 0),
+	ENTRY(RESET_DEVICE, reset, 0, .still = WORKER_ALL),
 	ENTRY(GET_MAX_MEM_SLOTS, get_max_mem_slots, 0, .replies = true),
 	ENTRY(ADD_MEM_REG, add_mem_reg, sizeof(struct vu_mem_reg),
 	      .max_fds = 1),
 	ENTRY(REM_MEM_REG, rem_mem_reg, sizeof(struct vu_mem_reg),
-	      .max_fds = 1),
-	ENTRY(SET_STATUS, set_status, sizeof(uint64_t)),
+	      .max_fds = 1, .still = WORKER_MEMORY),
+	ENTRY(SET_STATUS, set_status, sizeof(uint64_t), .still = WORKER_ALL),
 	ENTRY(GET_STATUS, get_status, 0, .replies = true),
 };
 
@@ -881,6 +898,26 @@ static bool needs_reply(const struct vhost_user *vu, const struct vu_message *ms
 {
 	return msg->header.flags & VU_FLAG_NEED_REPLY &&
 	       vu->agreed.protocol_features & BIT64(VU_PROTOCOL_F_REPLY_ACK);
+}
+
+struct worker_need vhost_user_needs(const struct vhost_user *vu,
+				    const struct vu_message *msg)
+{
+	const struct vu_entry *entry = find_entry(msg->header.request);
+	const struct worker_need nothing = { .still = WORKER_RUNS };
+	struct vu_vring_state state;
+
+	if (!entry || entry->still == WORKER_RUNS || check_message(entry, msg))
+		return nothing;
+	/* A message about a ring begins with its index. */
+	memcpy(&state, msg->payload, sizeof(state));
+	if (entry->still == WORKER_RING &&
+	    (state.index >= vu->num_rings || !vu->ring[state.index].attached ||
+	     (entry->handle == handle_set_vring_enable && state.num)))
+		return nothing;
+	if (entry->handle == handle_set_status && (uint8_t)get_u64(msg))
+		return nothing;
+	return (struct worker_need){ .still = entry->still, .index = state.index };
 }
 
 bool vhost_user_handle(struct vhost_user *vu, struct vu_message *msg,

@@ -92,6 +92,14 @@ int vhost_user_fd(const struct vhost_user *vu);
 bool vhost_user_has(const struct vhost_user *vu, unsigned int feature);
 
 /*
+ * What has to stand still for a message, so that handling it doesn't wait for the
+ * medium; and for the front end to be lost.
+ */
+struct worker_need vhost_user_needs(const struct vhost_user *vu,
+				    const struct vu_message *msg);
+#define VHOST_USER_LOSS_NEEDS ((struct worker_need){ .still = WORKER_ALL })
+
+/*
  * Handle a message. With *@reply it has become one, to be sent. False when the
  * connection is over. The descriptors that are left in it are the caller's.
  */

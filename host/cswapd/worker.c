@@ -5,7 +5,9 @@
  * Theory of operation: a worker owns some queue pairs (the first one also the
  * control queue), an io_uring and a lane of the store. All of that is touched
  * by its thread alone, so there are no locks; the front end's thread has it run
- * a function, between two rounds and with nothing in flight, and waits.
+ * a function between two rounds, and waits. That takes no longer than a round: what must
+ * have ended before the function runs was asked to stand still, which only the medium
+ * can hold up, and meanwhile everything else is served (stands()).
  *
  * One round, in the order of the code: completions are reaped; posted response
  * buffers are collected; requests are popped, checked and staged, neighbours
@@ -541,6 +543,7 @@ static void stage(struct worker *worker, struct request *request)
 	struct store_op *op;
 	unsigned int i;
 
+	request->pair->running++;
 	if (!request->wire.load)
 		request->pair->storing++;
 	for (i = 0; i < worker->num_open; i++) {
@@ -564,6 +567,7 @@ static void settle_request(struct request *request, const struct store_op *op,
 	uint64_t first = request->wire.slot - op->slot;
 
 	request->wire.status = status;
+	request->pair->running--;
 	if (request->wire.load)
 		memcpy(request->wire.tag, &op->tag[first],
 		       request->wire.count * sizeof(op->tag[0]));
@@ -966,7 +970,8 @@ static void kick_event(struct worker *worker, struct ring *ring,
 	if (cqe->flags & IORING_CQE_F_MORE)
 		return;
 	ring->watched = false;
-	if (!ring->attached)
+	/* It has ended because we want it to. */
+	if (!ring->attached || ring->setup.kick_fd < 0)
 		return;
 	if (cqe->res < 0 || cqe->res & (POLLERR | POLLHUP | POLLNVAL)) {
 		break_ring(worker, ring, "kick descriptor is dead");
@@ -1048,11 +1053,58 @@ static void submit(struct worker *worker)
 		io_uring_submit(&worker->uring);
 }
 
+/* --- standing still --- */
+
+/* Is the pair, or without one the control queue, to begin nothing? */
+static bool stands(const struct worker *worker, const struct pair *pair)
+{
+	const struct standstill *stand = &worker->stand;
+
+	switch (stand->still) {
+	case WORKER_RING:
+		return stand->ring && stand->ring->pair == pair;
+	case WORKER_MEMORY:
+	case WORKER_ALL:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Has all of it ended that was under way? */
+static bool has_ended(const struct worker *worker)
+{
+	struct pair *pair;
+
+	for_each_pair(worker, pair)
+		if (stands(worker, pair) && pair->running)
+			return false;
+	return !stands(worker, NULL) ||
+	       !control_is_busy(worker, worker->stand.still == WORKER_MEMORY);
+}
+
+static bool has_ask(const struct worker *worker)
+{
+	return __atomic_load_n(&worker->ask_number, __ATOMIC_ACQUIRE) !=
+	       worker->stand_number;
+}
+
+static void take_ask(struct worker *worker)
+{
+	if (!has_ask(worker))
+		return;
+	pthread_mutex_lock(&worker->lock);
+	worker->stand = worker->ask;
+	worker->stand_number = worker->ask_number;
+	pthread_mutex_unlock(&worker->lock);
+	worker->paused = worker->stand.still == WORKER_TABLE;
+}
+
 static unsigned int run_pair(struct pair *pair)
 {
 	unsigned int work = 0;
 
-	if (!pair_live(pair))
+	if (!pair_live(pair) || stands(pair->worker, pair))
 		return 0;
 	work += take_responses(pair);
 	if (!pair->broken)
@@ -1088,13 +1140,12 @@ static unsigned int run_round(struct worker *worker)
 	unsigned int work = reap(worker);
 	struct pair *pair;
 
-	if (worker->paused)
-		return work;
 	for_each_pair(worker, pair)
 		work += run_pair(pair);
 	submit(worker);
 	work += worker_finish_ops(worker);
-	work += control_take(worker);
+	if (!stands(worker, NULL))
+		work += control_take(worker);
 	work += control_run(worker);
 	submit(worker);
 	check_memory(worker);
@@ -1113,7 +1164,7 @@ static bool enable_kicks(struct worker *worker)
 	bool more = false;
 
 	for_each_pair(worker, pair) {
-		if (!pair_live(pair))
+		if (!pair_live(pair) || stands(worker, pair))
 			continue;
 		/* Buffers are wanted only while something waits for them. */
 		if (pair->loads_waiting || pair->done.first) {
@@ -1125,7 +1176,8 @@ static bool enable_kicks(struct worker *worker)
 		vring_enable_kicks(&pair->request.vring);
 		more |= vring_has_avail(&pair->request.vring);
 	}
-	if (ring_live(&worker->control.ring) && worker->control.free) {
+	if (ring_live(&worker->control.ring) && worker->control.free &&
+	    !stands(worker, NULL)) {
 		vring_enable_kicks(control);
 		more |= vring_has_avail(control);
 	}
@@ -1161,9 +1213,9 @@ static void sleep_in_uring(struct worker *worker)
 		worker->mail_watched = true;
 	}
 	watch_beats(worker);
-	if (!worker->paused && enable_kicks(worker))
+	if (enable_kicks(worker))
 		goto out;
-	if (has_mail(worker))
+	if (has_mail(worker) || has_ask(worker))
 		goto out;
 	COUNT(worker, sleeps, 1);
 	begin = now_ns();
@@ -1172,8 +1224,7 @@ static void sleep_in_uring(struct worker *worker)
 	if (now_ns() - begin < 4 * max_ns)
 		worker->poll_ns = max_ns;
 out:
-	if (!worker->paused)
-		disable_kicks(worker);
+	disable_kicks(worker);
 }
 
 /* Poll for a moment. True if something came up. */
@@ -1181,38 +1232,22 @@ static bool poll_awhile(struct worker *worker)
 {
 	uint64_t end;
 
-	if (!worker->poll_ns || worker->paused)
+	if (!worker->poll_ns)
 		return false;
 	end = now_ns() + worker->poll_ns;
 	do {
-		if (has_mail(worker) || run_round(worker))
+		if (has_mail(worker) || has_ask(worker) || run_round(worker))
 			return true;
 	} while (now_ns() < end);
 	worker->poll_ns /= 2;
 	return false;
 }
 
-/*
- * Until nothing is at the store, no memory is being discarded, and the control
- * requests are answered. Outcomes that have no buffer stay, as do EVENTs.
- */
-static void drain(struct worker *worker)
+/* Show the guest all that ended. Outcomes that have no buffer stay, as do EVENTs. */
+static void deliver_all(struct worker *worker)
 {
 	struct pair *pair;
 
-	submit(worker);
-	for (;;) {
-		worker->lane->store->ops->hurry(worker->lane);
-		control_hurry(worker);
-		worker_finish_ops(worker);
-		control_run(worker);
-		if (!worker->busy_ops && !worker->control.busy)
-			break;
-		io_uring_submit_and_wait(&worker->uring, 1);
-		reap(worker);
-	}
-	if (worker->paused)
-		return;
 	check_memory(worker);
 	for_each_pair(worker, pair)
 		deliver(pair, true);
@@ -1220,9 +1255,43 @@ static void drain(struct worker *worker)
 		publish(worker, &worker->control.ring);
 }
 
+/* What was asked for stands still, or runs again. */
+static void tell_still(struct worker *worker)
+{
+	pthread_mutex_lock(&worker->lock);
+	__atomic_store_n(&worker->still_number, worker->stand_number,
+			 __ATOMIC_RELEASE);
+	pthread_cond_signal(&worker->replied);
+	pthread_mutex_unlock(&worker->lock);
+	signal_fd(worker->set->still_fd);
+}
+
+/* Come to stand still as was asked. False: something is still under way. */
+static bool come_to_stand(struct worker *worker)
+{
+	if (worker->still_number == worker->stand_number)
+		return false;
+	switch (worker->stand.still) {
+	case WORKER_RUNS:
+		/* Who stands still again and again doesn't keep others from running. */
+		run_round(worker);
+		break;
+	case WORKER_TABLE:
+		break;
+	default:
+		worker->lane->store->ops->hurry(worker->lane);
+		control_hurry(worker);
+		if (!has_ended(worker))
+			return false;
+		deliver_all(worker);
+		worker->paused = worker->stand.still != WORKER_RING;
+	}
+	tell_still(worker);
+	return true;
+}
+
 static void read_mail(struct worker *worker)
 {
-	drain(worker);
 	pthread_mutex_lock(&worker->lock);
 	worker->mail(worker, worker->mail_arg);
 	__atomic_store_n(&worker->mail, NULL, __ATOMIC_RELEASE);
@@ -1230,11 +1299,25 @@ static void read_mail(struct worker *worker)
 	pthread_mutex_unlock(&worker->lock);
 }
 
+/* What ends meanwhile waits, too: it would be looked up in guest memory. */
+static void wait_for_word(struct worker *worker)
+{
+	pthread_mutex_lock(&worker->lock);
+	while (!worker->mail && !has_ask(worker))
+		pthread_cond_wait(&worker->word, &worker->lock);
+	pthread_mutex_unlock(&worker->lock);
+}
+
 static void worker_loop(struct worker *worker)
 {
 	while (!worker->quit) {
+		take_ask(worker);
 		if (has_mail(worker))
 			read_mail(worker);
+		else if (come_to_stand(worker))
+			continue;
+		else if (worker->paused)
+			wait_for_word(worker);
 		else if (!run_round(worker) && !poll_awhile(worker))
 			sleep_in_uring(worker);
 	}
@@ -1337,6 +1420,7 @@ static void run_in_worker(struct worker *worker, worker_fn *fn, void *arg)
 	pthread_mutex_lock(&worker->lock);
 	worker->mail_arg = arg;
 	__atomic_store_n(&worker->mail, fn, __ATOMIC_RELEASE);
+	pthread_cond_signal(&worker->word);
 	signal_fd(worker->mail_fd);
 	while (worker->mail)
 		pthread_cond_wait(&worker->replied, &worker->lock);
@@ -1351,6 +1435,112 @@ static void run_in_all(struct worker_set *set, worker_fn *fn)
 
 	for (i = 0; i < set->config.workers; i++)
 		run_in_worker(&set->workers[i], fn, NULL);
+}
+
+static struct worker *worker_of(struct worker_set *set, unsigned int index,
+				struct ring **ring)
+{
+	struct pair *pair;
+
+	if (index == VIRTIO_CSWAP_VQ_CONTROL) {
+		*ring = &set->workers[0].control.ring;
+		return &set->workers[0];
+	}
+	pair = &set->pairs[(index - 1) / 2];
+	*ring = index & 1 ? &pair->request : &pair->response;
+	return pair->worker;
+}
+
+static bool is_own_ring(const struct worker *worker, const struct ring *ring)
+{
+	return ring->pair ? ring->pair->worker == worker :
+			    ring == &worker->control.ring;
+}
+
+void worker_ask(struct worker_set *set, struct worker_need need)
+{
+	struct ring *ring = NULL;
+	unsigned int i;
+
+	if (need.still == WORKER_RUNS && set->need.still == WORKER_RUNS)
+		return;
+	if (need.still == WORKER_RING)
+		worker_of(set, need.index, &ring);
+	set->need = need;
+	for (i = 0; i < set->config.workers; i++) {
+		struct worker *worker = &set->workers[i];
+
+		pthread_mutex_lock(&worker->lock);
+		worker->ask.still = need.still;
+		worker->ask.ring = ring && is_own_ring(worker, ring) ? ring : NULL;
+		__atomic_store_n(&worker->ask_number, worker->ask_number + 1,
+				 __ATOMIC_RELEASE);
+		pthread_cond_signal(&worker->word);
+		pthread_mutex_unlock(&worker->lock);
+		signal_fd(worker->mail_fd);
+	}
+}
+
+bool worker_is_still(struct worker_set *set)
+{
+	uint64_t unused;
+	unsigned int i;
+
+	/* First: who stands still after we looked makes it readable again. */
+	(void)!read(set->still_fd, &unused, sizeof(unused));
+	for (i = 0; i < set->config.workers; i++)
+		if (__atomic_load_n(&set->workers[i].still_number, __ATOMIC_ACQUIRE) !=
+		    set->workers[i].ask_number)
+			return false;
+	return true;
+}
+
+int worker_still_fd(const struct worker_set *set)
+{
+	return set->still_fd;
+}
+
+/* Does it stand still already, for what was asked for last? */
+static bool is_covered(const struct worker_need *by, const struct worker_need *need)
+{
+	if (by->still == WORKER_ALL || by->still == need->still)
+		return need->still != WORKER_RING || by->still == WORKER_ALL ||
+		       by->index == need->index;
+	return by->still == WORKER_MEMORY && need->still == WORKER_TABLE;
+}
+
+static void await_still(struct worker_set *set)
+{
+	unsigned int i;
+
+	for (i = 0; i < set->config.workers; i++) {
+		struct worker *worker = &set->workers[i];
+
+		pthread_mutex_lock(&worker->lock);
+		while (worker->still_number != worker->ask_number)
+			pthread_cond_wait(&worker->replied, &worker->lock);
+		pthread_mutex_unlock(&worker->lock);
+	}
+}
+
+/* Have it stand still, and wait for that. Returns what to go back to. */
+static struct worker_need stand_still(struct worker_set *set, enum worker_still still,
+				      unsigned int index)
+{
+	const struct worker_need need = { still, index }, before = set->need;
+
+	if (!is_covered(&before, &need))
+		worker_ask(set, need);
+	await_still(set);
+	return before;
+}
+
+static void go_back(struct worker_set *set, struct worker_need before)
+{
+	if (set->need.still == before.still && set->need.index == before.index)
+		return;
+	worker_ask(set, before);
+	await_still(set);
 }
 
 struct attach {
@@ -1673,10 +1863,26 @@ static void attach_ring(struct worker *worker, void *arg)
 		recover_requests(pair);
 }
 
+/* The poll holds a reference to the kick descriptor: see it go. */
+static void unwatch_ring(struct worker *worker, struct ring *ring)
+{
+	struct io_uring_sqe *sqe;
+
+	if (!ring->watched)
+		return;
+	while (!(sqe = store_get_sqe(&worker->uring)))
+		reap(worker);
+	io_uring_prep_cancel64(sqe, (uintptr_t)ring | TOKEN_KICK, 0);
+	io_uring_sqe_set_data64(sqe, TOKEN_NONE);
+	while (ring->watched) {
+		io_uring_submit_and_wait(&worker->uring, 1);
+		reap(worker);
+	}
+}
+
 static void detach_ring(struct worker *worker, void *arg)
 {
 	struct ring *ring = arg;
-	struct io_uring_sqe *sqe;
 
 	ring->attached = false;
 	ring->known = !ring->pair || !ring->pair->lost;
@@ -1684,31 +1890,23 @@ static void detach_ring(struct worker *worker, void *arg)
 		INFLIGHT_SET(ring->log->parked, true);
 		INFLIGHT_SET(ring->log->live, false);
 	}
-	if (!ring->watched)
+	unwatch_ring(worker, ring);
+}
+
+static void set_fds(struct worker *worker, void *arg)
+{
+	const struct attach *attach = arg;
+	struct ring *ring = attach->ring;
+
+	ring->setup.call_fd = attach->setup->call_fd;
+	ring->setup.err_fd = attach->setup->err_fd;
+	if (ring->setup.kick_fd == attach->setup->kick_fd)
 		return;
-	while (!(sqe = store_get_sqe(&worker->uring)))
-		reap(worker);
-	io_uring_prep_cancel64(sqe, (uintptr_t)ring | TOKEN_KICK, 0);
-	io_uring_sqe_set_data64(sqe, TOKEN_NONE);
-	/* The poll holds a reference to the descriptor: see it go. */
-	while (ring->watched) {
-		io_uring_submit_and_wait(&worker->uring, 1);
-		reap(worker);
-	}
-}
-
-static void set_call(struct worker *worker, void *arg)
-{
-	struct attach *attach = arg;
-
-	(void)worker;
-	attach->ring->setup.call_fd = attach->setup->call_fd;
-}
-
-static void pause_worker(struct worker *worker, void *arg)
-{
-	(void)arg;
-	worker->paused = true;
+	ring->setup.kick_fd = -1;
+	unwatch_ring(worker, ring);
+	ring->setup.kick_fd = attach->setup->kick_fd;
+	watch(worker, ring->setup.kick_fd, (uintptr_t)ring | TOKEN_KICK);
+	ring->watched = true;
 }
 
 static void relocate_ring(struct worker *worker, struct ring *ring)
@@ -1732,7 +1930,6 @@ static void resume_worker(struct worker *worker, void *arg)
 		relocate_ring(worker, &pair->response);
 	}
 	relocate_ring(worker, &worker->control.ring);
-	worker->paused = false;
 }
 
 static void quit_worker(struct worker *worker, void *arg)
@@ -1741,27 +1938,14 @@ static void quit_worker(struct worker *worker, void *arg)
 	worker->quit = true;
 }
 
-static void nothing(struct worker *worker, void *arg)
+static void hurry_worker(struct worker *worker, void *arg)
 {
-	(void)worker;
 	(void)arg;
+	worker->lane->store->ops->hurry(worker->lane);
+	control_hurry(worker);
 }
 
 /* --- the set --- */
-
-static struct worker *worker_of(struct worker_set *set, unsigned int index,
-				struct ring **ring)
-{
-	struct pair *pair;
-
-	if (index == VIRTIO_CSWAP_VQ_CONTROL) {
-		*ring = &set->workers[0].control.ring;
-		return &set->workers[0];
-	}
-	pair = &set->pairs[(index - 1) / 2];
-	*ring = index & 1 ? &pair->request : &pair->response;
-	return pair->worker;
-}
 
 const char *worker_attach(struct worker_set *set, unsigned int index,
 			  const struct worker_ring *setup)
@@ -1777,49 +1961,63 @@ const char *worker_attach(struct worker_set *set, unsigned int index,
 
 uint16_t worker_detach(struct worker_set *set, unsigned int index)
 {
+	const struct worker_need before = stand_still(set, WORKER_RING, index);
 	struct ring *ring;
 	struct worker *worker = worker_of(set, index, &ring);
 
 	run_in_worker(worker, detach_ring, ring);
+	go_back(set, before);
 	if (!--set->attached)
 		balloon_unpin_all(set->config.balloon);
 	return ring->vring.last_avail;
 }
 
-void worker_set_call(struct worker_set *set, unsigned int index, int call_fd)
+void worker_set_fds(struct worker_set *set, unsigned int index,
+		    const struct worker_ring *setup)
 {
-	const struct worker_ring setup = { .call_fd = call_fd };
-	struct attach attach = { .setup = &setup };
+	struct attach attach = { .setup = setup };
 	struct worker *worker = worker_of(set, index, &attach.ring);
 
-	run_in_worker(worker, set_call, &attach);
+	run_in_worker(worker, set_fds, &attach);
 }
 
 void worker_pause(struct worker_set *set)
 {
-	run_in_all(set, pause_worker);
+	set->before_pause = stand_still(set, WORKER_MEMORY, 0);
+}
+
+void worker_pause_table(struct worker_set *set)
+{
+	set->before_pause = stand_still(set, WORKER_TABLE, 0);
 }
 
 void worker_resume(struct worker_set *set)
 {
 	balloon_follow(set->config.balloon, set->config.memory);
 	run_in_all(set, resume_worker);
+	go_back(set, set->before_pause);
 }
 
 void worker_drain(struct worker_set *set)
 {
-	run_in_all(set, nothing);
+	go_back(set, stand_still(set, WORKER_ALL, 0));
+}
+
+void worker_hurry(struct worker_set *set)
+{
+	run_in_all(set, hurry_worker);
 }
 
 void worker_set_features(struct worker_set *set, bool discard, bool balloon,
 			 bool report)
 {
-	/* The workers look at it while they run. */
-	worker_pause(set);
+	/* The workers look at it while they look at requests. */
+	const struct worker_need before = stand_still(set, WORKER_TABLE, 0);
+
 	set->config.limits.discard = discard;
 	set->config.limits.balloon = balloon;
 	set->config.limits.report = report;
-	worker_resume(set);
+	go_back(set, before);
 }
 
 static void forget_ring(struct inflight_ring *log)
@@ -1937,6 +2135,7 @@ static int init_worker(struct worker *worker, struct worker_set *set,
 	worker->poll_ns = (uint64_t)set->config.poll_us * 1000;
 	pthread_mutex_init(&worker->lock, NULL);
 	pthread_cond_init(&worker->replied, NULL);
+	pthread_cond_init(&worker->word, NULL);
 	worker->mail_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	worker->ops = calloc(OPS_PER_WORKER, sizeof(*worker->ops));
 	if (worker->mail_fd < 0 || !worker->ops)
@@ -1974,9 +2173,12 @@ static void free_set(struct worker_set *set)
 		if (worker->mail_fd >= 0)
 			close(worker->mail_fd);
 		pthread_cond_destroy(&worker->replied);
+		pthread_cond_destroy(&worker->word);
 		pthread_mutex_destroy(&worker->lock);
 		free(worker->ops);
 	}
+	if (set->still_fd >= 0)
+		close(set->still_fd);
 	free(set->workers);
 	free(set->pairs);
 	free(set->own_log);
@@ -2006,6 +2208,7 @@ struct worker_set *worker_start(const struct worker_config *config)
 	if (!config->log)
 		set->config.log = set->own_log = calloc(1, sizeof(*set->own_log));
 	set->home_log = set->config.log;
+	set->still_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	set->counters = config->counters;
 	if (!set->counters)
 		set->counters = set->own_counters =
@@ -2013,7 +2216,8 @@ struct worker_set *worker_start(const struct worker_config *config)
 	set->num_pairs = config->limits.queue_pairs;
 	set->pairs = calloc(set->num_pairs, sizeof(*set->pairs));
 	set->workers = calloc(config->workers, sizeof(*set->workers));
-	if (!set->pairs || !set->workers || !set->config.log || !set->counters) {
+	if (!set->pairs || !set->workers || !set->config.log || !set->counters ||
+	    set->still_fd < 0) {
 		free_set(set);
 		return NULL;
 	}
@@ -2035,6 +2239,7 @@ struct worker_set *worker_start(const struct worker_config *config)
 
 void worker_stop(struct worker_set *set)
 {
+	stand_still(set, WORKER_ALL, 0);
 	stop_threads(set, set->config.workers);
 	free_set(set);
 }

@@ -3,7 +3,9 @@
  * worker.h - the threads that carry requests between the rings and the store.
  *
  * Everything here is called by the one thread that owns the set (the one that
- * talks to the front end); each call returns when the workers have done it.
+ * talks to the front end); each call returns when the workers have done it. Those that
+ * need something to stand still wait for it, which takes as long as the medium does,
+ * unless it stands already: so who can't wait asks for it beforehand (worker_ask()).
  */
 #ifndef CSWAPD_WORKER_H
 #define CSWAPD_WORKER_H
@@ -105,6 +107,20 @@ struct worker_ring {
 	bool resume;
 };
 
+/* What stands still: nothing of it is begun, and what was under way has ended. */
+enum worker_still {
+	WORKER_RUNS,			/* nothing: all is served */
+	WORKER_TABLE,			/* looks at guest memory and its table; operations go on */
+	WORKER_RING,			/* a virtqueue, with the other one of its pair */
+	WORKER_MEMORY,			/* as TABLE, and all operations in guest memory */
+	WORKER_ALL,			/* as MEMORY, and all requests */
+};
+
+struct worker_need {
+	enum worker_still still;
+	unsigned int index;		/* RING: the virtqueue */
+};
+
 struct worker_set;
 
 /* NULL, logged, if the threads can't be started. */
@@ -113,21 +129,28 @@ struct worker_set *worker_start(const struct worker_config *config);
 /* Let all requests end, then end the threads. */
 void worker_stop(struct worker_set *set);
 
+/*
+ * Have something stand still, instead of what was asked for before; WORKER_RUNS: go on.
+ * Doesn't wait: when worker_is_still() may have become true the descriptor is readable.
+ */
+void worker_ask(struct worker_set *set, struct worker_need need);
+bool worker_is_still(struct worker_set *set);
+int worker_still_fd(const struct worker_set *set);
+
 /* Begin to serve virtqueue @index. NULL, or what is wrong with the ring. */
 const char *worker_attach(struct worker_set *set, unsigned int index,
 			  const struct worker_ring *ring);
 
-/*
- * Stop serving a virtqueue, once nothing of its pair is under way. Returns the
- * next available index.
- */
+/* Stop serving a virtqueue, which stands still for it. Returns the next available index. */
 uint16_t worker_detach(struct worker_set *set, unsigned int index);
 
-/* Call the guest by another descriptor from now on. */
-void worker_set_call(struct worker_set *set, unsigned int index, int call_fd);
+/* Use other descriptors for a virtqueue from now on, those of @ring; it's served meanwhile. */
+void worker_set_fds(struct worker_set *set, unsigned int index,
+		    const struct worker_ring *ring);
 
-/* Nothing runs and no worker looks at guest memory between these two. */
+/* Memory stands still between these two, or, if it is only to become more, its table. */
 void worker_pause(struct worker_set *set);
+void worker_pause_table(struct worker_set *set);
 void worker_resume(struct worker_set *set);
 
 /* What the guest may send on the control queue: what was negotiated. */
@@ -152,6 +175,9 @@ void worker_tell_target(struct worker_set *set);
 
 /* Wait for everything under way, even what the store holds back. */
 void worker_drain(struct worker_set *set);
+
+/* What the store holds back, and could let go, is to go. Waits for nothing. */
+void worker_hurry(struct worker_set *set);
 
 void worker_count(struct worker_set *set, struct worker_counters *sum);
 

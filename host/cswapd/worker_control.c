@@ -247,6 +247,15 @@ void control_hurry(struct worker *worker)
 		request->stalled = false;
 }
 
+bool control_is_busy(const struct worker *worker, bool memory)
+{
+	const struct control_request *request = worker->control.busy;
+
+	while (request && memory && request->wire.op == DEVICE_DISCARD)
+		request = request->next;
+	return request;
+}
+
 static void note_control(struct control *control, uint16_t head)
 {
 	control->log->order[head] = control->log->next_order++;
@@ -327,8 +336,7 @@ static unsigned int run_events(struct worker *worker)
 	struct worker_lie lie = { 0 };
 	uint16_t head;
 
-	/* While paused the ring may be gone from memory. */
-	if (!events->count || worker->paused || !ring_live(&control->ring))
+	if (!events->count || !ring_live(&control->ring))
 		return 0;
 	if (hooks ? !hooks->target(control->told_bytes, &target) :
 		    control->told_known && target == control->told_bytes)

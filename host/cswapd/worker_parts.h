@@ -84,7 +84,8 @@ struct pair {
 	struct inflight_pair *log;
 	bool broken;
 	bool lost;			/* its requests are known to the log only */
-	unsigned int storing;		/* STOREs at the store */
+	unsigned int running;		/* requests at the store */
+	unsigned int storing;		/* STOREs among them */
 	unsigned int acks;		/* length of @done */
 	unsigned int acks_before;	/* ... at the last delivery */
 	unsigned int num_free;
@@ -130,6 +131,12 @@ struct control {
 	struct control_request requests[CONTROL_REQUESTS];
 };
 
+/* What a worker has stand still: worker.h. */
+struct standstill {
+	enum worker_still still;
+	const struct ring *ring;	/* RING: which, if it's the worker's */
+};
+
 typedef void worker_fn(struct worker *worker, void *arg);
 
 struct worker {
@@ -138,7 +145,9 @@ struct worker {
 	pthread_t thread;
 	struct io_uring uring;
 	struct store_lane *lane;
-	bool paused;
+	struct standstill stand;	/* what was asked for last */
+	unsigned int stand_number;
+	bool paused;			/* it stands, and no ring is looked at */
 	bool quit;
 	unsigned int busy_ops;		/* at the store */
 	struct store_op *free_ops;
@@ -154,14 +163,22 @@ struct worker {
 	struct log_rate punch_rate;	/* and memory to discard */
 	struct vring_chain chain;	/* scratch: it's large */
 
-	/* The mailbox: @lock guards these; @mail_fd wakes the thread. */
+	/*
+	 * The mailbox: @lock guards these; @mail_fd wakes the thread from io_uring, @word
+	 * when it's paused. @ask_number changes
+	 * with @ask; it becomes @still_number when that stands still.
+	 */
 	pthread_mutex_t lock;
 	pthread_cond_t replied;
+	pthread_cond_t word;		/* there is mail, or an ask */
 	int mail_fd;
 	bool mail_watched;
 	bool beats_watched;		/* this thread's, as is the one above */
 	worker_fn *mail;
 	void *mail_arg;
+	struct standstill ask;
+	unsigned int ask_number;
+	unsigned int still_number;
 	int start_error;
 	bool started;
 };
@@ -173,6 +190,9 @@ struct worker_set {
 	struct worker_counters *own_counters; /* if we weren't given them */
 	struct inflight *home_log;	/* the one of worker_start() */
 	bool leaving;			/* rings stay live in the log */
+	struct worker_need need;	/* asked for last */
+	struct worker_need before_pause;
+	int still_fd;
 	unsigned int num_pairs;
 	unsigned int attached;		/* rings */
 	struct pair *pairs;
@@ -218,6 +238,9 @@ unsigned int control_run(struct worker *worker);
 
 /* What a test has stalled goes on. */
 void control_hurry(struct worker *worker);
+
+/* Is a request in hand, or, with @memory, one that is about guest memory? */
+bool control_is_busy(const struct worker *worker, bool memory);
 
 void control_punch_done(struct worker *worker, struct control_request *request,
 			int result);

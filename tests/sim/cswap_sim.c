@@ -46,6 +46,8 @@ static const char usage[] =
 "                     the file \"store\" beside the socket\n"
 "  other-store        the same while the whole daemon dies, and is started again by\n"
 "                     whoever started it (TAP)\n"
+"  hung TEXT          a STORE that hangs at the medium, and what goes on (TAP); needs\n"
+"                     cswapd-faulty --fault hang:slots=100-100\n"
 "  obey               release what the operator wants, until the daemon ends\n"
 "  balloon-method M   with --release M instead: convert or off (TAP)\n"
 "  balloon-kill       the same, when the daemon is killed in the middle (TAP)\n"
@@ -335,6 +337,7 @@ static const struct {
 	{ "hostile-vmm", run_hostile_vmm },
 	{ "hostile-end", run_hostile_end },
 	{ "watchdog", run_watchdog },
+	{ "hung", run_hung },
 	{ "balloon", run_balloon },
 	{ "balloon-method", run_balloon_method },
 	{ "balloon-kill", run_balloon_kill },

@@ -35,5 +35,7 @@ int run_hostile_vmm(const char *socket, const char *filter);
 int run_watchdog(const char *socket, const char *filter);
 /* Ends the daemon. */
 int run_hostile_end(const char *socket, const char *filter);
+/* Of cswapd-faulty with a hang of slot 100 and --control: each case ends it. */
+int run_hung(const char *socket, const char *filter);
 
 #endif /* SIM_SUITES_H */
