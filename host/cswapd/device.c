@@ -144,21 +144,6 @@ static bool get_ranges(const struct vring_chain *chain,
 	return true;
 }
 
-static uint32_t parse_discard(const struct device_limits *limits,
-			      const struct vring_chain *chain,
-			      struct device_control *control)
-{
-	unsigned int i;
-
-	if (!get_ranges(chain, control))
-		return VIRTIO_CSWAP_S_INVALID;
-	for (i = 0; i < control->count; i++)
-		if (!range_valid(limits, control->range[i].start,
-				 control->range[i].count))
-			return VIRTIO_CSWAP_S_INVALID;
-	return VIRTIO_CSWAP_S_OK;
-}
-
 /* In ascending order, neighbours and overlapping ones as one. */
 static void merge_ranges(struct device_control *control)
 {
@@ -182,6 +167,22 @@ static void merge_ranges(struct device_control *control)
 			last->count = gap + range[i].count;
 	}
 	control->count = merged + 1;
+}
+
+static uint32_t parse_discard(const struct device_limits *limits,
+			      const struct vring_chain *chain,
+			      struct device_control *control)
+{
+	unsigned int i;
+
+	if (!get_ranges(chain, control))
+		return VIRTIO_CSWAP_S_INVALID;
+	for (i = 0; i < control->count; i++)
+		if (!range_valid(limits, control->range[i].start,
+				 control->range[i].count))
+			return VIRTIO_CSWAP_S_INVALID;
+	merge_ranges(control);
+	return VIRTIO_CSWAP_S_OK;
 }
 
 static uint32_t parse_memory(const struct device_limits *limits,

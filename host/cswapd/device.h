@@ -83,7 +83,7 @@ struct device_control {
 	enum device_control_op op;	/* void if it's unknown: @status is UNSUPP */
 	uint32_t status;		/* if not OK, answer with it at once */
 	unsigned int count;
-	/* RELEASE, RECLAIM: shared memory, ascending, with gaps between them */
+	/* Ascending, with gaps between them; RELEASE, RECLAIM: of shared memory. */
 	struct device_range range[VIRTIO_CSWAP_MAX_RANGES];
 	struct device_report report;	/* REPORT */
 };

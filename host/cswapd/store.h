@@ -46,6 +46,8 @@ struct store_op {
 	int error;			/* outcome: 0 or -errno */
 	uint64_t slot;			/* the first */
 	uint64_t count;			/* slots; WRITE, READ: up to STORE_MAX_PAGES */
+	uint64_t before;		/* DISCARD: slots before it that it goes on from */
+	uint64_t begun_ns;		/* the submitter's */
 	struct iovec data[STORE_MAX_PAGES]; /* WRITE, READ: a page each; a store may change them */
 	struct virtio_cswap_tag tag[STORE_MAX_PAGES]; /* in for WRITE, out for READ */
 

@@ -29,7 +29,7 @@
 enum kind {
 	FLIP, FLIP_TAG, STALE, STALE_DATA, SWAP_SLOT, ZERO, SHORT,
 	EIO_LOAD, EIO_STORE, NOSPC_STORE, LOSE_STORE,
-	DELAY_LOAD, DELAY_STORE, STALL, HANG,
+	DELAY_LOAD, DELAY_STORE, STALL, HANG, EIO_DISCARD, HANG_DISCARD,
 	DOUBLE_ACK, BAD_COOKIE, BAD_LENGTH, BAD_STATUS, RESERVED_BITS,
 	NUM_KINDS
 };
@@ -50,6 +50,8 @@ static const char *const kind_names[NUM_KINDS] = {
 	[DELAY_STORE] = "delay-store",
 	[STALL] = "stall",
 	[HANG] = "hang",
+	[EIO_DISCARD] = "eio-discard",
+	[HANG_DISCARD] = "hang-discard",
 	[DOUBLE_ACK] = "double-ack",
 	[BAD_COOKIE] = "bad-cookie",
 	[BAD_LENGTH] = "bad-length",
@@ -84,6 +86,8 @@ const char store_fault_help[] =
 "  hang         hold until disarmed, whatever is stopped\n"
 "  bad-length   a wild used length       bad-status an unknown status\n"
 "  reserved-bits a reserved field is set\n"
+"On DISCARD, a piece of it at a time:\n"
+"  eio-discard  status IOERR             hang-discard as hang\n"
 "On acks of STOREs:\n"
 "  double-ack   twice the same           bad-cookie and one for no request\n"
 "stale, stale-data and swap-slot spare a slot that has nothing to replay.\n"
@@ -278,20 +282,20 @@ static void inner_done(void *context, struct store_op *op)
 	lane->lane.done(lane->lane.context, op);
 }
 
-static void stall_or_pass(struct fault_lane *lane, struct store_op *op)
+static void hold(struct store_op **held, struct store_op *op)
 {
-	struct store_op **held = NULL;
-
-	if (find_hit_op(HANG, op))
-		held = &lane->hung;
-	else if (find_hit_op(STALL, op))
-		held = &lane->stalled;
-	if (!held) {
-		pass_on(lane, op);
-		return;
-	}
 	op->next = *held;
 	*held = op;
+}
+
+static void stall_or_pass(struct fault_lane *lane, struct store_op *op)
+{
+	if (find_hit_op(HANG, op))
+		hold(&lane->hung, op);
+	else if (find_hit_op(STALL, op))
+		hold(&lane->stalled, op);
+	else
+		pass_on(lane, op);
 }
 
 static void delay(struct fault_lane *lane, struct store_op *op,
@@ -336,12 +340,22 @@ static void submit_data_op(struct fault_lane *lane, struct store_op *op)
 		stall_or_pass(lane, op);
 }
 
+static void submit_discard_op(struct fault_lane *lane, struct store_op *op)
+{
+	if (find_hit_op(EIO_DISCARD, op))
+		end_op(lane, op, -EIO);
+	else if (find_hit_op(HANG_DISCARD, op))
+		hold(&lane->hung, op);
+	else
+		pass_on(lane, op);
+}
+
 static void fault_submit(struct store_lane *base, struct store_op *op)
 {
 	struct fault_lane *lane = (struct fault_lane *)base;
 
 	if (op->kind == STORE_DISCARD)
-		pass_on(lane, op);
+		submit_discard_op(lane, op);
 	else
 		submit_data_op(lane, op);
 }

@@ -38,16 +38,15 @@ static struct store_lane *mem_lane_open(struct store *store,
 }
 
 /* Give back what is covered; a tag's page only if all of it is. */
-static int mem_discard(const struct store_mem *mem, uint64_t slot,
-		       uint64_t count)
+static int mem_discard(const struct store_mem *mem, const struct store_op *op)
 {
 	const uint64_t page = STORE_SLOT_SIZE;
-	uint64_t begin = slot * STORE_TAG_SIZE;
-	uint64_t end = begin + count * STORE_TAG_SIZE;
+	uint64_t begin = op->slot * STORE_TAG_SIZE & ~(page - 1);
+	uint64_t end = (op->slot + op->count) * STORE_TAG_SIZE & ~(page - 1);
 
-	begin = (begin + page - 1) & ~(page - 1);
-	end &= ~(page - 1);
-	if (madvise(mem->data + slot * page, count * page, MADV_REMOVE))
+	if (begin < (op->slot - op->before) * STORE_TAG_SIZE)
+		begin += page;
+	if (madvise(mem->data + op->slot * page, op->count * page, MADV_REMOVE))
 		return -errno;
 	if (end > begin && madvise((uint8_t *)mem->tag + begin, end - begin,
 				   MADV_REMOVE))
@@ -74,7 +73,7 @@ static void mem_submit(struct store_lane *lane, struct store_op *op)
 		memcpy(op->tag, &mem->tag[op->slot], op->count * STORE_TAG_SIZE);
 		break;
 	case STORE_DISCARD:
-		op->error = mem_discard(mem, op->slot, op->count);
+		op->error = mem_discard(mem, op);
 		break;
 	}
 	lane->done(lane->context, op);

@@ -161,16 +161,21 @@ static void submit_punch(struct store_lane *lane, struct store_op *op,
 
 /*
  * Of the tags only whole blocks are punched: the rest of a block belongs to
- * slots that may be written just now.
+ * slots that may be written just now. One that began in an earlier piece of the same
+ * range goes with the piece that ends it.
  */
 static void submit_discard(struct store_lane *lane, struct store_op *op)
 {
 	uint64_t block = BLOCK_SIZE_BYTES;
 	uint64_t data = STORE_DATA_OFFSET + op->slot * STORE_SLOT_SIZE;
-	uint64_t tags = STORE_TAGS_OFFSET + op->slot * STORE_TAG_SIZE;
-	uint64_t tags_end = (tags + op->count * STORE_TAG_SIZE) & ~(block - 1);
+	/* The tags' offset is a block, too. */
+	uint64_t begin = STORE_TAGS_OFFSET + (op->slot - op->before) * STORE_TAG_SIZE;
+	uint64_t tags = (STORE_TAGS_OFFSET + op->slot * STORE_TAG_SIZE) & ~(block - 1);
+	uint64_t tags_end = (STORE_TAGS_OFFSET + (op->slot + op->count) * STORE_TAG_SIZE) &
+			    ~(block - 1);
 
-	tags = (tags + block - 1) & ~(block - 1);
+	if (tags < begin)
+		tags += block;
 	op->parts = tags < tags_end ? 2 : 1;
 	if (tags < tags_end)
 		submit_punch(lane, op, STORE_PART_TAGS, tags, tags_end);

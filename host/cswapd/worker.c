@@ -7,7 +7,7 @@
  * by its thread alone, so there are no locks; the front end's thread has it run
  * a function between two rounds, and waits. That takes no longer than a round: what must
  * have ended before the function runs was asked to stand still, which only the medium
- * can hold up, and meanwhile everything else is served (stands()).
+ * can hold up, and meanwhile everything else is served (worker_stands()).
  *
  * One round, in the order of the code: completions are reaped; posted response
  * buffers are collected; requests are popped, checked and staged, neighbours
@@ -55,7 +55,7 @@
 
 /* --- small helpers --- */
 
-static uint64_t now_ns(void)
+uint64_t worker_now_ns(void)
 {
 	struct timespec now;
 
@@ -476,6 +476,7 @@ struct store_op *worker_get_op(struct worker *worker)
 	op->next = NULL;
 	op->user = NULL;
 	op->count = 0;
+	op->before = 0;
 	return op;
 }
 
@@ -491,6 +492,7 @@ static void op_done(void *context, struct store_op *op)
 void worker_submit_op(struct worker *worker, struct store_op *op)
 {
 	worker->busy_ops++;
+	op->begun_ns = worker_now_ns();
 	COUNT(worker, store_ops, 1);
 	worker->lane->store->ops->submit(worker->lane, op);
 }
@@ -594,6 +596,16 @@ static bool op_retry_alone(struct worker *worker, struct store_op *op,
 	return true;
 }
 
+/* A discard in pieces is measured by what reads take, of which none had to wait for one. */
+static void measure_read(struct worker *worker, const struct store_op *op)
+{
+	const uint64_t taken = worker_now_ns() - op->begun_ns;
+
+	if (op->begun_ns <= worker->discarded_ns || worker->control.discard.running)
+		return;
+	worker->read_ns = worker->read_ns ? (7 * worker->read_ns + taken) / 8 : taken;
+}
+
 static void finish_data_op(struct worker *worker, struct store_op *op)
 {
 	struct request *request = op->user;
@@ -601,6 +613,8 @@ static void finish_data_op(struct worker *worker, struct store_op *op)
 	uint32_t status = status_of_error(op->error);
 
 	op->rest = NULL;
+	if (op->kind == STORE_READ)
+		measure_read(worker, op);
 	if (op->error)
 		report_error(worker, op);
 	if (op->error && request->next) {
@@ -621,7 +635,7 @@ static void finish_discard_op(struct worker *worker, struct store_op *op)
 {
 	struct control_request *request = op->user;
 
-	request->running--;
+	control_discard_done(worker, op);
 	if (op->error) {
 		report_error(worker, op);
 		request->status = status_of_error(op->error);
@@ -1055,8 +1069,7 @@ static void submit(struct worker *worker)
 
 /* --- standing still --- */
 
-/* Is the pair, or without one the control queue, to begin nothing? */
-static bool stands(const struct worker *worker, const struct pair *pair)
+bool worker_stands(const struct worker *worker, const struct pair *pair)
 {
 	const struct standstill *stand = &worker->stand;
 
@@ -1077,9 +1090,9 @@ static bool has_ended(const struct worker *worker)
 	struct pair *pair;
 
 	for_each_pair(worker, pair)
-		if (stands(worker, pair) && pair->running)
+		if (worker_stands(worker, pair) && pair->running)
 			return false;
-	return !stands(worker, NULL) ||
+	return !worker_stands(worker, NULL) ||
 	       !control_is_busy(worker, worker->stand.still == WORKER_MEMORY);
 }
 
@@ -1104,7 +1117,7 @@ static unsigned int run_pair(struct pair *pair)
 {
 	unsigned int work = 0;
 
-	if (!pair_live(pair) || stands(pair->worker, pair))
+	if (!pair_live(pair) || worker_stands(pair->worker, pair))
 		return 0;
 	work += take_responses(pair);
 	if (!pair->broken)
@@ -1144,7 +1157,7 @@ static unsigned int run_round(struct worker *worker)
 		work += run_pair(pair);
 	submit(worker);
 	work += worker_finish_ops(worker);
-	if (!stands(worker, NULL))
+	if (!worker_stands(worker, NULL))
 		work += control_take(worker);
 	work += control_run(worker);
 	submit(worker);
@@ -1164,7 +1177,7 @@ static bool enable_kicks(struct worker *worker)
 	bool more = false;
 
 	for_each_pair(worker, pair) {
-		if (!pair_live(pair) || stands(worker, pair))
+		if (!pair_live(pair) || worker_stands(worker, pair))
 			continue;
 		/* Buffers are wanted only while something waits for them. */
 		if (pair->loads_waiting || pair->done.first) {
@@ -1177,7 +1190,7 @@ static bool enable_kicks(struct worker *worker)
 		more |= vring_has_avail(&pair->request.vring);
 	}
 	if (ring_live(&worker->control.ring) && worker->control.free &&
-	    !stands(worker, NULL)) {
+	    !worker_stands(worker, NULL)) {
 		vring_enable_kicks(control);
 		more |= vring_has_avail(control);
 	}
@@ -1203,6 +1216,22 @@ static bool has_mail(const struct worker *worker)
 	return __atomic_load_n(&worker->mail, __ATOMIC_ACQUIRE);
 }
 
+static void wait_for_event(struct worker *worker)
+{
+	const uint64_t wait_ns = control_wait_ns(worker);
+	struct __kernel_timespec timeout = {
+		.tv_sec = (long long)(wait_ns / 1000000000),
+		.tv_nsec = (long long)(wait_ns % 1000000000),
+	};
+	struct io_uring_cqe *cqe;
+
+	if (wait_ns)
+		io_uring_submit_and_wait_timeout(&worker->uring, &cqe, 1, &timeout,
+						 NULL);
+	else
+		io_uring_submit_and_wait(&worker->uring, 1);
+}
+
 static void sleep_in_uring(struct worker *worker)
 {
 	const uint64_t max_ns = (uint64_t)worker->set->config.poll_us * 1000;
@@ -1218,10 +1247,10 @@ static void sleep_in_uring(struct worker *worker)
 	if (has_mail(worker) || has_ask(worker))
 		goto out;
 	COUNT(worker, sleeps, 1);
-	begin = now_ns();
-	io_uring_submit_and_wait(&worker->uring, 1);
+	begin = worker_now_ns();
+	wait_for_event(worker);
 	/* A short sleep is one that polling would have saved. */
-	if (now_ns() - begin < 4 * max_ns)
+	if (worker_now_ns() - begin < 4 * max_ns)
 		worker->poll_ns = max_ns;
 out:
 	disable_kicks(worker);
@@ -1234,11 +1263,11 @@ static bool poll_awhile(struct worker *worker)
 
 	if (!worker->poll_ns)
 		return false;
-	end = now_ns() + worker->poll_ns;
+	end = worker_now_ns() + worker->poll_ns;
 	do {
 		if (has_mail(worker) || has_ask(worker) || run_round(worker))
 			return true;
-	} while (now_ns() < end);
+	} while (worker_now_ns() < end);
 	worker->poll_ns /= 2;
 	return false;
 }
@@ -2128,6 +2157,7 @@ static int init_worker(struct worker *worker, struct worker_set *set,
 	worker->control.log = &set->config.log->control;
 	worker->control.ring.log = &worker->control.log->ring;
 	worker->control.told_known = true;
+	control_init_discard(worker);
 	for (i = 0; i < CONTROL_REQUESTS; i++) {
 		worker->control.requests[i].next = worker->control.free;
 		worker->control.free = &worker->control.requests[i];

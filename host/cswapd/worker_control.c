@@ -6,6 +6,16 @@
  * one, such as the discarding of much memory, holds up none of the others; a
  * RELEASE is answered when the memory is discarded, never before. EVENTs are set
  * aside until there is another target to tell.
+ *
+ * A file system discards under the same lock as it reads, so a discard of much would
+ * keep LOADs waiting for as long as it takes. It's cut into pieces, and of all
+ * requests together one piece is at the store at a time, of each request in turn: so
+ * discards take one of the operations that the data path needs, and a short request
+ * doesn't wait for a long one. What a piece costs depends on how the file is
+ * fragmented, which nobody knows beforehand; so its length follows what the last ones
+ * took. After each, if pages are served meanwhile, discarding rests for some times as
+ * long as the piece took. When the queue is to stand still what is left isn't cut:
+ * then somebody waits for its end.
  */
 #include <endian.h>
 #include <fcntl.h>
@@ -15,6 +25,14 @@
 
 /* Of guest memory, under way at a time. */
 #define MAX_PUNCHES 16
+/* Slots in a piece of a discard. */
+#define MAX_PIECE_SLOTS 512
+#define FIRST_PIECE_SLOTS 16
+/* A piece is to take twice as long as a read, but it needn't be shorter than this. */
+#define PIECE_NS 100000
+/* How many times as long as a piece took discarding rests, and the longest rest. */
+#define REST_FACTOR 3
+#define MAX_REST_NS 1000000000
 
 /* --- answers --- */
 
@@ -103,24 +121,88 @@ static void settle_control(struct worker *worker,
 	}
 }
 
-/* Discard a range of a slot's worth or more. False: not now. */
-static bool start_discard(struct worker *worker, struct control_request *request)
+/* Note that @length more of the present range was begun. */
+static void advance(struct control_request *request, uint64_t length)
+{
+	request->range_done += length;
+	if (request->range_done < request->wire.range[request->next_range].count)
+		return;
+	request->range_done = 0;
+	request->next_range++;
+}
+
+/* --- discards --- */
+
+void control_init_discard(struct worker *worker)
+{
+	worker->control.discard.slots = FIRST_PIECE_SLOTS;
+}
+
+/* Pages that all workers have served: only whether it changes is of interest. */
+static uint64_t count_served(const struct worker *worker)
+{
+	const struct worker_set *set = worker->set;
+	uint64_t served = 0;
+	unsigned int i;
+
+	for (i = 0; i < set->config.workers; i++)
+		served += __atomic_load_n(&set->counters[i].loads, __ATOMIC_RELAXED) +
+			  __atomic_load_n(&set->counters[i].stores, __ATOMIC_RELAXED);
+	return served;
+}
+
+static void start_piece(struct worker *worker, struct control_request *request)
 {
 	const struct device_range *range =
 		&request->wire.range[request->next_range];
-	struct store_op *op;
+	struct discard *discard = &worker->control.discard;
+	uint64_t left = range->count - request->range_done;
+	uint64_t most = worker_stands(worker, NULL) ? left : discard->slots;
+	struct store_op *op = worker_get_op(worker);
 
-	if (!worker->free_ops)
-		return false;
-	op = worker_get_op(worker);
 	op->kind = STORE_DISCARD;
-	op->slot = range->start;
-	op->count = range->count;
+	op->slot = range->start + request->range_done;
+	op->count = left < most ? left : most;
+	op->before = request->range_done;
 	op->user = request;
-	request->next_range++;
 	request->running++;
+	discard->running = true;
+	discard->served = count_served(worker);
+	advance(request, op->count);
 	worker_submit_op(worker, op);
-	return true;
+}
+
+/* The next length, by what one of @slots took. */
+static void adapt_piece(struct discard *discard, uint64_t slots, uint64_t taken_ns,
+			uint64_t aim_ns)
+{
+	if (taken_ns < aim_ns && slots == discard->slots)
+		discard->slots *= 2;
+	else if (taken_ns > 2 * aim_ns)
+		discard->slots = slots * aim_ns / taken_ns;
+	if (discard->slots > MAX_PIECE_SLOTS)
+		discard->slots = MAX_PIECE_SLOTS;
+	if (!discard->slots)
+		discard->slots = 1;
+}
+
+void control_discard_done(struct worker *worker, const struct store_op *op)
+{
+	struct control_request *request = op->user;
+	struct discard *discard = &worker->control.discard;
+	uint64_t now = worker_now_ns(), taken = now - op->begun_ns;
+	uint64_t rest = REST_FACTOR * taken, aim = 2 * worker->read_ns;
+
+	request->running--;
+	/* What is answered with an error needn't be done. */
+	if (op->error)
+		request->next_range = request->wire.count;
+	adapt_piece(discard, op->count, taken, aim < PIECE_NS ? PIECE_NS : aim);
+	discard->running = false;
+	worker->discarded_ns = now;
+	if (count_served(worker) == discard->served)
+		rest = 0;
+	discard->next_ns = now + (rest < MAX_REST_NS ? rest : MAX_REST_NS);
 }
 
 static void submit_punch(struct worker *worker, struct io_uring_sqe *sqe,
@@ -147,8 +229,8 @@ static bool start_punch(struct worker *worker, struct control_request *request)
 {
 	const struct device_range *range =
 		&request->wire.range[request->next_range];
-	uint64_t gpa = range->start + request->next_byte;
-	uint64_t len = range->count - request->next_byte;
+	uint64_t gpa = range->start + request->range_done;
+	uint64_t len = range->count - request->range_done;
 	const struct memory_region *region =
 		memory_find_region(worker->set->config.memory, gpa, &len);
 	struct io_uring_sqe *sqe;
@@ -160,11 +242,7 @@ static bool start_punch(struct worker *worker, struct control_request *request)
 		return false;
 	/* The table was checked, and changes only when nothing is under way. */
 	submit_punch(worker, sqe, request, region, gpa, len);
-	request->next_byte += len;
-	if (request->next_byte == range->count) {
-		request->next_byte = 0;
-		request->next_range++;
-	}
+	advance(request, len);
 	return true;
 }
 
@@ -181,7 +259,7 @@ void control_punch_done(struct worker *worker, struct control_request *request,
 	COUNT(worker, errors_io, 1);
 }
 
-/* True if the request needs an operation and it was begun. */
+/* True if the request needs an operation and it was begun. Discards: run_discards(). */
 static bool start_operation(struct worker *worker,
 			    struct control_request *request)
 {
@@ -189,7 +267,7 @@ static bool start_operation(struct worker *worker,
 		return false;
 	switch (request->wire.op) {
 	case DEVICE_DISCARD:
-		return start_discard(worker, request);
+		return false;
 	case DEVICE_RELEASE:
 		if (worker->set->config.punch)
 			return start_punch(worker, request);
@@ -236,7 +314,55 @@ static bool lie_control(struct worker *worker, struct control_request *request)
 static bool is_held(const struct control_request *request)
 {
 	return request->stalled || (request->lie.delay_ms && request->running &&
-				    !request->next_range && !request->next_byte);
+				    !request->next_range && !request->range_done);
+}
+
+static bool is_discard_left(const struct control_request *request)
+{
+	return request->wire.op == DEVICE_DISCARD && !is_held(request) &&
+	       request->next_range < request->wire.count;
+}
+
+/* When may the next piece begin? Somebody who waits for the queue's end is in a hurry. */
+static uint64_t next_piece_ns(const struct worker *worker)
+{
+	return worker_stands(worker, NULL) ? 0 : worker->control.discard.next_ns;
+}
+
+/* Begin the next piece, of the request that waits longest for one. */
+static unsigned int run_discards(struct worker *worker)
+{
+	struct control *control = &worker->control;
+	struct control_request **at = &control->busy, *request;
+
+	if (control->discard.running || !worker->free_ops)
+		return 0;
+	while (*at && !is_discard_left(*at))
+		at = &(*at)->next;
+	request = *at;
+	if (!request || worker_now_ns() < next_piece_ns(worker))
+		return 0;
+	*at = request->next;
+	request->next = NULL;
+	while (*at)
+		at = &(*at)->next;
+	*at = request;
+	start_piece(worker, request);
+	return 1;
+}
+
+uint64_t control_wait_ns(const struct worker *worker)
+{
+	const struct control_request *request = worker->control.busy;
+	uint64_t now, next;
+
+	while (request && !is_discard_left(request))
+		request = request->next;
+	if (!request || worker->control.discard.running || !worker->free_ops)
+		return 0;
+	now = worker_now_ns();
+	next = next_piece_ns(worker);
+	return next > now ? next - now : 1;
 }
 
 void control_hurry(struct worker *worker)
@@ -281,7 +407,7 @@ static void accept_control(struct worker *worker)
 	request->head = worker->chain.head;
 	request->status = request->wire.status;
 	request->next_range = 0;
-	request->next_byte = 0;
+	request->range_done = 0;
 	request->lie = (struct worker_lie) { 0 };
 	if (request->status != VIRTIO_CSWAP_S_OK) {
 		request->wire.count = 0;
@@ -369,6 +495,7 @@ unsigned int control_run(struct worker *worker)
 	for (request = control->busy; request; request = request->next)
 		while (!is_held(request) && start_operation(worker, request))
 			work++;
+	work += run_discards(worker);
 	work += worker_finish_ops(worker);
 	for (at = &control->busy; (request = *at);) {
 		if (request->next_range != request->wire.count ||

@@ -109,7 +109,7 @@ struct control_request {
 	uint16_t head;
 	uint32_t status;
 	unsigned int next_range;	/* to begin with */
-	uint64_t next_byte;		/* in it; RELEASE */
+	uint64_t range_done;		/* of it: slots or bytes that were begun */
 	unsigned int running;		/* operations at the store, or punches */
 	struct device_control wire;
 
@@ -119,12 +119,21 @@ struct control_request {
 	struct __kernel_timespec delay;
 };
 
+/* The discarding of slots, a piece at a time: worker_control.c. */
+struct discard {
+	bool running;			/* a piece is at the store */
+	uint64_t slots;			/* in the next; adapts */
+	uint64_t served;		/* pages, when the last one began */
+	uint64_t next_ns;		/* not before */
+};
+
 struct control {
 	struct ring ring;
 	struct inflight_control *log;
 	struct control_request *free;
 	struct control_request *busy;	/* oldest first */
 	unsigned int punches;		/* of all of them */
+	struct discard discard;
 	struct heads events;		/* EVENTs set aside, oldest first */
 	uint64_t told_bytes;		/* the target in the last one used */
 	bool told_known;
@@ -157,6 +166,8 @@ struct worker {
 	struct store_op *ops;
 	struct control control;
 	uint64_t poll_ns;		/* how long to poll now; adapts */
+	uint64_t read_ns;		/* what a read of the store takes without a discard */
+	uint64_t discarded_ns;		/* when the last piece of one ended */
 	struct worker_counters *counters;
 	struct log_rate broken_rate;	/* lines about rings, */
 	struct log_rate store_rate;	/* the store, */
@@ -220,6 +231,11 @@ void worker_report_broken(struct worker *worker, const struct ring *ring,
 			  const char *queue, unsigned int index,
 			  const char *why);
 
+uint64_t worker_now_ns(void);
+
+/* Is the pair, or without one the control queue, to begin nothing? */
+bool worker_stands(const struct worker *worker, const struct pair *pair);
+
 /* Operations of the store. The caller has looked whether one is free. */
 struct store_op *worker_get_op(struct worker *worker);
 void worker_submit_op(struct worker *worker, struct store_op *op);
@@ -238,6 +254,14 @@ unsigned int control_run(struct worker *worker);
 
 /* What a test has stalled goes on. */
 void control_hurry(struct worker *worker);
+
+void control_init_discard(struct worker *worker);
+
+/* A piece of a discard has ended. */
+void control_discard_done(struct worker *worker, const struct store_op *op);
+
+/* How long until there is something to do without being told to; 0: until then. */
+uint64_t control_wait_ns(const struct worker *worker);
 
 /* Is a request in hand, or, with @memory, one that is about guest memory? */
 bool control_is_busy(const struct worker *worker, bool memory);

@@ -483,6 +483,37 @@ static int case_discard_all(struct guest *g, const char *socket)
 	return guest_check_pair(g, 0, 5);
 }
 
+/* A short discard isn't behind a long one that came before it. */
+/* Checks: device-ctrl-data-path */
+static int case_discard_short(struct guest *g, const char *socket)
+{
+	struct virtio_cswap_ctrl *header[2];
+	struct vq_segment s[2];
+	unsigned int i;
+	void *token;
+	u32 used;
+
+	TRY(guest_connect(g, socket, OPTIONS(.pairs = 1, .extra_bytes = 3 * IO_PAGE_BYTES)));
+	for (i = 0; i < 2; i++) {
+		header[i] = fe_alloc(&g->fe, IO_PAGE_BYTES, 64);
+		EXPECT(g, header[i], "%s", g->fe.error);
+		cswap_wire_put_discard(header[i], 1);
+		cswap_wire_put_range((struct virtio_cswap_range *)(header[i] + 1), 0,
+				     i ? 1 : g->geometry.capacity);
+		s[0] = (struct vq_segment){ fe_guest_address(&g->fe, header[i]),
+					    CSWAP_CTRL_BYTES(1), false };
+		s[1] = (struct vq_segment){ fe_guest_address(&g->fe, (u8 *)header[i] + 512),
+					    sizeof(struct virtio_cswap_ctrl_response), true };
+		EXPECT(g, !vq_add(&g->control, s, 2, header[i]), "no room");
+	}
+	vq_publish(&g->control);
+	for (i = 2; i--;) {
+		TRY(guest_await_control(g, &token, &used));
+		EXPECT(g, token == header[i], "the long one is answered first");
+	}
+	return guest_check_pair(g, 0, 5);
+}
+
 /* Checks: device-ctrl-unsupp */
 static int case_discard_not_negotiated(struct guest *g, const char *socket)
 {
@@ -958,6 +989,7 @@ static const struct suite_case cases[] = {
 	{ "discard forgets its slots and no others", case_discard },
 	{ "discard of 64 ranges", case_discard_many },
 	{ "discard of everything, and no more", case_discard_all },
+	{ "a short discard overtakes a long one", case_discard_short },
 	{ "discard is UNSUPP unless negotiated", case_discard_not_negotiated },
 	{ "unknown and not negotiated control requests are UNSUPP", case_control_unknown },
 	{ "rings of 8 to 1024 entries", case_ring_sizes },

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * hung.c - one STORE hangs at the medium, and what must go on meanwhile.
+ * hung.c - something hangs at the medium, and what must go on meanwhile.
  *
  * The daemon is cswapd-faulty, with --fault hang:slots=100-100 in force: it holds the
- * STORE of that slot until SIGUSR2 says otherwise. Each case has a daemon of its own.
+ * STORE of that slot until SIGUSR2 says otherwise; or with --fault hang-discard. Each
+ * case has a daemon of its own.
  */
 #include <poll.h>
 #include <signal.h>
@@ -206,11 +207,57 @@ static int case_end(struct guest *g, const char *socket)
 	return 0;
 }
 
+/*
+ * Discards that together have more ranges than there are operations, and none of them
+ * ends: what is stored and loaded goes on.
+ */
+static int case_discards(struct guest *g, const char *socket)
+{
+	struct virtio_cswap_range *range;
+	struct hostile_census census;
+	const unsigned int requests = 8;
+	unsigned int i;
+	void *token;
+	u32 used;
+
+	TRY(guest_connect(g, socket, OPTIONS));
+	TRY(hostile_census(g, &census));
+	range = (struct virtio_cswap_range *)(g->ctrl + 1);
+	cswap_wire_put_discard(g->ctrl, VIRTIO_CSWAP_MAX_RANGES);
+	for (i = 0; i < VIRTIO_CSWAP_MAX_RANGES; i++)
+		cswap_wire_put_range(&range[i], 1024 + 2 * i, 1);
+	for (i = 0; i < requests; i++) {
+		const struct vq_segment s[] = {
+			{ fe_guest_address(&g->fe, g->ctrl),
+			  CSWAP_CTRL_BYTES(VIRTIO_CSWAP_MAX_RANGES), false },
+			{ fe_guest_address(&g->fe, g->ctrl_response),
+			  sizeof(*g->ctrl_response), true },
+		};
+
+		EXPECT(g, !vq_add(&g->control, s, 2, NULL), "no room for request %u", i);
+	}
+	vq_publish(&g->control);
+	/* More rounds than would take all of them. */
+	for (i = 0; i < 64; i++) {
+		TRY(guest_check_pair(g, 0, OTHER_SLOT));
+		TRY(guest_check_pair(g, 1, GUEST_SHARD_SLOTS));
+	}
+	EXPECT(g, !vq_take(&g->control, &token, &used), "a discard didn't hang");
+	kill(census.pid, SIGUSR2);
+	for (i = 0; i < requests; i++) {
+		TRY(guest_await_control(g, &token, &used));
+		EXPECT(g, cswap_wire_get_ctrl_status(g->ctrl_response, used) ==
+		       VIRTIO_CSWAP_S_OK, "discard %u failed", i);
+	}
+	return suite_check_answers(g);
+}
+
 static const struct suite_case cases[] = {
 	{ "call, error and kick descriptors change", case_descriptors },
 	{ "another pair and the control queue stop and start", case_other_pair },
 	{ "a message that waits for it keeps nobody else", case_message_waits },
 	{ "the end is heard", case_end },
+	{ "discards that hang leave operations to others", case_discards },
 };
 
 int run_hung(const char *socket, const char *filter)
