@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * confidential.h - is this guest's memory kept from its host? Each architecture says it in its own way.
+ * confidential.h - is this guest's memory kept from its host? Each architecture says
+ * it in its own way.
  */
 #ifndef CSWAP_CONFIDENTIAL_H
 #define CSWAP_CONFIDENTIAL_H
