@@ -9,6 +9,8 @@
 #
 # beds: uml-debug vm-newest
 # slow: uml vm-6.12 vm-6.1
+# fast uml-debug: plain
+# fast vm-newest: flags
 # timeout: 240
 # module: tests/kmod/engine
 # run: --cswapd "--store mem --size 48M" --module-args "sync=1 rekey_pages=500"
