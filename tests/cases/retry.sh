@@ -10,9 +10,8 @@
 # slow: uml-smp vm-newest
 # timeout: 240
 # beside: yes
-# run: --env MIB=12 --env READERS=48
 # run: --faulty-cswapd "--store mem --size 48M --fault-report @RUN@/report --fault flip:slots=5-5:times=1 --fault stall:slots=5-5:after=1 --fault flip:slots=6-3000:times=1"
-# run uml: --mem 256M
+# run uml: --mem 256M --env READERS=48
 # run vm: --mem 384M --cpus 2 --env READERS=160
 # variant ahead: --module-args "sync=0 load_timeout_s=30"
 # variant sync: --module-args "sync=1 load_timeout_s=30"
@@ -27,9 +26,7 @@ first_failed() {
 	[ "$(counter retries)" -gt 0 ]
 }
 
-swap_on
-stress_begin --mib "$MIB" --pageout
-wait_until 60 readers_need_the_device || fail "the pages stay in the pool"
+readers_fill
 expect_clean
 
 # One page is fetched again, and the host keeps that answer.
@@ -44,14 +41,13 @@ readers_end
 expect "reads failed behind one that waits" $failed = 0
 expect "time-outs" "$(counter load_timeouts)" = 0
 [ -d /proc/$slow ] || fail "the slow one was over before the others"
-expect "pages fetched again" "$(counter retries)" = $((1 + READERS - 1))
+expect "pages fetched again" "$(counter retries)" = "$READERS"
 
 host disarm
 wait $slow
 expect "the status of the slow one" $? = 0
-stress_end
+readers_check
 for name in tampered protocol_errors load_timeouts load_errors store_errors; do
 	expect "$name moved" "$(counter $name)" = 0
 done
-swap_off
 finish "$(counter retries) pages fetched again, none lost, none kept up by one whose answer was held"
