@@ -457,6 +457,15 @@ static void raise_descriptor_limit(void)
 	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+/*
+ * 2: it makes no sense to start this again as it is. But what systemd keeps of a guest that is attached it
+ * keeps only as long as it goes on trying; the mistake can be mended meanwhile.
+ */
+static int usage_code(void)
+{
+	return getenv("LISTEN_FDS") ? 1 : 2;
+}
+
 int daemon_main(int argc, char **argv, const struct daemon_variant *variant)
 {
 	struct daemon daemon = {
@@ -476,7 +485,7 @@ int daemon_main(int argc, char **argv, const struct daemon_variant *variant)
 	case CONF_EXIT_0:
 		return 0;
 	case CONF_EXIT_USAGE:
-		return 2;
+		return usage_code();
 	case CONF_OK:
 		break;
 	}

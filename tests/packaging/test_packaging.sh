@@ -68,6 +68,28 @@ for unit in "$dir"/guest/usr/lib/systemd/system/cswap-{swapon@,reclaim}.service;
 		check "$(basename "$unit"): systemd understands it" understood "$unit" "$program"
 done
 
+# --- the host's units ---
+# what_restarts UNIT-FILE: a mistake in the configuration doesn't, and what does has a pause.
+what_restarts() {
+	grep -q '^Restart=' "$1" || return 0
+	finds RestartPreventExitStatus=2 "$1" && finds RestartSec= "$1"
+}
+# Programs that aren't installed where a unit says are none of systemd's business here.
+host_understood() {
+	local copy
+	copy=$dir/$(basename "$1" | sed 's/@\./@web1./')
+	sed 's|@S\?BINDIR@/[a-z-]*|/bin/true|' "$1" >"$copy"
+	! systemd-analyze verify --man=no "$copy" 2>&1 | grep "$(basename "$copy")"
+}
+for unit in "$root"/host/*/*.service; do
+	check "$(basename "$unit"): a mistake isn't made again and again" what_restarts "$unit"
+	! command -v systemd-analyze >/dev/null ||
+		check "$(basename "$unit"): systemd understands it" host_understood "$unit"
+done
+check "a guest's daemon needs its configuration" finds 'AssertPathExists=/etc/cswapd/%i.conf' "$root/host/cswapd/cswapd@.service"
+check "what a balancer did to cgroups is undone after its end" finds 'ExecStopPost=@SBINDIR@/cswap-balancer --undo' \
+	"$root/host/cswap-balancer/cswap-balancer.service"
+
 # --- a kernel tree ---
 tree=$dir/tree
 mkdir -p "$tree"/{drivers/block,include/uapi/linux,tools/testing/selftests}

@@ -137,7 +137,105 @@ keeps_nothing() {
 	done
 }
 
+# A start that fails, and isn't tried again.
+fails_once() { # UNIT STATUS-OF-ITS-PROCESS
+	! systemctl start "$1" || return
+	until [[ $(systemctl show -P ActiveState "$1") != *activating ]]; do
+		sleep 0.02
+	done
+	systemctl show -p ActiveState,Result,AssertResult,ExecMainStatus,NRestarts "$1"
+	[[ $(systemctl show -P ActiveState "$1") != active && $(systemctl show -P NRestarts "$1") == 0 &&
+		$(systemctl show -P ExecMainStatus "$1") == "$2" ]]
+}
+without_configuration() {
+	fails_once cswapd@nobody 0 && [[ $(systemctl show -P AssertResult cswapd@nobody) == no ]]
+}
+with_a_typo() {
+	echo "ARGS=--store store --size 64M --quues 2" >/etc/cswapd/typo.conf
+	fails_once cswapd@typo 2
+}
+
+# The operator mistypes, restarts, sees it fail, and mends it, while a guest is at work.
+mistype() {
+	cp /etc/cswapd/guest.conf /run/guest.conf
+	echo "ARGS=--store store --size 64M --quues 2" >/etc/cswapd/guest.conf
+	systemctl restart cswapd@guest && return 1
+	cp /run/guest.conf /etc/cswapd/guest.conf
+	until status_of_unit active; do
+		sleep 0.02
+	done
+}
+
+# --- the balancer
+
+vmm_cgroup=/sys/fs/cgroup/system.slice/vmm.service
+frozen_is() { # 0 or 1
+	grep -qx "frozen $1" "$vmm_cgroup/cgroup.events"
+}
+until_frozen_is() {
+	until frozen_is "$1"; do
+		sleep 0.02
+	done
+}
+
+# Guest "frozen" gives nothing, the host is short by what is configured, and its VMM's cgroup is real.
+balancer_freezes() {
+	printf '[Service]\nExecStart=/bin/sleep infinity\n' >/etc/systemd/system/vmm.service
+	systemctl daemon-reload && systemctl start vmm || return
+	echo "ARGS=--store mem --size 64M --release punch --report-period 100" >/etc/cswapd/frozen.conf
+	cat >/etc/cswap-balancer.conf <<-EOT
+	interval = 100ms
+	patience = 1s
+	reserve = 95%
+	band = 4M
+	floor = 1M
+	answers = freeze
+	[guest frozen]
+	cgroup = $vmm_cgroup
+	EOT
+	systemctl start cswapd@frozen || return
+	"$bin/cswap-sim" --socket /run/cswapd/frozen/socket obey >/run/sim &
+	vmm=$!
+	until cswapctl --guest frozen status | grep '^balloon *ready'; do
+		kill -0 "$vmm" || return
+		sleep 0.02
+	done
+	kill -STOP "$vmm"
+	systemctl start cswap-balancer && until_frozen_is 1
+}
+# Whoever takes its place would freeze it again, so nobody does.
+balancer_dies() {
+	mkdir -p /run/systemd/system/cswap-balancer.service.d
+	printf '[Service]\nRestart=no\n' >/run/systemd/system/cswap-balancer.service.d/once.conf
+	systemctl daemon-reload
+	kill -KILL "$(systemctl show -P MainPID cswap-balancer)"
+	until [[ $(systemctl show -P ActiveState cswap-balancer) == failed ]]; do
+		sleep 0.02
+	done
+	frozen_is 0 && ls -A /run/cswap-balancer/answers && [[ -z $(ls -A /run/cswap-balancer/answers) ]]
+}
+balancer_is_stopped() {
+	systemctl reset-failed cswap-balancer
+	systemctl start cswap-balancer && until_frozen_is 1 && systemctl stop cswap-balancer && frozen_is 0
+}
+balancer_has_a_typo() {
+	rm -r /run/systemd/system/cswap-balancer.service.d
+	systemctl daemon-reload
+	echo "reserv = 10%" >/etc/cswap-balancer.conf
+	fails_once cswap-balancer 2
+}
+use_balancer() {
+	check "the balancer freezes a guest" balancer_freezes
+	check "one that is killed leaves nobody frozen" balancer_dies
+	check "nor does one that is stopped" balancer_is_stopped
+	check "with a typo it isn't started again and again" balancer_has_a_typo
+	kill -KILL "$vmm"
+	systemctl stop cswapd@frozen vmm
+}
+
 use_it() {
+	check "without a configuration it isn't started again and again" without_configuration
+	check "nor with a typo" with_a_typo
 	check "it starts" systemctl start cswapd@guest
 	check "it is nobody else's user" process_says '^Uid:[[:space:]]+6[1-5][0-9]{3}'
 	check "it has no capability" process_says '^CapEff:[[:space:]]+0+$'
@@ -162,11 +260,13 @@ use_it() {
 		sh -c "journalctl -u cswapd@guest -o cat | grep 'going on where another daemon ended'"
 	check "nor are new versions" under_load 4 upgrade
 	check "nor is the death of all of it" under_load 3 kill_all
+	check "nor is a typo that is mended" under_load 2 mistype
 	check "no front end was dropped" \
 		sh -c "! journalctl -u cswapd@guest -o cat | grep 'its front end is dropped'"
 	check "nothing is kept when the guest has gone" keeps_nothing
 	check "a guest's store is never larger than it was made" \
 		sh -c 'test $(du -kc --apparent-size /var/lib/cswapd/guest/store* | tail -n 1 | cut -f 1) -le $((65536 + 256 + 1024 + 4))'
+	use_balancer
 	check "it stops" systemctl stop cswapd@guest
 	check "and has not failed" status_of_unit inactive
 	check "it leaves no socket" test ! -e /run/cswapd/guest/socket
