@@ -87,6 +87,10 @@ for unit in "$root"/host/*/*.service; do
 		check "$(basename "$unit"): systemd understands it" host_understood "$unit"
 done
 check "a guest's daemon needs its configuration" finds 'AssertPathExists=/etc/cswapd/%i.conf' "$root/host/cswapd/cswapd@.service"
+for unit in libvirtd.service virtqemud.service virt-guest-shutdown.target libvirt-guests.service; do
+	check "a guest's daemon comes before $unit" \
+		sh -c "grep ^Before= '$root/host/cswapd/cswapd@.service' | grep -qw $unit"
+done
 check "what a balancer did to cgroups is undone after its end" finds 'ExecStopPost=@SBINDIR@/cswap-balancer --undo' \
 	"$root/host/cswap-balancer/cswap-balancer.service"
 

@@ -166,6 +166,52 @@ mistype() {
 	done
 }
 
+# What libvirt-guests does at the end: it shuts guests down, and here only when the daemon's end, too, has
+# been asked for.
+shut_guests_down() {
+	until systemctl list-jobs --no-legend | grep -q cswapd@guest || ! status_of_unit active; do
+		sleep 0.02
+	done
+	systemctl show -P ActiveState cswapd@guest >/run/when-guests-end
+}
+
+# libvirt's units, with Debian's dependencies; they write down whether the daemon is there.
+install_libvirt() {
+	printf '[Unit]\nDescription=Libvirt guests shutdown\n' >/etc/systemd/system/virt-guest-shutdown.target
+	cat >/etc/systemd/system/libvirtd.service <<-EOT
+	[Service]
+	Type=oneshot
+	RemainAfterExit=yes
+	ExecStart=/bin/sh -c 'systemctl is-active cswapd@guest >/run/when-guests-start || true'
+	EOT
+	cat >/etc/systemd/system/libvirt-guests.service <<-EOT
+	[Unit]
+	Requires=virt-guest-shutdown.target
+	After=libvirtd.service virt-guest-shutdown.target
+	[Service]
+	Type=oneshot
+	RemainAfterExit=yes
+	Environment=HOME=/root
+	ExecStart=/bin/true
+	ExecStop=$repo/tests/packaging/test_unit.sh shut-guests-down
+	EOT
+	cat >/etc/systemd/system/all.target <<-EOT
+	[Unit]
+	Wants=libvirtd.service libvirt-guests.service cswapd@guest.service
+	EOT
+	systemctl daemon-reload
+}
+beside_libvirt() {
+	install_libvirt || return
+	systemctl stop cswapd@guest && systemctl start all.target || return
+	until status_of_unit active && systemctl is-active libvirt-guests; do
+		sleep 0.02
+	done
+	systemctl stop libvirt-guests libvirtd cswapd@guest
+	tail /run/when-guests-*
+	grep -qx active /run/when-guests-start && grep -qx active /run/when-guests-end
+}
+
 # --- the balancer
 
 vmm_cgroup=/sys/fs/cgroup/system.slice/vmm.service
@@ -266,6 +312,8 @@ use_it() {
 	check "nothing is kept when the guest has gone" keeps_nothing
 	check "a guest's store is never larger than it was made" \
 		sh -c 'test $(du -kc --apparent-size /var/lib/cswapd/guest/store* | tail -n 1 | cut -f 1) -le $((65536 + 256 + 1024 + 4))'
+	check "libvirt's guests have it from their start to their end" beside_libvirt
+	check "it starts again" systemctl start cswapd@guest
 	use_balancer
 	check "it stops" systemctl stop cswapd@guest
 	check "and has not failed" status_of_unit inactive
@@ -306,6 +354,10 @@ boot() {
 }
 
 case ${1-} in
+shut-guests-down)
+	shut_guests_down
+	exit
+	;;
 use)
 	work=$2
 	use_it
