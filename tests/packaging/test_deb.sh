@@ -246,7 +246,10 @@ promtool_agrees() {
 	"$bed/enter" --with prometheus sh -c 'grep -v ^active "$1" | promtool check metrics' sh "$work/metrics"
 }
 gone() { # PATH...
-	! guest_run ls -d "$@"
+	local path
+	for path; do
+		guest_run sh -c 'test ! -e "$1" -a ! -L "$1"' sh "$path" || { echo "$path is there"; return 1; }
+	done
 }
 refused() {
 	! apt_in remove cswapd && guest_run systemctl is-active cswapd@web1
@@ -261,7 +264,7 @@ try_host() {
 	check "cswapd: systemd understands the units" guest_run sh -c \
 		"! systemd-analyze verify --man=no cswapd@web1.service 2>&1 | tee /dev/stderr | grep cswap"
 	check "cswapd: a guest is configured and its daemon started" guest_run sh -c \
-		'echo "ARGS=--store store --size 64M" >/etc/cswapd/web1.conf && systemctl start cswapd@web1'
+		'echo "ARGS=--store store --size 64M" >/etc/cswapd/web1.conf && systemctl enable --now cswapd@web1'
 	check "cswapd: it runs with what was installed" runs_installed
 	check "cswapd: the VMM's socket is its group's" guest_run sh -c \
 		'test "$(stat -c %G:%a /run/cswapd/web1/socket)" = cswap:770'
@@ -290,7 +293,8 @@ try_host() {
 	check "cswapd: what the operator wrote is left" guest_run cat /etc/cswapd/web1.conf
 	check "cswapd: the store is left" guest_run ls /var/lib/cswapd/web1/store
 	check "cswapd: purge" apt_in purge cswapd
-	check "cswapd: nothing is left" gone /etc/cswapd /etc/cswap-balancer.conf /var/lib/cswapd /var/lib/private/cswapd /usr/sbin/cswapd
+	check "cswapd: nothing is left" gone /etc/cswapd /etc/cswap-balancer.conf /var/lib/cswapd /var/lib/private/cswapd /usr/sbin/cswapd \
+		/var/lib/prometheus/node-exporter/cswap.prom /etc/systemd/system/multi-user.target.wants/cswapd@web1.service
 }
 
 if [[ ${1-} == inside ]]; then
