@@ -14,10 +14,15 @@ bench-guest:
 	tests/bench/guest-bench $(BENCH_ARGS)
 	tests/bench/guest-bench --latency 80 500 $(BENCH_ARGS)
 
+.PHONY: bench-discard
+## bench-discard: reads of the store while much of it is discarded (needs root)
+bench-discard: $(out)/cswapd $(out)/cswap-sim
+	tests/bench/discard-bench --bin $(out) $(BENCH_ARGS)
+
 .PHONY: bench-balloon
 ## bench-balloon: the balloon beside virtio-balloon in the same guest (needs root)
 bench-balloon:
 	tests/bench/balloon-bench $(BENCH_ARGS)
 
 ## bench: all benchmarks, as recorded in docs/benchmarks.md
-bench: bench-host bench-guest bench-balloon
+bench: bench-host bench-discard bench-guest bench-balloon

@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <getopt.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -75,6 +76,7 @@ static const char usage[] =
 "  --state FILE    key and records: be the guest of an earlier run, if it exists,\n"
 "                  and leave them to the next\n"
 "  --start SLOT --count N\n"
+"                  what to discard; with load: beside it, for as long as that takes\n"
 "  --kills N       of crash and restart, by all cases together (default 200); of gone: deeds\n"
 "  --json          one JSON object for each phase\n";
 
@@ -181,7 +183,48 @@ static void time_is_up(int signal)
 	load_is_up = 1;
 }
 
-static int run_load(struct load *l, const struct arguments *a)
+/* The next discard of a load: slots that it doesn't use, a part at a time as a driver does. */
+#define DISCARD_AT_A_TIME	32768
+
+struct discarder {
+	struct guest *g;
+	const struct arguments *a;
+	pthread_t thread;
+	int rc;
+};
+
+static void *discard_all(void *arg)
+{
+	struct discarder *d = arg;
+	u64 left = d->a->count, at = d->a->start;
+	struct guest_range range;
+	u32 status = 0;
+
+	for (; left && !d->rc && !status; left -= range.count, at += range.count) {
+		range.start = at;
+		range.count = left < DISCARD_AT_A_TIME ? left : DISCARD_AT_A_TIME;
+		d->rc = guest_discard(d->g, &range, 1, &status);
+	}
+	if (status)
+		d->rc = guest_fail(d->g, "a discard failed: status %u", status);
+	load_is_up = 1;
+	return NULL;
+}
+
+/* Load for exactly as long as it takes to discard --count slots from --start. */
+static int run_beside_discard(struct load *l, const struct arguments *a, struct guest *g)
+{
+	struct discarder d = { .g = g, .a = a };
+	int rc;
+
+	if (pthread_create(&d.thread, NULL, discard_all, &d))
+		return fail("can't start a thread");
+	rc = run_phase(l, a, LOAD_RUN);
+	pthread_join(d.thread, NULL);
+	return d.rc ? fail(g->error) : rc;
+}
+
+static int run_load(struct load *l, const struct arguments *a, struct guest *g)
 {
 	const struct sigaction action = { .sa_handler = time_is_up, .sa_flags = SA_RESTART };
 	int rc;
@@ -189,7 +232,8 @@ static int run_load(struct load *l, const struct arguments *a)
 	sigaction(SIGUSR1, &action, NULL);
 	rc = run_phase(l, a, LOAD_FILL);
 	if (!rc)
-		rc = run_phase(l, a, LOAD_RUN);
+		rc = g && a->count ? run_beside_discard(l, a, g) :
+				     run_phase(l, a, LOAD_RUN);
 	if (!rc && a->verify)
 		rc = run_phase(l, a, LOAD_VERIFY);
 	return rc;
@@ -221,7 +265,7 @@ static int load_blk(const struct arguments *a)
 		l.queues = blk.queues;
 		for (i = 0; i < blk.queues; i++)
 			l.queue[i] = &blk.queue[i].io;
-		rc = run_load(&l, a);
+		rc = run_load(&l, a, NULL);
 		load_free(&l);
 	}
 	blk_disconnect(&blk);
@@ -263,12 +307,13 @@ static void print_failures(const struct load *l)
 			printf("slot %llu %s\n", i, names[l->result[i]]);
 }
 
-static int run_command(struct load *l, const struct arguments *a, const char *command)
+static int run_command(struct load *l, const struct arguments *a, const char *command,
+		       struct guest *g)
 {
 	int rc;
 
 	if (!strcmp(command, "load"))
-		return run_load(l, a);
+		return run_load(l, a, g);
 	rc = run_phase(l, a, !strcmp(command, "fill") ? LOAD_FILL : LOAD_VERIFY);
 	print_failures(l);
 	return rc;
@@ -287,7 +332,7 @@ static int with_load(struct guest *g, const struct arguments *a, const char *com
 	l.queues = g->pairs;
 	for (i = 0; i < g->pairs; i++)
 		l.queue[i] = &g->pair[i].io;
-	rc = run_command(&l, a, command);
+	rc = run_command(&l, a, command, g);
 	load_forget_unanswered(&l);
 	if (a->state && strcmp(command, "verify") && state_save(g, a->state))
 		rc = fail(g->error);
