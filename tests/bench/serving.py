@@ -10,6 +10,13 @@ READY_S = 20
 STOP_S = 5
 
 
+def listens(socket):
+    """There's a file before anybody can connect."""
+    with open("/proc/net/unix", encoding="ascii", errors="replace") as f:
+        sockets = [line.split() for line in f]
+    return any(s[-1] == socket and s[3] == "00010000" for s in sockets)
+
+
 @contextlib.contextmanager
 def server(command, socket, log):
     """Run a program that serves a socket, from when it does until we're done."""
@@ -19,7 +26,7 @@ def server(command, socket, log):
         process = subprocess.Popen(command, stdout=out, stderr=out)
     try:
         deadline = time.monotonic() + READY_S
-        while not os.path.exists(socket):
+        while not listens(socket):
             if process.poll() is not None or time.monotonic() > deadline:
                 with open(log, encoding="utf-8") as out:
                     sys.exit(f"{command[0]} doesn't serve: {out.read()}")
