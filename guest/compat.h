@@ -218,12 +218,15 @@ static inline unsigned long cswap_unaccepted_pages(void)
  */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 16, 0)
 #define CSWAP_HAVE_RESET_PREPARE
+#define CSWAP_CAN_RESET		true
 #define cswap_reset_prepare(vdev)	virtio_device_reset_prepare(vdev)
 #define cswap_core_reset_done(vdev)	virtio_device_reset_done(vdev)
 #elif defined(CONFIG_PM_SLEEP)
+#define CSWAP_CAN_RESET		true
 #define cswap_reset_prepare(vdev)	virtio_device_freeze(vdev)
 #define cswap_core_reset_done(vdev)	virtio_device_restore(vdev)
 #else
+#define CSWAP_CAN_RESET		false
 #define cswap_reset_prepare(vdev)	(-EOPNOTSUPP)
 #define cswap_core_reset_done(vdev)	(-EOPNOTSUPP)
 #endif

@@ -184,6 +184,7 @@ struct cswap_control {
 struct cswap_discard {
 	bool supported;
 	bool lost;			/* what is in flight will never be answered */
+	bool reset_wanted;		/* for want of an answer to the request in flight */
 	unsigned long *clusters;	/* runs of CSWAP_SHARD_SLOTS with freed slots */
 	unsigned long pending;		/* bit 0: the work is due */
 	struct delayed_work work;
@@ -278,6 +279,8 @@ struct cswap_dev {
 	struct workqueue_struct *reset_wq; /* WQ_MEM_RECLAIM, freezable */
 	struct delayed_work reset_work;	/* a reset is due, or the rings are to be made again */
 	unsigned long reset_at;		/* jiffies: not before */
+	bool reset_wanted;		/* by the guest, for want of an answer */
+	u32 reset_second;		/* of the tick's: it was wanted last */
 	u64 resets;
 	unsigned long stopped_at;	/* jiffies */
 	unsigned long restart_delay;	/* jiffies: until the rings are made again */
@@ -384,6 +387,11 @@ u32 cswap_age_s(const struct cswap_dev *dev, u32 since);
 /* A reader has waited since then for as long as load_timeout_s allows. */
 bool cswap_load_overdue(const struct cswap_dev *dev, u32 since);
 
+/* --- virtio_cswap.c: the life of the device --- */
+
+/* The device is to be reset: it doesn't answer what pages wait for. Any context. */
+void cswap_reset_want(struct cswap_dev *dev);
+
 /* --- cswap_blk.c: the disk --- */
 
 int cswap_disk_add(struct cswap_dev *dev);
@@ -441,6 +449,8 @@ void cswap_discard_start(struct cswap_dev *dev);
 void cswap_discard_stop(struct cswap_dev *dev);
 /* The rings are deleted: what was in flight isn't. */
 void cswap_discard_forget(struct cswap_dev *dev);
+/* No answer for longer than that; true once for each request. */
+bool cswap_discard_overdue(struct cswap_dev *dev, unsigned int ms);
 /* @slot was freed. Any context, no lock of ours. */
 void cswap_discard_note(struct cswap_dev *dev, u64 slot);
 

@@ -175,12 +175,19 @@ static int send(struct cswap_dev *dev)
 	struct virtio_cswap_range *range = (void *)(request + 1);
 	unsigned int i;
 
+	WRITE_ONCE(discard->reset_wanted, false);
 	cswap_wire_put_discard(request, discard->nr_ranges);
 	for (i = 0; i < discard->nr_ranges; i++)
 		cswap_wire_put_range(&range[i], discard->range[i].start,
 				     discard->range[i].count);
 	return cswap_control_send(dev, CSWAP_CONTROL_DISCARD,
 				  CSWAP_CTRL_BYTES(discard->nr_ranges));
+}
+
+bool cswap_discard_overdue(struct cswap_dev *dev, unsigned int ms)
+{
+	return cswap_control_overdue(dev, CSWAP_CONTROL_DISCARD, ms) &&
+	       !xchg(&dev->discard.reset_wanted, true);
 }
 
 static void discard_work(struct work_struct *work)

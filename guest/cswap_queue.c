@@ -514,11 +514,49 @@ static void loads_time_out(struct cswap_queue *queue)
 	}
 }
 
-/* Returns whether there's something that needs another tick. */
-static bool queue_tick(struct cswap_queue *queue)
+/* A reader has waited for longer than @limit, in seconds, and there was no reset yet while he did. */
+static bool loads_want_reset(const struct cswap_queue *queue, u32 limit)
+{
+	const struct cswap_dev *dev = queue->dev;
+	u32 i;
+
+	for (i = 0; i < queue->shard.nr_loads; i++) {
+		const struct cswap_load_io *io = &queue->load_io[i];
+
+		if (queue->shard.loads[i].state == CSWAP_LOAD_SENT && !io->handed_over &&
+		    cswap_age_s(dev, io->since) > limit &&
+		    cswap_age_s(dev, io->since) <= cswap_age_s(dev, dev->reset_second))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * What the device has lost it won't answer, but it may when it's asked anew. Before a page
+ * is given up, or when stores can't go on without the answer to a DISCARD, it is reset: at
+ * a third of the time that a reader waits. (load_timeout_s=0: whoever waits for ever
+ * doesn't want that.)
+ */
+static bool queue_wants_reset(const struct cswap_queue *queue)
+{
+	u32 limit = READ_ONCE(cswap_load_timeout_s);
+
+	if (!CSWAP_CAN_RESET || !limit || queue->state != CSWAP_RUNNING)
+		return false;
+	return loads_want_reset(queue, limit / 3) ||
+	       (queue->shard.free.first == CSWAP_NONE &&
+		cswap_discard_overdue(queue->dev, max(limit / 3, 1U) * MSEC_PER_SEC));
+}
+
+/* What a tick has found. */
+struct tick_result {
+	bool again;			/* something needs another one */
+	bool reset;			/* the device is to be reset */
+};
+
+static void queue_tick(struct cswap_queue *queue, struct tick_result *result)
 {
 	unsigned long flags;
-	bool again;
 
 	spin_lock_irqsave(&queue->lock, flags);
 	cswap_queue_read(queue);	/* not all that comes interrupts, or one was lost */
@@ -528,26 +566,32 @@ static bool queue_tick(struct cswap_queue *queue)
 		cswap_discards_lose(&queue->shard);
 	if (queue->shard.free.count)
 		cswap_queue_wake_store(queue);
-	again = queue->shard.loading || queue->shard.sent || queue->shard.send.count ||
-		queue->shard.failed;
+	/* a full pool may wait for something else than what is in flight here */
+	result->again |= queue->shard.loading || queue->shard.sent ||
+			 queue->shard.send.count || queue->shard.failed ||
+			 queue->shard.free.first == CSWAP_NONE;
+	result->reset |= queue_wants_reset(queue);
 	cswap_queue_unlock_and_send(queue, flags);
 	/* who waits for a load looks at the same clock */
 	if (wq_has_sleeper(&queue->load_wait))
 		wake_up(&queue->load_wait);
-	return again;
 }
 
 void cswap_tick(struct work_struct *work)
 {
 	struct cswap_dev *dev = container_of(to_delayed_work(work),
 					     struct cswap_dev, tick);
-	bool again = false;
+	struct tick_result result = { };
 	unsigned int i;
 
 	clock_move(dev);
 	for (i = 0; i < dev->nr_queues; i++)
-		again |= queue_tick(&dev->queues[i]);
-	if (again && READ_ONCE(dev->state) != CSWAP_DEAD)
+		queue_tick(&dev->queues[i], &result);
+	if (result.reset) {
+		dev->reset_second = cswap_seconds(dev);
+		cswap_reset_want(dev);
+	}
+	if (result.again && READ_ONCE(dev->state) != CSWAP_DEAD)
 		queue_delayed_work(dev->wq, &dev->tick, HZ);
 }
 

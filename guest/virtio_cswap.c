@@ -432,12 +432,18 @@ static void reset_look(struct cswap_dev *dev, unsigned long delay)
 	rcu_read_unlock();
 }
 
-/* As it's a request of the host's, it's granted only now and then. */
+/* It's the host who wishes it, or brings it about: it's granted only now and then. */
 static void reset_ask(struct cswap_dev *dev)
 {
 	unsigned long now = jiffies, at = READ_ONCE(dev->reset_at);
 
 	reset_look(dev, time_before(now, at) ? at - now : 0);
+}
+
+void cswap_reset_want(struct cswap_dev *dev)
+{
+	WRITE_ONCE(dev->reset_wanted, true);
+	reset_ask(dev);
 }
 
 static int cswap_freeze(struct virtio_device *vdev)
@@ -490,10 +496,14 @@ static int cswap_restore(struct virtio_device *vdev)
 static bool reset_is_due(struct cswap_dev *dev)
 {
 	struct virtio_device *vdev = dev->vdev;
+	bool wanted = xchg(&dev->reset_wanted, false);
 
-	if (!(vdev->config->get_status(vdev) & VIRTIO_CONFIG_S_NEEDS_RESET))
+	if (vdev->config->get_status(vdev) & VIRTIO_CONFIG_S_NEEDS_RESET)
+		dev_warn(&vdev->dev, "the device asks to be reset: so it is, and goes on with all that was stored\n");
+	else if (wanted)
+		dev_warn(&vdev->dev, "the device doesn't answer what pages wait for: it is reset, and goes on with all that was stored\n");
+	else
 		return false;
-	dev_warn(&vdev->dev, "the device asks to be reset: so it is, and goes on with all that was stored\n");
 	dev->reset_at = jiffies + RESET_INTERVAL;
 	return true;
 }
@@ -514,7 +524,8 @@ static bool restart_later(struct cswap_dev *dev, int rc)
 }
 
 /*
- * The device asks to be reset: it has an error that nothing else ends. Key, slots and what is in the pool are ours, so they stay, and what
+ * The device asks to be reset: it has an error that nothing else ends. Or it doesn't answer,
+ * and may when it's asked anew. Key, slots and what is in the pool are ours, so they stay, and what
  * was in flight is sent again. The same goes on where somebody else has failed to.
  */
 static void reset_work(struct work_struct *work)
