@@ -149,6 +149,18 @@ static bool without(enum sandbox_mode mode, const char *stage, int error)
 	return true;
 }
 
+/* Or whatever is opened next would have their numbers, and get what is written to them: the store. */
+static void have_standard_descriptors(void)
+{
+	int fd;
+
+	do {
+		fd = open("/dev/null", O_RDWR);
+	} while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
 void sandbox_close_inherited(int keep_fd)
 {
 	int sockets = sd_listen_fds(0);
@@ -162,6 +174,7 @@ void sandbox_close_inherited(int keep_fd)
 		first = (unsigned int)keep_fd + 1;
 	}
 	close_range(first, ~0U, 0);
+	have_standard_descriptors();
 }
 
 /* Two words: capabilities 0 to 31, and the others. */

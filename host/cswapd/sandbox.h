@@ -27,7 +27,10 @@ struct sandbox_path {
 	enum sandbox_right right;
 };
 
-/* Close what was inherited, but for standard streams, systemd's sockets and @keep_fd (or -1). */
+/*
+ * Close what was inherited, but for standard streams, systemd's sockets and @keep_fd (or -1). The
+ * standard streams are there afterwards: those that weren't lead nowhere.
+ */
 void sandbox_close_inherited(int keep_fd);
 
 /* The process that makes those that serve, and these with it. False: don't go on. */

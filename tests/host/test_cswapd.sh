@@ -110,6 +110,25 @@ result "$got" "the sandbox is sealed"
 [ ! -e "$sock" ] && [ ! -e "$sock.ctl" ] && got=0 || got=1
 result "$got" "both sockets are removed from inside"
 
+# Started without any of the three: what is logged must not go to a file that was opened later.
+are_null() { # PID...
+	local process fd
+	for process; do
+		for fd in 0 1 2; do
+			[ "$(readlink "/proc/$process/fd/$fd")" = /dev/null ] || return
+		done
+	done
+}
+"$cswapd" --socket "$sock" --control "$sock.ctl" "${mem[@]}" <&- >&- 2>&- &
+pid=$!
+until [ -S "$sock.ctl" ]; do kill -0 "$pid"; done
+# shellcheck disable=SC2046	# one each
+are_null "$pid" $(<"/proc/$pid/task/$pid/children") && got=0 || got=1
+kill "$pid"
+wait "$pid" || got=1
+pid=
+result "$got" "without stdin, stdout and stderr, nothing else has their numbers"
+
 # systemd, as far as a watchdog goes: told once that it's ready, and again and again that it's there.
 # Prints what it was told.
 cat >"$dir/systemd.py" <<'END'
