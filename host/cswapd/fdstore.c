@@ -11,7 +11,7 @@
  * each name only, and sent when there is room: fdstore_run() is called by the loop
  * that polls fdstore_poll(). A descriptor that is to be kept must stay open until
  * something else is said of its name. Whoever is killed while systemd doesn't listen
- * leaves what it had taken until then.
+ * leaves what it had taken until then: monitor.c answers nobody before.
  */
 #include <errno.h>
 #include <stddef.h>
@@ -220,11 +220,14 @@ void fdstore_run(void)
 				return;
 }
 
+bool fdstore_is_busy(void)
+{
+	return store.num_states || store.wishes;
+}
+
 struct pollfd fdstore_poll(void)
 {
-	bool busy = store.num_states || store.wishes;
-
-	return (struct pollfd){ .fd = busy ? store.fd : -1, .events = POLLOUT };
+	return (struct pollfd){ .fd = fdstore_is_busy() ? store.fd : -1, .events = POLLOUT };
 }
 
 void fdstore_finish(void)

@@ -24,6 +24,8 @@ void fdstore_drop(const char *name);
 /* Tell systemd how we are, by a constant as "READY=1", before all that. */
 void fdstore_tell(const char *state);
 
+/* Has systemd not taken all of it yet? */
+bool fdstore_is_busy(void);
 /* What to poll while systemd hasn't taken all that; then fdstore_run(). */
 struct pollfd fdstore_poll(void);
 void fdstore_run(void);

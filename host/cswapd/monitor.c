@@ -66,6 +66,7 @@ enum talk {
 	TALK_READING,			/* a message; @done bytes of it are there */
 	TALK_READ,			/* there is an event for the worker */
 	TALK_TOLD,			/* the present worker has it */
+	TALK_KEEPING,			/* it's done; systemd doesn't have yet what came with it */
 	TALK_REPLYING,			/* @done bytes of the reply have left */
 };
 
@@ -99,6 +100,7 @@ struct monitor {
 	size_t done;
 	uint64_t hurry_ms;		/* the message or reply under way has until then; 0: none */
 	struct keep_event event;
+	bool has_reply;
 	struct vu_message reply;
 	struct log_rate slow_rate;	/* lines about messages without an end, */
 	struct log_rate accept_rate;	/* and about connections that can't be had */
@@ -377,10 +379,43 @@ static void talk_to_front_end(struct monitor *monitor)
 		reply_front_end(monitor);
 }
 
+/* Answer what is done, and go on. */
+static void end_event(struct monitor *monitor)
+{
+	bool has_reply = monitor->has_reply;
+
+	begin_reading(monitor);
+	monitor->has_reply = false;
+	if (!has_reply)
+		return;
+	monitor->talk = TALK_REPLYING;
+	reply_front_end(monitor);
+}
+
+/*
+ * A guest may rely on what is done, and we may be killed then: so systemd has it first. That's the
+ * only one who waits for systemd.
+ */
+static void keep_then_end_event(struct monitor *monitor)
+{
+	if (!fdstore_is_busy()) {
+		end_event(monitor);
+		return;
+	}
+	monitor->talk = TALK_KEEPING;
+	monitor->hurry_ms = now_ms() + MESSAGE_MS;
+}
+
 static void drop_slow_front_end(struct monitor *monitor)
 {
 	if (!monitor->hurry_ms || now_ms() < monitor->hurry_ms)
 		return;
+	if (monitor->talk == TALK_KEEPING) {
+		log_limited(&monitor->slow_rate, LOG_WARNING,
+			    "systemd doesn't take descriptors: a restart now would lose the front end");
+		end_event(monitor);
+		return;
+	}
 	log_limited(&monitor->slow_rate, LOG_ERR,
 		    monitor->talk == TALK_READING ?
 			    "front end: a message has no end after %u s: it is dropped" :
@@ -420,14 +455,12 @@ static bool keys_fit(const struct keep_answer *answer, unsigned int num_fds)
 	return want == num_fds;
 }
 
-static void begin_reply(struct monitor *monitor, const struct keep_answer *answer)
+static void note_reply(struct monitor *monitor, const struct keep_answer *answer)
 {
+	monitor->has_reply = true;
 	monitor->reply = answer->message;
 	monitor->reply.reply_fd = answer->reply_key & KEEP_HAS_FD ?
 		monitor->kept[answer->reply_key & ~KEEP_HAS_FD] : -1;
-	monitor->talk = TALK_REPLYING;
-	monitor->done = 0;
-	reply_front_end(monitor);
 }
 
 static void finish_event(struct monitor *monitor, const struct keep_answer *answer,
@@ -443,14 +476,13 @@ static void finish_event(struct monitor *monitor, const struct keep_answer *answ
 	vu_message_close_fds(&monitor->event.message);
 	if (kind == KEEP_DISCONNECT) {
 		keep_front_end(monitor, -1);
-		begin_reading(monitor);
 	} else if (!answer->alive) {
 		end_connection(monitor);
+		return;
 	} else if (answer->reply) {
-		begin_reply(monitor, answer);
-	} else {
-		begin_reading(monitor);
+		note_reply(monitor, answer);
 	}
+	keep_then_end_event(monitor);
 }
 
 static void close_fds(const int *fd, unsigned int num_fds)
@@ -683,6 +715,8 @@ static void do_what_is_due(struct monitor *monitor)
 	if (!monitor->worker && now_ms() >= monitor->start_at_ms &&
 	    !start_worker(monitor))
 		plan_next(monitor);
+	if (monitor->talk == TALK_KEEPING && !fdstore_is_busy())
+		end_event(monitor);
 	drop_slow_front_end(monitor);
 	watchdog_look(&monitor->watchdog, now_ms());
 	tell_alive(monitor);
