@@ -58,8 +58,9 @@
 /* For all of a message, from its first byte, and for all of a reply. */
 #define MESSAGE_MS 10000
 
-/* Of the connection, the state, and all that is kept. */
-_Static_assert(VHOST_USER_MAX_FDS + 2 <= FDSTORE_MAX, "systemd is to keep it all");
+/* Of the connection, the state, the store, and all that is kept. */
+_Static_assert(VHOST_USER_MAX_FDS + 2 + STORE_NUM_FILES <= FDSTORE_MAX,
+	       "systemd is to keep it all");
 
 /* What goes on with the front end, in this order. */
 enum talk {
