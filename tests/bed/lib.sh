@@ -64,13 +64,13 @@ uml_dir() {
 	echo "$cache/$1-$(key_of_files "$bed/recipe.sh" "${configs[@]}")"
 }
 
-# The QEMU that emulates a TDX guest is built from the root's source package and tests/tdx-emu.
+# The QEMU that emulates a TDX guest is built from the root's source package and tests/cvm-emu.
 tdx_qemu_dir() {
 	local files
 
-	mapfile -t files < <(find "$repo/tests/tdx-emu/qemu" -type f | LC_ALL=C sort)
-	echo "$cache/tdx-qemu-$(key_of_files "$bed/recipe.sh" "$repo/tests/tdx-emu/build-qemu" \
-		"$repo/tests/tdx-emu/hooks.patch" "${files[@]}")"
+	mapfile -t files < <(find "$repo/tests/cvm-emu/qemu" -type f | LC_ALL=C sort)
+	echo "$cache/tdx-qemu-$(key_of_files "$bed/recipe.sh" "$repo/tests/cvm-emu/build-qemu" \
+		"$repo/tests/cvm-emu/hooks.patch" "${files[@]}")"
 }
 
 # kernel_release NAME: the release string of one of the root's packaged kernels (newest, 6.12, 6.1).

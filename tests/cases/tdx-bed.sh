@@ -11,7 +11,7 @@
 # slow: tdx-6.12 4k
 # timeout: 600
 # beside: yes
-# module: tests/tdx-emu/kmod
+# module: tests/cvm-emu/kmod
 # run: --mem 512M --cpus 2 --no-driver
 # variant 2m: --env LEVEL=2m
 # variant 4k: --tdx-args accept-4k=on --env LEVEL=4k

@@ -10,7 +10,7 @@
 # slow: tdx-6.12
 # timeout: 600
 # beside: yes
-# module: tests/tdx-emu/kmod
+# module: tests/cvm-emu/kmod
 # The kernel warns once when a conversion fails, and rightly.
 # run: --mem 512M --no-driver --allow "WARNING: .*(__set_memory_enc_pgtable|set_memory.c|tdx)"
 

@@ -25,7 +25,7 @@ demo_bed() {
 choose_run() {
 	bed_name=$(demo_bed)
 	case $bed_name in
-	tdx) run=$repo/tests/tdx-emu/run ;;
+	tdx) run=$repo/tests/cvm-emu/run ;;
 	vm | uml) run=$repo/tests/$bed_name/run ;;
 	*) usage >&2; exit 2 ;;
 	esac
