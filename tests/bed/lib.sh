@@ -64,12 +64,14 @@ uml_dir() {
 	echo "$cache/$1-$(key_of_files "$bed/recipe.sh" "${configs[@]}")"
 }
 
-# The QEMU that emulates a TDX guest is built from the root's source package and tests/cvm-emu.
-tdx_qemu_dir() {
+# The QEMU that emulates confidential guests is built from the root's source package and tests/cvm-emu.
+# Who works on it names a folder that has one (tests/cvm-emu/README.md).
+cvm_qemu_dir() {
 	local files
 
+	[[ -z ${CSWAP_CVM_QEMU-} ]] || { echo "$CSWAP_CVM_QEMU"; return; }
 	mapfile -t files < <(find "$repo/tests/cvm-emu/qemu" -type f | LC_ALL=C sort)
-	echo "$cache/tdx-qemu-$(key_of_files "$bed/recipe.sh" "$repo/tests/cvm-emu/build-qemu" \
+	echo "$cache/cvm-qemu-$(key_of_files "$bed/recipe.sh" "$repo/tests/cvm-emu/build-qemu" \
 		"$repo/tests/cvm-emu/hooks.patch" "${files[@]}")"
 }
 

@@ -27,7 +27,7 @@ splats+='|unreferenced object|kmemleak: [0-9]+ new|alg: .*(failed|unavailable)|B
 opt_kernel="" opt_mem="" opt_cpus="" opt_queues="" opt_timeout=120 opt_results="" opt_append=""
 opt_module_args="" opt_beside="" opt_driver=auto opt_shell=0 opt_kmemleak=0 opt_aes=0 opt_quiet=0
 opt_cswapd=() opt_daemons=() opt_devices=() opt_disks=() opt_allow=() opt_env=() opt_modprobe=()
-opt_files=() opt_programs=() opt_insmod=() opt_may_die=0 opt_tdx=0 opt_tdx_args="" opt_qemu=() script=() interpreter=()
+opt_files=() opt_programs=() opt_insmod=() opt_may_die=0 opt_cvm="" opt_cvm_args="" opt_qemu=() script=() interpreter=()
 
 run_usage() {
 	cat <<-EOT
@@ -93,8 +93,8 @@ run_parse() {
 		--append) opt_append+=" $2"; shift ;;
 		--beside) opt_beside=$2; shift ;;
 		--kmemleak) opt_kmemleak=1 ;;
-		--tdx) opt_tdx=1 ;;
-		--tdx-args) opt_tdx=1 opt_tdx_args+=",x-tdx-emu-${2//,/,x-tdx-emu-}"; shift ;;
+		--tdx | --snp) opt_cvm=${1#--} ;;
+		--cvm-args) opt_cvm_args+=",x-cvm-emu-${2//,/,x-cvm-emu-}"; shift ;;
 		--qemu) read -ra words <<<"$2"; opt_qemu+=("${words[@]}"); shift ;;
 		--aes) opt_aes=1 ;;
 		--allow) opt_allow+=("$2"); shift ;;
@@ -180,7 +180,7 @@ run_judge() {
 	local status=0 log allow broken exits
 
 	allow=$(IFS='|'; echo "${opt_allow[*]}")
-	broken=$(cat "$run/console.log" "$run/results/dmesg" "$run/results/kmemleak" "$run/tdx-broken" 2>/dev/null |
+	broken=$(cat "$run/console.log" "$run/results/dmesg" "$run/results/kmemleak" "$run/cvm-broken" 2>/dev/null |
 		grep -aE "$splats" | { grep -avE "${allow:-^$}" || true; } | sort -u | head -n 12)
 	exits=$(grep -sHv '^0$' "$run"/*.daemon.exit || true)
 	if [[ $1 != 0 ]]; then

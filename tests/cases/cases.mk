@@ -3,7 +3,7 @@
 ## check-uml: the cases that run in User-Mode Linux (debug kernels)
 ## check-vm: the cases that run in QEMU, with Debian's kernels
 ## check-builtin: a kernel with the driver in its tree, built in and as a module, swaps (builds two kernels)
-## check-slow: the cases that check leaves out, more kernels and more variants (TDX: check-tdx)
+## check-slow: the cases that check leaves out, more kernels and more variants (confidential guests: check-tdx, check-snp)
 
 $(out)/guest/swap_verify: LIBS := -lpthread
 $(out)/guest/swap_verify: $(out)/obj/tests/selftests/cswap/swap_verify.o

@@ -4,7 +4,7 @@
 #
 # A case sources this behind lib.sh. Sizes are in MiB unless a name says otherwise. What has been
 # freed is never the guest's word here: it's the blocks of the file that is the guest's memory,
-# on the host's side, or an emulated TDX guest's private memory.
+# on the host's side, or an emulated confidential guest's private memory.
 
 mib=1048576
 
@@ -75,12 +75,12 @@ now() {
 # ---- what it comes to
 
 # Memory that the host has to provide, as it measures it: sets host_kib, and host_absent_kib, what the
-# guest has never touched. Of a TD that's its private memory, all of which is there; the file is what it
+# guest has never touched. Of a confidential guest that's its private memory, all of which is there; the file is what it
 # shares.
 host_measure() {
 	host_absent_kib=0
-	if grep -qw tdx_guest /proc/cpuinfo; then
-		host tdx private-resident-bytes
+	if is_cvm; then
+		host cvm private-resident-bytes
 		host_kib=$(($(host_value private-resident-bytes) / 1024))
 		return
 	fi

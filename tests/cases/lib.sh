@@ -80,6 +80,11 @@ in_log() {
 	[ "$(dmesg | grep -cE "$2")" -ge "$1" ] || fail "the kernel's log doesn't have $1 of: $2"
 }
 
+# is_cvm: is this an emulated confidential guest?
+is_cvm() {
+	[ "$CSWAP_BED" = tdx ] || [ "$CSWAP_BED" = snp ]
+}
+
 # ---- swap
 
 # The disk is swap, of $swap_priority if that is set.

@@ -8,7 +8,7 @@
 # Checks: driver-feature-access-platform
 #
 # beds: uml-debug vm-newest tdx-newest
-# slow: vm-6.12 vm-6.1 tdx-6.12
+# slow: vm-6.12 vm-6.1 tdx-6.12 snp-newest snp-6.12
 # timeout: 240
 # run: --cswapd "--store mem --size 32M" --module-args sync=1
 # run uml: --mem 256M
@@ -25,7 +25,7 @@
 # run: --daemon 13 "build/bed/cswapd-faulty --socket @SOCK@ --store mem --size 8M --bad-config reserved0=1"
 # run: --daemon 13 "build/bed/cswapd-faulty --socket @SOCK@ --store mem --size 8M --bad-config reserved1=1"
 # run uml: --daemon 13 "build/bed/cswapd-faulty --socket @SOCK@ --store mem --size 8M --bad-config withhold=32"
-# run tdx: --daemon 13 "build/bed/cswapd-faulty --socket @SOCK@ --store mem --size 8M --access-platform off" --qemu "-set device.device1.iommu_platform=off"
+# run tdx snp: --daemon 13 "build/bed/cswapd-faulty --socket @SOCK@ --store mem --size 8M --access-platform off" --qemu "-set device.device1.iommu_platform=off"
 
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -48,7 +48,7 @@ refused 2 'makes no sense \(pages a request out of range\)'
 refused 2 'makes no sense \(a reserved field is not zero\)'
 # QEMU itself refuses a device that is not of version 1.
 [ "$CSWAP_BED" != uml ] || refused 1 "doesn't offer VIRTIO_F_VERSION_1"
-! grep -qw tdx_guest /proc/cpuinfo || refused 1 "doesn't offer VIRTIO_F_ACCESS_PLATFORM"
+! is_cvm || refused 1 "doesn't offer VIRTIO_F_ACCESS_PLATFORM"
 expect "lines of refusal in all" "$(dmesg | grep -cE 'virtio_cswap .*: not used')" = "$devices"
 set -- /sys/block/cswap*
 expect "disks" $# = 1

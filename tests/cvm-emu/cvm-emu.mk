@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# The emulated TDX guest. See tests/cvm-emu/README.md.
+# The emulated confidential guests. See tests/cvm-emu/README.md.
 ## check-tdx: all that runs in the emulated TDX guest, on both of its kernels
-## check-tdx-short: the part of check-tdx that check runs
+## check-snp: all that runs in the emulated SEV-SNP guest, on its three kernels
+## check-cvm-short: the parts of check-tdx and check-snp that check runs
 
-.PHONY: check-tdx check-tdx-short
-check-tdx:
-	$(Q)tests/cvm-emu/canary-check
-	$(Q)tests/cases/run --slow --bed tdx
+.PHONY: check-tdx check-snp check-cvm-short
+check-tdx check-snp: check-%:
+	$(Q)tests/cvm-emu/micro/run $*
+	$(Q)tests/cvm-emu/canary-check $*
+	$(Q)tests/cases/run --slow --bed $*
 
-check-tdx-short:
-	$(Q)tests/cases/run --bed tdx
+check-cvm-short:
+	$(Q)tests/cvm-emu/micro/run tdx
+	$(Q)tests/cvm-emu/micro/run snp
+	$(Q)tests/cases/run --bed tdx --bed snp

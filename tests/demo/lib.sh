@@ -14,7 +14,7 @@ failed=0
 demo_bed() {
 	if [[ ${BED:-} ]]; then
 		echo "$BED"
-	elif [[ -d $(tdx_qemu_dir) ]]; then
+	elif [[ -d $(cvm_qemu_dir) ]]; then
 		echo tdx
 	else
 		echo vm
@@ -25,8 +25,8 @@ demo_bed() {
 choose_run() {
 	bed_name=$(demo_bed)
 	case $bed_name in
-	tdx) run=$repo/tests/cvm-emu/run ;;
-	vm | uml) run=$repo/tests/$bed_name/run ;;
+	tdx) run=("$repo/tests/cvm-emu/run" --tdx) ;;
+	vm | uml) run=("$repo/tests/$bed_name/run") ;;
 	*) usage >&2; exit 2 ;;
 	esac
 }
@@ -34,7 +34,7 @@ choose_run() {
 need_bed() {
 	need root "$(root_dir)"
 	[[ $bed_name != uml ]] || need uml "$(uml_dir uml)"
-	[[ $bed_name != tdx ]] || need tdx-qemu "$(tdx_qemu_dir)"
+	[[ $bed_name != tdx ]] || need cvm-qemu "$(cvm_qemu_dir)"
 }
 
 fail() {

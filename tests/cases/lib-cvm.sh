@@ -1,34 +1,34 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
-# lib-tdx.sh - for cases in the emulated TDX guest: its counters, and the deeds of cswap_tdx_test.
+# lib-cvm.sh - for cases in the emulated confidential guest: its counters, and the deeds of cswap_cvm_test.
 #
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
-deeds=/sys/kernel/debug/cswap_tdx
+deeds=/sys/kernel/debug/cswap_cvm
 
 # ---- the counters, which its host reads
 
-# tdx_value NAME: now.
-tdx_value() {
-	host tdx "$1"
+# cvm_value NAME: now.
+cvm_value() {
+	host cvm "$1"
 	host_value "$1"
 }
 
-# tdx_note NAME...: remember them, for tdx_moved NAME: by how much it went up.
-tdx_note() {
-	host tdx "$@"
-	tdx_noted=$host_said
+# cvm_note NAME...: remember them, for cvm_moved NAME: by how much it went up.
+cvm_note() {
+	host cvm "$@"
+	cvm_noted=$host_said
 }
-tdx_moved() {
+cvm_moved() {
 	local before
-	before=$(echo "$tdx_noted" | tr ' ' '\n' | sed -n "s/^$1=//p")
-	echo $(($(tdx_value "$1") - before))
+	before=$(echo "$cvm_noted" | tr ' ' '\n' | sed -n "s/^$1=//p")
+	echo $(($(cvm_value "$1") - before))
 }
 
 # What must be so at any time: nobody touched memory in another way than it is.
-tdx_quiet() {
-	host tdx violations pages-implicit pages-stray first-stray-at pages-pending
+cvm_quiet() {
+	host cvm violations pages-implicit pages-stray first-stray-at pages-pending
 	expect "violations" "$(host_value violations)" = 0
 	expect "implicit conversions" "$(host_value pages-implicit)" = 0
 	expect "private pages that a device touched, one at $(host_value first-stray-at)" \
@@ -43,7 +43,7 @@ found_in() {
 	expect "KiB searched in $1" "$(host_value kib)" -gt 0
 }
 
-# ---- cswap_tdx_test
+# ---- cswap_cvm_test
 
 # deed WORD...: have it done; deed_value NAME is of its result.
 deed() {

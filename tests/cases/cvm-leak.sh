@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # The hypervisor of the emulated TDX guest answers the balloon's conversions with RETRY, or fails
-# them, and the TDX module fails acceptances.
+# them, and the TDX module fails acceptances. (An SNP guest's kernel ends it when one fails, before the
+# driver hears of it: tests/cvm-emu/canary-check.)
 # Proves: RETRY loses nothing; a block whose conversion or acceptance fails is lost, counted, and never
 # used again by anybody; the guest goes on, with the rest of its memory, to the page.
 # Checks: driver-release-lost, driver-reclaim-accept
@@ -16,9 +17,9 @@
 # The kernel warns once when a conversion fails, and rightly.
 # run: --allow "WARNING: .*(__set_memory_enc_pgtable|set_memory.c)"
 
-# shellcheck source-path=SCRIPTDIR source=lib-tdx.sh
+# shellcheck source-path=SCRIPTDIR source=lib-cvm.sh
 # shellcheck disable=SC2317	# functions are called by within
-. "$(dirname "$0")/lib-tdx.sh"
+. "$(dirname "$0")/lib-cvm.sh"
 # shellcheck source-path=SCRIPTDIR source=lib-balloon.sh
 . "$(dirname "$0")/lib-balloon.sh"
 
@@ -35,41 +36,41 @@ settle() {
 begin_balloon
 swap_on
 
-tdx_note retries-injected
-host tdx retry-shared=1 retry-private=1
+cvm_note retries-injected
+host cvm retry-shared=1 retry-private=1
 settle $target
 settle 0
-host tdx retry-shared=0 retry-private=0
-retries=$(tdx_moved retries-injected)
+host cvm retry-shared=0 retry-private=0
+retries=$(cvm_moved retries-injected)
 # Each conversion met one; other drivers may have converted something meanwhile.
 expect "RETRYs" "$retries" -ge $target
 expect "MiB lost to RETRY" "$(balloon lost)" = 0
 
 # Each lost block is one that failed: 2 MiB.
-tdx_note map-failures-injected
-host tdx fail-shared=4
+cvm_note map-failures-injected
+host cvm fail-shared=4
 settle $target
-host tdx fail-shared=0
-outwards=$(tdx_moved map-failures-injected)
+host cvm fail-shared=0
+outwards=$(cvm_moved map-failures-injected)
 expect "failures on the way out" "$outwards" -gt 0
 expect "MiB lost on the way out" "$(balloon lost)" = $((outwards * 2))
 
-tdx_note map-failures-injected
-host tdx fail-private=4
+cvm_note map-failures-injected
+host cvm fail-private=4
 settle 0
-host tdx fail-private=0
-inwards=$(tdx_moved map-failures-injected)
+host cvm fail-private=0
+inwards=$(cvm_moved map-failures-injected)
 expect "failures on the way in" "$inwards" -gt 0
 expect "MiB lost on the way in" "$(balloon lost)" = $(((outwards + inwards) * 2))
 
 # Every second acceptance: 2 MiB fails, the first page of it doesn't, the second does.
 settle $target
-tdx_note accept-failures-injected
+cvm_note accept-failures-injected
 before=$(balloon lost)
-host tdx fail-accept=2
+host cvm fail-accept=2
 settle 0
-host tdx fail-accept=0
-refused=$(tdx_moved accept-failures-injected)
+host cvm fail-accept=0
+refused=$(cvm_moved accept-failures-injected)
 lost=$(balloon lost)
 expect "failures of acceptance" "$refused" -gt 0
 expect "MiB lost to acceptance" $((lost - before)) = "$refused"
@@ -81,7 +82,7 @@ swap_off
 # The guest's other memory is in use; what is lost is in no state that anybody relies on.
 ballast $(($(memory MemFree) * 3 / 4))
 ballast_gone
-host tdx violations pages-implicit pages-stray
+host cvm violations pages-implicit pages-stray
 expect "violations" "$(host_value violations)" = 0
 expect "implicit conversions" "$(host_value pages-implicit)" = 0
 expect "private pages that a device touched" "$(host_value pages-stray)" = 0

@@ -1,24 +1,28 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * cswap_tdx_test.c - does to memory what a right driver does, and what a broken one does, so that
- * the emulated TDX guest can be seen to notice.
+ * cswap_cvm_test.c - does to memory what a right driver does, and what a broken one does, so that
+ * the emulated confidential guest can be seen to notice.
  *
  * A block of 2 MiB is there for the asking. A line "VERB ARG..." written to
- * /sys/kernel/debug/cswap_tdx is one deed; reading the file gives its result as "NAME=VALUE...".
- * rc is what the kernel's function returned, status what the TDX module did. A page's number
- * counts from the block's begin.
+ * /sys/kernel/debug/cswap_cvm is one deed; reading the file gives its result as "NAME=VALUE...".
+ * rc is what the kernel's function returned, status what the TDX module, the instruction or the
+ * hypervisor said. A page's number counts from the block's begin.
  *
  *	where			gpa of the block
  *	fill TEXT		each page begins with TEXT
  *	zeroed FIRST COUNT	how many of these pages are all zeros
+ *	fresh FIRST COUNT	how many hold what an accepted page does: in a TD zeros, in an SNP guest
+ *				the emulation's garbage
  *	shared FIRST COUNT	set_memory_decrypted()
  *	private FIRST COUNT	set_memory_encrypted()
  *	pairs PAGE COUNT	converts it there and back, with the content checked each time; fails
  *				if that did, has no result, and may run several times at once
- *	map-private PAGE	TDVMCALL<MapGPA> alone: the page is pending then
- *	accept PAGE LEVEL	TDG.MEM.PAGE.ACCEPT alone
- *	touch-private PAGE	reads it without the shared bit, whatever it is
- *	touch-shared PAGE	reads it with the shared bit, whatever it is
+ *	assign PAGE		asks the hypervisor to make it private, no more: the page is pending then
+ *	unassign PAGE		asks it to make it shared, no more
+ *	accept PAGE LEVEL	accepts (validates) 4 KiB or, at level 1, 2 MiB, no more
+ *	rescind PAGE LEVEL	takes that back (SNP)
+ *	touch-private PAGE	reads it as private memory, whatever it is
+ *	touch-shared PAGE	reads it as shared memory, whatever it is
  *	touch-gpa GPA		reads private memory of others there (a released block, say)
  */
 #include <linux/cc_platform.h>
@@ -41,7 +45,17 @@
 #define VMCALL_MAP_GPA		0x10001
 /* R10 to R13 are the hypervisor's to see. */
 #define VMCALL_REGS		0x3c00
+#define TDX_SHARED		BIT_ULL(47)
 
+#define SNP_GHCB_MSR		0xc0010130
+#define SNP_PSC			0x14
+#define SNP_PSC_PRIVATE		1
+#define SNP_PSC_SHARED		2
+#define SNP_NO_CHANGE		255
+/* What the emulation leaves in a page that becomes valid. */
+#define SNP_GARBAGE		0xa5
+
+static bool test_snp;
 static void *test_block;
 static struct dentry *test_file;
 static char test_result[128];
@@ -57,7 +71,7 @@ static phys_addr_t test_gpa(unsigned long number)
 	return virt_to_phys(test_block) + number * PAGE_SIZE;
 }
 
-/* ---- the TDX module, past the kernel's own functions, which a module can't call */
+/* ---- the TDX module and its hypervisor, past the kernel's own functions, which a module can't call */
 
 static u64 test_tdcall(u64 leaf, u64 rcx, u64 arg[4])
 {
@@ -73,18 +87,77 @@ static u64 test_tdcall(u64 leaf, u64 rcx, u64 arg[4])
 	return leaf;
 }
 
-static u64 test_accept(unsigned long number, u64 level)
+static u64 test_tdx_accept(unsigned long number, u64 level)
 {
 	u64 arg[4] = { 0 };
 
 	return test_tdcall(TDG_MEM_PAGE_ACCEPT, test_gpa(number) | level, arg);
 }
 
-static u64 test_map_private(unsigned long number)
+static u64 test_tdx_map(unsigned long number, bool private)
 {
-	u64 arg[4] = { 0, VMCALL_MAP_GPA, test_gpa(number), PAGE_SIZE };
+	u64 arg[4] = { 0, VMCALL_MAP_GPA, test_gpa(number) | (private ? 0 : TDX_SHARED), PAGE_SIZE };
 
 	return test_tdcall(TDG_VP_VMCALL, VMCALL_REGS, arg) ?: arg[0];
+}
+
+/* ---- an SNP guest's instructions and hypervisor, likewise */
+
+static u64 test_snp_validate(unsigned long number, u64 large, u64 validate)
+{
+	u64 rc = (unsigned long)test_page(number);
+	bool same;
+
+	asm volatile(".byte 0xf2, 0x0f, 0x01, 0xff"
+		     : "=@ccc" (same), "+a" (rc) : "c" (large), "d" (validate) : "memory");
+	return same ? SNP_NO_CHANGE : rc;
+}
+
+static u64 test_rdmsr(void)
+{
+	u32 low, high;
+
+	asm volatile("rdmsr" : "=a" (low), "=d" (high) : "c" (SNP_GHCB_MSR));
+	return (u64)high << 32 | low;
+}
+
+static void test_wrmsr(u64 value)
+{
+	asm volatile("wrmsr" : : "c" (SNP_GHCB_MSR), "a" ((u32)value), "d" ((u32)(value >> 32)) : "memory");
+}
+
+/* The GHCB's MSR protocol: 0 if it's done. */
+static u64 test_snp_map(unsigned long number, bool private)
+{
+	u64 operation = private ? SNP_PSC_PRIVATE : SNP_PSC_SHARED;
+	unsigned long flags;
+	u64 was, answer;
+
+	local_irq_save(flags);
+	was = test_rdmsr();
+	test_wrmsr(operation << 52 | test_gpa(number) | SNP_PSC);
+	asm volatile("rep; vmmcall" : : : "memory");
+	answer = test_rdmsr();
+	test_wrmsr(was);
+	local_irq_restore(flags);
+	return answer ^ (SNP_PSC + 1);
+}
+
+/* ---- either */
+
+static u64 test_map(unsigned long number, bool private)
+{
+	return test_snp ? test_snp_map(number, private) : test_tdx_map(number, private);
+}
+
+static u64 test_accept(unsigned long number, u64 level)
+{
+	return test_snp ? test_snp_validate(number, level, 1) : test_tdx_accept(number, level);
+}
+
+static u8 test_fresh(void)
+{
+	return test_snp ? SNP_GARBAGE : 0;
 }
 
 /* ---- deeds */
@@ -97,18 +170,18 @@ static void test_fill(const char *text)
 		strscpy(test_page(i), text, 128);
 }
 
-static unsigned long test_count_zeroed(unsigned long first, unsigned long count)
-{
-	unsigned long i, zeroed = 0;
-
-	for (i = first; i < first + count; i++)
-		zeroed += !memchr_inv(test_page(i), 0, PAGE_SIZE);
-	return zeroed;
-}
-
 static bool test_holds(const void *page, u8 byte)
 {
 	return !memchr_inv(page, byte, PAGE_SIZE);
+}
+
+static unsigned long test_count(unsigned long first, unsigned long count, u8 byte)
+{
+	unsigned long i, n = 0;
+
+	for (i = first; i < first + count; i++)
+		n += test_holds(test_page(i), byte);
+	return n;
 }
 
 /* How many of these conversions went wrong: failed, or left other content than they must. */
@@ -124,7 +197,7 @@ static unsigned long test_pairs(unsigned long number, unsigned long count)
 		memset(page, (u8)(i + 1), PAGE_SIZE);
 		wrong += !test_holds(page, (u8)(i + 1));
 		wrong += set_memory_encrypted(address, 1) != 0;
-		wrong += !test_holds(page, 0);
+		wrong += !test_holds(page, test_fresh());
 		cond_resched();
 	}
 	return wrong;
@@ -157,17 +230,23 @@ static int test_do(const char *verb, const char *text, unsigned long a, unsigned
 		return sprintf(result, "rc=0");
 	}
 	if (!strcmp(verb, "zeroed"))
-		return sprintf(result, "zeroed=%lu", test_count_zeroed(a, b));
+		return sprintf(result, "zeroed=%lu", test_count(a, b, 0));
+	if (!strcmp(verb, "fresh"))
+		return sprintf(result, "fresh=%lu", test_count(a, b, test_fresh()));
 	if (!strcmp(verb, "shared"))
 		return sprintf(result, "rc=%d", set_memory_decrypted((unsigned long)test_page(a), b));
 	if (!strcmp(verb, "private"))
 		return sprintf(result, "rc=%d", set_memory_encrypted((unsigned long)test_page(a), b));
 	if (!strcmp(verb, "pairs"))
 		return test_pairs(a, b) ? -EIO : 0;
-	if (!strcmp(verb, "map-private"))
-		return sprintf(result, "status=0x%llx", test_map_private(a));
+	if (!strcmp(verb, "assign"))
+		return sprintf(result, "status=0x%llx", test_map(a, true));
+	if (!strcmp(verb, "unassign"))
+		return sprintf(result, "status=0x%llx", test_map(a, false));
 	if (!strcmp(verb, "accept"))
 		return sprintf(result, "status=0x%llx", test_accept(a, b));
+	if (!strcmp(verb, "rescind") && test_snp)
+		return sprintf(result, "status=0x%llx", test_snp_validate(a, b, 0));
 	if (!strcmp(verb, "touch-private"))
 		rc = test_touch(virt_to_page(test_page(a)), PAGE_KERNEL, &word);
 	else if (!strcmp(verb, "touch-shared"))
@@ -219,10 +298,11 @@ static int __init test_init(void)
 {
 	if (!cc_platform_has(CC_ATTR_GUEST_MEM_ENCRYPT))
 		return -ENODEV;
+	test_snp = cc_platform_has(CC_ATTR_GUEST_SEV_SNP);
 	test_block = (void *)__get_free_pages(GFP_KERNEL | __GFP_ZERO, TEST_ORDER);
 	if (!test_block)
 		return -ENOMEM;
-	test_file = debugfs_create_file("cswap_tdx", 0600, NULL, NULL, &test_fops);
+	test_file = debugfs_create_file("cswap_cvm", 0600, NULL, NULL, &test_fops);
 	return 0;
 }
 
@@ -234,5 +314,5 @@ static void __exit test_exit(void)
 
 module_init(test_init);
 module_exit(test_exit);
-MODULE_DESCRIPTION("deeds for the emulated TDX guest");
+MODULE_DESCRIPTION("deeds for the emulated confidential guest");
 MODULE_LICENSE("GPL");

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# tdxemu.mak - what a guest of the test bed needs (with --without-default-devices)
+# cvmemu.mak - what a guest of the test bed needs (with --without-default-devices)
 CONFIG_I440FX=y
 CONFIG_Q35=y
 CONFIG_HPET=y

@@ -1,23 +1,23 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# A secret text fills memory that is swapped out, in the emulated TDX guest, and all that its host can
+# A secret text fills memory that is swapped out, in the emulated confidential guest, and all that its host can
 # see is searched for it: the shared memory, with the pool and the rings in it, and the disk.
 # Proves: it is nowhere there; no page is converted for I/O; the pool and the rings are the only memory
 # that the driver ever shares, and they are given back whole. The control: swapped to a plain disk
 # by virtio-blk, the same text is found in both.
 # Checks: driver-seal-always
 #
-# beds: tdx-newest
-# slow: tdx-6.12 ahead
+# beds: tdx-newest snp-newest
+# slow: tdx-6.12 snp-6.12 ahead
 # timeout: 900
 # beside: yes
 # run: --mem 512M --cpus 2 --queues 2 --cswapd "--store @RUN@/store --size 128M" --env MIB=32
 # variant sync: --module-args "sync=1 stall_ms=60000"
 # variant ahead: --module-args "sync=0 stall_ms=60000"
 
-# shellcheck source-path=SCRIPTDIR source=lib-tdx.sh
-. "$(dirname "$0")/lib-tdx.sh"
+# shellcheck source-path=SCRIPTDIR source=lib-cvm.sh
+. "$(dirname "$0")/lib-cvm.sh"
 
 group=/sys/fs/cgroup/secret
 file=/dev/shm/secret
@@ -38,12 +38,12 @@ planted=$(yes "$marker" | head -c "$bytes" | sha256sum)
 # ---- sealed
 
 swap_on
-tdx_note pages-to-shared pages-to-private accepts-4k accepts-2m
+cvm_note pages-to-shared pages-to-private accepts-4k accepts-2m
 plant
 expect "pages stored" "$(counter stores)" -ge $((MIB * 256 / 2))
 expect "pages loaded" "$(counter loads)" -ge $((MIB * 256 / 4))
 for name in pages-to-shared pages-to-private accepts-4k accepts-2m; do
-	expect "$name while it swapped" "$(tdx_moved $name)" = 0
+	expect "$name while it swapped" "$(cvm_moved $name)" = 0
 done
 found_in shared 0
 found_in store 0
@@ -56,16 +56,16 @@ stored=$(counter stores)
 
 # ---- what the driver shares
 
-tdx_note pages-shared pages-pending
+cvm_note pages-shared pages-pending
 rmmod virtio_cswap || fail "rmmod"
-shared=$((-$(tdx_moved pages-shared)))
-expect "pages not accepted" "$(tdx_moved pages-pending)" = 0
-tdx_note pages-shared
+shared=$((-$(cvm_moved pages-shared)))
+expect "pages not accepted" "$(cvm_moved pages-pending)" = 0
+cvm_note pages-shared
 for driver in $CSWAP_INSMOD; do :; done # it comes last
 # shellcheck disable=SC2086	# words
 insmod "$driver" $CSWAP_MODULE_ARGS || fail "insmod"
 wait_until 20 test -b "$disk" || fail "no disk"
-expect "pages shared by another load" "$(tdx_moved pages-shared)" = "$shared"
+expect "pages shared by another load" "$(cvm_moved pages-shared)" = "$shared"
 # 2 MiB and 512 KiB a pair, at most 1/256 of memory; and five rings of three pages at most.
 expect "pages shared" "$shared" -le $((512 * 1024 / 256 / 4 + 5 * 3))
 
@@ -83,6 +83,6 @@ expect "the secret on the plain disk" "$control_disk" -gt 1000
 rm "$file"
 swap_off
 
-tdx_quiet
+cvm_quiet
 finish "$stored pages stored, $shared pages shared, the secret found 0 times; \
 with a plain disk $control_shared times in shared memory, $control_disk on the disk"

@@ -1,0 +1,60 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# The balloon in the emulated confidential guest, where a release is a conversion and a return an acceptance.
+# Proves: the host's memory falls by what was released, in conversions of 2 MiB; all of it is accepted
+# when it comes back, in blocks of 2 MiB, or page by page where the host has no more; while a program
+# swaps, nothing is converted.
+# Checks: driver-release-convert, driver-release-untouched
+#
+# beds: tdx-newest snp-newest
+# slow: tdx-6.12 snp-6.12 4k
+# timeout: 900
+# beside: yes
+# run: --mem 512M --cpus 2 --queues 2 --cswapd "--store mem --size 256M" --module-args "floor=48 brake_percent=0 stall_ms=60000"
+# variant 2m: --env LEVEL=2m
+# variant 4k: --cvm-args accept-4k=on --env LEVEL=4k
+
+# shellcheck source-path=SCRIPTDIR source=lib-cvm.sh
+. "$(dirname "$0")/lib-cvm.sh"
+# shellcheck source-path=SCRIPTDIR source=lib-balloon.sh
+. "$(dirname "$0")/lib-balloon.sh"
+
+target=128
+bytes=$((target * mib))
+
+begin_balloon
+swap_on
+cvm_note private-resident-bytes shared-resident-bytes pages-to-shared maps-shared-2m maps-shared-4k maps-shared-other
+reach $target 120
+freed=$((-$(cvm_moved private-resident-bytes)))
+# What was released was resident: all accepted memory is.
+expect "bytes that the host got back" $((freed * 100)) -ge $((bytes * 99))
+expect "bytes that the host got back" $((freed * 100)) -le $((bytes * 101))
+expect "shared bytes taken instead" "$(cvm_moved shared-resident-bytes)" -lt $((bytes / 100))
+expect "conversions of 2 MiB" "$(cvm_moved maps-shared-2m)" = $((target / 2))
+expect "conversions of 4 KiB" "$(cvm_moved maps-shared-4k)" = 0
+expect "other conversions" "$(cvm_moved maps-shared-other)" = 0
+expect "pages converted" "$(cvm_moved pages-to-shared)" = $((target * 256))
+
+cvm_note pages-to-shared pages-to-private
+stress --mib 24 --limit 12 --procs 2 --random 500
+expect "pages converted while it swapped" "$(cvm_moved pages-to-shared)$(cvm_moved pages-to-private)" = 00
+
+cvm_note private-resident-bytes pages-to-private accepts-2m accepts-4k maps-private-2m
+end_balloon 120
+expect "pages that came back" "$(cvm_moved pages-to-private)" = $((target * 256))
+expect "conversions of 2 MiB" "$(cvm_moved maps-private-2m)" = $((target / 2))
+if [ "$LEVEL" = 2m ]; then
+	expect "acceptances of 2 MiB" "$(cvm_moved accepts-2m)" = $((target / 2))
+	expect "acceptances of 4 KiB" "$(cvm_moved accepts-4k)" = 0
+else
+	expect "acceptances of 4 KiB" "$(cvm_moved accepts-4k)" = $((target * 256))
+fi
+expect "bytes that the host gave again" "$(cvm_moved private-resident-bytes)" = "$freed"
+stress --mib 24 --limit 12 --procs 2 --random 500
+expect_clean
+swap_off
+cvm_quiet
+finish "$LEVEL: $target MiB released, $((freed / 1024)) KiB freed on the host, accepted again in ${LEVEL} blocks; \
+$(figure checked) pages checked, 0 wrong"
