@@ -9,7 +9,7 @@
 #
 # beds: uml uml-debug
 # fast uml-debug: nospc-all eio-some
-# slow: vm-newest tdx-newest
+# slow: vm-newest tdx-newest snp-newest
 # timeout: 300
 # beside: yes
 # run: --env MIB=12 --allow "swapstress.[0-9]+.: segfault at"

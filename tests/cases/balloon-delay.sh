@@ -8,7 +8,7 @@
 # Checks: driver-release-hands-off, driver-security-take-back
 #
 # beds: uml uml-debug
-# slow: uml-smp vm-newest tdx-newest
+# slow: uml-smp vm-newest tdx-newest snp-newest
 # timeout: 900
 # beside: yes
 # run: --faulty-cswapd "--store mem --size 64M --release punch --fault-report @RUN@/report --balloon-fault release-stall"

@@ -9,7 +9,7 @@
 # Checks: driver-release-in-use, driver-target-partial
 #
 # beds: uml
-# slow: vm-newest uml-debug uml-smp vm-6.12 vm-6.1 tdx-newest
+# slow: vm-newest uml-debug uml-smp vm-6.12 vm-6.1 tdx-newest snp-newest
 # timeout: 900
 # beside: yes
 # module: tests/kmod/fragment

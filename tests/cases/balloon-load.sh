@@ -8,7 +8,7 @@
 # guest-programs: redis-server redis-cli
 #
 # beds: uml
-# slow: uml vm-newest vm-6.1 vm-6.12 uml-smp tdx-newest tdx-6.12
+# slow: uml vm-newest vm-6.1 vm-6.12 uml-smp tdx-newest snp-newest tdx-6.12 snp-6.12
 # timeout: 1500
 # beside: yes
 # run: --cswapd "--store mem --size 1G --release punch"

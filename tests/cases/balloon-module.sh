@@ -6,7 +6,7 @@
 # nothing, hears the target, and works.
 #
 # beds: uml-debug vm-newest
-# slow: uml-smp vm-6.12 vm-6.1 tdx-newest
+# slow: uml-smp vm-6.12 vm-6.1 tdx-newest snp-newest
 # timeout: 900
 # beside: yes
 # run: --cswapd "--store mem --size 64M --release punch" --daemon-may-die

@@ -6,7 +6,7 @@
 # on; a target that isn't reached is said to be so, with the reason: the floor, the owner.
 #
 # beds: uml-debug
-# slow: uml uml-smp vm-newest vm-6.1 tdx-newest
+# slow: uml uml-smp vm-newest vm-6.1 tdx-newest snp-newest
 # timeout: 900
 # beside: yes
 # run: --cswapd "--store mem --size 64M --release punch --report-period 100"

@@ -10,7 +10,7 @@
 #
 # beds: uml uml-debug vm-newest
 # fast uml-debug: faults-sync faults-ahead
-# slow: uml-smp vm-6.12 vm-6.1 tdx-newest tdx-6.12
+# slow: uml-smp vm-6.12 vm-6.1 tdx-newest snp-newest tdx-6.12 snp-6.12
 # timeout: 360
 # run: --cswapd "--store mem --size 96M"
 # run uml: --mem 256M --env LEAVE=40 --env MIB=44

@@ -7,8 +7,8 @@
 # Proves: that each fault is there when it is asked for, is counted, and leaves memory as it says; so
 # a test that relies on one has had it.
 #
-# beds: tdx-newest snp-newest
-# slow: tdx-6.12 snp-6.12
+# beds: tdx-newest
+# slow: tdx-6.12 snp-newest snp-6.12
 # timeout: 600
 # beside: yes
 # module: tests/cvm-emu/kmod

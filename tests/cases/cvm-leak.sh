@@ -1,15 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# The hypervisor of the emulated TDX guest answers the balloon's conversions with RETRY, or fails
-# them, and the TDX module fails acceptances. (An SNP guest's kernel ends it when one fails, before the
-# driver hears of it: tests/cvm-emu/canary-check.)
+# The hypervisor of the emulated confidential guest answers the balloon's conversions with RETRY. A TD's
+# fails them, too, and the TDX module fails acceptances. (An SNP guest's kernel ends it when one fails,
+# before the driver hears of it: tests/cvm-emu/canary-check.)
 # Proves: RETRY loses nothing; a block whose conversion or acceptance fails is lost, counted, and never
 # used again by anybody; the guest goes on, with the rest of its memory, to the page.
 # Checks: driver-release-lost, driver-reclaim-accept
 #
 # beds: tdx-newest
-# slow: tdx-6.12
+# slow: tdx-6.12 snp-newest snp-6.12
 # timeout: 900
 # beside: yes
 # run: --mem 512M --cpus 2 --queues 2 --cswapd "--store mem --size 128M"
@@ -45,6 +45,14 @@ retries=$(cvm_moved retries-injected)
 # Each conversion met one; other drivers may have converted something meanwhile.
 expect "RETRYs" "$retries" -ge $target
 expect "MiB lost to RETRY" "$(balloon lost)" = 0
+if [ "$CSWAP_BED" = snp ]; then
+	expect "memory, KiB" "$(memory_kib MemTotal)" = "$total_kib"
+	stress --mib 24 --limit 12 --procs 2 --random 500
+	expect_clean
+	swap_off
+	cvm_quiet
+	finish "$retries RETRYs, nothing lost; $(figure checked) pages checked, 0 wrong"
+fi
 
 # Each lost block is one that failed: 2 MiB.
 cvm_note map-failures-injected

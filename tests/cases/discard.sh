@@ -7,7 +7,7 @@
 # Checks: driver-discard-forget, driver-ctrl-count, device-discard-free, driver-init-discard
 #
 # beds: uml vm-newest
-# slow: uml-debug vm-6.12 vm-6.1 tdx-newest tdx-6.12
+# slow: uml-debug vm-6.12 vm-6.1 tdx-newest snp-newest tdx-6.12 snp-6.12
 # timeout: 300
 # beside: yes
 # run: --cswapd "--store @RUN@/store --size 64M" --module-args sync=1 --env MIB=12

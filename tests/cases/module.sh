@@ -6,7 +6,7 @@
 # when it comes, and doesn't come with a parameter that makes no sense.
 #
 # beds: uml-debug vm-newest
-# slow: uml-smp vm-6.12 vm-6.1 tdx-newest tdx-6.12
+# slow: uml-smp vm-6.12 vm-6.1 tdx-newest snp-newest tdx-6.12 snp-6.12
 # timeout: 240
 # run: --cswapd "--store mem --size 48M" --module-args sync=0 --env TIMES=5
 # run uml-debug: --mem 256M --kmemleak

@@ -9,7 +9,7 @@
 # beds: uml uml-debug vm-newest
 # fast uml-debug: ahead
 # fast vm-newest: sync
-# slow: vm-6.12 vm-6.1 tdx-newest tdx-6.12
+# slow: vm-6.12 vm-6.1 tdx-newest snp-newest tdx-6.12 snp-6.12
 # timeout: 360
 # run: --cswapd "--store mem --size 48M" --env MIB=16 --env LIMIT=7 --env CYCLES=20
 # run uml: --mem 256M

@@ -9,7 +9,7 @@
 # beds: uml-debug vm-newest
 # fast uml-debug: sync
 # fast vm-newest: ahead
-# slow: uml-smp vm-6.12 vm-6.1 tdx-newest tdx-6.12
+# slow: uml-smp vm-6.12 vm-6.1 tdx-newest snp-newest tdx-6.12 snp-6.12
 # timeout: 240
 # beside: yes
 # run: --env MIB=12 --cswapd "--store mem --size 48M" --daemon-may-die

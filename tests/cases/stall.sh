@@ -8,7 +8,7 @@
 # Checks: driver-security-stall
 #
 # beds: uml uml-debug
-# slow: uml-smp vm-newest tdx-newest
+# slow: uml-smp vm-newest tdx-newest snp-newest
 # timeout: 300
 # beside: yes
 # run: --env MIB=12 --module-args "sync=1 stall_ms=500"

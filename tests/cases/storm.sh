@@ -14,7 +14,7 @@
 # fast uml-smp: sync-mem ahead-file
 # fast vm-6.1: sync-mem
 # fast tdx-newest: sync-mem
-# slow: vm-6.12 tdx-6.12
+# slow: vm-6.12 snp-newest tdx-6.12 snp-6.12
 # timeout: 900
 # beside: yes
 # run uml: --env MIB=14 --env LIMIT=6

@@ -7,12 +7,12 @@
 # by trying again; each failure is counted, and the kernel names slot and cause. (I4, trap A4.)
 # Checks: driver-seal-open, driver-seal-retry, driver-seal-fail
 #
-# beds: uml uml-debug vm-newest vm-6.1 tdx-newest
+# beds: uml uml-debug vm-newest vm-6.1 snp-newest
 # fast uml-debug: flip eio-load-ahead
 # fast vm-newest: flip stale-ahead
 # fast vm-6.1: swap-slot
-# fast tdx-newest: flip
-# slow: vm-6.12 tdx-6.12
+# fast snp-newest: flip
+# slow: vm-6.12 tdx-newest tdx-6.12 snp-6.12
 # timeout: 900
 # beside: yes
 # run: --env MIB=8 --env LIMIT=5 --allow "swapstress.[0-9]+.: segfault at"
