@@ -514,7 +514,7 @@ static void loads_time_out(struct cswap_queue *queue)
 	}
 }
 
-/* A reader has waited for longer than @limit, in seconds, and there was no reset yet while he did. */
+/* A reader has waited for longer than @limit, in seconds, and for no reset meanwhile. */
 static bool loads_want_reset(const struct cswap_queue *queue, u32 limit)
 {
 	const struct cswap_dev *dev = queue->dev;

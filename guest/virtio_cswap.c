@@ -511,7 +511,8 @@ static bool reset_is_due(struct cswap_dev *dev)
 /* Memory may be had later: the rings are made again then, as long as readers may wait. */
 static bool restart_later(struct cswap_dev *dev, int rc)
 {
-	unsigned long limit = clamp(READ_ONCE(cswap_load_timeout_s), LEAST_RESTART_S, MOST_RESTART_S) * HZ;
+	unsigned long limit = clamp(READ_ONCE(cswap_load_timeout_s), LEAST_RESTART_S,
+				    MOST_RESTART_S) * HZ;
 
 	if (rc != -ENOMEM || time_after(jiffies, dev->stopped_at + limit))
 		return false;

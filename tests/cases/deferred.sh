@@ -29,10 +29,10 @@ is_forgotten() {
 }
 # store FIRST COUNT: how many of these slots can be stored is then in $stored.
 store() {
-	local slot=$1
+	local slot="$1"
 	stored=0
-	while [ $slot -lt $(($1 + $2)) ]; do
-		dd if="$tmp/page" of="$disk" bs=4k count=1 seek=$slot oflag=direct 2>/dev/null &&
+	while [ "$slot" -lt $(($1 + $2)) ]; do
+		dd if="$tmp/page" of="$disk" bs=4k count=1 seek="$slot" oflag=direct 2>/dev/null &&
 			stored=$((stored + 1))
 		slot=$((slot + 1))
 	done

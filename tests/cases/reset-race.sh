@@ -21,7 +21,7 @@
 # variant discard: --faulty-cswapd "--store mem --size 48M --fault-report @RUN@/report --balloon-fault discard-never" --module-args sync=0 --env RACE=discard
 
 # shellcheck source-path=SCRIPTDIR source=lib.sh
-# shellcheck disable=SC2317	# functions are called by wait_until
+# shellcheck disable=SC2317,SC2153	# functions are called by wait_until; TIMES comes with the run
 . "$(dirname "$0")/lib.sh"
 
 parameters=/sys/module/cswap_reset/parameters
@@ -37,11 +37,11 @@ race_storm() {
 	swap_on
 	stress_begin --mib "$MIB" --procs 2 --seed 5 --rounds "$TIMES" --rewrite 60 --pageout
 	echo 2000 >"$parameters/slow_us"
-	while [ $times -lt "$TIMES" ]; do
+	while [ "$times" -lt "$TIMES" ]; do
 		# The storm goes on: the gate opens before the device asks.
 		: >"$tmp/gate"
 		ask_and_wait
-		[ $times = "$TIMES" ] || stress_await
+		[ "$times" = "$TIMES" ] || stress_await
 	done
 	cat <&7 >>"$tmp/stress.all"
 	exec 7<&-
@@ -95,7 +95,7 @@ ask_and_wait() {
 	before=$(parameter resets)
 	echo 1 >"$parameters/ask"
 	times=$((times + 1))
-	wait_until 30 is_reset $times || fail "it was not reset"
+	wait_until 30 is_reset "$times" || fail "it was not reset"
 }
 
 insmod "$MODULE" || die "insmod $MODULE"
