@@ -73,8 +73,7 @@ static void handle_signal(int signal)
 {
 	arm(signal == SIGUSR1);
 	log_notice("faults %s", signal == SIGUSR1 ? "armed" : "disarmed");
-	if (signal == SIGUSR2)
-		report();
+	report();
 }
 
 static const char *get_report_path(void)

@@ -20,13 +20,6 @@
 is_discarded() {
 	[ "$(counter discards)" -ge "$1" ]
 }
-# The report says it, and whoever fetches it disarms.
-is_forgotten() {
-	host disarm
-	[ "$(fault 0 ops)" -gt 0 ] && return
-	host arm
-	return 1
-}
 # store FIRST COUNT: how many of these slots can be stored is then in $stored.
 store() {
 	local slot="$1"
@@ -44,7 +37,8 @@ dd if="$tmp/page" of="$disk" bs=64k oflag=direct 2>/dev/null || fail "storing"
 wait_until 20 is_discarded $((64 * 256 - 1024)) || fail "only $(counter discards) slots were discarded"
 host arm
 blkdiscard -f -l 4M "$disk" || fail "blkdiscard"
-wait_until 20 is_forgotten || fail "no DISCARD was forgotten"
+wait_until 20 fault_struck || fail "no DISCARD was forgotten"
+host disarm
 dd if="$tmp/page" of="$disk" bs=4k oflag=direct 2>/dev/null && fail "all slots could be stored"
 before=$(counter store_refusals)
 expect "stores that found no room" "$before" -gt 0

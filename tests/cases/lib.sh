@@ -214,7 +214,12 @@ host_value() {
 	echo "$host_said" | tr ' ' '\n' | sed -n "s/^$1=//p" | head -n 1
 }
 
-# fault INDEX NAME: of the Nth fault in the report that `host disarm` brought, ops or slots.
+# fault INDEX NAME: of the Nth fault in the report that `host arm` or `disarm` brought, ops or slots.
 fault() {
 	echo "$host_said" | tr ' ' '\n' | sed -n "s/^$2=//p" | sed -n "$(($1 + 1))p" | grep . || echo 0
+}
+# fault_struck [MORE]: the first fault has, more often than MORE times (0). It stays armed.
+fault_struck() {
+	host arm
+	[ "$(fault 0 ops)" -gt "${1:-0}" ]
 }

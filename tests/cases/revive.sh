@@ -28,13 +28,6 @@ is_reset() {
 is_discarded() {
 	[ "$(counter discards)" -ge "$1" ]
 }
-# The report says it, and whoever fetches it disarms.
-is_forgotten() {
-	host disarm
-	[ "$(fault 0 ops)" -gt 0 ] && return
-	host arm
-	return 1
-}
 
 lose_loads() {
 	swap_on
@@ -55,7 +48,8 @@ lose_discard() {
 	wait_until 20 is_discarded $((40 * 256 - 1024)) || fail "only $(counter discards) slots were discarded"
 	host arm
 	blkdiscard -f -l 4M "$disk" || fail "blkdiscard"
-	wait_until 20 is_forgotten || fail "no DISCARD was forgotten"
+	wait_until 20 fault_struck || fail "no DISCARD was forgotten"
+	host disarm
 	dd if="$tmp/page" of="$disk" bs=4k oflag=direct 2>/dev/null && fail "all slots could be stored"
 	wait_until 60 is_reset || fail "it was not reset"
 	dd if="$tmp/page" of="$disk" bs=64k oflag=direct 2>/dev/null || fail "storing after the reset"
