@@ -376,6 +376,9 @@ void cswap_queue_unlock_and_send(struct cswap_queue *queue, unsigned long flags)
 	if (queue->state == CSWAP_RUNNING) {
 		interrupts_set(queue);
 		stores_send(queue);
+		/* all copies may wait for a DISCARD, and nothing be in flight here */
+		if (queue->shard.free.first == CSWAP_NONE)
+			tick_soon(queue);
 		requests = virtqueue_kick_prepare(queue->request_vq);
 		responses = virtqueue_kick_prepare(queue->response_vq);
 	}
