@@ -1540,8 +1540,11 @@ static bool is_covered(const struct worker_need *by, const struct worker_need *n
 
 static void await_still(struct worker_set *set)
 {
+	struct watchdog_beats *beats = set->config.beats;
 	unsigned int i;
 
+	if (beats)
+		__atomic_store_n(&beats->main_waits, 1, __ATOMIC_RELEASE);
 	for (i = 0; i < set->config.workers; i++) {
 		struct worker *worker = &set->workers[i];
 
@@ -1550,6 +1553,8 @@ static void await_still(struct worker_set *set)
 			pthread_cond_wait(&worker->replied, &worker->lock);
 		pthread_mutex_unlock(&worker->lock);
 	}
+	if (beats)
+		__atomic_store_n(&beats->main_waits, 0, __ATOMIC_RELEASE);
 }
 
 /* Have it stand still, and wait for that. Returns what to go back to. */
