@@ -126,11 +126,12 @@ static bool undo(struct notes *notes, struct note *note)
 /* What is to be written. False: the owner's own limit, @was, is as strict. */
 static bool slow_value(const char *was, char *to)
 {
-	unsigned long long quota, period;
+	char *rest;
+	uint64_t quota = strtoull(was, &rest, 10), period = strtoull(rest, NULL, 10);
 
 	snprintf(to, NOTES_MAX_VALUE, "%u %u", SLOW_QUOTA_US, SLOW_PERIOD_US);
-	return sscanf(was, "%llu %llu", &quota, &period) != 2 ||
-	       quota * SLOW_PERIOD_US > (unsigned long long)SLOW_QUOTA_US * period;
+	/* "max" is no number. */
+	return rest == was || quota * SLOW_PERIOD_US > SLOW_QUOTA_US * period;
 }
 
 static bool freeze_value(const char *was, char *to)

@@ -110,7 +110,7 @@ static bool load(struct notes *notes, const char *name)
 		free(note);
 		return false;
 	}
-	memcpy(note->guest, name, strlen(name));
+	snprintf(note->guest, sizeof(note->guest), "%s", name);
 	note->next = notes->first;
 	notes->first = note;
 	return true;
