@@ -8,7 +8,7 @@
 # beds: uml uml-smp
 # fast uml: ahead
 # slow: uml-smp vm-newest
-# timeout: 240
+# timeout: 420
 # beside: yes
 # run: --faulty-cswapd "--store mem --size 48M --fault-report @RUN@/report --fault flip:slots=5-5:times=1 --fault stall:slots=5-5:after=1 --fault flip:slots=6-3000:times=1"
 # run uml: --mem 256M --env READERS=48
