@@ -13,7 +13,7 @@
 # slow: uml-debug vm-newest
 # timeout: 300
 # beside: yes
-# run: --cswapd "--store mem --size 48M"
+# run: --faulty-cswapd "--store mem --size 48M --fault-report @RUN@/report --fault stall"
 # run: --allow "blocked for more" --allow "rcu.*(stall|detected)" --allow "clocksource|lockup"
 # run uml: --mem 256M --env READERS=40
 # run vm: --mem 384M --env READERS=160
@@ -30,7 +30,7 @@ limit=/sys/module/virtio_cswap/parameters/load_timeout_s
 
 # All of them read from a host that is silent.
 readers_stop() {
-	host stop
+	host arm
 	readers_start
 	wait_until 30 readers_wait || fail "not all readers wait for the host"
 }
@@ -55,13 +55,13 @@ expect "time-outs counted" "$(counter load_timeouts)" = 0
 echo 2147483649 >$limit
 readers_stop
 sleep 3
-host cont
+host disarm
 readers_end
 expect "reads failed within many years" $failed = 0
 expect_clean
 
 echo 1 >$limit
-host stop
+host arm
 readers_start
 readers_end
 expect "reads that got an answer from nobody" $failed = "$READERS"
@@ -69,7 +69,7 @@ expect "reads lost and counted" "$(counter load_timeouts)" = "$READERS"
 in_log 1 'slot [0-9]+: no answer from the device; the page is given up'
 in_log 1 'slot [0-9]+: all requests for pages wait for the device; the page is given up'
 echo 180 >$limit
-host cont
+host disarm
 
 # The late answers are for nobody, and nothing is wrong.
 readers_check
