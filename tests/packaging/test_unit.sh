@@ -156,9 +156,9 @@ with_a_typo() {
 }
 
 # The operator mistypes, restarts, sees it fail, and mends it, while a guest is at work.
-mistype() {
+mistype() { # ARGS
 	cp /etc/cswapd/guest.conf /run/guest.conf
-	echo "ARGS=--store store --size 64M --quues 2" >/etc/cswapd/guest.conf
+	echo "ARGS=$1" >/etc/cswapd/guest.conf
 	systemctl restart cswapd@guest && return 1
 	cp /run/guest.conf /etc/cswapd/guest.conf
 	until status_of_unit active; do
@@ -306,7 +306,9 @@ use_it() {
 		sh -c "journalctl -u cswapd@guest -o cat | grep 'going on where another daemon ended'"
 	check "nor are new versions" under_load 4 upgrade
 	check "nor is the death of all of it" under_load 3 kill_all
-	check "nor is a typo that is mended" under_load 2 mistype
+	check "nor is a typo that is mended" under_load 2 mistype "--store store --size 64M --quues 2"
+	check "nor another store, which is refused until that is mended" under_load 2 mistype "--store other --size 64M"
+	check "and isn't made" test ! -e /var/lib/cswapd/guest/other
 	check "no front end was dropped" \
 		sh -c "! journalctl -u cswapd@guest -o cat | grep 'its front end is dropped'"
 	check "nothing is kept when the guest has gone" keeps_nothing
