@@ -245,6 +245,7 @@ static void accept_client(struct ctl *ctl)
 
 size_t ctl_prepare_poll(const struct ctl *ctl, struct pollfd *fds)
 {
+	size_t used = 1;
 	unsigned int i;
 
 	fds[0] = (struct pollfd) {
@@ -258,8 +259,11 @@ size_t ctl_prepare_poll(const struct ctl *ctl, struct pollfd *fds)
 			.fd = client->fd,
 			.events = client->out ? POLLOUT : POLLIN,
 		};
+		if (client->fd >= 0)
+			used = 2 + i;
 	}
-	return CTL_MAX_POLLS;
+	/* poll() refuses more entries than there may be descriptors. */
+	return used;
 }
 
 int ctl_timeout_ms(const struct ctl *ctl)
