@@ -1642,7 +1642,7 @@ static void pin_posted(struct pair *pair)
 {
 	const struct data_buffers *data = &pair->data;
 	uint32_t left = data->rooms;
-	uint16_t i;
+	unsigned int i;
 
 	for (i = 0; i < pair->ack_heads.count; i++)
 		pin_head(pair, pair->ack_heads.head[i]);
