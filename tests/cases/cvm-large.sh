@@ -21,13 +21,13 @@ expect "CPUs" "$(nproc)" = 4
 expect "lines of inconsistent MTRRs" "$(dmesg | grep -c 'inconsistent .*MTRR')" = 0
 begin_balloon
 swap_on
-stress --mib 64 --limit 32 --procs 4
+stress --mib 24 --limit 12 --procs 4
 cvm_note private-resident-bytes
 # More than there is on either side of 4 GiB.
 reach $target 300
 expect "MiB that the host got back" $((-$(cvm_moved private-resident-bytes) / mib)) -ge $((target * 99 / 100))
 end_balloon 300
-stress --mib 64 --limit 32 --procs 4
+stress --mib 24 --limit 12 --procs 4
 expect_clean
 swap_off
 cvm_quiet

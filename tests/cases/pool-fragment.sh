@@ -7,7 +7,7 @@
 # pages are stored and come back as ever.
 #
 # beds: uml-debug vm-newest
-# slow: uml vm-6.12 vm-6.1 tdx-newest
+# slow: uml vm-6.12 vm-6.1 tdx-newest snp-newest
 # timeout: 240
 # module: tests/kmod/fragment
 # run: --cswapd "--store mem --size 48M" --module-args sync=0
