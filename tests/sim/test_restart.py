@@ -69,6 +69,8 @@ class Daemon:
     def __init__(self, keeper, *options):
         self.log = ""
         read_end, write_end = os.pipe()
+        # systemd reads what a process has said before it sees the process's end.
+        keeper.settle()
         kept = list(keeper.kept.items())
         self.pid = os.fork()
         if not self.pid:
