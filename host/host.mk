@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# What runs on the host: cswapd, the store daemon; cswapd-faulty, the same daemon lying on demand
-# (for tests); cswapctl, the operator's view of it; cswap-balancer, which divides the host's memory.
+# What runs on the host: cswapd, the store daemon; cswapctl, the operator's view of it; cswap-balancer,
+# which divides the host's memory.
 ## host: build the host's programs
 ## install: install the host's programs, man pages and units (PREFIX, DESTDIR)
 
@@ -23,15 +23,6 @@ $(out)/cswapd: LIBS = $(CSWAPD_LIBS)
 $(out)/cswapd: $(CSWAPD_OBJS) $(out)/obj/host/cswapd/cswapd.o
 	$(link)
 
-# What eavesdrop.c stands around.
-EAVESDROP_LDFLAGS := -Wl,--wrap=vring_pop,--wrap=vring_push,--wrap=memory_remove,--wrap=memory_clear
-
-$(out)/cswapd-faulty: LIBS = $(CSWAPD_LIBS)
-$(out)/cswapd-faulty: LDFLAGS += $(EAVESDROP_LDFLAGS)
-$(out)/cswapd-faulty: $(CSWAPD_OBJS) \
-		$(patsubst %,$(out)/obj/host/cswapd/%.o,fault_spec store_fault balloon_fault eavesdrop bad_config cswapd_faulty)
-	$(link)
-
 CSWAPCTL_OBJS := $(patsubst %,$(out)/obj/host/cswapctl/%.o,\
 	balancer connection cswapctl instances list metrics screen status top)
 
@@ -50,7 +41,7 @@ $(out)/cswap-balancer: $(BALANCER_OBJS) $(out)/obj/host/cswap-balancer/cswap_bal
 
 .PHONY: host install
 host:: $(out)/cswap-balancer
-host:: $(out)/cswapd $(out)/cswapd-faulty $(out)/cswapctl
+host:: $(out)/cswapd $(out)/cswapctl
 
 install:: $(out)/cswapd $(out)/cswapctl $(out)/cswap-balancer
 	$(INSTALL) -D -m 755 $(out)/cswapd $(DESTDIR)$(SBINDIR)/cswapd

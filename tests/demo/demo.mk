@@ -14,7 +14,7 @@ demo-balloon:
 $(out)/guest/redis-data: $(out)/obj/tests/demo/redis_data.o
 	$(link)
 
-$(out)/obj/tests/demo/%.o: OBJ_CFLAGS := -Ihost/cswapd
+$(out)/obj/tests/demo/%.o: OBJ_CFLAGS := -Ihost/cswapd -Itests/faulty
 $(out)/find-text: $(out)/obj/tests/demo/find_text.o
 	$(link)
 
@@ -24,7 +24,7 @@ bed-programs:: $(out)/guest/redis-data $(out)/find-text
 $(out)/tests/test_eavesdrop: LIBS = $(CSWAPD_LIBS) -lcmocka
 $(out)/tests/test_eavesdrop: LDFLAGS += $(EAVESDROP_LDFLAGS)
 $(out)/tests/test_eavesdrop: $(out)/obj/tests/demo/test_eavesdrop.o $(CSWAPD_OBJS) \
-		$(out)/obj/host/cswapd/eavesdrop.o
+		$(out)/obj/tests/faulty/eavesdrop.o
 	$(link)
 
 .PHONY: check-unit check-eavesdrop

@@ -5,7 +5,7 @@ EVIL_LDFLAGS := -Wl,--wrap=vring_pop,--wrap=vring_push,--wrap=vring_call_due,--w
 	-Wl,--wrap=worker_start,--wrap=worker_attach,--wrap=worker_detach \
 	-Wl,--wrap=memory_remove,--wrap=memory_clear
 
-$(out)/obj/tests/evil/%.o: OBJ_CFLAGS := -Ihost/cswapd
+$(out)/obj/tests/evil/%.o: OBJ_CFLAGS := -Ihost/cswapd -Itests/faulty
 $(out)/cswapd-evil: LIBS = $(CSWAPD_LIBS)
 $(out)/cswapd-evil: LDFLAGS += $(EVIL_LDFLAGS)
 $(out)/cswapd-evil: $(CSWAPD_OBJS) \

@@ -9,4 +9,4 @@
 #define __wrap_memory_remove heard_memory_remove
 #define __wrap_memory_clear heard_memory_clear
 
-#include "../../host/cswapd/eavesdrop.c"
+#include "../faulty/eavesdrop.c"

@@ -5,11 +5,11 @@
 fuzzers := rings requests vhost_user control state monitor
 fuzz_programs := $(fuzzers:%=$(out)/fuzz_%)
 
-$(out)/obj/tests/fuzz/%.o: OBJ_CFLAGS := -Ihost/cswapd
+$(out)/obj/tests/fuzz/%.o: OBJ_CFLAGS := -Ihost/cswapd -Itests/faulty
 $(fuzz_programs): LIBS = $(CSWAPD_LIBS)
 $(fuzz_programs): LDFLAGS += -fsanitize=fuzzer $(FUZZ_LDFLAGS)
 fuzz_objects := $(out)/obj/tests/fuzz/bench.o $(CSWAPD_OBJS) \
-	$(patsubst %,$(out)/obj/host/cswapd/%.o,fault_spec store_fault)
+	$(patsubst %,$(out)/obj/tests/faulty/%.o,fault_spec store_fault)
 $(filter-out %/fuzz_monitor,$(fuzz_programs)): $(out)/fuzz_%: $(out)/obj/tests/fuzz/fuzz_%.o $(fuzz_objects)
 	$(link)
 

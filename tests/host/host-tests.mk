@@ -10,10 +10,10 @@ crash_test := $(out)/tests/test_host_crash
 # It has the monitor in it, to call what is private to it.
 monitor_test := $(out)/tests/test_host_monitor
 
-$(out)/obj/tests/host/%.o: OBJ_CFLAGS := -Ihost/cswapd
+$(out)/obj/tests/host/%.o: OBJ_CFLAGS := -Ihost/cswapd -Itests/faulty
 $(host_test_programs): LIBS = $(CSWAPD_LIBS) -lcmocka
 $(host_test_programs): $(out)/tests/test_host_%: $(out)/obj/tests/host/test_%.o \
-		$(CSWAPD_OBJS) $(patsubst %,$(out)/obj/host/cswapd/%.o,fault_spec store_fault)
+		$(CSWAPD_OBJS) $(patsubst %,$(out)/obj/tests/faulty/%.o,fault_spec store_fault)
 	$(link)
 
 # What it fetches from the guest changes.
