@@ -303,6 +303,8 @@ struct cswap_dev {
 	spinlock_t written_lock;	/* @written */
 	struct bio_list written;	/* stored, to be ended */
 	struct delayed_work tick;	/* clocks and retries, while there's need */
+	unsigned long tick_due;		/* jiffies; a late one says that the guest stood still */
+	unsigned int jumps;		/* times that it was late */
 	u32 seconds;			/* in which the tick ran; see cswap_age_s() */
 	unsigned long second_at;	/* jiffies: the last of them, the tick's */
 	struct notifier_block fork_notifier, pm_notifier;
@@ -377,6 +379,10 @@ void cswap_queue_poll_end(struct cswap_queue *queue);
 /* No answer for longer than a store may be kept waiting. Under the lock. */
 bool cswap_queue_stalled(const struct cswap_queue *queue);
 void cswap_tick(struct work_struct *work);
+/* Something needs a tick, in a second at the latest. Any context. */
+void cswap_tick_soon(struct cswap_dev *dev);
+/* The guest stood still since *@jumps was read, or does until the next tick: a time-out doesn't count. */
+bool cswap_clock_jumped(const struct cswap_dev *dev, unsigned int *jumps);
 /*
  * The clock of what waits for an answer: seconds in which the guest ran. It moves while
  * something is in flight or waits for a load, and a first second may be a short one.

@@ -234,11 +234,17 @@ out:
 static blk_status_t store_take(struct cswap_queue *queue, u64 slot,
 			       struct store_hold *hold)
 {
+	unsigned int jumps = READ_ONCE(queue->dev->jumps);
 	blk_status_t status;
 	unsigned long flags;
+	long left;
 
-	if (!wait_event_one_timeout(queue->store_wait,
-				    store_try(queue, slot, hold, &status), stall_jiffies()))
+	do {
+		left = wait_event_one_timeout(queue->store_wait,
+					      store_try(queue, slot, hold, &status),
+					      stall_jiffies());
+	} while (!left && cswap_clock_jumped(queue->dev, &jumps));
+	if (!left)
 		status = BLK_STS_IOERR;
 	if (status) {
 		spin_lock_irqsave(&queue->lock, flags);

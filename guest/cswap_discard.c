@@ -165,7 +165,7 @@ static void lose(struct cswap_dev *dev)
 		wake_up_all(&queue->store_wait);
 	}
 	/* it lets go of what is freed later */
-	queue_delayed_work(dev->wq, &dev->tick, HZ);
+	cswap_tick_soon(dev);
 }
 
 static int send(struct cswap_dev *dev)

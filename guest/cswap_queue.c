@@ -43,10 +43,12 @@
  * flight, or a full pool does, whatever it waits for, stores are refused (the swap
  * core keeps its pages, and reclaim turns elsewhere) until they move again; one store
  * each stall_ms is sent all the same, as a probe, so that a recovered device is
- * noticed. A LOAD has load_timeout_s, since its reader has nowhere else to turn. That
- * is counted by the tick, a second each time it runs: a guest that stood still (paused
- * or frozen, on a host that slept) finds that an hour has gone by, in which nobody
- * could answer it or it couldn't look.
+ * noticed. A LOAD has load_timeout_s, since its reader has nowhere else to turn.
+ *
+ * A guest that stood still (paused or frozen, on a host that slept) finds that an hour
+ * has gone by, in which nobody could answer it or it couldn't look. That isn't to count.
+ * So the tick counts the seconds of load_timeout_s, one each time it runs; and by how
+ * much the tick is late the clock of stores is set forward.
  */
 #include <linux/jiffies.h>
 #include <linux/highmem.h>
@@ -87,15 +89,18 @@ static void queue_break(struct cswap_queue *queue, const char *why)
 		"queue pair %u: %s; its slots can't be stored or loaded any more\n",
 		queue->index, why);
 	/* whoever waits for an answer: the tick tells them */
+	WRITE_ONCE(queue->dev->tick_due, jiffies);
 	mod_delayed_work(queue->dev->wq, &queue->dev->tick, 0);
 	wake_up_all(&queue->store_wait);
 	wake_up_all(&queue->load_wait);
 }
 
-static void tick_soon(struct cswap_queue *queue)
+void cswap_tick_soon(struct cswap_dev *dev)
 {
-	if (!delayed_work_pending(&queue->dev->tick))
-		queue_delayed_work(queue->dev->wq, &queue->dev->tick, HZ);
+	if (delayed_work_pending(&dev->tick))
+		return;
+	WRITE_ONCE(dev->tick_due, jiffies + HZ);
+	queue_delayed_work(dev->wq, &dev->tick, HZ);
 }
 
 static void chain_add(struct cswap_queue *queue, struct cswap_sent *sent,
@@ -115,7 +120,7 @@ static void chain_add(struct cswap_queue *queue, struct cswap_sent *sent,
 		piece_to_sg(queue, &sg[1], data, VIRTIO_CSWAP_SLOT_SIZE);
 	if (cswap_vq_add_out(queue->request_vq, sg, nr, sent))
 		queue_break(queue, "the request ring is broken");
-	tick_soon(queue);
+	cswap_tick_soon(queue->dev);
 }
 
 /* One of those that wait for what there is now. Under the lock. */
@@ -156,7 +161,7 @@ void cswap_queue_send_load(struct cswap_queue *queue, u32 l, u64 cookie)
 
 	io->sent.cookie = cookie;
 	if (queue->state != CSWAP_RUNNING) {
-		tick_soon(queue);	/* cswap_queue_start() sends it; it has its clock */
+		cswap_tick_soon(queue->dev);	/* cswap_queue_start() sends it; it has its clock */
 		return;
 	}
 	cswap_wire_put_load(io->sent.head.va, cookie, queue->shard.loads[l].slot);
@@ -221,7 +226,7 @@ static void event_handle(struct cswap_queue *queue, const struct cswap_event *ev
 	if (event->kind == CSWAP_COOKIE_STORE) {
 		if (event->failed) {
 			queue->stats.store_errors++;
-			queue_delayed_work(queue->dev->wq, &queue->dev->tick, HZ);
+			cswap_tick_soon(queue->dev);
 		}
 		cswap_queue_wake_store(queue);
 		return;
@@ -378,7 +383,7 @@ void cswap_queue_unlock_and_send(struct cswap_queue *queue, unsigned long flags)
 		stores_send(queue);
 		/* all copies may wait for a DISCARD, and nothing be in flight here */
 		if (queue->shard.free.first == CSWAP_NONE)
-			tick_soon(queue);
+			cswap_tick_soon(queue->dev);
 		requests = virtqueue_kick_prepare(queue->request_vq);
 		responses = virtqueue_kick_prepare(queue->response_vq);
 	}
@@ -460,9 +465,25 @@ void cswap_queue_poll_end(struct cswap_queue *queue)
 
 /* --- clocks --- */
 
+/* The guest has just gone on after it stood still; the tick comes, and sets the clocks right. */
+static bool tick_is_late(const struct cswap_dev *dev)
+{
+	return delayed_work_pending(&dev->tick) &&
+	       time_after(jiffies, READ_ONCE(dev->tick_due) + HZ);
+}
+
+bool cswap_clock_jumped(const struct cswap_dev *dev, unsigned int *jumps)
+{
+	unsigned int before = *jumps;
+
+	*jumps = READ_ONCE(dev->jumps);
+	return *jumps != before || tick_is_late(dev);
+}
+
 bool cswap_queue_stalled(const struct cswap_queue *queue)
 {
-	return cswap_store_stalled(&queue->shard, jiffies, msecs_to_jiffies(cswap_stall_ms));
+	return !tick_is_late(queue->dev) &&
+	       cswap_store_stalled(&queue->shard, jiffies, msecs_to_jiffies(cswap_stall_ms));
 }
 
 bool cswap_queue_is_lost(const struct cswap_queue *queue)
@@ -557,11 +578,33 @@ struct tick_result {
 	bool reset;			/* the device is to be reset */
 };
 
-static void queue_tick(struct cswap_queue *queue, struct tick_result *result)
+/* How long the guest stood still before this tick, in jiffies. */
+static unsigned long clock_jump(struct cswap_dev *dev)
+{
+	long late = jiffies - READ_ONCE(dev->tick_due);
+
+	if (late <= HZ)
+		return 0;
+	WRITE_ONCE(dev->jumps, dev->jumps + 1);
+	return late;
+}
+
+/* Not later than now: it may have been set since the guest goes on. */
+static void clock_set_forward(unsigned long *at, unsigned long by)
+{
+	*at = time_after(*at + by, jiffies) ? jiffies : *at + by;
+}
+
+static void queue_tick(struct cswap_queue *queue, unsigned long jump,
+		       struct tick_result *result)
 {
 	unsigned long flags;
 
 	spin_lock_irqsave(&queue->lock, flags);
+	if (jump) {
+		clock_set_forward(&queue->shard.moved_at, jump);
+		clock_set_forward(&queue->shard.room_at, jump);
+	}
 	cswap_queue_read(queue);	/* not all that comes interrupts, or one was lost */
 	loads_time_out(queue);
 	cswap_store_retry(&queue->shard);
@@ -584,18 +627,19 @@ void cswap_tick(struct work_struct *work)
 {
 	struct cswap_dev *dev = container_of(to_delayed_work(work),
 					     struct cswap_dev, tick);
+	unsigned long jump = clock_jump(dev);
 	struct tick_result result = { };
 	unsigned int i;
 
 	clock_move(dev);
 	for (i = 0; i < dev->nr_queues; i++)
-		queue_tick(&dev->queues[i], &result);
+		queue_tick(&dev->queues[i], jump, &result);
 	if (result.reset) {
 		dev->reset_second = cswap_seconds(dev);
 		cswap_reset_want(dev);
 	}
 	if (result.again && READ_ONCE(dev->state) != CSWAP_DEAD)
-		queue_delayed_work(dev->wq, &dev->tick, HZ);
+		cswap_tick_soon(dev);
 }
 
 /* --- life cycle --- */

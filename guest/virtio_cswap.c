@@ -341,7 +341,7 @@ static int queues_start(struct cswap_dev *dev)
 	cswap_discard_start(dev);
 	cswap_balloon_start(dev);
 	cswap_report_start(dev);
-	queue_delayed_work(dev->wq, &dev->tick, HZ);
+	cswap_tick_soon(dev);
 	return 0;
 }
 

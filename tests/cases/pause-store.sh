@@ -1,0 +1,40 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# The guest stands still for longer than a store may wait, while its pool is full.
+# Proves: time in which the guest didn't run doesn't count: no store fails, though the host goes on a
+# second after the guest.
+# Checks: driver-security-stall
+#
+# beds: uml
+# slow: uml-debug vm-newest
+# timeout: 240
+# beside: yes
+# run: --faulty-cswapd "--store mem --size 48M --fault-report @RUN@/report --fault stall" --module-args "stall_ms=15000"
+# run: --allow "blocked for more" --allow "rcu.*(stall|detected)" --allow "clocksource|lockup"
+# run uml: --mem 256M --queues 1
+# run vm: --mem 384M --queues 1
+
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+# shellcheck disable=SC2317	# functions are called by wait_until
+. "$(dirname "$0")/lib.sh"
+
+is_full() {
+	[ $(($(counter stores) - stored)) -ge "$(counter copies)" ]
+}
+
+host arm
+stored=$(counter stores)
+pages=$(($(counter copies) + 100))
+dd if=/dev/urandom of="$tmp/data" bs=4k count=$pages 2>/dev/null
+dd if="$tmp/data" of="$disk" bs=4k oflag=direct 2>/dev/null &
+writer=$!
+wait_until 14 is_full || fail "the pool isn't full"
+host pause 17 guest
+host disarm
+wait $writer || fail "a store failed"
+expect "stores refused" "$(counter store_refusals)" = 0
+dd if="$disk" bs=4k count=$pages iflag=direct 2>/dev/null | cmp -s - "$tmp/data" ||
+	fail "what was written isn't what is read"
+expect_clean
+finish "a pause of 17 s: none of $pages stores failed"
