@@ -28,8 +28,8 @@
 /* Slots in a piece of a discard. */
 #define MAX_PIECE_SLOTS 512
 #define FIRST_PIECE_SLOTS 16
-/* A piece is to take twice as long as a read, but it needn't be shorter than this. */
-#define PIECE_NS 100000
+/* A piece is to take as long as a read, but it needn't be shorter than this. */
+#define PIECE_NS 25000
 /* How many times as long as a piece took discarding rests, and the longest rest. */
 #define REST_FACTOR 3
 #define MAX_REST_NS 1000000000
@@ -191,7 +191,7 @@ void control_discard_done(struct worker *worker, const struct store_op *op)
 	struct control_request *request = op->user;
 	struct discard *discard = &worker->control.discard;
 	uint64_t now = worker_now_ns(), taken = now - op->begun_ns;
-	uint64_t rest = REST_FACTOR * taken, aim = 2 * worker->read_ns;
+	uint64_t rest = REST_FACTOR * taken, aim = worker->read_ns;
 
 	request->running--;
 	/* What is answered with an error needn't be done. */
