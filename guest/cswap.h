@@ -381,7 +381,10 @@ bool cswap_queue_stalled(const struct cswap_queue *queue);
 void cswap_tick(struct work_struct *work);
 /* Something needs a tick, in a second at the latest. Any context. */
 void cswap_tick_soon(struct cswap_dev *dev);
-/* The guest stood still since *@jumps was read, or does until the next tick: a time-out doesn't count. */
+/*
+ * The guest stood still since *@jumps was read, or has just gone on: a time-out
+ * doesn't count. *@jumps is read anew.
+ */
 bool cswap_clock_jumped(const struct cswap_dev *dev, unsigned int *jumps);
 /*
  * The clock of what waits for an answer: seconds in which the guest ran. It moves while

@@ -224,7 +224,8 @@ until_frozen_is() {
 	done
 }
 
-# Guest "frozen" gives nothing, the host is short by what is configured, and its VMM's cgroup is real.
+# Guest "frozen" gives nothing, the host is short of what is configured, however little it uses, and the
+# cgroup of its VMM is real.
 balancer_freezes() {
 	printf '[Service]\nExecStart=/bin/sleep infinity\n' >/etc/systemd/system/vmm.service
 	systemctl daemon-reload && systemctl start vmm || return
@@ -232,7 +233,7 @@ balancer_freezes() {
 	cat >/etc/cswap-balancer.conf <<-EOT
 	interval = 100ms
 	patience = 1s
-	reserve = 95%
+	reserve = 99.9%
 	band = 4M
 	floor = 1M
 	answers = freeze
