@@ -53,39 +53,6 @@
 /* Acks worth sending before their pair runs out of other things to do. */
 #define ACK_BATCH 15
 
-/* --- small helpers --- */
-
-uint64_t worker_now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
-static void list_init(struct request_list *list)
-{
-	list->first = NULL;
-	list->last = &list->first;
-}
-
-static void list_append(struct request_list *list, struct request *request)
-{
-	request->next = NULL;
-	*list->last = request;
-	list->last = &request->next;
-}
-
-static struct request *list_shift(struct request_list *list)
-{
-	struct request *request = list->first;
-
-	list->first = request->next;
-	if (!list->first)
-		list->last = &list->first;
-	return request;
-}
-
 /* --- posted data buffers --- */
 
 static void data_init(struct data_buffers *data)
@@ -191,28 +158,6 @@ static void drop_list(struct request_list *list)
 		request_put(list_shift(list));
 }
 
-static struct pair *next_pair(const struct worker *worker, struct pair *pair)
-{
-	struct worker_set *set = worker->set;
-	unsigned int i = pair ? pair->index + set->config.workers :
-				worker->index;
-
-	return i < set->num_pairs ? &set->pairs[i] : NULL;
-}
-
-#define for_each_pair(worker, pair) \
-	for ((pair) = next_pair(worker, NULL); (pair); \
-	     (pair) = next_pair(worker, pair))
-
-static void signal_fd(int fd)
-{
-	const uint64_t one = 1;
-
-	/* The other end may be a full pipe: then it has enough to read. */
-	if (fd >= 0 && write(fd, &one, sizeof(one)) < 0)
-		return;
-}
-
 void worker_report_broken(struct worker *worker, const struct ring *ring,
 			  const char *queue, unsigned int index,
 			  const char *why)
@@ -232,12 +177,6 @@ static void break_pair(struct pair *pair, const struct ring *ring,
 		return;
 	pair->broken = true;
 	worker_report_broken(pair->worker, ring, "queue pair", pair->index, why);
-}
-
-static bool pair_live(const struct pair *pair)
-{
-	return !pair->broken && pair->request.attached &&
-	       pair->response.attached;
 }
 
 /* --- what the guest gets back --- */
@@ -1068,21 +1007,6 @@ static void submit(struct worker *worker)
 }
 
 /* --- standing still --- */
-
-bool worker_stands(const struct worker *worker, const struct pair *pair)
-{
-	const struct standstill *stand = &worker->stand;
-
-	switch (stand->still) {
-	case WORKER_RING:
-		return stand->ring && stand->ring->pair == pair;
-	case WORKER_MEMORY:
-	case WORKER_ALL:
-		return true;
-	default:
-		return false;
-	}
-}
 
 /* Has all of it ended that was under way? */
 static bool has_ended(const struct worker *worker)

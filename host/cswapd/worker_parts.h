@@ -9,6 +9,8 @@
 #define CSWAPD_WORKER_PARTS_H
 
 #include <pthread.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "log.h"
 #include "worker.h"
@@ -215,10 +217,87 @@ struct worker_set {
 	__atomic_store_n(&(worker)->counters->field, \
 			 (worker)->counters->field + (n), __ATOMIC_RELAXED)
 
+/* --- small helpers --- */
+
+static inline uint64_t worker_now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+static inline void signal_fd(int fd)
+{
+	const uint64_t one = 1;
+
+	/* The other end may be a full pipe: then it has enough to read. */
+	if (fd >= 0 && write(fd, &one, sizeof(one)) < 0)
+		return;
+}
+
+static inline void list_init(struct request_list *list)
+{
+	list->first = NULL;
+	list->last = &list->first;
+}
+
+static inline void list_append(struct request_list *list, struct request *request)
+{
+	request->next = NULL;
+	*list->last = request;
+	list->last = &request->next;
+}
+
+static inline struct request *list_shift(struct request_list *list)
+{
+	struct request *request = list->first;
+
+	list->first = request->next;
+	if (!list->first)
+		list->last = &list->first;
+	return request;
+}
+
 static inline bool ring_live(const struct ring *ring)
 {
 	return ring->attached && !ring->vring.broken;
 }
+
+static inline bool pair_live(const struct pair *pair)
+{
+	return !pair->broken && pair->request.attached &&
+	       pair->response.attached;
+}
+
+/* Is the pair, or without one the control queue, to begin nothing? */
+static inline bool worker_stands(const struct worker *worker, const struct pair *pair)
+{
+	const struct standstill *stand = &worker->stand;
+
+	switch (stand->still) {
+	case WORKER_RING:
+		return stand->ring && stand->ring->pair == pair;
+	case WORKER_MEMORY:
+	case WORKER_ALL:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static inline struct pair *next_pair(const struct worker *worker, struct pair *pair)
+{
+	struct worker_set *set = worker->set;
+	unsigned int i = pair ? pair->index + set->config.workers :
+				worker->index;
+
+	return i < set->num_pairs ? &set->pairs[i] : NULL;
+}
+
+#define for_each_pair(worker, pair) \
+	for ((pair) = next_pair(worker, NULL); (pair); \
+	     (pair) = next_pair(worker, pair))
 
 /* --- worker.c: for the control queue --- */
 
@@ -230,11 +309,6 @@ void worker_push(struct worker *worker, struct ring *ring, uint16_t head,
 void worker_report_broken(struct worker *worker, const struct ring *ring,
 			  const char *queue, unsigned int index,
 			  const char *why);
-
-uint64_t worker_now_ns(void);
-
-/* Is the pair, or without one the control queue, to begin nothing? */
-bool worker_stands(const struct worker *worker, const struct pair *pair);
 
 /* Operations of the store. The caller has looked whether one is free. */
 struct store_op *worker_get_op(struct worker *worker);
