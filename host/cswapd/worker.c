@@ -95,69 +95,6 @@ static uint16_t data_take(struct data_buffers *data, unsigned int pages)
 	return data->buffer[i].head;
 }
 
-/* --- requests --- */
-
-static struct request *request_use(struct pair *pair, uint16_t index)
-{
-	struct request *request = &pair->requests[index];
-
-	request->pair = pair;
-	request->log = &pair->log->request[index];
-	return request;
-}
-
-static struct request *request_get(struct pair *pair)
-{
-	return request_use(pair, pair->free[--pair->num_free]);
-}
-
-static bool is_returned(const struct request *request)
-{
-	return request->pair->returned[request - request->pair->requests];
-}
-
-static void note_returned(struct request *request, bool returned)
-{
-	struct pair *pair = request->pair;
-
-	pair->num_returned += (unsigned int)returned - is_returned(request);
-	pair->returned[request - pair->requests] = returned;
-}
-
-/* None is in hand. None is free either: that's the caller's to say. */
-static void init_requests(struct pair *pair)
-{
-	unsigned int room;
-
-	pair->num_free = 0;
-	pair->num_returned = 0;
-	memset(pair->returned, 0, sizeof(pair->returned));
-	pair->acks = 0;
-	list_init(&pair->again);
-	for (room = 0; room < ROOMS; room++)
-		list_init(&pair->loads[room]);
-	pair->loads_waiting = 0;
-	list_init(&pair->done);
-	list_init(&pair->answered);
-}
-
-/* The guest has the answer, or will never have one. */
-static void request_put(struct request *request)
-{
-	struct pair *pair = request->pair;
-
-	INFLIGHT_SET(request->log->chain, INFLIGHT_FREE);
-	INFLIGHT_SET(request->log->answer, INFLIGHT_FREE);
-	note_returned(request, false);
-	pair->free[pair->num_free++] = (uint16_t)(request - pair->requests);
-}
-
-static void drop_list(struct request_list *list)
-{
-	while (list->first)
-		request_put(list_shift(list));
-}
-
 void worker_report_broken(struct worker *worker, const struct ring *ring,
 			  const char *queue, unsigned int index,
 			  const char *why)
@@ -204,7 +141,7 @@ static void note_shown(struct worker *worker, struct ring *ring)
 		INFLIGHT_SET(control->log->told_bytes, control->told_bytes);
 		INFLIGHT_SET(control->log->told_known, control->told_known);
 	} else if (ring == &pair->response) {
-		drop_list(&pair->answered);
+		request_put_all(&pair->answered);
 	}
 }
 
@@ -324,7 +261,7 @@ static void return_chain(struct request *request)
 	log->slot = request->wire.slot;
 	INFLIGHT_SET(log->chain, INFLIGHT_PUSHED);
 	push_request(request->pair, request);
-	note_returned(request, true);
+	request_note_returned(request, true);
 }
 
 /*
@@ -374,7 +311,7 @@ static void finish_load(struct request *request)
 					   "data buffer changed while in use");
 		goto put;
 	}
-	if (!is_returned(request))
+	if (!request_is_returned(request))
 		return_chain(request);
 	if (request->wire.status == VIRTIO_CSWAP_S_OK)
 		pages = request->wire.count;
@@ -823,7 +760,7 @@ static unsigned int collect_acks(struct pair *pair, unsigned int room,
 
 		ack.ack = device_make_ack(request->wire.cookie,
 					  request->wire.status);
-		if (!is_returned(request))
+		if (!request_is_returned(request))
 			return_chain(request);
 		note_answered(request);
 		pair->acks--;
@@ -1543,7 +1480,7 @@ static void reset_requests(struct pair *pair)
 	unsigned int i;
 
 	pair->lost = false;
-	init_requests(pair);
+	request_init_all(pair);
 	for (i = 0; i < REQUESTS_PER_PAIR; i++) {
 		pair->free[pair->num_free++] = (uint16_t)i;
 		if (log[i].chain == INFLIGHT_FREE && log[i].answer == INFLIGHT_FREE)
@@ -1714,7 +1651,7 @@ static void recover_request(struct pair *pair, struct request *request,
 	wire->slot = log->slot;
 	if (log->chain == INFLIGHT_PUSHED)
 		push_request(pair, request);
-	note_returned(request, true);
+	request_note_returned(request, true);
 	if (wire->load) {
 		await_data(pair, request);
 	} else {
@@ -1728,7 +1665,7 @@ static void recover_requests(struct pair *pair)
 	unsigned int i;
 
 	pair->lost = false;
-	init_requests(pair);
+	request_init_all(pair);
 	for (i = 0; i < REQUESTS_PER_PAIR; i++) {
 		/* Once and for all: the front end may write there. */
 		const struct inflight_request log = fetch_noted(&pair->log->request[i]);
@@ -2070,7 +2007,7 @@ static void init_pair(struct pair *pair, struct worker *worker,
 	pair->response.pair = pair;
 	pair_use_log(pair, log);
 	data_init(&pair->data);
-	init_requests(pair);
+	request_init_all(pair);
 	for (i = 0; i < REQUESTS_PER_PAIR; i++)
 		pair->free[pair->num_free++] = (uint16_t)i;
 }

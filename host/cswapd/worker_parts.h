@@ -299,6 +299,25 @@ static inline struct pair *next_pair(const struct worker *worker, struct pair *p
 	for ((pair) = next_pair(worker, NULL); (pair); \
 	     (pair) = next_pair(worker, pair))
 
+/* --- worker_request.c: a pair's requests --- */
+
+/* None is in hand. None is free either: that's the caller's to say. */
+void request_init_all(struct pair *pair);
+
+/* The one with this index, which isn't free any more. */
+struct request *request_use(struct pair *pair, uint16_t index);
+
+/* A free one. The caller has looked whether there is one. */
+struct request *request_get(struct pair *pair);
+
+/* The guest has the answer, or will never have one. */
+void request_put(struct request *request);
+void request_put_all(struct request_list *list);
+
+/* Is its chain back? */
+bool request_is_returned(const struct request *request);
+void request_note_returned(struct request *request, bool returned);
+
 /* --- worker.c: for the control queue --- */
 
 /* Use a buffer; @index: of what is noted as pushed. The guest sees it when the round ends. */

@@ -28,3 +28,4 @@ static void may_die(void)
 #include "inflight.c"
 #include "worker.c"
 #include "worker_control.c"
+#include "worker_request.c"
