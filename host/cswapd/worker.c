@@ -95,17 +95,6 @@ static uint16_t data_take(struct data_buffers *data, unsigned int pages)
 	return data->buffer[i].head;
 }
 
-void worker_report_broken(struct worker *worker, const struct ring *ring,
-			  const char *queue, unsigned int index,
-			  const char *why)
-{
-	/* a guest may break a ring as often as it likes */
-	log_limited(&worker->broken_rate, LOG_WARNING,
-		    "%s %u: %s; not served until it is reset", queue, index, why);
-	COUNT(worker, broken, 1);
-	signal_fd(ring->setup.err_fd);
-}
-
 /* The guest broke the rules of one of the rings: the pair ends, nothing else. */
 static void break_pair(struct pair *pair, const struct ring *ring,
 		       const char *why)
@@ -113,77 +102,21 @@ static void break_pair(struct pair *pair, const struct ring *ring,
 	if (pair->broken)
 		return;
 	pair->broken = true;
-	worker_report_broken(pair->worker, ring, "queue pair", pair->index, why);
+	ring_report_broken(pair->worker, ring, "queue pair", pair->index, why);
 }
 
 /* --- what the guest gets back --- */
 
-/* The guest has seen what was pushed; nothing of it will ever be done again. */
-static void note_shown(struct worker *worker, struct ring *ring)
-{
-	struct control *control = &worker->control;
-	struct pair *pair = ring->pair;
-	unsigned int i;
-
-	for (i = 0; i < ring->num_pushed; i++) {
-		uint16_t index = ring->pushed[i];
-
-		if (!pair)
-			INFLIGHT_SET(control->log->chain[index], INFLIGHT_FREE);
-		else if (ring == &pair->response)
-			INFLIGHT_SET(pair->log->response[index], INFLIGHT_FREE);
-		else if (pair->log->request[index].chain == INFLIGHT_PUSHED)
-			INFLIGHT_SET(pair->log->request[index].chain,
-				     INFLIGHT_SHOWN);
-	}
-	ring->num_pushed = 0;
-	if (!pair) {
-		INFLIGHT_SET(control->log->told_bytes, control->told_bytes);
-		INFLIGHT_SET(control->log->told_known, control->told_known);
-	} else if (ring == &pair->response) {
-		request_put_all(&pair->answered);
-	}
-}
-
-/* Show the guest what was pushed. False: nothing was. */
-static bool show(struct worker *worker, struct ring *ring)
-{
-	inflight_show(ring->log, ring->vring.used_idx);
-	if (!vring_publish(&ring->vring))
-		return false;
-	note_shown(worker, ring);
-	inflight_shown(ring->log);
-	return true;
-}
-
-static void publish(struct worker *worker, struct ring *ring)
-{
-	if (!show(worker, ring) || !vring_call_due(&ring->vring))
-		return;
-	COUNT(worker, calls, 1);
-	signal_fd(ring->setup.call_fd);
-}
-
-/* @index: of what is noted as pushed. */
-void worker_push(struct worker *worker, struct ring *ring, uint16_t head,
-		 uint32_t len, uint16_t index)
-{
-	if (ring->num_pushed == VRING_MAX_NUM)
-		show(worker, ring);
-	vring_push(&ring->vring, head, len);
-	ring->pushed[ring->num_pushed++] = index;
-}
-
 static void push_request(struct pair *pair, struct request *request)
 {
-	worker_push(pair->worker, &pair->request, request->head, 0,
-		    (uint16_t)(request - pair->requests));
+	ring_push(pair->worker, &pair->request, request->head, 0,
+		  (uint16_t)(request - pair->requests));
 }
 
 static void push_response(struct pair *pair, uint16_t head, uint32_t len)
 {
 	INFLIGHT_SET(pair->log->response[head], INFLIGHT_PUSHED);
-	worker_push(pair->worker, &pair->response, head, len, head);
+	ring_push(pair->worker, &pair->response, head, len, head);
 }
 
 /* Its answer is in the buffer that is pushed next, or was pushed last. */
@@ -818,8 +751,8 @@ static void deliver(struct pair *pair, bool all)
 	if (!pair_live(pair))
 		return;
 	/* Publish the chains before the acks that speak of them. */
-	publish(worker, &pair->request);
-	publish(worker, &pair->response);
+	ring_publish(worker, &pair->request);
+	ring_publish(worker, &pair->response);
 }
 
 /* --- the loop --- */
@@ -1026,7 +959,7 @@ static unsigned int run_round(struct worker *worker)
 	for_each_pair(worker, pair)
 		deliver(pair, false);
 	if (ring_live(&worker->control.ring))
-		publish(worker, &worker->control.ring);
+		ring_publish(worker, &worker->control.ring);
 	return work;
 }
 
@@ -1142,7 +1075,7 @@ static void deliver_all(struct worker *worker)
 	for_each_pair(worker, pair)
 		deliver(pair, true);
 	if (ring_live(&worker->control.ring))
-		publish(worker, &worker->control.ring);
+		ring_publish(worker, &worker->control.ring);
 }
 
 /* What was asked for stands still, or runs again. */

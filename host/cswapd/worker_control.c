@@ -41,13 +41,13 @@ void control_break(struct worker *worker, const char *why)
 	struct ring *ring = &worker->control.ring;
 
 	ring->vring.broken = why;
-	worker_report_broken(worker, ring, "control queue", 0, why);
+	ring_report_broken(worker, ring, "control queue", 0, why);
 }
 
 static void push_control(struct worker *worker, uint16_t head, uint32_t len)
 {
 	INFLIGHT_SET(worker->control.log->chain[head], INFLIGHT_PUSHED);
-	worker_push(worker, &worker->control.ring, head, len, head);
+	ring_push(worker, &worker->control.ring, head, len, head);
 }
 
 /* Find a control chain again that shall be answered. False: the ring is broken. */

@@ -318,16 +318,21 @@ void request_put_all(struct request_list *list);
 bool request_is_returned(const struct request *request);
 void request_note_returned(struct request *request, bool returned);
 
-/* --- worker.c: for the control queue --- */
+/* --- worker_ring.c: virtqueues, whatever they are for --- */
 
 /* Use a buffer; @index: of what is noted as pushed. The guest sees it when the round ends. */
-void worker_push(struct worker *worker, struct ring *ring, uint16_t head,
-		 uint32_t len, uint16_t index);
+void ring_push(struct worker *worker, struct ring *ring, uint16_t head,
+	       uint32_t len, uint16_t index);
+
+/* Show the guest what was pushed, and call it if it wants that. */
+void ring_publish(struct worker *worker, struct ring *ring);
 
 /* Say that a ring isn't served any more, to the log and to the front end. */
-void worker_report_broken(struct worker *worker, const struct ring *ring,
-			  const char *queue, unsigned int index,
-			  const char *why);
+void ring_report_broken(struct worker *worker, const struct ring *ring,
+			const char *queue, unsigned int index,
+			const char *why);
+
+/* --- worker.c: for the control queue --- */
 
 /* Operations of the store. The caller has looked whether one is free. */
 struct store_op *worker_get_op(struct worker *worker);

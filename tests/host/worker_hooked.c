@@ -29,3 +29,4 @@ static void may_die(void)
 #include "worker.c"
 #include "worker_control.c"
 #include "worker_request.c"
+#include "worker_ring.c"
