@@ -128,19 +128,6 @@ static void note_answered(struct request *request)
 
 /* --- outcomes: store -> status -> guest --- */
 
-static uint32_t status_of_error(int error)
-{
-	switch (-error) {
-	case 0:
-		return VIRTIO_CSWAP_S_OK;
-	case ENOSPC:
-	case EDQUOT:
-		return VIRTIO_CSWAP_S_NOSPC;
-	default:
-		return VIRTIO_CSWAP_S_IOERR;
-	}
-}
-
 static void count_outcome(struct worker *worker, const struct request *request)
 {
 	unsigned int pages = request->wire.count;
@@ -161,20 +148,6 @@ static void count_outcome(struct worker *worker, const struct request *request)
 	default:
 		COUNT(worker, errors_invalid, 1);
 	}
-}
-
-static void report_error(struct worker *worker, const struct store_op *op)
-{
-	static const char *const verb[] = {
-		[STORE_WRITE] = "write",
-		[STORE_READ] = "read",
-		[STORE_DISCARD] = "discard",
-	};
-
-	log_limited(&worker->store_rate, LOG_WARNING,
-		    "store: %s of %ju slots from %ju: %s", verb[op->kind],
-		    (uintmax_t)op->count, (uintmax_t)op->slot,
-		    strerror(-op->error));
 }
 
 /*
@@ -271,107 +244,6 @@ static void finish_request(struct request *request)
 
 /* --- operations --- */
 
-static void op_put(struct worker *worker, struct store_op *op)
-{
-	op->next = worker->free_ops;
-	worker->free_ops = op;
-}
-
-struct store_op *worker_get_op(struct worker *worker)
-{
-	struct store_op *op = worker->free_ops;
-
-	worker->free_ops = op->next;
-	op->next = NULL;
-	op->user = NULL;
-	op->count = 0;
-	op->before = 0;
-	return op;
-}
-
-/* The store's callback. Called inside submit, too: so it only takes note. */
-static void op_done(void *context, struct store_op *op)
-{
-	struct worker *worker = context;
-
-	op->next = worker->done_ops;
-	worker->done_ops = op;
-}
-
-void worker_submit_op(struct worker *worker, struct store_op *op)
-{
-	worker->busy_ops++;
-	op->begun_ns = worker_now_ns();
-	COUNT(worker, store_ops, 1);
-	worker->lane->store->ops->submit(worker->lane, op);
-}
-
-/* Add a request's pages to an operation. op->user: its requests, last first. */
-static void op_add(struct store_op *op, struct request *request)
-{
-	unsigned int i;
-
-	for (i = 0; i < request->wire.count; i++, op->count++) {
-		op->data[op->count].iov_base = request->wire.page[i];
-		op->data[op->count].iov_len = STORE_SLOT_SIZE;
-		op->tag[op->count] = request->wire.tag[i];
-	}
-	request->next = op->user;
-	op->user = request;
-}
-
-static void op_begin(struct store_op *op, struct request *request)
-{
-	op->kind = request->wire.load ? STORE_READ : STORE_WRITE;
-	op->slot = request->wire.slot;
-	op->count = 0;
-	op->user = NULL;
-	op_add(op, request);
-}
-
-static void flush_open(struct worker *worker)
-{
-	unsigned int i;
-
-	for (i = 0; i < worker->num_open; i++)
-		worker_submit_op(worker, worker->open_ops[i]);
-	worker->num_open = 0;
-}
-
-static bool op_can_take(const struct worker *worker, const struct store_op *op,
-			const struct request *request)
-{
-	enum store_kind kind = request->wire.load ? STORE_READ : STORE_WRITE;
-
-	return op->kind == kind && op->slot + op->count == request->wire.slot &&
-	       op->count + request->wire.count <=
-	       worker->set->config.store->merge_pages;
-}
-
-/* Join an operation that it continues, or begin one. A free one is there. */
-static void stage(struct worker *worker, struct request *request)
-{
-	struct store_op *op;
-	unsigned int i;
-
-	request->pair->running++;
-	if (!request->wire.load)
-		request->pair->storing++;
-	for (i = 0; i < worker->num_open; i++) {
-		op = worker->open_ops[i];
-		if (op_can_take(worker, op, request)) {
-			op_add(op, request);
-			COUNT(worker, merged, 1);
-			return;
-		}
-	}
-	if (worker->num_open == OPEN_OPS)
-		flush_open(worker);
-	op = worker_get_op(worker);
-	op_begin(op, request);
-	worker->open_ops[worker->num_open++] = op;
-}
-
 static void settle_request(struct request *request, const struct store_op *op,
 			   uint32_t status)
 {
@@ -385,24 +257,6 @@ static void settle_request(struct request *request, const struct store_op *op,
 	else
 		request->pair->storing--;
 	finish_request(request);
-}
-
-/*
- * One bad page must not fail its neighbours: after an error, the requests of a
- * merged operation are tried one by one. @op->rest keeps those still to try.
- */
-static bool op_retry_alone(struct worker *worker, struct store_op *op,
-			   struct request *rest)
-{
-	struct request *request = rest;
-
-	if (!request)
-		return false;
-	op->rest = request->next;
-	request->next = NULL;
-	op_begin(op, request);
-	worker_submit_op(worker, op);
-	return true;
 }
 
 /* A discard in pieces is measured by what reads take, of which none had to wait for one. */
@@ -419,13 +273,13 @@ static void finish_data_op(struct worker *worker, struct store_op *op)
 {
 	struct request *request = op->user;
 	struct request *rest = op->rest;
-	uint32_t status = status_of_error(op->error);
+	uint32_t status = op_status(op->error);
 
 	op->rest = NULL;
 	if (op->kind == STORE_READ)
 		measure_read(worker, op);
 	if (op->error)
-		report_error(worker, op);
+		op_report_error(worker, op);
 	if (op->error && request->next) {
 		op_retry_alone(worker, op, request);
 		return;
@@ -446,8 +300,8 @@ static void finish_discard_op(struct worker *worker, struct store_op *op)
 
 	control_discard_done(worker, op);
 	if (op->error) {
-		report_error(worker, op);
-		request->status = status_of_error(op->error);
+		op_report_error(worker, op);
+		request->status = op_status(op->error);
 		COUNT(worker, errors_io, 1);
 	} else {
 		COUNT(worker, discards, op->count);
@@ -584,7 +438,7 @@ static void start_load(struct pair *pair, struct request *request)
 		}
 		if (device_place_pages(&worker->chain, request->wire.count,
 				       request->wire.page)) {
-			stage(worker, request);
+			op_stage(worker, request);
 			return;
 		}
 		request->wire.status = VIRTIO_CSWAP_S_INVALID;
@@ -626,7 +480,7 @@ static bool accept_request(struct pair *pair, struct request *request,
 		return_chain_early(request);
 		await_data(pair, request);
 	} else if (request->wire.status == VIRTIO_CSWAP_S_OK) {
-		stage(pair->worker, request);
+		op_stage(pair->worker, request);
 	} else {
 		finish_store(request);
 	}
@@ -871,7 +725,7 @@ static unsigned int reap(struct worker *worker)
 
 static void submit(struct worker *worker)
 {
-	flush_open(worker);
+	op_flush(worker);
 	if (io_uring_sq_ready(&worker->uring))
 		io_uring_submit(&worker->uring);
 }

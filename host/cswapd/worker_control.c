@@ -158,7 +158,7 @@ static void start_piece(struct worker *worker, struct control_request *request)
 	struct discard *discard = &worker->control.discard;
 	uint64_t left = range->count - request->range_done;
 	uint64_t most = worker_stands(worker, NULL) ? left : discard->slots;
-	struct store_op *op = worker_get_op(worker);
+	struct store_op *op = op_get(worker);
 
 	op->kind = STORE_DISCARD;
 	op->slot = range->start + request->range_done;
@@ -169,7 +169,7 @@ static void start_piece(struct worker *worker, struct control_request *request)
 	discard->running = true;
 	discard->served = count_served(worker);
 	advance(request, op->count);
-	worker_submit_op(worker, op);
+	op_submit(worker, op);
 }
 
 /* The next length, by what one of @slots took. */

@@ -332,11 +332,36 @@ void ring_report_broken(struct worker *worker, const struct ring *ring,
 			const char *queue, unsigned int index,
 			const char *why);
 
+/* --- worker_op.c: operations of the store --- */
+
+/* What the guest is told of an operation that ended so. */
+uint32_t op_status(int error);
+void op_report_error(struct worker *worker, const struct store_op *op);
+
+/* The caller has looked whether one is free. */
+struct store_op *op_get(struct worker *worker);
+void op_put(struct worker *worker, struct store_op *op);
+void op_submit(struct worker *worker, struct store_op *op);
+
+/* The store's callback. Called inside submit, too: so it only takes note. */
+void op_done(void *context, struct store_op *op);
+
+/* Join an operation that it continues, or begin one. A free one is there. */
+void op_stage(struct worker *worker, struct request *request);
+
+/* Give the store all that was staged. */
+void op_flush(struct worker *worker);
+
+/*
+ * One bad page must not fail its neighbours: after an error, the requests of a
+ * merged operation are tried one by one. @op->rest keeps those still to try.
+ * False: there are none.
+ */
+bool op_retry_alone(struct worker *worker, struct store_op *op,
+		    struct request *rest);
+
 /* --- worker.c: for the control queue --- */
 
-/* Operations of the store. The caller has looked whether one is free. */
-struct store_op *worker_get_op(struct worker *worker);
-void worker_submit_op(struct worker *worker, struct store_op *op);
 unsigned int worker_finish_ops(struct worker *worker);
 
 /* --- worker_control.c: for the loop --- */

@@ -30,3 +30,4 @@ static void may_die(void)
 #include "worker_control.c"
 #include "worker_request.c"
 #include "worker_ring.c"
+#include "worker_op.c"
