@@ -294,22 +294,7 @@ static void finish_data_op(struct worker *worker, struct store_op *op)
 		op_put(worker, op);
 }
 
-static void finish_discard_op(struct worker *worker, struct store_op *op)
-{
-	struct control_request *request = op->user;
-
-	control_discard_done(worker, op);
-	if (op->error) {
-		op_report_error(worker, op);
-		request->status = op_status(op->error);
-		COUNT(worker, errors_io, 1);
-	} else {
-		COUNT(worker, discards, op->count);
-	}
-	op_put(worker, op);
-}
-
-unsigned int worker_finish_ops(struct worker *worker)
+static unsigned int finish_ops(struct worker *worker)
 {
 	unsigned int finished = 0;
 
@@ -320,7 +305,7 @@ unsigned int worker_finish_ops(struct worker *worker)
 		worker->busy_ops--;
 		finished++;
 		if (op->kind == STORE_DISCARD)
-			finish_discard_op(worker, op);
+			control_finish_discard(worker, op);
 		else
 			finish_data_op(worker, op);
 	}
@@ -720,7 +705,7 @@ static unsigned int reap(struct worker *worker)
 		handle_cqe(worker, cqes[i]);
 	}
 	io_uring_cq_advance(&worker->uring, n);
-	return worker_finish_ops(worker);
+	return finish_ops(worker);
 }
 
 static void submit(struct worker *worker)
@@ -804,10 +789,12 @@ static unsigned int run_round(struct worker *worker)
 	for_each_pair(worker, pair)
 		work += run_pair(pair);
 	submit(worker);
-	work += worker_finish_ops(worker);
+	work += finish_ops(worker);
 	if (!worker_stands(worker, NULL))
 		work += control_take(worker);
-	work += control_run(worker);
+	work += control_begin(worker);
+	work += finish_ops(worker);
+	work += control_answer(worker);
 	submit(worker);
 	check_memory(worker);
 	for_each_pair(worker, pair)

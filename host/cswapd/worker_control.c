@@ -186,7 +186,7 @@ static void adapt_piece(struct discard *discard, uint64_t slots, uint64_t taken_
 		discard->slots = 1;
 }
 
-void control_discard_done(struct worker *worker, const struct store_op *op)
+static void end_piece(struct worker *worker, const struct store_op *op)
 {
 	struct control_request *request = op->user;
 	struct discard *discard = &worker->control.discard;
@@ -203,6 +203,21 @@ void control_discard_done(struct worker *worker, const struct store_op *op)
 	if (count_served(worker) == discard->served)
 		rest = 0;
 	discard->next_ns = now + (rest < MAX_REST_NS ? rest : MAX_REST_NS);
+}
+
+void control_finish_discard(struct worker *worker, struct store_op *op)
+{
+	struct control_request *request = op->user;
+
+	end_piece(worker, op);
+	if (op->error) {
+		op_report_error(worker, op);
+		request->status = op_status(op->error);
+		COUNT(worker, errors_io, 1);
+	} else {
+		COUNT(worker, discards, op->count);
+	}
+	op_put(worker, op);
 }
 
 static void submit_punch(struct worker *worker, struct io_uring_sqe *sqe,
@@ -486,17 +501,23 @@ static unsigned int run_events(struct worker *worker)
 	return 1;
 }
 
-unsigned int control_run(struct worker *worker)
+unsigned int control_begin(struct worker *worker)
+{
+	struct control_request *request;
+	unsigned int work = 0;
+
+	for (request = worker->control.busy; request; request = request->next)
+		while (!is_held(request) && start_operation(worker, request))
+			work++;
+	return work + run_discards(worker);
+}
+
+unsigned int control_answer(struct worker *worker)
 {
 	struct control *control = &worker->control;
 	struct control_request **at, *request;
 	unsigned int work = 0;
 
-	for (request = control->busy; request; request = request->next)
-		while (!is_held(request) && start_operation(worker, request))
-			work++;
-	work += run_discards(worker);
-	work += worker_finish_ops(worker);
 	for (at = &control->busy; (request = *at);) {
 		if (request->next_range != request->wire.count ||
 		    request->running || request->stalled) {

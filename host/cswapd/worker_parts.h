@@ -360,10 +360,6 @@ void op_flush(struct worker *worker);
 bool op_retry_alone(struct worker *worker, struct store_op *op,
 		    struct request *rest);
 
-/* --- worker.c: for the control queue --- */
-
-unsigned int worker_finish_ops(struct worker *worker);
-
 /* --- worker_control.c: for the loop --- */
 
 /* The guest broke the rules of the ring: nothing of it is served any more. */
@@ -372,8 +368,11 @@ void control_break(struct worker *worker, const char *why);
 /* Take what there is, as far as there's room. Returns how much that was. */
 unsigned int control_take(struct worker *worker);
 
-/* Go on with what was taken; answer what is done. Returns how much that was. */
-unsigned int control_run(struct worker *worker);
+/* Go on with what was taken. Returns how much that was. */
+unsigned int control_begin(struct worker *worker);
+
+/* Answer what is done, after the operations that have ended were finished. */
+unsigned int control_answer(struct worker *worker);
 
 /* What a test has stalled goes on. */
 void control_hurry(struct worker *worker);
@@ -381,7 +380,7 @@ void control_hurry(struct worker *worker);
 void control_init_discard(struct worker *worker);
 
 /* A piece of a discard has ended. */
-void control_discard_done(struct worker *worker, const struct store_op *op);
+void control_finish_discard(struct worker *worker, struct store_op *op);
 
 /* How long until there is something to do without being told to; 0: until then. */
 uint64_t control_wait_ns(const struct worker *worker);
