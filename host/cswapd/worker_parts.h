@@ -360,6 +360,47 @@ void op_flush(struct worker *worker);
 bool op_retry_alone(struct worker *worker, struct store_op *op,
 		    struct request *rest);
 
+/* --- worker_pair.c: for the loop --- */
+
+void pair_init(struct pair *pair, struct worker *worker, unsigned int index,
+	       struct inflight_pair *log);
+
+/* The log is left as it is: it may be all that is known. */
+void pair_use_log(struct pair *pair, struct inflight_pair *log);
+
+/* The guest broke the rules of one of the rings: the pair ends, nothing else. */
+void pair_break(struct pair *pair, const struct ring *ring, const char *why);
+
+/* Take what there is, and begin with it. Returns how much that was. */
+unsigned int pair_run(struct pair *pair);
+
+/* The store is done with an operation, for requests of whatever pairs. */
+void pair_finish_op(struct worker *worker, struct store_op *op);
+
+/*
+ * Show the guest what ended. Acks are worth gathering while the pair has more
+ * to come, but only as long as each round brings some: never sit on an ack.
+ */
+void pair_deliver(struct pair *pair, bool all);
+
+/* --- worker_pair.c: for who attaches a ring --- */
+
+/* No data buffer is posted. */
+void pair_init_data(struct data_buffers *data);
+
+/* A response buffer was taken from the ring, now or before. */
+void pair_hold_response(struct pair *pair, const struct vring_chain *chain);
+
+/* What the device may write to must not be released under it. */
+void pair_pin_segments(struct worker *worker, const struct vring_chain *chain);
+void pair_pin_posted(struct pair *pair);
+
+/* Give a chain back whose answer comes later. */
+void pair_push_request(struct pair *pair, struct request *request);
+
+/* A LOAD waits for a data buffer with room for it. */
+void pair_await_data(struct pair *pair, struct request *request);
+
 /* --- worker_control.c: for the loop --- */
 
 /* The guest broke the rules of the ring: nothing of it is served any more. */

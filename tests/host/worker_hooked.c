@@ -31,3 +31,4 @@ static void may_die(void)
 #include "worker_request.c"
 #include "worker_ring.c"
 #include "worker_op.c"
+#include "worker_pair.c"
