@@ -167,7 +167,7 @@ static bool is_named(const struct thread_state *of, void *context)
 	return true;
 }
 
-/* As worker.c names them. */
+/* As worker_loop.c names them. */
 static struct thread_state find_thread(pid_t process, unsigned int thread)
 {
 	struct search search = { .found = { .state = '?' } };

@@ -9,517 +9,19 @@
  * have ended before the function runs was asked to stand still, which only the medium
  * can hold up, and meanwhile everything else is served (worker_stands()).
  *
- * One round, in the order of the code: completions are reaped; posted response
- * buffers are collected; requests are popped, checked and staged, neighbours
- * merged into one operation; operations go to the store; what ended is
- * delivered: first the request chains, then acks and data, then the calls.
- * A worker without work polls for a moment and then sleeps in io_uring, which
- * watches the kick descriptors as well.
- *
  * What is in hand is also noted where another process finds it (inflight.c). A
  * ring whose server died is attached like any other; then it goes on from the
  * notes: what was taken and not given back is run again, what was run and not
  * answered is answered.
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "worker_parts.h"
-
-#define OPS_PER_WORKER 256
-#define RING_ENTRIES 1024
-#define REAP_BATCH 64
-
-/* --- operations --- */
-
-static unsigned int finish_ops(struct worker *worker)
-{
-	unsigned int finished = 0;
-
-	while (worker->done_ops) {
-		struct store_op *op = worker->done_ops;
-
-		worker->done_ops = op->next;
-		worker->busy_ops--;
-		finished++;
-		if (op->kind == STORE_DISCARD)
-			control_finish_discard(worker, op);
-		else
-			pair_finish_op(worker, op);
-	}
-	return finished;
-}
-
-/* --- the loop --- */
-
-/* False: there is no room for it now. */
-static bool watch(struct worker *worker, int fd, uint64_t token)
-{
-	struct io_uring_sqe *sqe = store_get_sqe(&worker->uring);
-
-	if (!sqe)
-		return false;
-	io_uring_prep_poll_multishot(sqe, fd, POLLIN);
-	io_uring_sqe_set_data64(sqe, token);
-	return true;
-}
-
-static struct ring *ring_of_token(uint64_t token)
-{
-	return (struct ring *)(uintptr_t)(token & ~(uint64_t)TOKEN_MASK);
-}
-
-static void break_ring(struct worker *worker, struct ring *ring,
-		       const char *why)
-{
-	if (ring->pair)
-		pair_break(ring->pair, ring, why);
-	else
-		control_break(worker, why);
-}
-
-/*
- * The kick descriptor became readable. It's never read: a multishot poll
- * reports every write to it.
- */
-static void kick_event(struct worker *worker, struct ring *ring,
-		       const struct io_uring_cqe *cqe)
-{
-	if (cqe->flags & IORING_CQE_F_MORE)
-		return;
-	ring->watched = false;
-	/* It has ended because we want it to. */
-	if (!ring->attached || ring->setup.kick_fd < 0)
-		return;
-	if (cqe->res < 0 || cqe->res & (POLLERR | POLLHUP | POLLNVAL)) {
-		break_ring(worker, ring, "kick descriptor is dead");
-		return;
-	}
-	watch(worker, ring->setup.kick_fd, (uintptr_t)ring | TOKEN_KICK);
-	ring->watched = true;
-}
-
-/* The monitor asks whether we are there. Whoever reaps, waits or works: here is the answer. */
-static void beat_event(struct worker *worker, const struct io_uring_cqe *cqe)
-{
-	const struct worker_config *config = &worker->set->config;
-
-	watchdog_answer(config->beats, 1 + worker->index);
-	/* A wait may be long: who would ask for it after that? */
-	if (!(cqe->flags & IORING_CQE_F_MORE) && cqe->res >= 0)
-		worker->beats_watched = watch(worker, config->beat_fd, TOKEN_BEAT);
-}
-
-static void watch_beats(struct worker *worker)
-{
-	const struct worker_config *config = &worker->set->config;
-
-	if (config->beats && !worker->beats_watched)
-		worker->beats_watched = watch(worker, config->beat_fd, TOKEN_BEAT);
-}
-
-static void handle_cqe(struct worker *worker, const struct io_uring_cqe *cqe)
-{
-	uint64_t token = io_uring_cqe_get_data64(cqe);
-	enum store_part part;
-
-	switch (token & TOKEN_MASK) {
-	case TOKEN_NONE:
-		break;
-	case TOKEN_KICK:
-		kick_event(worker, ring_of_token(token), cqe);
-		break;
-	case TOKEN_MAIL:
-		if (token == TOKEN_BEAT)
-			beat_event(worker, cqe);
-		else
-			worker->mail_watched = cqe->flags & IORING_CQE_F_MORE;
-		break;
-	case TOKEN_PUNCH:
-		control_punch_done(worker, (struct control_request *)(uintptr_t)(token & ~(uint64_t)TOKEN_MASK),
-				   cqe->res);
-		break;
-	case TOKEN_DELAY:
-		((struct control_request *)(uintptr_t)(token & ~(uint64_t)TOKEN_MASK))->running--;
-		break;
-	default:
-		part = token & STORE_PART_MASK;
-		worker->lane->store->ops->complete(worker->lane,
-			(struct store_op *)(uintptr_t)(token & ~(uint64_t)STORE_PART_MASK),
-			part, cqe->res);
-	}
-}
-
-static unsigned int reap(struct worker *worker)
-{
-	struct io_uring_cqe *cqes[REAP_BATCH];
-	unsigned int n, i;
-
-	n = io_uring_peek_batch_cqe(&worker->uring, cqes, REAP_BATCH);
-	for (i = 0; i < n; i++) {
-		/* Handling may submit, never reap: the entries stay ours. */
-		handle_cqe(worker, cqes[i]);
-	}
-	io_uring_cq_advance(&worker->uring, n);
-	return finish_ops(worker);
-}
-
-static void submit(struct worker *worker)
-{
-	op_flush(worker);
-	if (io_uring_sq_ready(&worker->uring))
-		io_uring_submit(&worker->uring);
-}
-
-/* --- standing still --- */
-
-/* Has all of it ended that was under way? */
-static bool has_ended(const struct worker *worker)
-{
-	struct pair *pair;
-
-	for_each_pair(worker, pair)
-		if (worker_stands(worker, pair) && pair->running)
-			return false;
-	return !worker_stands(worker, NULL) ||
-	       !control_is_busy(worker, worker->stand.still == WORKER_MEMORY);
-}
-
-static bool has_ask(const struct worker *worker)
-{
-	return __atomic_load_n(&worker->ask_number, __ATOMIC_ACQUIRE) !=
-	       worker->stand_number;
-}
-
-static void take_ask(struct worker *worker)
-{
-	if (!has_ask(worker))
-		return;
-	pthread_mutex_lock(&worker->lock);
-	worker->stand = worker->ask;
-	worker->stand_number = worker->ask_number;
-	pthread_mutex_unlock(&worker->lock);
-	worker->paused = worker->stand.still == WORKER_TABLE;
-}
-
-/*
- * Something that was read, or written, wasn't there any more: all that ended since is void, and
- * nothing goes on before the memory is shared anew. Asked before anything is published.
- */
-static void check_memory(struct worker *worker)
-{
-	static const char why[] = "guest memory has vanished";
-	struct pair *pair;
-
-	if (!memory_has_vanished(worker->set->config.memory))
-		return;
-	for_each_pair(worker, pair)
-		if (pair_live(pair))
-			pair_break(pair, &pair->request, why);
-	if (ring_live(&worker->control.ring))
-		control_break(worker, why);
-}
-
-/* One round; returns how much there was to do. */
-static unsigned int run_round(struct worker *worker)
-{
-	unsigned int work = reap(worker);
-	struct pair *pair;
-
-	for_each_pair(worker, pair)
-		work += pair_run(pair);
-	submit(worker);
-	work += finish_ops(worker);
-	if (!worker_stands(worker, NULL))
-		work += control_take(worker);
-	work += control_begin(worker);
-	work += finish_ops(worker);
-	work += control_answer(worker);
-	submit(worker);
-	check_memory(worker);
-	for_each_pair(worker, pair)
-		pair_deliver(pair, false);
-	if (ring_live(&worker->control.ring))
-		ring_publish(worker, &worker->control.ring);
-	return work;
-}
-
-/* Ask for kicks where one would give work. True if there is work already. */
-static bool enable_kicks(struct worker *worker)
-{
-	struct vring_device *control = &worker->control.ring.vring;
-	struct pair *pair;
-	bool more = false;
-
-	for_each_pair(worker, pair) {
-		if (!pair_live(pair) || worker_stands(worker, pair))
-			continue;
-		/* Buffers are wanted only while something waits for them. */
-		if (pair->loads_waiting || pair->done.first) {
-			vring_enable_kicks(&pair->response.vring);
-			more |= vring_has_avail(&pair->response.vring);
-		}
-		if (!pair->num_free || !worker->free_ops)
-			continue;
-		vring_enable_kicks(&pair->request.vring);
-		more |= vring_has_avail(&pair->request.vring);
-	}
-	if (ring_live(&worker->control.ring) && worker->control.free &&
-	    !worker_stands(worker, NULL)) {
-		vring_enable_kicks(control);
-		more |= vring_has_avail(control);
-	}
-	return more;
-}
-
-static void disable_kicks(struct worker *worker)
-{
-	struct pair *pair;
-
-	for_each_pair(worker, pair) {
-		if (!pair_live(pair))
-			continue;
-		vring_disable_kicks(&pair->request.vring);
-		vring_disable_kicks(&pair->response.vring);
-	}
-	if (ring_live(&worker->control.ring))
-		vring_disable_kicks(&worker->control.ring.vring);
-}
-
-static bool has_mail(const struct worker *worker)
-{
-	return __atomic_load_n(&worker->mail, __ATOMIC_ACQUIRE);
-}
-
-static void wait_for_event(struct worker *worker)
-{
-	const uint64_t wait_ns = control_wait_ns(worker);
-	struct __kernel_timespec timeout = {
-		.tv_sec = (long long)(wait_ns / 1000000000),
-		.tv_nsec = (long long)(wait_ns % 1000000000),
-	};
-	struct io_uring_cqe *cqe;
-
-	if (wait_ns)
-		io_uring_submit_and_wait_timeout(&worker->uring, &cqe, 1, &timeout,
-						 NULL);
-	else
-		io_uring_submit_and_wait(&worker->uring, 1);
-}
-
-static void sleep_in_uring(struct worker *worker)
-{
-	const uint64_t max_ns = (uint64_t)worker->set->config.poll_us * 1000;
-	uint64_t begin;
-
-	if (!worker->mail_watched) {
-		watch(worker, worker->mail_fd, TOKEN_MAIL);
-		worker->mail_watched = true;
-	}
-	watch_beats(worker);
-	if (enable_kicks(worker))
-		goto out;
-	if (has_mail(worker) || has_ask(worker))
-		goto out;
-	COUNT(worker, sleeps, 1);
-	begin = worker_now_ns();
-	wait_for_event(worker);
-	/* A short sleep is one that polling would have saved. */
-	if (worker_now_ns() - begin < 4 * max_ns)
-		worker->poll_ns = max_ns;
-out:
-	disable_kicks(worker);
-}
-
-/* Poll for a moment. True if something came up. */
-static bool poll_awhile(struct worker *worker)
-{
-	uint64_t end;
-
-	if (!worker->poll_ns)
-		return false;
-	end = worker_now_ns() + worker->poll_ns;
-	do {
-		if (has_mail(worker) || has_ask(worker) || run_round(worker))
-			return true;
-	} while (worker_now_ns() < end);
-	worker->poll_ns /= 2;
-	return false;
-}
-
-/* Show the guest all that ended. Outcomes that have no buffer stay, as do EVENTs. */
-static void deliver_all(struct worker *worker)
-{
-	struct pair *pair;
-
-	check_memory(worker);
-	for_each_pair(worker, pair)
-		pair_deliver(pair, true);
-	if (ring_live(&worker->control.ring))
-		ring_publish(worker, &worker->control.ring);
-}
-
-/* What was asked for stands still, or runs again. */
-static void tell_still(struct worker *worker)
-{
-	pthread_mutex_lock(&worker->lock);
-	__atomic_store_n(&worker->still_number, worker->stand_number,
-			 __ATOMIC_RELEASE);
-	pthread_cond_signal(&worker->replied);
-	pthread_mutex_unlock(&worker->lock);
-	signal_fd(worker->set->still_fd);
-}
-
-/* Come to stand still as was asked. False: something is still under way. */
-static bool come_to_stand(struct worker *worker)
-{
-	if (worker->still_number == worker->stand_number)
-		return false;
-	switch (worker->stand.still) {
-	case WORKER_RUNS:
-		/* Who stands still again and again doesn't keep others from running. */
-		run_round(worker);
-		break;
-	case WORKER_TABLE:
-		break;
-	default:
-		worker->lane->store->ops->hurry(worker->lane);
-		control_hurry(worker);
-		if (!has_ended(worker))
-			return false;
-		deliver_all(worker);
-		worker->paused = worker->stand.still != WORKER_RING;
-	}
-	tell_still(worker);
-	return true;
-}
-
-static void read_mail(struct worker *worker)
-{
-	pthread_mutex_lock(&worker->lock);
-	worker->mail(worker, worker->mail_arg);
-	__atomic_store_n(&worker->mail, NULL, __ATOMIC_RELEASE);
-	pthread_cond_signal(&worker->replied);
-	pthread_mutex_unlock(&worker->lock);
-}
-
-/* What ends meanwhile waits, too: it would be looked up in guest memory. */
-static void wait_for_word(struct worker *worker)
-{
-	pthread_mutex_lock(&worker->lock);
-	while (!worker->mail && !has_ask(worker))
-		pthread_cond_wait(&worker->word, &worker->lock);
-	pthread_mutex_unlock(&worker->lock);
-}
-
-static void worker_loop(struct worker *worker)
-{
-	while (!worker->quit) {
-		take_ask(worker);
-		if (has_mail(worker))
-			read_mail(worker);
-		else if (come_to_stand(worker))
-			continue;
-		else if (worker->paused)
-			wait_for_word(worker);
-		else if (!run_round(worker) && !poll_awhile(worker))
-			sleep_in_uring(worker);
-	}
-}
-
-/* --- start and end of a thread --- */
-
-/* The administrator may have switched it off, for all or for us; which isn't always for us to see. */
-static void explain_no_uring(int error)
-{
-	int fd = open("/proc/sys/kernel/io_uring_disabled", O_RDONLY | O_CLOEXEC);
-	char disabled = '?';
-
-	if (fd >= 0) {
-		if (read(fd, &disabled, 1) != 1)
-			disabled = '?';
-		close(fd);
-	}
-	if (disabled == '1' || disabled == '2')
-		log_err("io_uring can't be used: %s: it is switched off on this host; sysctl kernel.io_uring_disabled=0 switches it on",
-			strerror(error));
-	else if (error == EPERM || error == ENOSYS)
-		log_err("io_uring can't be used: %s: a filter of system calls (a container's seccomp profile, SystemCallFilter=) forbids io_uring_setup, or sysctl kernel.io_uring_disabled isn't 0",
-			strerror(error));
-	else
-		log_err("io_uring can't be used: %s", strerror(error));
-}
-
-static int open_uring(struct worker *worker)
-{
-	struct io_uring_params params = {
-		/* Completions wait for us instead of interrupting us. */
-		.flags = IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG |
-			 IORING_SETUP_R_DISABLED,
-	};
-	int error;
-
-	error = io_uring_queue_init_params(RING_ENTRIES, &worker->uring,
-					   &params);
-	if (error == -EINVAL) {
-		memset(&params, 0, sizeof(params));
-		params.flags = IORING_SETUP_R_DISABLED;
-		error = io_uring_queue_init_params(RING_ENTRIES,
-						   &worker->uring, &params);
-	}
-	if (error)
-		explain_no_uring(-error);
-	return error;
-}
-
-static int open_worker(struct worker *worker)
-{
-	struct store *store = worker->set->config.store;
-	int error = open_uring(worker);
-
-	if (error)
-		return error;
-	worker->lane = store->ops->lane_open(store, &worker->uring,
-					     OPS_PER_WORKER, op_done, worker);
-	error = worker->lane ? sandbox_enable_uring(worker->set->config.sandbox,
-						    &worker->uring) : -errno;
-	if (!error)
-		return 0;
-	if (worker->lane)
-		store->ops->lane_close(worker->lane);
-	io_uring_queue_exit(&worker->uring);
-	return error;
-}
-
-static void *worker_main(void *arg)
-{
-	struct worker *worker = arg;
-	int error = open_worker(worker);
-	char name[16];
-
-	snprintf(name, sizeof(name), "cswapd-%u", worker->index);
-	pthread_setname_np(pthread_self(), name);
-	pthread_mutex_lock(&worker->lock);
-	worker->start_error = error;
-	worker->started = true;
-	pthread_cond_signal(&worker->replied);
-	pthread_mutex_unlock(&worker->lock);
-	if (error)
-		return NULL;
-	watch_beats(worker);
-	worker_loop(worker);
-	worker->lane->store->ops->lane_close(worker->lane);
-	io_uring_queue_exit(&worker->uring);
-	return NULL;
-}
 
 /* --- what the front end's thread has a worker do --- */
 
@@ -912,8 +414,7 @@ static void use_ring(struct worker *worker, struct ring *ring)
 	ring->known = true;
 	ring->attached = true;
 	vring_disable_kicks(&ring->vring);
-	watch(worker, ring->setup.kick_fd, (uintptr_t)ring | TOKEN_KICK);
-	ring->watched = true;
+	loop_watch_ring(worker, ring);
 }
 
 /* Nobody died, but somebody else served it: does it go on where the log says? */
@@ -957,23 +458,6 @@ static void attach_ring(struct worker *worker, void *arg)
 		recover_requests(pair);
 }
 
-/* The poll holds a reference to the kick descriptor: see it go. */
-static void unwatch_ring(struct worker *worker, struct ring *ring)
-{
-	struct io_uring_sqe *sqe;
-
-	if (!ring->watched)
-		return;
-	while (!(sqe = store_get_sqe(&worker->uring)))
-		reap(worker);
-	io_uring_prep_cancel64(sqe, (uintptr_t)ring | TOKEN_KICK, 0);
-	io_uring_sqe_set_data64(sqe, TOKEN_NONE);
-	while (ring->watched) {
-		io_uring_submit_and_wait(&worker->uring, 1);
-		reap(worker);
-	}
-}
-
 static void detach_ring(struct worker *worker, void *arg)
 {
 	struct ring *ring = arg;
@@ -984,7 +468,7 @@ static void detach_ring(struct worker *worker, void *arg)
 		INFLIGHT_SET(ring->log->parked, true);
 		INFLIGHT_SET(ring->log->live, false);
 	}
-	unwatch_ring(worker, ring);
+	loop_unwatch_ring(worker, ring);
 }
 
 static void set_fds(struct worker *worker, void *arg)
@@ -997,10 +481,9 @@ static void set_fds(struct worker *worker, void *arg)
 	if (ring->setup.kick_fd == attach->setup->kick_fd)
 		return;
 	ring->setup.kick_fd = -1;
-	unwatch_ring(worker, ring);
+	loop_unwatch_ring(worker, ring);
 	ring->setup.kick_fd = attach->setup->kick_fd;
-	watch(worker, ring->setup.kick_fd, (uintptr_t)ring | TOKEN_KICK);
-	ring->watched = true;
+	loop_watch_ring(worker, ring);
 }
 
 static void relocate_ring(struct worker *worker, struct ring *ring)
@@ -1011,7 +494,7 @@ static void relocate_ring(struct worker *worker, struct ring *ring)
 		return;
 	wrong = vring_relocate(&ring->vring, &ring->setup.setup);
 	if (wrong)
-		break_ring(worker, ring, wrong);
+		loop_break_ring(worker, ring, wrong);
 }
 
 static void resume_worker(struct worker *worker, void *arg)
@@ -1218,7 +701,7 @@ static int init_worker(struct worker *worker, struct worker_set *set,
 
 static int start_thread(struct worker *worker)
 {
-	int error = pthread_create(&worker->thread, NULL, worker_main, worker);
+	int error = pthread_create(&worker->thread, NULL, loop_main, worker);
 
 	if (error)
 		return -error;

@@ -16,6 +16,7 @@
 #include "worker.h"
 
 #define REQUESTS_PER_PAIR INFLIGHT_REQUESTS
+#define OPS_PER_WORKER 256
 #define OPEN_OPS 8			/* staged operations that may still grow */
 #define RESPONSE_HEADS VRING_MAX_NUM
 /* Control requests served at a time; EVENTs set aside don't count. */
@@ -434,5 +435,19 @@ void control_punch_done(struct worker *worker, struct control_request *request,
 
 /* Go on from the log, with a ring that was attached. */
 void control_recover(struct worker *worker);
+
+/* --- worker_loop.c: a worker's thread --- */
+
+/* The thread, of a struct worker; says when it has started, or why it hasn't. */
+void *loop_main(void *arg);
+
+/* Have kicks wake the thread. */
+void loop_watch_ring(struct worker *worker, struct ring *ring);
+
+/* The poll holds a reference to the kick descriptor: see it go. */
+void loop_unwatch_ring(struct worker *worker, struct ring *ring);
+
+/* A ring can't be served any more: nothing of it is, or of its pair. */
+void loop_break_ring(struct worker *worker, struct ring *ring, const char *why);
 
 #endif

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * worker_ring.c - what a worker gives back on its virtqueues, of pairs and the control queue alike.
+ * worker_ring.c - what is given back on a virtqueue, a pair's or the control queue.
  *
  * Theory of operation: used buffers are pushed one by one and shown to the guest together,
  * when the round ends. Before and after that the log says how far the guest can have seen

@@ -32,3 +32,4 @@ static void may_die(void)
 #include "worker_ring.c"
 #include "worker_op.c"
 #include "worker_pair.c"
+#include "worker_loop.c"
