@@ -15,7 +15,7 @@ INSTALL ?= install
 
 CSWAPD_LIBS = $(shell $(PKG_CONFIG) --libs liburing libsystemd json-c libseccomp blkid) -lpthread
 # The threads that serve: host/cswapd/worker_parts.h.
-WORKER_PARTS := worker worker_control worker_request worker_ring worker_op worker_pair worker_loop
+WORKER_PARTS := worker worker_attach worker_control worker_loop worker_op worker_pair worker_request worker_ring
 # All of cswapd but main(); the tests link these as well.
 CSWAPD_PARTS := balloon blockmap command conf ctl daemon device fdstore health inflight keep listener log measure memory monitor \
 	sandbox store_files store_found store_mem store_uring vhost_user vring vu_message watchdog $(WORKER_PARTS)

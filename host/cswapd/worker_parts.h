@@ -1,7 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * worker_parts.h - what the parts of a worker share: worker.c, with the loop and the
- * data path, and worker_control.c, with the control queue.
+ * worker_parts.h - what the parts of a worker share. Each calls those before it alone:
+ *
+ *   worker_request.c  a pair's requests
+ *   worker_ring.c     what is given back on a virtqueue
+ *   worker_op.c       operations of the store
+ *   worker_pair.c     queue pairs
+ *   worker_control.c  the control queue
+ *   worker_loop.c     the thread
+ *   worker_attach.c   virtqueues that come and go
+ *   worker.c          the set of workers
  *
  * All of it is the worker's thread's, but where it says otherwise.
  */
@@ -449,5 +457,31 @@ void loop_unwatch_ring(struct worker *worker, struct ring *ring);
 
 /* A ring can't be served any more: nothing of it is, or of its pair. */
 void loop_break_ring(struct worker *worker, struct ring *ring, const char *why);
+
+/* --- worker_attach.c: run by a worker for the front end's thread --- */
+
+struct attach {
+	struct ring *ring;
+	const struct worker_ring *setup;
+	const char *wrong;
+};
+
+/* Serve a ring, of a struct attach. */
+void attach_begin(struct worker *worker, void *arg);
+
+/* Don't serve a struct ring any more, which stands still. */
+void attach_end(struct worker *worker, void *arg);
+
+/* Use the descriptors of a struct attach. */
+void attach_set_fds(struct worker *worker, void *arg);
+
+/* Guest memory has moved: find the rings in it again. */
+void attach_relocate(struct worker *worker, void *arg);
+
+/* Note what is in hand in this struct inflight; what is held is known to that alone. */
+void attach_use_log(struct worker *worker, void *arg);
+
+/* The guest that comes has released nothing and was told no target. */
+void attach_forget_balloon(struct worker *worker, void *arg);
 
 #endif

@@ -27,9 +27,10 @@ static void may_die(void)
 
 #include "inflight.c"
 #include "worker.c"
+#include "worker_attach.c"
 #include "worker_control.c"
-#include "worker_request.c"
-#include "worker_ring.c"
+#include "worker_loop.c"
 #include "worker_op.c"
 #include "worker_pair.c"
-#include "worker_loop.c"
+#include "worker_request.c"
+#include "worker_ring.c"
