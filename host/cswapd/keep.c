@@ -10,7 +10,7 @@
  * came: the next one gets it again.
  *
  * What is in flight on the rings, what the guest released and what was counted is
- * written where it lies (inflight.c, balloon.c, worker.c).
+ * written where it lies (inflight.c, balloon.c, COUNT() in worker_parts.h).
  */
 #include <errno.h>
 #include <stdio.h>
