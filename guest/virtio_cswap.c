@@ -813,10 +813,23 @@ static void cswap_remove(struct virtio_device *vdev)
 }
 
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 17, 0)
-/* Shutdown and kexec with swap in use: late readers fail at once. */
+/*
+ * Shutdown and kexec with swap in use: late readers fail at once. The rings stay as they
+ * are, since nothing is converted any more: see cswap_balloon.c.
+ */
 static void cswap_shutdown(struct virtio_device *vdev)
 {
-	dev_end(vdev->priv);
+	struct cswap_dev *dev = vdev->priv;
+	unsigned int i, noio = life_begin(dev);
+
+	rings_stop(dev, CSWAP_DEAD);
+	virtio_reset_device(vdev);
+	for (i = 0; i < dev->nr_queues; i++)
+		cswap_queue_forget(&dev->queues[i]);
+	life_end(dev, noio);
+	cancel_delayed_work_sync(&dev->reset_work);
+	/* a reset that was under way has left its mark */
+	virtio_reset_device(vdev);
 }
 #endif
 
