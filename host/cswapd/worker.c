@@ -20,12 +20,18 @@
 
 /* --- what the front end's thread has a worker do --- */
 
-static void run_in_worker(struct worker *worker, worker_fn *fn, void *arg)
+/* So that the watchdog doesn't take this thread for one that hangs. */
+static void note_waiting(struct worker_set *set, bool waits)
 {
-	struct watchdog_beats *beats = worker->set->config.beats;
+	struct watchdog_beats *beats = set->config.beats;
 
 	if (beats)
-		__atomic_store_n(&beats->main_waits, 1, __ATOMIC_RELEASE);
+		__atomic_store_n(&beats->main_waits, waits, __ATOMIC_RELEASE);
+}
+
+static void run_in_worker(struct worker *worker, worker_fn *fn, void *arg)
+{
+	note_waiting(worker->set, true);
 	pthread_mutex_lock(&worker->lock);
 	worker->mail_arg = arg;
 	__atomic_store_n(&worker->mail, fn, __ATOMIC_RELEASE);
@@ -34,8 +40,7 @@ static void run_in_worker(struct worker *worker, worker_fn *fn, void *arg)
 	while (worker->mail)
 		pthread_cond_wait(&worker->replied, &worker->lock);
 	pthread_mutex_unlock(&worker->lock);
-	if (beats)
-		__atomic_store_n(&beats->main_waits, 0, __ATOMIC_RELEASE);
+	note_waiting(worker->set, false);
 }
 
 static void run_in_all(struct worker_set *set, worker_fn *fn)
@@ -122,11 +127,9 @@ static bool is_covered(const struct worker_need *by, const struct worker_need *n
 
 static void await_still(struct worker_set *set)
 {
-	struct watchdog_beats *beats = set->config.beats;
 	unsigned int i;
 
-	if (beats)
-		__atomic_store_n(&beats->main_waits, 1, __ATOMIC_RELEASE);
+	note_waiting(set, true);
 	for (i = 0; i < set->config.workers; i++) {
 		struct worker *worker = &set->workers[i];
 
@@ -135,8 +138,7 @@ static void await_still(struct worker_set *set)
 			pthread_cond_wait(&worker->replied, &worker->lock);
 		pthread_mutex_unlock(&worker->lock);
 	}
-	if (beats)
-		__atomic_store_n(&beats->main_waits, 0, __ATOMIC_RELEASE);
+	note_waiting(set, false);
 }
 
 /* Have it stand still, and wait for that. Returns what to go back to. */

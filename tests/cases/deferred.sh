@@ -17,9 +17,6 @@
 # shellcheck disable=SC2317	# functions are called by wait_until
 . "$(dirname "$0")/lib.sh"
 
-is_discarded() {
-	[ "$(counter discards)" -ge "$1" ]
-}
 # store FIRST COUNT: how many of these slots can be stored is then in $stored.
 store() {
 	local slot="$1"

@@ -223,3 +223,7 @@ fault_struck() {
 	host arm
 	[ "$(fault 0 ops)" -gt "${1:-0}" ]
 }
+# is_discarded SLOTS: the device has forgotten so many, or more, since it appeared.
+is_discarded() {
+	[ "$(counter discards)" -ge "$1" ]
+}

@@ -25,9 +25,6 @@
 is_reset() {
 	[ "$(counter resets)" -ge 1 ]
 }
-is_discarded() {
-	[ "$(counter discards)" -ge "$1" ]
-}
 
 lose_loads() {
 	swap_on
