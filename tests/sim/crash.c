@@ -290,18 +290,6 @@ static int discard_and_store(struct guest *g, u64 slot)
 	return 0;
 }
 
-static int load_all(struct guest *g, u64 slots)
-{
-	enum io_result result;
-	u64 slot;
-
-	for (slot = 0; slot < slots; slot++) {
-		TRY(guest_load(g, slot, &result));
-		EXPECT(g, result == IO_OK, "load of %llu: %u", slot, result);
-	}
-	return 0;
-}
-
 static int case_discard(struct guest *g, const char *socket)
 {
 	const u64 slots = 64;
@@ -315,12 +303,12 @@ static int case_discard(struct guest *g, const char *socket)
 		rc = discard_and_store(g, slot++ % slots);
 		killer_step(&killer);
 		if (!rc && slot % slots == 0)
-			rc = load_all(g, slots);
+			rc = suite_load_all(g, slots);
 	}
 	killer_end(&killer);
 	TRY(killer.lost);
 	printf("# %u kills under %llu discards\n", killer.kills, slot);
-	return rc || load_all(g, slots) ? -1 : suite_check_answers(g);
+	return rc || suite_load_all(g, slots) ? -1 : suite_check_answers(g);
 }
 
 /* --- messages --- */

@@ -270,18 +270,6 @@ static int move(struct guest *g, const struct file *f, bool away)
 	return 0;
 }
 
-static int load_all(struct guest *g, u64 slots)
-{
-	enum io_result result;
-	u64 slot;
-
-	for (slot = 0; slot < slots; slot++) {
-		TRY(guest_load(g, slot, &result));
-		EXPECT(g, result == IO_OK, "load of %llu: %u", slot, result);
-	}
-	return 0;
-}
-
 /* Data, tags, or both. */
 static int try_others(struct guest *g, const struct file *file, unsigned int which)
 {
@@ -323,7 +311,7 @@ static int case_other_store(struct guest *g, const char *socket)
 	TRY(open_file(g, &file[1], socket, "store.tags"));
 	close(file[1].fd);
 	for (which = 1; which <= 3; which++)
-		TRY(try_others(g, file, which) || load_all(g, slots));
+		TRY(try_others(g, file, which) || suite_load_all(g, slots));
 	return suite_check_answers(g);
 }
 

@@ -58,3 +58,15 @@ int suite_run(const char *socket, const char *filter, const struct suite_case *c
 	printf("1..%u\n", run);
 	return failed ? 1 : 0;
 }
+
+int suite_load_all(struct guest *g, u64 slots)
+{
+	enum io_result result;
+	u64 slot;
+
+	for (slot = 0; slot < slots; slot++) {
+		TRY(guest_load(g, slot, &result));
+		EXPECT(g, result == IO_OK, "load of %llu: %u", slot, result);
+	}
+	return 0;
+}

@@ -42,5 +42,7 @@ int suite_run(const char *socket, const char *filter, const struct suite_case *c
 
 /* No answer was out of order: what a correct device owes at all times. */
 int suite_check_answers(struct guest *g);
+/* Load the first @slots slots: each is to be there, and what was stored last. */
+int suite_load_all(struct guest *g, u64 slots);
 
 #endif /* SIM_SUITE_H */
