@@ -18,7 +18,7 @@ CC := gcc
 endif
 PKG_CONFIG ?= pkg-config
 CSWAP_CFLAGS := -std=gnu11 -g -O2 -Wall -Wextra -Wshadow -Wvla -Wmissing-prototypes -Wstrict-prototypes \
-	-Werror=implicit-function-declaration -fno-strict-aliasing -D_GNU_SOURCE -Iinclude/uapi
+	-Werror=implicit-function-declaration -fno-strict-aliasing -D_GNU_SOURCE -Iinclude/uapi -Ihost
 ifneq ($(SAN),)
 CSWAP_CFLAGS += -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 CSWAP_LDFLAGS += -fsanitize=address,undefined

@@ -14,12 +14,18 @@ UNITDIR ?= $(PREFIX)/lib/systemd/system
 INSTALL ?= install
 
 CSWAPD_LIBS = $(shell $(PKG_CONFIG) --libs liburing libsystemd json-c libseccomp blkid) -lpthread
-# The threads that serve: host/cswapd/worker_parts.h.
-WORKER_PARTS := worker worker_attach worker_control worker_loop worker_op worker_pair worker_request worker_ring
+# What the daemons share.
+COMMON_OBJS := $(patsubst %,$(out)/obj/host/common/%.o,ctl listener log)
+# The threads that serve: host/cswapd/serve/worker_parts.h.
+WORKER_PARTS := $(addprefix serve/worker,.o _attach.o _control.o _loop.o _op.o _pair.o _request.o _ring.o)
 # All of cswapd but main(); the tests link these as well.
-CSWAPD_PARTS := balloon blockmap command conf ctl daemon device fdstore health inflight keep listener log measure memory monitor \
-	sandbox store_files store_found store_mem store_uring vhost_user vring vu_message watchdog $(WORKER_PARTS)
-CSWAPD_OBJS := $(CSWAPD_PARTS:%=$(out)/obj/host/cswapd/%.o)
+CSWAPD_PARTS := conf.o daemon.o $(WORKER_PARTS) serve/device.o \
+	$(addprefix frontend/,memory.o vhost_user.o vu_message.o) $(addprefix rings/,inflight.o vring.o) \
+	$(addprefix store/,store_files.o store_found.o store_mem.o store_uring.o) \
+	$(addprefix balloon/,balloon.o blockmap.o measure.o) $(addprefix operator/,command.o health.o) \
+	$(addprefix life/,fdstore.o keep.o monitor.o sandbox.o watchdog.o)
+CSWAPD_OBJS := $(CSWAPD_PARTS:%=$(out)/obj/host/cswapd/%) $(COMMON_OBJS)
+$(out)/obj/host/cswapd/%.o: OBJ_CFLAGS := -Ihost/cswapd
 
 $(out)/cswapd: LIBS = $(CSWAPD_LIBS)
 $(out)/cswapd: $(CSWAPD_OBJS) $(out)/obj/host/cswapd/cswapd.o
@@ -33,10 +39,8 @@ $(out)/cswapctl: $(CSWAPCTL_OBJS)
 	$(link)
 
 BALANCER_PARTS := answers check config guests host notes policy requests
-BALANCER_OBJS := $(BALANCER_PARTS:%=$(out)/obj/host/cswap-balancer/%.o) \
-	$(patsubst %,$(out)/obj/host/cswapd/%.o,ctl listener log)
+BALANCER_OBJS := $(BALANCER_PARTS:%=$(out)/obj/host/cswap-balancer/%.o) $(COMMON_OBJS)
 
-$(out)/obj/host/cswap-balancer/%.o: OBJ_CFLAGS := -Ihost
 $(out)/cswap-balancer: LIBS = $(shell $(PKG_CONFIG) --libs libsystemd json-c)
 $(out)/cswap-balancer: $(BALANCER_OBJS) $(out)/obj/host/cswap-balancer/cswap_balancer.o
 	$(link)

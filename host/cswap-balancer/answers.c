@@ -24,7 +24,7 @@
 #include <unistd.h>
 
 #include "answers.h"
-#include "cswapd/log.h"
+#include "common/log.h"
 
 #define SLOW_QUOTA_US	10000u
 #define SLOW_PERIOD_US	100000u

@@ -15,7 +15,7 @@
 
 #include "check.h"
 #include "host.h"
-#include "cswapd/log.h"
+#include "common/log.h"
 
 __attribute__((format(printf, 1, 2)))
 static bool complain(const char *format, ...)

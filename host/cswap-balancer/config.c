@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "config.h"
-#include "cswapd/log.h"
+#include "common/log.h"
 
 #define DEFAULT_GUESTS "/run/cswapd"
 #define MAX_LINE 512

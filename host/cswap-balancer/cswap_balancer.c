@@ -25,7 +25,7 @@
 
 #include "answers.h"
 #include "check.h"
-#include "cswapd/log.h"
+#include "common/log.h"
 #include "requests.h"
 
 #ifndef CSWAP_VERSION

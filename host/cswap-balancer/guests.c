@@ -27,7 +27,7 @@
 #include <unistd.h>
 
 #include "guests.h"
-#include "cswapd/log.h"
+#include "common/log.h"
 
 /* Without an event the folder is looked at this often. */
 #define SCAN_TICKS 5

@@ -8,7 +8,7 @@
 #include <poll.h>
 
 #include "config.h"
-#include "cswapd/log.h"
+#include "common/log.h"
 
 #define GUESTS_HISTORY 16
 #define GUESTS_LINE_BYTES 16384		/* an answer is shorter */

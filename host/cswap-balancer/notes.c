@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 #include "notes.h"
-#include "cswapd/log.h"
+#include "common/log.h"
 
 /* No guest has such a name. */
 #define NEW_NAME ".new"

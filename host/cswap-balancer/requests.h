@@ -5,7 +5,7 @@
 #ifndef CSWAP_BALANCER_REQUESTS_H
 #define CSWAP_BALANCER_REQUESTS_H
 
-#include "cswapd/ctl.h"
+#include "common/ctl.h"
 #include "guests.h"
 #include "host.h"
 #include "notes.h"

@@ -10,8 +10,8 @@
 #include <unistd.h>
 
 #include "conf.h"
-#include "keep.h"
-#include "log.h"
+#include "life/keep.h"
+#include "common/log.h"
 
 #ifndef CSWAP_VERSION
 #define CSWAP_VERSION "0.1"

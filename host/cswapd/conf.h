@@ -8,8 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "sandbox.h"
-#include "vhost_user.h"
+#include "life/sandbox.h"
+#include "frontend/vhost_user.h"
 
 #define CONF_MEDIUM_AUTO 0xff
 

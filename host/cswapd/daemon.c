@@ -22,13 +22,13 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#include "command.h"
-#include "ctl.h"
+#include "operator/command.h"
+#include "common/ctl.h"
 #include "daemon.h"
-#include "log.h"
-#include "monitor.h"
-#include "sandbox.h"
-#include "vhost_user.h"
+#include "common/log.h"
+#include "life/monitor.h"
+#include "life/sandbox.h"
+#include "frontend/vhost_user.h"
 
 #define DESCRIPTORS 4096
 

@@ -6,8 +6,8 @@
 #define CSWAPD_DAEMON_H
 
 #include "conf.h"
-#include "store.h"
-#include "worker.h"
+#include "store/store.h"
+#include "serve/worker.h"
 
 /* How a program differs from cswapd; see store_fault.c. */
 struct daemon_variant {

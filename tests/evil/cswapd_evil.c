@@ -12,7 +12,7 @@
 
 #include "daemon.h"
 #include "liar.h"
-#include "log.h"
+#include "common/log.h"
 
 static const struct conf_extra_option options[] = {
 	{ "seed", true },

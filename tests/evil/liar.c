@@ -20,7 +20,7 @@
 #include <time.h>
 
 #include "liar.h"
-#include "log.h"
+#include "common/log.h"
 
 #define MAX_SCRIPT 64
 #define DEFAULT_RATE 8

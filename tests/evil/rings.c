@@ -28,9 +28,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "log.h"
+#include "common/log.h"
 #include "rings.h"
-#include "worker.h"
+#include "serve/worker.h"
 
 #define MAX_RINGS VIRTIO_CSWAP_NUM_VQS(VIRTIO_CSWAP_MAX_QUEUE_PAIRS)
 /* Answers in data buffers, and in others, that are lost: the guest soon has nothing to ask with. */

@@ -6,7 +6,7 @@
 #define EVIL_RINGS_H
 
 #include "liar.h"
-#include "vring.h"
+#include "rings/vring.h"
 
 /* Room for whatever is in a response buffer for one page. */
 #define ANSWER_BYTES VIRTIO_CSWAP_DATA_BUFFER_SIZE(1)

@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#include "worker.h"
+#include "serve/worker.h"
 
 /* Add a fault, "KIND[:every=N][:times=T][:ms=M]". NULL, or what is wrong with it. */
 const char *balloon_fault_add(const char *spec);

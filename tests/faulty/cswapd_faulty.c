@@ -12,7 +12,7 @@
 #include "balloon_fault.h"
 #include "daemon.h"
 #include "eavesdrop.h"
-#include "log.h"
+#include "common/log.h"
 #include "store_fault.h"
 
 static const char *report_path;

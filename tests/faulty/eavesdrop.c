@@ -19,8 +19,8 @@
 #include <pthread.h>
 
 #include "eavesdrop.h"
-#include "log.h"
-#include "vring.h"
+#include "common/log.h"
+#include "rings/vring.h"
 
 #define MIN_TEXT_BYTES 8
 #define MAX_PAGES (1U << 15)

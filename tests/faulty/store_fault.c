@@ -19,7 +19,7 @@
 #include <sys/mman.h>
 
 #include "fault_spec.h"
-#include "log.h"
+#include "common/log.h"
 #include "store_fault.h"
 
 #define MAX_FAULTS 16

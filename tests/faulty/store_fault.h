@@ -9,8 +9,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#include "store.h"
-#include "worker.h"
+#include "store/store.h"
+#include "serve/worker.h"
 
 /*
  * Add a fault, "KIND[:slots=A-B][:every=N][:after=K][:times=T][:ms=M|us=M]". NULL, or what is

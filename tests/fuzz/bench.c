@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "fuzz.h"
-#include "log.h"
+#include "common/log.h"
 #include "store_fault.h"
 
 static struct fuzz_bench bench;

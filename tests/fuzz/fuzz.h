@@ -13,12 +13,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "balloon.h"
-#include "inflight.h"
-#include "keep.h"
-#include "store.h"
-#include "vhost_user.h"
-#include "worker.h"
+#include "balloon/balloon.h"
+#include "rings/inflight.h"
+#include "life/keep.h"
+#include "store/store.h"
+#include "frontend/vhost_user.h"
+#include "serve/worker.h"
 
 struct fuzz_input {
 	const uint8_t *at;

@@ -11,8 +11,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "command.h"
-#include "ctl.h"
+#include "operator/command.h"
+#include "common/ctl.h"
 #include "fuzz.h"
 
 /* One more than there is room for. */

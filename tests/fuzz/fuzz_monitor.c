@@ -10,7 +10,7 @@
 #include <fcntl.h>
 
 #include "fuzz.h"
-#include "monitor.c"
+#include "life/monitor.c"
 
 /* An event of each kind that an answer may be to, or none. */
 #define NUM_EVENTS (KEEP_DISCONNECT + 2)

@@ -6,7 +6,7 @@
  * AddressSanitizer, where in the guest's memory it would be just another byte. What the parser
  * lets pass is held to what device.h promises of it.
  */
-#include "device.h"
+#include "serve/device.h"
 #include "fuzz.h"
 
 #define MAX_SEGMENTS 24

@@ -14,8 +14,8 @@
 #include <unistd.h>
 
 #include "fuzz.h"
-#include "keep.h"
-#include "vhost_user.h"
+#include "life/keep.h"
+#include "frontend/vhost_user.h"
 
 /* A message that brings a descriptor: how many rings, and how large, is at 16 of its payload. */
 #define GET_INFLIGHT_FD 31

@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #include "fuzz.h"
-#include "vhost_user.h"
+#include "frontend/vhost_user.h"
 
 #define STEP_WRITE 240
 #define STEP_RUN 241

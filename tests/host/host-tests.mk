@@ -21,7 +21,7 @@ $(out)/tests/test_host_device: LIBS += -Wl,--wrap=vring_copy_from
 
 $(crash_test): LIBS = $(CSWAPD_LIBS) -lcmocka
 $(crash_test): $(patsubst %,$(out)/obj/tests/host/%.o,test_crash worker_hooked) \
-		$(filter-out $(patsubst %,$(out)/obj/host/cswapd/%.o,$(WORKER_PARTS) inflight),$(CSWAPD_OBJS))
+		$(filter-out $(patsubst %,$(out)/obj/host/cswapd/%,$(WORKER_PARTS) rings/inflight.o),$(CSWAPD_OBJS))
 	$(link)
 
 $(monitor_test): LIBS = $(CSWAPD_LIBS) -lcmocka

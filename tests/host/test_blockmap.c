@@ -11,7 +11,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
-#include "blockmap.h"
+#include "balloon/blockmap.h"
 
 #define PAGE 4096
 /* Pages of the guest's address space that are looked at. */

@@ -15,9 +15,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "command.h"
-#include "keep.h"
-#include "log.h"
+#include "operator/command.h"
+#include "life/keep.h"
+#include "common/log.h"
 
 #define MIB (1ULL << 20)
 #define SLOTS 64

@@ -17,8 +17,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "log.h"
-#include "worker.h"
+#include "common/log.h"
+#include "serve/worker.h"
 #include "worker_hooked.h"
 
 #define PAGE 4096

@@ -22,8 +22,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "ctl.h"
-#include "log.h"
+#include "common/ctl.h"
+#include "common/log.h"
 
 #define BIG_BYTES (4 << 20)
 

@@ -5,7 +5,7 @@
 #include "test_ring.h"
 
 #include <endian.h>
-#include "device.h"
+#include "serve/device.h"
 
 #define NEXT VRING_DESC_F_NEXT
 #define WRITE VRING_DESC_F_WRITE

@@ -20,8 +20,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "fdstore.h"
-#include "log.h"
+#include "life/fdstore.h"
+#include "common/log.h"
 
 #define NAMES 300
 #define ROUNDS 4

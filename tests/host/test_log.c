@@ -18,7 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "log.h"
+#include "common/log.h"
 
 #define LINES 5000
 /* A line that waits ends the test by SIGALRM. */

@@ -10,7 +10,7 @@
 
 #include <sys/un.h>
 
-#include "monitor.c"
+#include "life/monitor.c"
 
 static void begin_life(struct monitor *monitor, bool ready)
 {

@@ -17,7 +17,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "vring.h"
+#include "rings/vring.h"
 
 #define GUEST_BYTES (64 * 4096)
 #define GUEST_GPA 0x100000

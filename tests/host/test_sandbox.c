@@ -26,9 +26,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "log.h"
-#include "sandbox.h"
-#include "worker.h"
+#include "common/log.h"
+#include "life/sandbox.h"
+#include "serve/worker.h"
 
 #define STATUS_SKIP 77
 #define RING_ENTRIES 8

@@ -22,8 +22,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "log.h"
-#include "store_files.h"
+#include "common/log.h"
+#include "store/store_files.h"
 #include "store_fault.h"
 
 #define SLOTS 4096

@@ -21,8 +21,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "log.h"
-#include "store_files.h"
+#include "common/log.h"
+#include "store/store_files.h"
 
 #define SLOTS 1024
 #define DATA_BYTES (STORE_DATA_OFFSET + (off_t)SLOTS * STORE_SLOT_SIZE)

@@ -16,8 +16,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "log.h"
-#include "vhost_user.h"
+#include "common/log.h"
+#include "frontend/vhost_user.h"
 
 #define CAPACITY 1024
 #define PAIRS 2

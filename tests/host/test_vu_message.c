@@ -14,8 +14,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "log.h"
-#include "vu_message.h"
+#include "common/log.h"
+#include "frontend/vu_message.h"
 
 #define PAYLOAD 40
 #define WHOLE (sizeof(struct vu_header) + PAYLOAD)

@@ -26,8 +26,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "log.h"
-#include "watchdog.h"
+#include "common/log.h"
+#include "life/watchdog.h"
 
 #define SECONDS 30
 #define LOOK_MS (SECONDS * 1000 / 4)

@@ -25,12 +25,12 @@ static void may_die(void)
 	may_die(); \
 } while (0)
 
-#include "inflight.c"
-#include "worker.c"
-#include "worker_attach.c"
-#include "worker_control.c"
-#include "worker_loop.c"
-#include "worker_op.c"
-#include "worker_pair.c"
-#include "worker_request.c"
-#include "worker_ring.c"
+#include "rings/inflight.c"
+#include "serve/worker.c"
+#include "serve/worker_attach.c"
+#include "serve/worker_control.c"
+#include "serve/worker_loop.c"
+#include "serve/worker_op.c"
+#include "serve/worker_pair.c"
+#include "serve/worker_request.c"
+#include "serve/worker_ring.c"

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * balloon.c - what the guest has released, and what it is asked to.
+ *
+ * Theory of operation: the blocks that the guest has released are known one by
+ * one, so that a range released twice counts once, and one that was never
+ * released isn't taken back. It's the guest's claim all the same: what the host
+ * has got is measured elsewhere (measure.c). The target is the operator's and
+ * outlives the guest; all else is forgotten when the guest begins anew.
+ *
+ * The log has the same bits as the map of what is released, by the same numbers,
+ * as far as it goes. It's written after the map and before the guest is answered;
+ * what is done twice after a death in between changes nothing the second time.
+ * Bits of memory that was taken away stay there until the guest begins anew.
+ */
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+
+#include "balloon.h"
+#include "common/log.h"
+
+void balloon_init(struct balloon *balloon, uint32_t block_bytes)
+{
+	*balloon = (struct balloon) { .lock = PTHREAD_MUTEX_INITIALIZER };
+	blockmap_init(&balloon->released, block_bytes);
+	blockmap_init(&balloon->pinned, BALLOON_PIN_BYTES);
+}
+
+void balloon_free(struct balloon *balloon)
+{
+	blockmap_free(&balloon->released);
+	blockmap_free(&balloon->pinned);
+	pthread_mutex_destroy(&balloon->lock);
+}
+
+static void note_released(struct balloon *balloon)
+{
+	pthread_mutex_lock(&balloon->lock);
+	balloon->state.released_bytes = balloon->released.set *
+					balloon->released.block_bytes;
+	pthread_mutex_unlock(&balloon->lock);
+}
+
+/* --- what outlives us --- */
+
+void balloon_keep(struct balloon *balloon, struct balloon_log *log)
+{
+	balloon->log = log;
+	balloon->target_bytes = log->target_bytes;
+	balloon->state.reports = log->reports;
+}
+
+static void clear_log(struct balloon *balloon)
+{
+	if (!balloon->log)
+		return;
+	/* Back to holes; of memory that has none, to zeros. */
+	if (madvise(balloon->log->released, sizeof(balloon->log->released),
+		    MADV_REMOVE))
+		memset(balloon->log->released, 0,
+		       sizeof(balloon->log->released));
+}
+
+static void log_released(struct balloon *balloon, uint64_t gpa, uint64_t len)
+{
+	if (balloon->log)
+		blockmap_save(&balloon->released, gpa, len,
+			      balloon->log->released, BALLOON_LOG_WORDS);
+}
+
+void balloon_restore(struct balloon *balloon)
+{
+	blockmap_load(&balloon->released, balloon->log->released,
+		      BALLOON_LOG_WORDS);
+	note_released(balloon);
+}
+
+void balloon_follow(struct balloon *balloon, const struct memory *memory)
+{
+	if (!blockmap_follow(&balloon->released, memory) ||
+	    !blockmap_follow(&balloon->pinned, memory))
+		log_err("no memory to keep account of what the guest releases");
+	note_released(balloon);
+}
+
+void balloon_set_target(struct balloon *balloon, uint64_t bytes)
+{
+	if (balloon->log)
+		balloon->log->target_bytes = bytes;
+	__atomic_store_n(&balloon->target_bytes, bytes, __ATOMIC_RELEASE);
+}
+
+uint64_t balloon_get_target(const struct balloon *balloon)
+{
+	return __atomic_load_n(&balloon->target_bytes, __ATOMIC_ACQUIRE);
+}
+
+void balloon_get(struct balloon *balloon, struct balloon_state *state)
+{
+	pthread_mutex_lock(&balloon->lock);
+	*state = balloon->state;
+	pthread_mutex_unlock(&balloon->lock);
+}
+
+void balloon_pin(struct balloon *balloon, const struct memory *memory,
+		 const void *host, uint64_t len)
+{
+	uint64_t gpa;
+
+	/* It lies in one region: the ring's code has split it where they meet. */
+	if (len && memory_to_gpa(memory, host, &gpa))
+		blockmap_mark(&balloon->pinned, gpa, len);
+}
+
+void balloon_unpin_all(struct balloon *balloon)
+{
+	blockmap_clear(&balloon->pinned);
+}
+
+void balloon_tell(struct balloon *balloon, uint64_t bytes)
+{
+	pthread_mutex_lock(&balloon->lock);
+	balloon->state.told_bytes = bytes;
+	pthread_mutex_unlock(&balloon->lock);
+}
+
+void balloon_set_released(struct balloon *balloon,
+			  const struct device_control *control, bool released)
+{
+	unsigned int i;
+
+	for (i = 0; i < control->count; i++) {
+		const struct device_range *range = &control->range[i];
+
+		blockmap_set(&balloon->released, range->start, range->count,
+			     released);
+		log_released(balloon, range->start, range->count);
+	}
+	note_released(balloon);
+}
+
+void balloon_take_report(struct balloon *balloon,
+			 const struct device_report *report)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	pthread_mutex_lock(&balloon->lock);
+	balloon->state.report = *report;
+	balloon->state.has_report = true;
+	balloon->state.report_ms = (uint64_t)now.tv_sec * 1000 +
+				   (uint64_t)now.tv_nsec / 1000000;
+	balloon->state.reports++;
+	if (balloon->log)
+		balloon->log->reports = balloon->state.reports;
+	pthread_mutex_unlock(&balloon->lock);
+}
+
+void balloon_forget(struct balloon *balloon)
+{
+	blockmap_clear(&balloon->released);
+	clear_log(balloon);
+	pthread_mutex_lock(&balloon->lock);
+	balloon->state = (struct balloon_state) {
+		.reports = balloon->state.reports,
+	};
+	pthread_mutex_unlock(&balloon->lock);
+}

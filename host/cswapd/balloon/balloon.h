@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * balloon.h - what the guest has released, and what it is asked to.
+ *
+ * Between two threads: the operator's sets the target and looks at the rest;
+ * the worker of the control queue does all else.
+ */
+#ifndef CSWAPD_BALLOON_H
+#define CSWAPD_BALLOON_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "blockmap.h"
+#include "serve/device.h"
+#include "frontend/memory.h"
+
+/* Granularity at which memory that the device uses is kept from being released. */
+#define BALLOON_PIN_BYTES MEMORY_PAGE_SIZE
+
+/* What there is to know; all but @told_bytes is the guest's word. */
+struct balloon_state {
+	uint64_t told_bytes;		/* the last target that it was told */
+	uint64_t released_bytes;	/* RELEASEd and not RECLAIMed */
+	uint64_t reports;		/* that ever came; never set back */
+	bool has_report;
+	uint64_t report_ms;		/* when it came, CLOCK_MONOTONIC */
+	struct device_report report;	/* the last one */
+};
+
+/*
+ * What outlives the process. Blocks are numbered from guest address 0; those
+ * beyond the last bit (above 2 TiB if they are of 4 KiB) are forgotten.
+ */
+#define BALLOON_LOG_WORDS (1 << 23)
+
+struct balloon_log {
+	uint64_t target_bytes;
+	uint64_t reports;		/* that ever came */
+	_Alignas(MEMORY_PAGE_SIZE) uint64_t released[BALLOON_LOG_WORDS]; /* mostly holes */
+};
+
+struct balloon {
+	struct blockmap released;	/* the worker's */
+	struct blockmap pinned;		/* marked by all workers */
+	struct balloon_log *log;	/* NULL: nothing outlives us */
+	uint64_t target_bytes;		/* changes at any time */
+	pthread_mutex_t lock;		/* guards @state */
+	struct balloon_state state;
+};
+
+void balloon_init(struct balloon *balloon, uint32_t block_bytes);
+void balloon_free(struct balloon *balloon);
+
+/* --- the thread that owns the workers, while they are paused --- */
+
+/* The memory table has changed. */
+void balloon_follow(struct balloon *balloon, const struct memory *memory);
+
+/* From now on note in @log what a successor needs; what it says already counts. */
+void balloon_keep(struct balloon *balloon, struct balloon_log *log);
+
+/* The memory is what it was for who left the log: take over what is released. */
+void balloon_restore(struct balloon *balloon);
+
+/* --- the operator's thread --- */
+
+void balloon_set_target(struct balloon *balloon, uint64_t bytes);
+void balloon_get(struct balloon *balloon, struct balloon_state *state);
+
+/* --- workers --- */
+
+/* What is at @host is in use by the device: it can't be released. */
+void balloon_pin(struct balloon *balloon, const struct memory *memory,
+		 const void *host, uint64_t len);
+/* No ring is attached. */
+void balloon_unpin_all(struct balloon *balloon);
+
+uint64_t balloon_get_target(const struct balloon *balloon);
+void balloon_tell(struct balloon *balloon, uint64_t bytes);
+void balloon_set_released(struct balloon *balloon,
+			  const struct device_control *control, bool released);
+void balloon_take_report(struct balloon *balloon,
+			 const struct device_report *report);
+
+/* The guest begins anew: nothing is released, nothing was told. */
+void balloon_forget(struct balloon *balloon);
+
+#endif

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * measure.c - how much memory the guest takes, as the host sees it.
+ *
+ * Two measures, neither of which takes the guest's word. The cgroup of the VMM
+ * is the truth, if the VMM is alone in it: it counts whatever is charged to it,
+ * private memory of a confidential guest included. The blocks of the files that
+ * the front end shares are exact for a plain guest's memfd; they know nothing of
+ * private memory (guest_memfd has no such count), and sink when a file is
+ * punched even where an assigned device has the pages pinned.
+ *
+ * The cgroup's file is opened when the front end connects, and kept.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "measure.h"
+
+#define CGROUP_ROOT "/sys/fs/cgroup"
+
+/* The unified hierarchy's line: "0::/path". */
+static bool find_path(pid_t pid, char *path, size_t size)
+{
+	char name[64], line[512];
+	bool found = false;
+	FILE *file;
+
+	snprintf(name, sizeof(name), "/proc/%d/cgroup", (int)pid);
+	file = fopen(name, "re");
+	if (!file)
+		return false;
+	while (!found && fgets(line, sizeof(line), file)) {
+		line[strcspn(line, "\n")] = '\0';
+		found = !strncmp(line, "0::/", 4) && strlen(line + 3) < size;
+		if (found)
+			memcpy(path, line + 3, strlen(line + 3) + 1);
+	}
+	fclose(file);
+	return found;
+}
+
+/* A peer outside our PID namespace is process 0 to us. */
+static bool find_peer_path(int socket, char *path, size_t size)
+{
+	struct ucred peer = { .pid = 0 };
+	socklen_t peer_size = sizeof(peer);
+
+	return !getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &peer_size) &&
+	       peer.pid > 0 && find_path(peer.pid, path, size);
+}
+
+void measure_open(struct measure *measure, int socket, const char *path)
+{
+	char name[sizeof(CGROUP_ROOT "/memory.current") + sizeof(measure->cgroup)];
+
+	measure_close(measure);
+	if (path)
+		snprintf(measure->cgroup, sizeof(measure->cgroup), "%s", path);
+	else if (!find_peer_path(socket, measure->cgroup, sizeof(measure->cgroup)))
+		return;
+	snprintf(name, sizeof(name), "%s%s/memory.current", CGROUP_ROOT,
+		 measure->cgroup);
+	measure->cgroup_fd = open(name, O_RDONLY | O_CLOEXEC);
+	if (measure->cgroup_fd >= 0)
+		log_debug("front end is in cgroup %s", measure->cgroup);
+	else if (path)
+		log_warning("can't read %s: %s", name, strerror(errno));
+}
+
+void measure_close(struct measure *measure)
+{
+	if (measure->cgroup_fd >= 0)
+		close(measure->cgroup_fd);
+	measure->cgroup_fd = -1;
+	measure->cgroup[0] = '\0';
+}
+
+bool measure_cgroup(const struct measure *measure, uint64_t *bytes)
+{
+	char text[32];
+	char *end;
+	ssize_t n;
+
+	if (measure->cgroup_fd < 0)
+		return false;
+	n = pread(measure->cgroup_fd, text, sizeof(text) - 1, 0);
+	if (n <= 0)
+		return false;
+	text[n] = '\0';
+	errno = 0;
+	*bytes = strtoull(text, &end, 10);
+	return !errno && end != text;
+}
+
+bool measure_files(const struct memory *memory, uint64_t *bytes)
+{
+	struct {
+		dev_t dev;
+		ino_t inode;
+	} file[MEMORY_MAX_REGIONS];
+	unsigned int i, j, files = 0;
+	struct stat st;
+
+	*bytes = 0;
+	for (i = 0; i < memory->count; i++) {
+		if (memory->region[i].fd < 0 ||
+		    fstat(memory->region[i].fd, &st))
+			return false;
+		for (j = 0; j < files; j++)
+			if (file[j].dev == st.st_dev && file[j].inode == st.st_ino)
+				break;
+		/* Several regions of one file are one file. */
+		if (j < files)
+			continue;
+		file[files].dev = st.st_dev;
+		file[files++].inode = st.st_ino;
+		*bytes += (uint64_t)st.st_blocks * 512;
+	}
+	return files;
+}

@@ -1,0 +1,1203 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * vhost_user.c - the protocol with the front end (the VMM).
+ *
+ * Theory of operation: a message's size and the number of its descriptors are
+ * compared with the table at the end of this file, and only then its handler
+ * runs. A handler returns NULL, or in words what is wrong: the front end is told
+ * if it wants replies, and dropped otherwise.
+ *
+ * Descriptors that a handler doesn't take out of the message are closed after
+ * it. A ring's descriptors are lent to the worker while the ring is attached.
+ *
+ * A descriptor can change under a ring that runs, and memory can be added to what
+ * there is; for all else that changes something in use, the table says what has to
+ * stand still first. Whoever calls may see to that beforehand, and do other things
+ * until it does; if not, the handler waits.
+ *
+ * A ring is served once it has a size, addresses, a kick descriptor and is
+ * enabled, in whatever order the front end says so: user-mode Linux sends no
+ * status and no reset, QEMU no DRIVER_OK. Nothing is ever sent to the front
+ * end unasked: the configuration is static.
+ *
+ * All that was agreed on is in struct vhost_user_saved and the descriptors that
+ * go with it, so that another process can go on (keep.h). Handling a message a
+ * second time, after a death in the middle of it, has the same outcome.
+ *
+ * A front end that connects again to another daemon, whose predecessor is gone with
+ * all it knew, says all that itself, but for what was in hand. If it likes it keeps
+ * that for us (INFLIGHT_SHMFD): it gets the file for it, which is opaque to it, and
+ * hands it back before it starts the rings. That's our own log of what is in hand
+ * (inflight.c), where the rings' indices are, too; the protocol's example of one
+ * couldn't hold a LOAD whose chain is back. When such a connection ends the rings
+ * haven't: the log leaves them as if we had died.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/virtio_config.h>
+#include <linux/virtio_ring.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "vhost_user.h"
+
+#define VU_CONFIG_BYTES		256
+#define VU_MAX_RINGS VHOST_USER_MAX_RINGS
+
+#define BIT64(n) (1ULL << (n))
+#define VU_F_PROTOCOL_FEATURES	30
+
+enum vu_protocol_feature {
+	VU_PROTOCOL_F_MQ = 0,
+	VU_PROTOCOL_F_REPLY_ACK = 3,
+	VU_PROTOCOL_F_BACKEND_REQ = 5,
+	VU_PROTOCOL_F_CONFIG = 9,
+	VU_PROTOCOL_F_INFLIGHT_SHMFD = 12,
+	VU_PROTOCOL_F_RESET_DEVICE = 13,
+	VU_PROTOCOL_F_CONFIGURE_MEM_SLOTS = 15,
+	VU_PROTOCOL_F_STATUS = 16,
+};
+
+#define VU_PROTOCOL_FEATURES \
+	(BIT64(VU_PROTOCOL_F_MQ) | BIT64(VU_PROTOCOL_F_REPLY_ACK) | \
+	 BIT64(VU_PROTOCOL_F_BACKEND_REQ) | BIT64(VU_PROTOCOL_F_CONFIG) | \
+	 BIT64(VU_PROTOCOL_F_RESET_DEVICE) | \
+	 BIT64(VU_PROTOCOL_F_CONFIGURE_MEM_SLOTS) | \
+	 BIT64(VU_PROTOCOL_F_STATUS))
+
+enum vu_request {
+	VU_GET_FEATURES = 1,
+	VU_SET_FEATURES = 2,
+	VU_SET_OWNER = 3,
+	VU_RESET_OWNER = 4,
+	VU_SET_MEM_TABLE = 5,
+	VU_SET_VRING_NUM = 8,
+	VU_SET_VRING_ADDR = 9,
+	VU_SET_VRING_BASE = 10,
+	VU_GET_VRING_BASE = 11,
+	VU_SET_VRING_KICK = 12,
+	VU_SET_VRING_CALL = 13,
+	VU_SET_VRING_ERR = 14,
+	VU_GET_PROTOCOL_FEATURES = 15,
+	VU_SET_PROTOCOL_FEATURES = 16,
+	VU_GET_QUEUE_NUM = 17,
+	VU_SET_VRING_ENABLE = 18,
+	VU_SET_BACKEND_REQ_FD = 21,
+	VU_GET_CONFIG = 24,
+	VU_SET_CONFIG = 25,
+	VU_GET_INFLIGHT_FD = 31,
+	VU_SET_INFLIGHT_FD = 32,
+	VU_RESET_DEVICE = 34,
+	VU_GET_MAX_MEM_SLOTS = 36,
+	VU_ADD_MEM_REG = 37,
+	VU_REM_MEM_REG = 38,
+	VU_SET_STATUS = 39,
+	VU_GET_STATUS = 40,
+	VU_NUM_REQUESTS
+};
+
+/* Payloads, in the host's byte order. */
+struct vu_vring_state {
+	uint32_t index;
+	uint32_t num;
+};
+
+struct vu_vring_addr {
+	uint32_t index;
+	uint32_t flags;
+	uint64_t desc;
+	uint64_t used;
+	uint64_t avail;
+	uint64_t log;
+};
+
+struct vu_region {
+	uint64_t gpa;
+	uint64_t size;
+	uint64_t uva;
+	uint64_t offset;
+};
+
+struct vu_mem_table {
+	uint32_t count;
+	uint32_t padding;
+	struct vu_region region[VU_MAX_FDS];
+};
+
+struct vu_mem_reg {
+	uint64_t padding;
+	struct vu_region region;
+};
+
+struct vu_inflight {
+	uint64_t mmap_size;
+	uint64_t mmap_offset;
+	uint16_t num_queues;
+	uint16_t queue_size;
+};
+
+/* Some send what the compiler makes of it, with padding at the end. */
+#define VU_INFLIGHT_BYTES 20
+
+struct vu_config_header {
+	uint32_t offset;
+	uint32_t size;
+	uint32_t flags;
+};
+
+#define VU_VRING_INDEX_MASK	0xff
+#define VU_VRING_NOFD		0x100
+#define VU_VRING_ADDR_F_LOG	0x1
+
+struct vu_ring {
+	struct worker_ring worker;	/* owns its descriptors */
+	bool has_addr;
+	bool enabled;
+	bool attached;
+	bool resumable;			/* detached at worker.setup.base, not reset since */
+	uint16_t detached_at;
+};
+
+struct vhost_user {
+	struct vhost_user_config config;
+	int fd;				/* -1: no front end */
+	int backend_fd;			/* for messages to the front end; -1 */
+	int inflight_fd;		/* the file that the front end keeps; -1 */
+	struct inflight *inflight;	/* ... if it has handed it back */
+	struct vhost_user_agreed agreed;
+	struct log_rate wrong_rate;	/* lines about its messages, */
+	struct log_rate pages_rate;	/* and about its memory */
+	unsigned int num_rings;
+	struct vu_ring ring[VU_MAX_RINGS];
+};
+
+typedef const char *vu_handler(struct vhost_user *vu, struct vu_message *msg);
+
+/* --- payloads and descriptors --- */
+
+static uint64_t get_u64(const struct vu_message *msg)
+{
+	uint64_t value;
+
+	memcpy(&value, msg->payload, sizeof(value));
+	return value;
+}
+
+static void set_reply(struct vu_message *msg, const void *payload, size_t size)
+{
+	memcpy(msg->payload, payload, size);
+	msg->header.size = (uint32_t)size;
+}
+
+static void reply_u64(struct vu_message *msg, uint64_t value)
+{
+	set_reply(msg, &value, sizeof(value));
+}
+
+/* Take a message's first descriptor out of it, or get -1. */
+static int take_fd(struct vu_message *msg)
+{
+	int fd;
+
+	if (!msg->num_fds || msg->fd[0] < 0)
+		return -1;
+	fd = msg->fd[0];
+	msg->fd[0] = -1;
+	return fd;
+}
+
+static void replace_fd(int *old, int new)
+{
+	if (*old >= 0)
+		close(*old);
+	*old = new;
+}
+
+/* --- rings --- */
+
+static struct vu_ring *find_ring(struct vhost_user *vu, uint64_t index)
+{
+	return index < vu->num_rings ? &vu->ring[index] : NULL;
+}
+
+static unsigned int ring_index(const struct vhost_user *vu,
+			       const struct vu_ring *ring)
+{
+	return (unsigned int)(ring - vu->ring);
+}
+
+static bool accepted(const struct vhost_user *vu, unsigned int feature)
+{
+	return vu->agreed.features & BIT64(feature);
+}
+
+/* Let a worker serve the ring if all it takes is known. */
+static const char *start_ring(struct vhost_user *vu, struct vu_ring *ring)
+{
+	const char *wrong;
+
+	if (ring->attached || !ring->has_addr || !ring->worker.setup.num ||
+	    ring->worker.kick_fd < 0 || !ring->enabled)
+		return NULL;
+	ring->worker.setup.event_idx = accepted(vu, VIRTIO_RING_F_EVENT_IDX);
+	ring->worker.resume = ring->resumable &&
+			      ring->worker.setup.base == ring->detached_at;
+	wrong = worker_attach(vu->config.workers, ring_index(vu, ring),
+			      &ring->worker);
+	if (wrong)
+		return wrong;
+	ring->attached = true;
+	ring->resumable = false;
+	log_debug("virtqueue %u runs: %u descriptors from %u%s",
+		  ring_index(vu, ring), ring->worker.setup.num,
+		  ring->worker.setup.base,
+		  ring->worker.resume ? ", resumed" : "");
+	return NULL;
+}
+
+static void stop_ring(struct vhost_user *vu, struct vu_ring *ring)
+{
+	if (!ring->attached)
+		return;
+	ring->detached_at = worker_detach(vu->config.workers,
+					  ring_index(vu, ring));
+	ring->worker.setup.base = ring->detached_at;
+	ring->attached = false;
+	ring->resumable = true;
+	log_debug("virtqueue %u stops at %u", ring_index(vu, ring),
+		  ring->detached_at);
+}
+
+static void reset_device(struct vhost_user *vu)
+{
+	unsigned int i;
+
+	for (i = 0; i < vu->num_rings; i++) {
+		stop_ring(vu, &vu->ring[i]);
+		vu->ring[i].resumable = false;
+		vu->ring[i].enabled = false;
+		vu->ring[i].has_addr = false;
+		vu->ring[i].worker.setup.base = 0;
+	}
+	worker_forget(vu->config.workers);
+	vu->agreed.status = 0;
+}
+
+/* --- handlers: features --- */
+
+static bool offer_access_platform(const struct vhost_user *vu)
+{
+	switch (vu->config.access) {
+	case ACCESS_ON:
+		return true;
+	case ACCESS_OFF:
+		return false;
+	case ACCESS_AUTO:
+		break;
+	}
+	/*
+	 * User-mode Linux accepts the bit and then fails for want of a DMA API.
+	 * It differs from QEMU in that it takes ownership first of all.
+	 */
+	return !vu->agreed.owned_before_features;
+}
+
+static uint64_t offered(const struct vhost_user *vu)
+{
+	uint64_t features = BIT64(VIRTIO_F_VERSION_1) |
+			    BIT64(VIRTIO_RING_F_EVENT_IDX) |
+			    BIT64(VU_F_PROTOCOL_FEATURES) |
+			    BIT64(VIRTIO_CSWAP_F_DISCARD);
+
+	if (vu->config.limits.release_method != VIRTIO_CSWAP_RELEASE_NONE)
+		features |= BIT64(VIRTIO_CSWAP_F_BALLOON);
+	if (vu->config.limits.report_period_ms)
+		features |= BIT64(VIRTIO_CSWAP_F_REPORT);
+	if (offer_access_platform(vu))
+		features |= BIT64(VIRTIO_F_ACCESS_PLATFORM);
+	return vu->config.lies ? vu->config.lies->features(features) : features;
+}
+
+static const char *handle_get_features(struct vhost_user *vu,
+				       struct vu_message *msg)
+{
+	if (!vu->agreed.asked_features)
+		vu->agreed.owned_before_features = vu->agreed.owned;
+	vu->agreed.asked_features = true;
+	reply_u64(msg, offered(vu));
+	return NULL;
+}
+
+static void settle_features(struct vhost_user *vu)
+{
+	worker_set_features(vu->config.workers,
+			    accepted(vu, VIRTIO_CSWAP_F_DISCARD),
+			    accepted(vu, VIRTIO_CSWAP_F_BALLOON),
+			    accepted(vu, VIRTIO_CSWAP_F_REPORT));
+}
+
+static const char *handle_set_features(struct vhost_user *vu,
+				       struct vu_message *msg)
+{
+	uint64_t features = get_u64(msg);
+	unsigned int i;
+
+	if (features & ~offered(vu))
+		return "features that were not offered";
+	vu->agreed.features = features;
+	settle_features(vu);
+	log_debug("features %#jx", (uintmax_t)features);
+	if (accepted(vu, VU_F_PROTOCOL_FEATURES))
+		return NULL;
+	/* Without that feature there is no VRING_ENABLE. */
+	for (i = 0; i < vu->num_rings; i++)
+		vu->ring[i].enabled = true;
+	return NULL;
+}
+
+static uint64_t offered_protocol(const struct vhost_user *vu)
+{
+	return vu->config.inflight ?
+		VU_PROTOCOL_FEATURES | BIT64(VU_PROTOCOL_F_INFLIGHT_SHMFD) :
+		VU_PROTOCOL_FEATURES;
+}
+
+static const char *handle_get_protocol_features(struct vhost_user *vu,
+						struct vu_message *msg)
+{
+	reply_u64(msg, offered_protocol(vu));
+	return NULL;
+}
+
+static const char *handle_set_protocol_features(struct vhost_user *vu,
+						struct vu_message *msg)
+{
+	uint64_t features = get_u64(msg);
+
+	if (features & ~offered_protocol(vu))
+		return "protocol features that were not offered";
+	vu->agreed.protocol_features = features;
+	log_debug("protocol features %#jx", (uintmax_t)features);
+	return NULL;
+}
+
+static const char *handle_set_owner(struct vhost_user *vu,
+				    struct vu_message *msg)
+{
+	(void)msg;
+	vu->agreed.owned = true;
+	return NULL;
+}
+
+static const char *handle_reset(struct vhost_user *vu, struct vu_message *msg)
+{
+	(void)msg;
+	reset_device(vu);
+	return NULL;
+}
+
+static const char *handle_get_queue_num(struct vhost_user *vu,
+					struct vu_message *msg)
+{
+	reply_u64(msg, vu->num_rings);
+	return NULL;
+}
+
+static const char *handle_set_status(struct vhost_user *vu,
+				     struct vu_message *msg)
+{
+	vu->agreed.status = (uint8_t)get_u64(msg);
+	if (!vu->agreed.status)
+		reset_device(vu);
+	return NULL;
+}
+
+static const char *handle_get_status(struct vhost_user *vu,
+				     struct vu_message *msg)
+{
+	reply_u64(msg, vu->agreed.status);
+	return NULL;
+}
+
+/* --- handlers: configuration --- */
+
+static const char *handle_get_config(struct vhost_user *vu,
+				     struct vu_message *msg)
+{
+	struct virtio_cswap_config config;
+	uint8_t space[VU_CONFIG_BYTES] = { 0 };
+	struct vu_config_header header;
+
+	memcpy(&header, msg->payload, sizeof(header));
+	if (header.size > VU_CONFIG_BYTES ||
+	    header.offset > VU_CONFIG_BYTES - header.size ||
+	    header.size != msg->header.size - sizeof(header)) {
+		/* The protocol's way of saying no to this one. */
+		msg->header.size = 0;
+		return NULL;
+	}
+	device_fill_config(&vu->config.limits, &config);
+	if (vu->config.lies)
+		vu->config.lies->config(&config);
+	memcpy(space, &config, sizeof(config));
+	memcpy(msg->payload + sizeof(header), space + header.offset,
+	       header.size);
+	return NULL;
+}
+
+/*
+ * All of it is read-only. QEMU writes the whole space whatever the guest
+ * touched, so a write is not an error.
+ */
+static const char *handle_set_config(struct vhost_user *vu,
+				     struct vu_message *msg)
+{
+	(void)vu;
+	(void)msg;
+	return NULL;
+}
+
+static const char *handle_set_backend_req_fd(struct vhost_user *vu,
+					     struct vu_message *msg)
+{
+	replace_fd(&vu->backend_fd, take_fd(msg));
+	return NULL;
+}
+
+/* --- handlers: memory --- */
+
+/* Parts of a page are zeroed, and take as much memory as before. */
+static void check_pages(struct vhost_user *vu,
+			const struct memory_region *region)
+{
+	const struct device_limits *limits = &vu->config.limits;
+
+	if (limits->release_method == VIRTIO_CSWAP_RELEASE_DISCARD &&
+	    region->page_bytes > limits->block_bytes)
+		log_limited(&vu->pages_rate, LOG_WARNING,
+			    "memory has pages of %ju KiB: --block-size %juK, or what the guest releases may free nothing",
+			    (uintmax_t)region->page_bytes / 1024,
+			    (uintmax_t)region->page_bytes / 1024);
+}
+
+static const char *add_region(struct vhost_user *vu,
+			      const struct vu_region *region, int fd)
+{
+	struct memory *memory = vu->config.memory;
+	const char *wrong;
+
+	log_debug("memory at %#jx: %ju KiB", (uintmax_t)region->gpa,
+		  (uintmax_t)region->size / 1024);
+	wrong = memory_add(memory, region->gpa, region->uva, region->size,
+			   region->offset, fd);
+	if (!wrong)
+		check_pages(vu, &memory->region[memory->count - 1]);
+	return wrong;
+}
+
+static const char *handle_set_mem_table(struct vhost_user *vu,
+					struct vu_message *msg)
+{
+	const size_t head = offsetof(struct vu_mem_table, region);
+	const char *wrong = NULL;
+	struct vu_mem_table table;
+	unsigned int i;
+
+	memset(&table, 0, sizeof(table));
+	memcpy(&table, msg->payload, msg->header.size < sizeof(table) ?
+	       msg->header.size : sizeof(table));
+	if (table.count > VU_MAX_FDS ||
+	    msg->header.size < head + table.count * sizeof(table.region[0]))
+		return "memory table is malformed";
+	if (!table.count || !msg->num_fds)
+		return "front end shares no memory (QEMU: memory-backend-memfd,share=on)";
+	if (msg->num_fds != table.count)
+		return "memory table has more regions than descriptors";
+	worker_pause(vu->config.workers);
+	memory_clear(vu->config.memory);
+	for (i = 0; i < table.count && !wrong; i++)
+		wrong = add_region(vu, &table.region[i], msg->fd[i]);
+	worker_resume(vu->config.workers);
+	return wrong;
+}
+
+static const char *handle_get_max_mem_slots(struct vhost_user *vu,
+					    struct vu_message *msg)
+{
+	(void)vu;
+	reply_u64(msg, MEMORY_MAX_REGIONS);
+	return NULL;
+}
+
+static const char *handle_add_mem_reg(struct vhost_user *vu,
+				      struct vu_message *msg)
+{
+	struct vu_mem_reg reg;
+	const char *wrong;
+
+	memcpy(&reg, msg->payload, sizeof(reg));
+	/* What is there stays where it is. */
+	worker_pause_table(vu->config.workers);
+	wrong = add_region(vu, &reg.region, msg->num_fds ? msg->fd[0] : -1);
+	worker_resume(vu->config.workers);
+	return wrong;
+}
+
+static const char *handle_rem_mem_reg(struct vhost_user *vu,
+				      struct vu_message *msg)
+{
+	struct vu_mem_reg reg;
+	const char *wrong;
+
+	memcpy(&reg, msg->payload, sizeof(reg));
+	worker_pause(vu->config.workers);
+	wrong = memory_remove(vu->config.memory, reg.region.gpa, reg.region.uva,
+			      reg.region.size);
+	worker_resume(vu->config.workers);
+	return wrong;
+}
+
+/* --- handlers: rings --- */
+
+static const char *handle_set_vring_num(struct vhost_user *vu,
+					struct vu_message *msg)
+{
+	struct vu_vring_state state;
+	struct vu_ring *ring;
+
+	memcpy(&state, msg->payload, sizeof(state));
+	ring = find_ring(vu, state.index);
+	if (!ring)
+		return "no such virtqueue";
+	if (ring->attached)
+		return "virtqueue is running";
+	if (!state.num || state.num > VRING_MAX_NUM)
+		return "ring size is not a power of two up to 1024";
+	ring->worker.setup.num = (uint16_t)state.num;
+	return NULL;
+}
+
+static const char *handle_set_vring_addr(struct vhost_user *vu,
+					 struct vu_message *msg)
+{
+	struct vu_vring_addr addr;
+	struct vu_ring *ring;
+
+	memcpy(&addr, msg->payload, sizeof(addr));
+	ring = find_ring(vu, addr.index);
+	if (!ring)
+		return "no such virtqueue";
+	if (addr.flags & VU_VRING_ADDR_F_LOG)
+		return "dirty logging is not offered";
+	stop_ring(vu, ring);
+	ring->worker.setup.desc_uva = addr.desc;
+	ring->worker.setup.avail_uva = addr.avail;
+	ring->worker.setup.used_uva = addr.used;
+	ring->has_addr = true;
+	return start_ring(vu, ring);
+}
+
+static const char *handle_set_vring_base(struct vhost_user *vu,
+					 struct vu_message *msg)
+{
+	struct vu_vring_state state;
+	struct vu_ring *ring;
+
+	memcpy(&state, msg->payload, sizeof(state));
+	ring = find_ring(vu, state.index);
+	if (!ring)
+		return "no such virtqueue";
+	if (ring->attached)
+		return "virtqueue is running";
+	if (state.num > UINT16_MAX)
+		return "ring index out of range";
+	ring->worker.setup.base = (uint16_t)state.num;
+	return NULL;
+}
+
+static const char *handle_get_vring_base(struct vhost_user *vu,
+					 struct vu_message *msg)
+{
+	struct vu_vring_state state;
+	struct vu_ring *ring;
+
+	memcpy(&state, msg->payload, sizeof(state));
+	ring = find_ring(vu, state.index);
+	if (!ring)
+		return "no such virtqueue";
+	stop_ring(vu, ring);
+	/* It starts again with the next kick descriptor. */
+	replace_fd(&ring->worker.kick_fd, -1);
+	state.num = ring->worker.setup.base;
+	set_reply(msg, &state, sizeof(state));
+	return NULL;
+}
+
+/* Have the ring use another descriptor, also while it runs; the old one is closed. */
+static void change_fd(struct vhost_user *vu, struct vu_ring *ring, int *which, int fd)
+{
+	int old = *which;
+
+	*which = fd;
+	if (ring->attached)
+		worker_set_fds(vu->config.workers, ring_index(vu, ring),
+			       &ring->worker);
+	if (old >= 0)
+		close(old);
+}
+
+/* The ring that a message with a descriptor is about, and the descriptor. */
+static const char *get_ring_fd(struct vhost_user *vu, struct vu_message *msg,
+			       struct vu_ring **ring, int *fd)
+{
+	uint64_t value = get_u64(msg);
+
+	*ring = find_ring(vu, value & VU_VRING_INDEX_MASK);
+	if (!*ring)
+		return "no such virtqueue";
+	*fd = value & VU_VRING_NOFD ? -1 : take_fd(msg);
+	if (*fd < 0 && !(value & VU_VRING_NOFD))
+		return "no descriptor came along";
+	return NULL;
+}
+
+static const char *handle_set_vring_kick(struct vhost_user *vu,
+					 struct vu_message *msg)
+{
+	struct vu_ring *ring;
+	const char *wrong;
+	int fd;
+
+	wrong = get_ring_fd(vu, msg, &ring, &fd);
+	if (wrong)
+		return wrong;
+	if (fd < 0)
+		return "a virtqueue without kick descriptor would have to be polled for ever";
+	change_fd(vu, ring, &ring->worker.kick_fd, fd);
+	return start_ring(vu, ring);
+}
+
+static const char *handle_set_vring_call(struct vhost_user *vu,
+					 struct vu_message *msg)
+{
+	struct vu_ring *ring;
+	const char *wrong;
+	int fd;
+
+	wrong = get_ring_fd(vu, msg, &ring, &fd);
+	if (wrong)
+		return wrong;
+	/* It may be a pipe: a front end that doesn't read must not stop us. */
+	if (fd >= 0)
+		fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+	change_fd(vu, ring, &ring->worker.call_fd, fd);
+	return NULL;
+}
+
+static const char *handle_set_vring_err(struct vhost_user *vu,
+					struct vu_message *msg)
+{
+	struct vu_ring *ring;
+	const char *wrong;
+	int fd;
+
+	wrong = get_ring_fd(vu, msg, &ring, &fd);
+	if (wrong)
+		return wrong;
+	if (fd >= 0)
+		fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+	change_fd(vu, ring, &ring->worker.err_fd, fd);
+	return NULL;
+}
+
+static const char *handle_set_vring_enable(struct vhost_user *vu,
+					   struct vu_message *msg)
+{
+	struct vu_vring_state state;
+	struct vu_ring *ring;
+
+	memcpy(&state, msg->payload, sizeof(state));
+	ring = find_ring(vu, state.index);
+	if (!ring)
+		return "no such virtqueue";
+	ring->enabled = state.num;
+	if (ring->enabled)
+		return start_ring(vu, ring);
+	stop_ring(vu, ring);
+	return NULL;
+}
+
+/* --- handlers: what is in hand --- */
+
+static bool any_ring_runs(const struct vhost_user *vu)
+{
+	unsigned int i;
+
+	for (i = 0; i < vu->num_rings; i++)
+		if (vu->ring[i].attached)
+			return true;
+	return false;
+}
+
+/* No ring runs. What is in hand is noted in our own memory from now on. */
+static void drop_inflight(struct vhost_user *vu)
+{
+	if (!vu->inflight)
+		return;
+	worker_use_log(vu->config.workers, NULL);
+	inflight_unmap_file(vu->inflight, vu->config.limits.queue_pairs);
+	vu->inflight = NULL;
+}
+
+static const char *handle_get_inflight_fd(struct vhost_user *vu,
+					  struct vu_message *msg)
+{
+	unsigned int pairs = vu->config.limits.queue_pairs;
+	struct vu_inflight inflight;
+	int fd;
+
+	memcpy(&inflight, msg->payload, VU_INFLIGHT_BYTES);
+	if (inflight.num_queues > vu->num_rings)
+		return "more virtqueues than there are";
+	fd = inflight_create_file(pairs, &vu->config.store);
+	if (fd < 0)
+		return "no memory for what is in hand";
+	/* One that is in use stays so until another is handed back. */
+	replace_fd(&vu->inflight_fd, fd);
+	inflight.mmap_size = inflight_file_bytes(pairs);
+	inflight.mmap_offset = 0;
+	memcpy(msg->payload, &inflight, VU_INFLIGHT_BYTES);
+	msg->reply_fd = fd;
+	return NULL;
+}
+
+static const char *use_inflight(struct vhost_user *vu, int fd)
+{
+	struct inflight *log;
+	const char *wrong;
+	unsigned int i;
+
+	wrong = inflight_map_file(fd, vu->config.limits.queue_pairs, &vu->config.store,
+				  &log);
+	if (wrong)
+		return wrong;
+	drop_inflight(vu);
+	worker_use_log(vu->config.workers, log);
+	vu->inflight = log;
+	/* From here on it's the log that knows. */
+	for (i = 0; i < vu->num_rings; i++)
+		vu->ring[i].resumable = false;
+	return NULL;
+}
+
+static const char *handle_set_inflight_fd(struct vhost_user *vu,
+					  struct vu_message *msg)
+{
+	struct vu_inflight inflight;
+	const char *wrong;
+
+	memcpy(&inflight, msg->payload, VU_INFLIGHT_BYTES);
+	if (any_ring_runs(vu))
+		return "virtqueues are running";
+	if (inflight.mmap_offset ||
+	    inflight.mmap_size != inflight_file_bytes(vu->config.limits.queue_pairs))
+		return "not of the size and offset that were given";
+	wrong = use_inflight(vu, msg->num_fds ? msg->fd[0] : -1);
+	if (!wrong)
+		replace_fd(&vu->inflight_fd, take_fd(msg));
+	return wrong;
+}
+
+/* --- the message table --- */
+
+#define ANY_SIZE UINT32_MAX
+
+struct vu_entry {
+	const char *name;
+	vu_handler *handle;
+	uint32_t size;			/* of the payload, or ANY_SIZE */
+	uint32_t min_size;		/* if ANY_SIZE */
+	unsigned int max_fds;
+	bool replies;			/* the handler made the reply */
+	enum worker_still still;	/* what has to be; RING: the one in the message */
+};
+
+#define ENTRY(request, function, bytes, ...) \
+	[VU_##request] = { .name = #request, .handle = handle_##function, \
+			   .size = (bytes), __VA_ARGS__ }
+
+static const struct vu_entry vu_table[VU_NUM_REQUESTS] = {
+	ENTRY(GET_FEATURES, get_features, 0, .replies = true),
+	ENTRY(SET_FEATURES, set_features, sizeof(uint64_t)),
+	ENTRY(SET_OWNER, set_owner, 0),
+	ENTRY(RESET_OWNER, reset, 0, .still = WORKER_ALL),
+	ENTRY(SET_MEM_TABLE, set_mem_table, ANY_SIZE, .min_size = 8,
+	      .max_fds = VU_MAX_FDS, .still = WORKER_MEMORY),
+	ENTRY(SET_VRING_NUM, set_vring_num, sizeof(struct vu_vring_state)),
+	ENTRY(SET_VRING_ADDR, set_vring_addr, sizeof(struct vu_vring_addr),
+	      .still = WORKER_RING),
+	ENTRY(SET_VRING_BASE, set_vring_base, sizeof(struct vu_vring_state)),
+	ENTRY(GET_VRING_BASE, get_vring_base, sizeof(struct vu_vring_state),
+	      .replies = true, .still = WORKER_RING),
+	ENTRY(SET_VRING_KICK, set_vring_kick, sizeof(uint64_t), .max_fds = 1),
+	ENTRY(SET_VRING_CALL, set_vring_call, sizeof(uint64_t), .max_fds = 1),
+	ENTRY(SET_VRING_ERR, set_vring_err, sizeof(uint64_t), .max_fds = 1),
+	ENTRY(GET_PROTOCOL_FEATURES, get_protocol_features, 0, .replies = true),
+	ENTRY(SET_PROTOCOL_FEATURES, set_protocol_features, sizeof(uint64_t)),
+	ENTRY(GET_QUEUE_NUM, get_queue_num, 0, .replies = true),
+	ENTRY(SET_VRING_ENABLE, set_vring_enable, sizeof(struct vu_vring_state),
+	      .still = WORKER_RING),
+	ENTRY(SET_BACKEND_REQ_FD, set_backend_req_fd, ANY_SIZE, .max_fds = 1),
+	ENTRY(GET_CONFIG, get_config, ANY_SIZE,
+	      .min_size = sizeof(struct vu_config_header), .replies = true),
+	ENTRY(SET_CONFIG, set_config, ANY_SIZE,
+	      .min_size = sizeof(struct vu_config_header)),
+	ENTRY(GET_INFLIGHT_FD, get_inflight_fd, ANY_SIZE,
+	      .min_size = VU_INFLIGHT_BYTES, .replies = true),
+	ENTRY(SET_INFLIGHT_FD, set_inflight_fd, ANY_SIZE,
+	      .min_size = VU_INFLIGHT_BYTES, .max_fds = 1),
+	ENTRY(RESET_DEVICE, reset, 0, .still = WORKER_ALL),
+	ENTRY(GET_MAX_MEM_SLOTS, get_max_mem_slots, 0, .replies = true),
+	ENTRY(ADD_MEM_REG, add_mem_reg, sizeof(struct vu_mem_reg),
+	      .max_fds = 1),
+	ENTRY(REM_MEM_REG, rem_mem_reg, sizeof(struct vu_mem_reg),
+	      .max_fds = 1, .still = WORKER_MEMORY),
+	ENTRY(SET_STATUS, set_status, sizeof(uint64_t), .still = WORKER_ALL),
+	ENTRY(GET_STATUS, get_status, 0, .replies = true),
+};
+
+/* --- messages --- */
+
+static const char *check_message(const struct vu_entry *entry,
+				 const struct vu_message *msg)
+{
+	if (entry->size == ANY_SIZE ? msg->header.size < entry->min_size :
+				      msg->header.size != entry->size)
+		return "payload has the wrong size";
+	if (msg->num_fds > entry->max_fds)
+		return "too many descriptors";
+	return NULL;
+}
+
+static const struct vu_entry *find_entry(uint32_t request)
+{
+	if (request >= VU_NUM_REQUESTS || !vu_table[request].handle)
+		return NULL;
+	return &vu_table[request];
+}
+
+/*
+ * Asked for after the message was handled: UML wants the SET_PROTOCOL_FEATURES
+ * that negotiates REPLY_ACK to be answered as well.
+ */
+static bool needs_reply(const struct vhost_user *vu, const struct vu_message *msg)
+{
+	return msg->header.flags & VU_FLAG_NEED_REPLY &&
+	       vu->agreed.protocol_features & BIT64(VU_PROTOCOL_F_REPLY_ACK);
+}
+
+struct worker_need vhost_user_needs(const struct vhost_user *vu,
+				    const struct vu_message *msg)
+{
+	const struct vu_entry *entry = find_entry(msg->header.request);
+	const struct worker_need nothing = { .still = WORKER_RUNS };
+	struct vu_vring_state state;
+
+	if (!entry || entry->still == WORKER_RUNS || check_message(entry, msg))
+		return nothing;
+	/* A message about a ring begins with its index. */
+	memcpy(&state, msg->payload, sizeof(state));
+	if (entry->still == WORKER_RING &&
+	    (state.index >= vu->num_rings || !vu->ring[state.index].attached ||
+	     (entry->handle == handle_set_vring_enable && state.num)))
+		return nothing;
+	if (entry->handle == handle_set_status && (uint8_t)get_u64(msg))
+		return nothing;
+	return (struct worker_need){ .still = entry->still, .index = state.index };
+}
+
+bool vhost_user_handle(struct vhost_user *vu, struct vu_message *msg,
+		       bool *reply)
+{
+	const struct vu_entry *entry = find_entry(msg->header.request);
+	const char *wrong;
+
+	msg->reply_fd = -1;
+	if (!entry) {
+		/* Something that was not offered: the front end may do without. */
+		log_limited(&vu->wrong_rate, LOG_NOTICE,
+			    "front end: unknown message %u", msg->header.request);
+		*reply = needs_reply(vu, msg);
+		reply_u64(msg, 1);
+		return true;
+	}
+	log_debug("front end: %s, %u bytes, %u descriptors", entry->name,
+		  msg->header.size, msg->num_fds);
+	wrong = check_message(entry, msg);
+	if (!wrong)
+		wrong = entry->handle(vu, msg);
+	if (wrong)
+		log_limited(&vu->wrong_rate, LOG_ERR, "front end: %s: %s",
+			    entry->name, wrong);
+	if (entry->replies) {
+		*reply = !wrong;
+		return !wrong;
+	}
+	*reply = needs_reply(vu, msg);
+	reply_u64(msg, wrong ? 1 : 0);
+	return *reply || !wrong;
+}
+
+int vhost_user_fd(const struct vhost_user *vu)
+{
+	return vu->fd;
+}
+
+static void await(int fd, short events)
+{
+	struct pollfd poll_fd = { .fd = fd, .events = events };
+
+	poll(&poll_fd, 1, -1);
+}
+
+static bool receive_whole(int fd, struct vu_message *msg)
+{
+	enum vu_progress progress;
+	size_t done = 0;
+
+	msg->num_fds = 0;
+	while ((progress = vu_message_read(fd, msg, &done)) == VU_MORE)
+		await(fd, POLLIN);
+	return progress == VU_DONE;
+}
+
+static bool reply_whole(int fd, struct vu_message *msg)
+{
+	enum vu_progress progress;
+	size_t done = 0;
+
+	while ((progress = vu_message_reply(fd, msg, &done)) == VU_MORE)
+		await(fd, POLLOUT);
+	return progress == VU_DONE;
+}
+
+bool vhost_user_receive(struct vhost_user *vu)
+{
+	struct vu_message msg;
+	bool alive, reply = false;
+
+	alive = receive_whole(vu->fd, &msg) &&
+		vhost_user_handle(vu, &msg, &reply);
+	vu_message_close_fds(&msg);
+	return (!reply || reply_whole(vu->fd, &msg)) && alive;
+}
+
+bool vhost_user_has(const struct vhost_user *vu, unsigned int feature)
+{
+	return accepted(vu, feature);
+}
+
+/* --- connections --- */
+
+static void clear_rings(struct vhost_user *vu)
+{
+	unsigned int i;
+
+	for (i = 0; i < VU_MAX_RINGS; i++) {
+		memset(&vu->ring[i], 0, sizeof(vu->ring[i]));
+		vu->ring[i].worker.kick_fd = -1;
+		vu->ring[i].worker.call_fd = -1;
+		vu->ring[i].worker.err_fd = -1;
+	}
+}
+
+struct vhost_user *vhost_user_new(const struct vhost_user_config *config)
+{
+	struct vhost_user *vu = calloc(1, sizeof(*vu));
+
+	if (!vu)
+		return NULL;
+	vu->config = *config;
+	memory_guard(config->memory);
+	vu->fd = -1;
+	vu->backend_fd = -1;
+	vu->inflight_fd = -1;
+	vu->num_rings = VIRTIO_CSWAP_NUM_VQS(config->limits.queue_pairs);
+	clear_rings(vu);
+	return vu;
+}
+
+/* The front end and all that is its: descriptors, memory. No ring runs. */
+static void close_all(struct vhost_user *vu)
+{
+	unsigned int i;
+
+	for (i = 0; i < vu->num_rings; i++) {
+		replace_fd(&vu->ring[i].worker.kick_fd, -1);
+		replace_fd(&vu->ring[i].worker.call_fd, -1);
+		replace_fd(&vu->ring[i].worker.err_fd, -1);
+	}
+	clear_rings(vu);
+	worker_pause(vu->config.workers);
+	memory_clear(vu->config.memory);
+	worker_resume(vu->config.workers);
+	replace_fd(&vu->backend_fd, -1);
+	replace_fd(&vu->inflight_fd, -1);
+	replace_fd(&vu->fd, -1);
+}
+
+/* If the front end keeps what is in hand it may go on from there, with whomever. */
+static void leave_rings(struct vhost_user *vu)
+{
+	unsigned int i;
+
+	if (vu->inflight)
+		worker_leave(vu->config.workers);
+	for (i = 0; i < vu->num_rings; i++)
+		stop_ring(vu, &vu->ring[i]);
+	drop_inflight(vu);
+}
+
+/* What was kept of the front end is for who comes after us: nothing is reset. */
+void vhost_user_free(struct vhost_user *vu)
+{
+	if (vu->fd >= 0) {
+		leave_rings(vu);
+		close_all(vu);
+	}
+	memory_guard(NULL);
+	free(vu);
+}
+
+void vhost_user_connect(struct vhost_user *vu, int fd)
+{
+	vu->fd = fd;
+	vu->agreed = (struct vhost_user_agreed) { 0 };
+}
+
+void vhost_user_disconnect(struct vhost_user *vu)
+{
+	if (vu->fd < 0)
+		return;
+	leave_rings(vu);
+	reset_device(vu);
+	close_all(vu);
+}
+
+/* --- who comes after us --- */
+
+static void save_ring(const struct vu_ring *ring,
+		      struct vhost_user_saved_ring *to, struct vhost_user_fd *fd)
+{
+	to->setup = ring->worker.setup;
+	to->has_addr = ring->has_addr;
+	to->enabled = ring->enabled;
+	to->attached = ring->attached;
+	to->resumable = ring->resumable;
+	to->detached_at = ring->detached_at;
+	fd[0].fd = ring->worker.kick_fd;
+	fd[1].fd = ring->worker.call_fd;
+	fd[2].fd = ring->worker.err_fd;
+}
+
+void vhost_user_save(const struct vhost_user *vu, struct vhost_user_saved *to,
+		     struct vhost_user_fd *fd)
+{
+	const struct memory *memory = vu->config.memory;
+	unsigned int i;
+
+	memset(to, 0, sizeof(*to));
+	for (i = 0; i < VHOST_USER_MAX_FDS; i++)
+		fd[i] = (struct vhost_user_fd) { .fd = -1 };
+	if (vu->fd < 0)
+		return;
+	to->connected = true;
+	to->inflight = vu->inflight;
+	to->agreed = vu->agreed;
+	to->num_regions = memory->count;
+	fd[0].fd = vu->backend_fd;
+	fd[1].fd = vu->inflight_fd;
+	fd += 2;
+	for (i = 0; i < memory->count; i++, fd++) {
+		const struct memory_region *region = &memory->region[i];
+
+		to->region[i].gpa = region->gpa;
+		to->region[i].uva = region->uva;
+		to->region[i].size = region->size;
+		to->region[i].offset = region->offset;
+		*fd = (struct vhost_user_fd) { region->fd, region->serial };
+	}
+	fd += MEMORY_MAX_REGIONS - memory->count;
+	for (i = 0; i < vu->num_rings; i++, fd += 3)
+		save_ring(&vu->ring[i], &to->ring[i], fd);
+}
+
+static void restore_memory(struct vhost_user *vu,
+			   const struct vhost_user_saved *from, const int *fd)
+{
+	const char *wrong;
+	unsigned int i;
+
+	worker_pause(vu->config.workers);
+	/* It's another process's word. */
+	for (i = 0; i < from->num_regions && i < MEMORY_MAX_REGIONS; i++) {
+		wrong = memory_add(vu->config.memory, from->region[i].gpa,
+				   from->region[i].uva, from->region[i].size,
+				   from->region[i].offset, fd[i]);
+		if (wrong)
+			log_err("memory that was shared is lost: %s", wrong);
+		if (fd[i] >= 0)
+			close(fd[i]);
+	}
+	worker_resume(vu->config.workers);
+}
+
+static void restore_ring(struct vhost_user *vu, struct vu_ring *ring,
+			 const struct vhost_user_saved_ring *from, const int *fd)
+{
+	const char *wrong;
+
+	ring->worker.setup = from->setup;
+	ring->worker.kick_fd = fd[0];
+	ring->worker.call_fd = fd[1];
+	ring->worker.err_fd = fd[2];
+	ring->has_addr = from->has_addr;
+	ring->enabled = from->enabled;
+	ring->resumable = from->resumable || from->attached;
+	ring->detached_at = from->attached ? from->setup.base :
+					     from->detached_at;
+	if (!from->attached)
+		return;
+	wrong = start_ring(vu, ring);
+	if (wrong)
+		log_err("virtqueue %u can't go on: %s", ring_index(vu, ring),
+			wrong);
+}
+
+void vhost_user_restore(struct vhost_user *vu,
+			const struct vhost_user_saved *from, int front_end,
+			const int *fd)
+{
+	const char *wrong;
+	unsigned int i;
+
+	if (!from->connected)
+		return;
+	vhost_user_connect(vu, front_end);
+	vu->agreed = from->agreed;
+	vu->backend_fd = fd[0];
+	vu->inflight_fd = fd[1];
+	fd += 2;
+	settle_features(vu);
+	wrong = from->inflight ? use_inflight(vu, vu->inflight_fd) : NULL;
+	if (wrong)
+		log_err("what is in hand is lost: the file for it is %s", wrong);
+	restore_memory(vu, from, fd);
+	fd += MEMORY_MAX_REGIONS;
+	for (i = 0; i < vu->num_rings; i++, fd += 3)
+		restore_ring(vu, &vu->ring[i], &from->ring[i], fd);
+}

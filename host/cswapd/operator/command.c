@@ -1,0 +1,352 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * command.c - what an operator's requests mean: JSON in, JSON out.
+ *
+ * The protocol is described in docs/control.md; what is added to an answer is
+ * added there, and nothing is ever renamed. What the guest says of itself stands
+ * apart ("claimed", "report") from what the host has measured ("measured").
+ */
+#include <json-c/json.h>
+#include <string.h>
+#include <time.h>
+
+#include "command.h"
+#include "life/keep.h"
+
+#define MAX_DEPTH 4
+#define DEFAULT_WATCH_MS 1000
+#define MIN_WATCH_MS 50
+#define MAX_WATCH_MS 3600000
+
+/* --- answers --- */
+
+static char *print(struct json_object *answer)
+{
+	char *text = strdup(json_object_to_json_string_ext(answer,
+		JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+
+	json_object_put(answer);
+	return text;
+}
+
+static char *refuse(const char *why)
+{
+	struct json_object *answer = json_object_new_object();
+
+	json_object_object_add(answer, "ok", json_object_new_boolean(false));
+	json_object_object_add(answer, "error", json_object_new_string(why));
+	return print(answer);
+}
+
+static void add_number(struct json_object *to, const char *name, uint64_t value)
+{
+	json_object_object_add(to, name, json_object_new_uint64(value));
+}
+
+/* A number, or null if it isn't known. */
+static void add_known(struct json_object *to, const char *name, bool known,
+		      uint64_t value)
+{
+	json_object_object_add(to, name, known ? json_object_new_uint64(value) :
+						 NULL);
+}
+
+static void add_string(struct json_object *to, const char *name,
+		       const char *value)
+{
+	json_object_object_add(to, name, value ? json_object_new_string(value) :
+						 NULL);
+}
+
+static const char *stop_name(uint32_t stopped)
+{
+	static const char *const names[] = {
+		[VIRTIO_CSWAP_STOP_NONE] = "none",
+		[VIRTIO_CSWAP_STOP_WORKING] = "working",
+		[VIRTIO_CSWAP_STOP_FLOOR] = "floor",
+		[VIRTIO_CSWAP_STOP_MEMORY] = "memory",
+		[VIRTIO_CSWAP_STOP_PRESSURE] = "pressure",
+		[VIRTIO_CSWAP_STOP_OOM] = "oom",
+		[VIRTIO_CSWAP_STOP_DEVICE] = "device",
+		[VIRTIO_CSWAP_STOP_OWNER] = "owner",
+	};
+
+	return stopped < sizeof(names) / sizeof(names[0]) ? names[stopped] :
+							    "unknown";
+}
+
+static struct json_object *report_object(const struct balloon_state *state)
+{
+	const struct device_report *report = &state->report;
+	struct json_object *to;
+	struct timespec now;
+
+	if (!state->has_report)
+		return NULL;
+	to = json_object_new_object();
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	add_number(to, "number", state->reports);
+	add_number(to, "age_ms", (uint64_t)now.tv_sec * 1000 +
+		   (uint64_t)now.tv_nsec / 1000000 - state->report_ms);
+	add_number(to, "size_bytes", report->size);
+	add_number(to, "released_bytes", report->released);
+	add_number(to, "target_bytes", report->target);
+	add_string(to, "stopped", stop_name(report->stopped));
+	add_number(to, "floor_bytes", report->floor);
+	add_number(to, "lost_bytes", report->lost);
+	add_number(to, "free_bytes", report->free);
+	add_number(to, "available_bytes", report->available);
+	add_number(to, "file_bytes", report->file);
+	add_number(to, "swap_in_pages", report->swap_in);
+	add_number(to, "swap_out_pages", report->swap_out);
+	add_number(to, "refault_pages", report->refaults);
+	add_number(to, "alloc_stalls", report->alloc_stalls);
+	add_number(to, "swap_in_ns", report->swap_in_ns);
+	add_number(to, "tampered_pages", report->tampered);
+	add_number(to, "epoch", report->epoch);
+	return to;
+}
+
+static struct json_object *measured_object(const struct command_context *context)
+{
+	struct json_object *to = json_object_new_object();
+	const struct measure *measure = context->measure;
+	uint64_t bytes = 0;
+	bool known;
+
+	known = measure_files(context->memory, &bytes);
+	add_known(to, "memory_file_bytes", known, bytes);
+	known = measure_cgroup(measure, &bytes);
+	add_known(to, "cgroup_bytes", known, bytes);
+	add_string(to, "cgroup", known ? measure->cgroup : NULL);
+	return to;
+}
+
+/* As of now; null for memory. */
+static void add_files(struct json_object *to, struct health *health)
+{
+	const struct store_files *files = health->files;
+
+	health_look(health);
+	add_string(to, "file", files ? files->names.name[STORE_DATA_FILE] : NULL);
+	add_string(to, "tags_file", files ? files->names.name[STORE_TAGS_FILE] : NULL);
+	add_string(to, "state", files ? store_state_name(health_state(health)) : NULL);
+	add_known(to, "errors_writeback", files, files ? health->log->errors_writeback : 0);
+}
+
+static void add_counters(struct json_object *to,
+			 const struct command_context *context)
+{
+	struct json_object *store = json_object_new_object();
+	struct json_object *served = json_object_new_object();
+	struct worker_counters sum;
+
+	worker_count(context->workers, &sum);
+	add_files(store, context->health);
+	add_number(store, "size_bytes",
+		   context->conf->slots * VIRTIO_CSWAP_SLOT_SIZE);
+	add_number(store, "stored_pages", sum.stores);
+	add_number(store, "loaded_pages", sum.loads);
+	add_number(store, "discarded_pages", sum.discards);
+	add_number(store, "errors_io", sum.errors_io);
+	add_number(store, "errors_nospc", sum.errors_nospc);
+	add_number(store, "errors_invalid", sum.errors_invalid);
+	json_object_object_add(to, "store", store);
+	add_number(served, "released_bytes", sum.released);
+	add_number(served, "reclaimed_bytes", sum.reclaimed);
+	add_number(served, "punches", sum.punches);
+	add_number(served, "events", sum.events);
+	add_number(served, "reports", sum.reports);
+	json_object_object_add(to, "served", served);
+}
+
+/* Whether the guest can be asked for memory. */
+static const char *balloon_word(const struct command_context *context)
+{
+	if (context->conf->release == CONF_RELEASE_OFF)
+		return "off";
+	if (vhost_user_fd(context->vu) < 0)
+		return "absent";
+	return vhost_user_has(context->vu, VIRTIO_CSWAP_F_BALLOON) ?
+		       "ready" : "unsupported";
+}
+
+static struct json_object *status_object(const struct command_context *context)
+{
+	static const char *const methods[] = {
+		[CONF_RELEASE_CONVERT] = "convert",
+		[CONF_RELEASE_PUNCH] = "punch",
+		[CONF_RELEASE_OFF] = "off",
+	};
+	struct json_object *to = json_object_new_object();
+	struct json_object *claimed = json_object_new_object();
+	struct balloon_state state;
+	uint64_t size = memory_size(context->memory);
+
+	balloon_get(context->balloon, &state);
+	json_object_object_add(to, "ok", json_object_new_boolean(true));
+	add_string(to, "balloon", balloon_word(context));
+	add_string(to, "release", methods[context->conf->release]);
+	add_number(to, "block_bytes", context->conf->block_bytes);
+	add_known(to, "memory_bytes", size, size);
+	add_number(to, "target_bytes", balloon_get_target(context->balloon));
+	add_number(to, "told_bytes", state.told_bytes);
+	add_number(claimed, "released_bytes", state.released_bytes);
+	json_object_object_add(to, "claimed", claimed);
+	json_object_object_add(to, "report", report_object(&state));
+	json_object_object_add(to, "measured", measured_object(context));
+	add_counters(to, context);
+	add_string(to, "keep_layout", keep_layout());
+	return to;
+}
+
+/* --- requests --- */
+
+/* Nothing but these members; up to NULL. */
+static bool has_only(struct json_object *request, const char *const *names)
+{
+	json_object_object_foreach(request, key, value) {
+		unsigned int i = 0;
+
+		(void)value;
+		while (names[i] && strcmp(names[i], key))
+			i++;
+		if (!names[i])
+			return false;
+	}
+	return true;
+}
+
+static bool get_whole(struct json_object *value, uint64_t max, uint64_t *to)
+{
+	if (!json_object_is_type(value, json_type_int) ||
+	    json_object_get_int64(value) < 0)
+		return false;
+	*to = json_object_get_uint64(value);
+	return *to <= max;
+}
+
+/* Percents are of the memory that is shared, and make whole blocks. */
+static const char *find_target(const struct command_context *context,
+			       struct json_object *request, uint64_t *target)
+{
+	uint64_t size = memory_size(context->memory);
+	struct json_object *bytes = NULL, *percent = NULL;
+	double share;
+
+	json_object_object_get_ex(request, "bytes", &bytes);
+	json_object_object_get_ex(request, "percent", &percent);
+	if (!bytes == !percent)
+		return "a target is either \"bytes\" or \"percent\"";
+	if (bytes) {
+		if (!get_whole(bytes, INT64_MAX, target))
+			return "\"bytes\" is not a number of bytes";
+		return size && *target > size ?
+			       "the guest doesn't have so much memory" : NULL;
+	}
+	if (!json_object_is_type(percent, json_type_int) &&
+	    !json_object_is_type(percent, json_type_double))
+		return "\"percent\" is not a number";
+	share = json_object_get_double(percent);
+	if (!(share >= 0 && share <= 100))
+		return "\"percent\" is not between 0 and 100";
+	if (!size)
+		return "no front end is connected, so the guest's size is unknown";
+	*target = (uint64_t)((double)size * share / 100);
+	*target -= *target % context->conf->block_bytes;
+	return NULL;
+}
+
+static char *set_target(const struct command_context *context,
+			struct json_object *request)
+{
+	static const char *const names[] = { "request", "bytes", "percent", NULL };
+	const char *wrong;
+	uint64_t target;
+
+	if (!has_only(request, names))
+		return refuse("unknown member in the request");
+	if (context->conf->release == CONF_RELEASE_OFF)
+		return refuse("the balloon is off (--release off)");
+	wrong = find_target(context, request, &target);
+	if (wrong)
+		return refuse(wrong);
+	balloon_set_target(context->balloon, target);
+	worker_tell_target(context->workers);
+	return print(status_object(context));
+}
+
+static char *begin_watch(const struct command_context *context,
+			 struct json_object *request, unsigned int *watch_ms)
+{
+	static const char *const names[] = { "request", "interval_ms", NULL };
+	struct json_object *interval;
+	uint64_t ms = DEFAULT_WATCH_MS;
+
+	if (!has_only(request, names))
+		return refuse("unknown member in the request");
+	if (json_object_object_get_ex(request, "interval_ms", &interval) &&
+	    (!get_whole(interval, MAX_WATCH_MS, &ms) || ms < MIN_WATCH_MS))
+		return refuse("\"interval_ms\" is not between 50 and 3600000");
+	*watch_ms = (unsigned int)ms;
+	return print(status_object(context));
+}
+
+static char *get_status(const struct command_context *context,
+			struct json_object *request)
+{
+	static const char *const names[] = { "request", NULL };
+
+	if (!has_only(request, names))
+		return refuse("unknown member in the request");
+	return print(status_object(context));
+}
+
+/* One object and nothing else. NULL if it's not that. */
+static struct json_object *parse(const char *text)
+{
+	struct json_tokener *tokener = json_tokener_new_ex(MAX_DEPTH);
+	struct json_object *object;
+
+	if (!tokener)
+		return NULL;
+	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
+	/* With its end, so that a number at the end is known to be whole. */
+	object = json_tokener_parse_ex(tokener, text, (int)strlen(text) + 1);
+	json_tokener_free(tokener);
+	if (json_object_is_type(object, json_type_object))
+		return object;
+	json_object_put(object);
+	return NULL;
+}
+
+static char *answer(void *arg, const char *text, unsigned int *watch_ms)
+{
+	const struct command_context *context = arg;
+	struct json_object *request = parse(text), *name;
+	const char *verb = "";
+	char *reply;
+
+	if (!request)
+		return refuse("a request is a JSON object in one line");
+	if (json_object_object_get_ex(request, "request", &name) &&
+	    json_object_is_type(name, json_type_string))
+		verb = json_object_get_string(name);
+	if (!strcmp(verb, "status"))
+		reply = get_status(context, request);
+	else if (!strcmp(verb, "target"))
+		reply = set_target(context, request);
+	else if (!strcmp(verb, "watch"))
+		reply = begin_watch(context, request, watch_ms);
+	else
+		reply = refuse("\"request\" is none of status, target, watch");
+	json_object_put(request);
+	return reply;
+}
+
+static char *watch(void *arg)
+{
+	return print(status_object(arg));
+}
+
+const struct ctl_ops command_ops = { .answer = answer, .watch = watch };

@@ -1,0 +1,699 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * store_files.c - the two files of a store: found or made once, then held.
+ *
+ * Theory of operation: the process that lives longest finds both files by their names, or
+ * makes them, once; every other process has a new open file of the same inode, through
+ * /proc/self/fd. So nothing that happens to a name (removed, renamed, given to another
+ * file) can put another file under a guest's pages, and nothing is ever made or extended
+ * while there is a guest.
+ *
+ * Whoever serves has the lock. What is held here has none: it belongs to an open file and
+ * lives as long as that has I/O under way, which is what a successor waits for (I6). A
+ * block device is held by O_EXCL besides, so that nobody mounts it between two workers;
+ * that belongs to one open file as well, so the workers' are without.
+ *
+ * Each file begins with a signature, in a block of its own, that says what it is and which
+ * store it belongs to. What has none is taken only if there is nothing in it
+ * (store_found.c), or by the operator's word; until that is clear it isn't even opened
+ * for writing.
+ */
+#include <errno.h>
+#include <endian.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <limits.h>
+#include <linux/fs.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/ioctl.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "store_files.h"
+#include "store_found.h"
+
+#define LOCK_WAIT_MS 5000
+#define LOCK_POLL_MS 20
+
+#define SIGNATURE "virtio-cswap\n\032\0"
+#define SIGNATURE_VERSION 1
+#define SIGNATURE_BLOCK 4096
+/* What is zeroed of a block device that was something else. */
+#define WIPE_BYTES STORE_DATA_OFFSET
+
+/* The beginning of either file; less than a sector, so it's written whole. All else is 0. */
+struct signature {
+	char magic[16];
+	uint32_t version;		/* little-endian, as all numbers */
+	uint32_t file;			/* STORE_DATA_FILE or STORE_TAGS_FILE */
+	uint8_t store_id[STORE_ID_BYTES]; /* the same in both */
+	uint8_t id[STORE_ID_BYTES];	/* as long as the file is what it is */
+	uint64_t slots;			/* as of its last use, as is what follows */
+	uint64_t used_s;		/* since 1970 */
+	char boot_id[40];		/* the host's */
+	char user[128];			/* the socket of the daemon that uses it */
+};
+
+enum content { CONTENT_NOTHING, CONTENT_STORE, CONTENT_OTHER };
+
+/* What was found in a file. */
+struct finding {
+	enum content content;
+	uint8_t store_id[STORE_ID_BYTES]; /* STORE, as is the next */
+	uint8_t id[STORE_ID_BYTES];
+	char text[160];			/* OTHER: what */
+};
+
+static const char *const file_nouns[] = { "store", "tags" };
+
+/* --- names and places --- */
+
+static void name_file(char name[STORE_NAME_BYTES], const char *path)
+{
+	char folder[STORE_NAME_BYTES], base[STORE_NAME_BYTES];
+	char real[PATH_MAX];
+	int n = -1;
+
+	snprintf(folder, sizeof(folder), "%s", path);
+	snprintf(base, sizeof(base), "%s", path);
+	if (realpath(dirname(folder), real))
+		n = snprintf(name, STORE_NAME_BYTES, "%s/%s", real[1] ? real : "",
+			     basename(base));
+	if (n < 0 || n >= STORE_NAME_BYTES)
+		snprintf(name, STORE_NAME_BYTES, "%s", path);
+}
+
+static bool name_files(struct store_files *files, const struct store_request *request)
+{
+	const char *tags = request->tags_path ? request->tags_path : request->data_path;
+	char (*path)[STORE_NAME_BYTES] = files->paths.name;
+	unsigned int i;
+	int n;
+
+	n = snprintf(path[STORE_DATA_FILE], STORE_NAME_BYTES, "%s", request->data_path);
+	if (n < STORE_NAME_BYTES)
+		n = snprintf(path[STORE_TAGS_FILE], STORE_NAME_BYTES, "%s%s", tags,
+			     request->tags_path ? "" : ".tags");
+	if (n >= STORE_NAME_BYTES) {
+		log_err("%s...: the name is too long", path[STORE_DATA_FILE]);
+		return false;
+	}
+	for (i = 0; i < STORE_NUM_FILES; i++)
+		name_file(files->names.name[i], path[i]);
+	return true;
+}
+
+static bool is_below(const char *name, const char *folder)
+{
+	size_t n = strlen(folder);
+
+	return !strncmp(name, folder, n) && name[n] == '/';
+}
+
+/* No place for files: a name there that leads nowhere is a mistyped one. */
+static bool is_no_place(const char *name)
+{
+	char folder[STORE_NAME_BYTES];
+	struct stat dev, here;
+	struct statfs fs;
+
+	if (is_below(name, "/dev") || is_below(name, "/proc") || is_below(name, "/sys"))
+		return true;
+	snprintf(folder, sizeof(folder), "%s", name);
+	if (statfs(dirname(folder), &fs))
+		return false;
+	if (fs.f_type == PROC_SUPER_MAGIC || fs.f_type == SYSFS_MAGIC)
+		return true;
+	/* devtmpfs says that it's a tmpfs. */
+	return (fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC) &&
+	       !stat("/dev", &dev) && !stat(folder, &here) && dev.st_dev == here.st_dev;
+}
+
+static void warn_of_memory(int fd, const char *name)
+{
+	struct statfs fs;
+
+	if (!fstatfs(fd, &fs) && (fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC))
+		log_warning("%s is in the host's memory (tmpfs): what the guest swaps out frees nothing; name a file on a disk",
+			    name);
+}
+
+static void identify(struct store_identity *identity, unsigned int which,
+		     const struct stat *st)
+{
+	bool is_device = S_ISBLK(st->st_mode);
+
+	identity->device[which] = is_device ? st->st_rdev : st->st_dev;
+	identity->inode[which] = is_device ? 0 : st->st_ino;
+}
+
+static bool is_same(const struct store_identity *a, const struct store_identity *b,
+		    unsigned int which)
+{
+	return a->device[which] == b->device[which] && a->inode[which] == b->inode[which];
+}
+
+/* --- waiting for who has it --- */
+
+/* False: it was for too long. */
+static bool wait_for_user(const char *name, unsigned int *tries)
+{
+	const struct timespec pause = { .tv_nsec = LOCK_POLL_MS * 1000000L };
+
+	if (*tries == LOCK_WAIT_MS / LOCK_POLL_MS) {
+		log_err("%s is in use by another process", name);
+		return false;
+	}
+	if (!(*tries)++)
+		log_notice("%s is in use; waiting for its user to end", name);
+	nanosleep(&pause, NULL);
+	return true;
+}
+
+/*
+ * Nobody else may have it: two daemons in one file would eat each other's pages.
+ * One that was killed holds on to it until the kernel has ended its I/O, which
+ * is what a successor has to wait for anyway.
+ */
+static bool lock_file(int fd, const char *name)
+{
+	unsigned int tries = 0;
+
+	while (flock(fd, LOCK_EX | LOCK_NB)) {
+		if (errno != EWOULDBLOCK) {
+			log_err("can't lock %s: %s", name, strerror(errno));
+			return false;
+		}
+		if (!wait_for_user(name, &tries))
+			return false;
+	}
+	return true;
+}
+
+/* By its name. The device of a process that died may be held by I/O of its still. */
+static int open_held(const char *name, bool is_device)
+{
+	int flags = O_RDONLY | O_CLOEXEC | (is_device ? O_EXCL : 0);
+	unsigned int tries = 0;
+	int fd;
+
+	while ((fd = open(name, flags)) < 0 && is_device && errno == EBUSY)
+		if (!wait_for_user(name, &tries))
+			return -1;
+	if (fd < 0)
+		log_err("can't open %s: %s", name, strerror(errno));
+	return fd;
+}
+
+static int reopen(int fd, const char *name, int flags)
+{
+	char path[32];
+	int new;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	new = open(path, flags | O_CLOEXEC);
+	/* The one thing that can be done without. */
+	if (new < 0 && !(errno == EINVAL && flags & O_DIRECT))
+		log_err("can't open %s again: %s", name, strerror(errno));
+	return new;
+}
+
+int store_files_reopen(const struct store_files *files, unsigned int which, int flags)
+{
+	const char *name = files->paths.name[which];
+	int fd = reopen(files->fd[which], name, O_RDWR | flags);
+
+	if (fd >= 0 && !lock_file(fd, name)) {
+		close(fd);
+		errno = EBUSY;
+		return -1;
+	}
+	return fd;
+}
+
+/* --- signatures --- */
+
+static bool read_signature(int fd, struct signature *signature)
+{
+	return pread(fd, signature, sizeof(*signature), 0) == sizeof(*signature) &&
+	       !memcmp(signature->magic, SIGNATURE, sizeof(signature->magic));
+}
+
+static void examine(struct finding *found, int fd, unsigned int which, bool is_device)
+{
+	struct signature signature;
+
+	found->content = CONTENT_OTHER;
+	if (!read_signature(fd, &signature)) {
+		if (store_found_nothing(fd, is_device, found->text, sizeof(found->text)))
+			found->content = CONTENT_NOTHING;
+	} else if (le32toh(signature.version) != SIGNATURE_VERSION) {
+		snprintf(found->text, sizeof(found->text),
+			 "a store of another version of cswapd");
+	} else if (le32toh(signature.file) != which) {
+		snprintf(found->text, sizeof(found->text), "the %s of another store",
+			 which == STORE_DATA_FILE ? "tags" : "data");
+	} else {
+		found->content = CONTENT_STORE;
+		memcpy(found->store_id, signature.store_id, sizeof(found->store_id));
+		memcpy(found->id, signature.id, sizeof(found->id));
+	}
+}
+
+static void read_boot_id(char *to, size_t bytes)
+{
+	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd >= 0 ? read(fd, to, bytes - 1) : 0;
+
+	if (fd >= 0)
+		close(fd);
+	to[n > 0 ? n : 0] = '\0';
+	to[strcspn(to, "\n")] = '\0';
+}
+
+static bool write_signature(int fd, const struct store_files *files, unsigned int which,
+			    const char *user)
+{
+	union {
+		struct signature signature;
+		uint8_t block[SIGNATURE_BLOCK];
+	} first = {
+		.signature = {
+			.magic = SIGNATURE,
+			.version = htole32(SIGNATURE_VERSION),
+			.file = htole32(which),
+			.slots = htole64(files->slots),
+			.used_s = htole64((uint64_t)time(NULL)),
+		},
+	};
+
+	memcpy(first.signature.store_id, files->id, STORE_ID_BYTES);
+	memcpy(first.signature.id, files->identity.id[which], STORE_ID_BYTES);
+	read_boot_id(first.signature.boot_id, sizeof(first.signature.boot_id));
+	snprintf(first.signature.user, sizeof(first.signature.user), "%s", user ? user : "");
+	return pwrite(fd, &first, sizeof(first), 0) == sizeof(first);
+}
+
+/* --- finding them --- */
+
+/* The type of what is there, or of what would be made. */
+static bool check_type(const char *name, unsigned int which, bool *exists, bool *is_device)
+{
+	struct stat st;
+
+	*exists = true;
+	*is_device = false;
+	if (stat(name, &st)) {
+		*exists = false;
+		if (errno == ENOENT)
+			return true;
+		log_err("can't examine %s: %s", name, strerror(errno));
+		return false;
+	}
+	*is_device = S_ISBLK(st.st_mode);
+	if (S_ISREG(st.st_mode) || (*is_device && which == STORE_DATA_FILE))
+		return true;
+	if (which == STORE_DATA_FILE)
+		log_err("%s is neither a regular file nor a block device", name);
+	else
+		log_err("%s isn't a regular file: tags need one", name);
+	return false;
+}
+
+static int make_file(const char *path, const char *name)
+{
+	int fd;
+
+	if (is_no_place(name)) {
+		log_err("%s doesn't exist, and no file is made there: name a block device that does, or a file on a disk",
+			path);
+		return -1;
+	}
+	fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0)
+		log_err("can't open %s: %s", path, strerror(errno));
+	return fd;
+}
+
+/* Found or made, locked, and looked at. */
+static bool find_file(struct store_files *files, unsigned int which, struct finding *found)
+{
+	const char *name = files->paths.name[which];
+	bool exists, is_device;
+	struct stat st;
+	int fd;
+
+	if (!check_type(name, which, &exists, &is_device))
+		return false;
+	fd = exists ? open_held(name, is_device) :
+		      make_file(name, files->names.name[which]);
+	files->fd[which] = fd;
+	if (fd < 0 || !lock_file(fd, name))
+		return false;
+	if (fstat(fd, &st) || S_ISBLK(st.st_mode) != is_device) {
+		log_err("%s was changed while it was opened", name);
+		return false;
+	}
+	examine(found, fd, which, is_device);
+	return true;
+}
+
+/* --- making them a store --- */
+
+/* False: what is there is somebody's, and @format doesn't allow to destroy it. */
+static bool may_take(const struct store_files *files, struct finding *found, bool format)
+{
+	struct finding *tags = &found[STORE_TAGS_FILE];
+	unsigned int i;
+
+	if (found[STORE_DATA_FILE].content == CONTENT_STORE &&
+	    tags->content == CONTENT_STORE &&
+	    memcmp(found[STORE_DATA_FILE].store_id, tags->store_id, STORE_ID_BYTES)) {
+		tags->content = CONTENT_OTHER;
+		snprintf(tags->text, sizeof(tags->text), "the tags of another store");
+	}
+	for (i = 0; i < STORE_NUM_FILES && !format; i++) {
+		if (found[i].content != CONTENT_OTHER)
+			continue;
+		log_err("%s is no store%s but %s: was something else meant? If it may be destroyed, start with --format",
+			files->paths.name[i], i == STORE_TAGS_FILE ? "'s tags" : "",
+			found[i].text);
+		return false;
+	}
+	return true;
+}
+
+/* The ids that are there, and new ones for what is new. */
+static bool settle_ids(struct store_files *files, const struct finding *found)
+{
+	bool is_known = false;
+	unsigned int i;
+
+	for (i = 0; i < STORE_NUM_FILES; i++) {
+		uint8_t *id = files->identity.id[i];
+
+		if (found[i].content == CONTENT_STORE) {
+			memcpy(files->id, found[i].store_id, STORE_ID_BYTES);
+			memcpy(id, found[i].id, STORE_ID_BYTES);
+			is_known = true;
+		} else if (getrandom(id, STORE_ID_BYTES, 0) != STORE_ID_BYTES) {
+			return false;
+		}
+	}
+	if (!is_known)
+		return getrandom(files->id, STORE_ID_BYTES, 0) == STORE_ID_BYTES;
+	for (i = 0; i < STORE_NUM_FILES; i++)
+		if (found[i].content != CONTENT_STORE)
+			log_warning("%s is new: what the store held there is lost",
+				    files->paths.name[i]);
+	return true;
+}
+
+uint64_t store_files_bytes(const struct store_files *files, unsigned int which)
+{
+	return which == STORE_DATA_FILE ?
+		       STORE_DATA_OFFSET + files->slots * STORE_SLOT_SIZE :
+		       STORE_TAGS_OFFSET + files->slots * STORE_TAG_SIZE;
+}
+
+static bool check_device_size(int fd, const char *name, uint64_t bytes)
+{
+	uint64_t have = 0;
+
+	if (ioctl(fd, BLKGETSIZE64, &have)) {
+		log_err("can't get the size of %s: %s", name, strerror(errno));
+		return false;
+	}
+	if (have < bytes)
+		log_err("%s is too small: %ju bytes of %ju, which are --size and 1 MiB before it",
+			name, (uintmax_t)have, (uintmax_t)bytes);
+	return have >= bytes;
+}
+
+/* Make a regular file at least @bytes long, without using space for it. */
+static bool size_file(int fd, const char *name, uint64_t bytes, bool anew)
+{
+	struct stat st;
+
+	if (!fstat(fd, &st) && (!anew || !ftruncate(fd, 0)) &&
+	    ((!anew && (uint64_t)st.st_size >= bytes) || !ftruncate(fd, (off_t)bytes)))
+		return true;
+	log_err("can't make %s %ju bytes long: %s", name, (uintmax_t)bytes,
+		strerror(errno));
+	return false;
+}
+
+static bool wipe_device(int fd)
+{
+	uint8_t *zeros = calloc(1, WIPE_BYTES);
+	bool wiped = zeros && pwrite(fd, zeros, WIPE_BYTES, 0) == WIPE_BYTES;
+
+	free(zeros);
+	store_found_wipe(fd);
+	/* Through the page cache, which the pages of the guest bypass. */
+	return wiped && !fdatasync(fd);
+}
+
+static bool claim_file(struct store_files *files, unsigned int which,
+		       enum content content, const char *user)
+{
+	const char *name = files->paths.name[which];
+	uint64_t bytes = store_files_bytes(files, which);
+	bool is_device = which == STORE_DATA_FILE && files->is_device, done;
+	bool other = content == CONTENT_OTHER;
+	int fd = reopen(files->fd[which], name, O_RDWR);
+
+	if (fd < 0)
+		return false;
+	done = is_device ? check_device_size(fd, name, bytes) :
+			   size_file(fd, name, bytes, other);
+	if (done && is_device && other)
+		done = wipe_device(fd);
+	if (done && !write_signature(fd, files, which, user)) {
+		log_err("can't write to %s: %s", name, strerror(errno));
+		done = false;
+	}
+	if (done && !is_device) {
+		/* On an overlay the file that is written may be another one by now. */
+		close(files->fd[which]);
+		files->fd[which] = reopen(fd, name, O_RDONLY);
+		done = files->fd[which] >= 0;
+	}
+	close(fd);
+	return done;
+}
+
+static bool hold(struct store_files *files, unsigned int which)
+{
+	struct stat st;
+
+	if (fstat(files->fd[which], &st)) {
+		log_err("can't examine %s: %s", files->paths.name[which], strerror(errno));
+		return false;
+	}
+	identify(&files->identity, which, &st);
+	return !flock(files->fd[which], LOCK_UN);
+}
+
+static bool find_and_claim(struct store_files *files, const struct store_request *request)
+{
+	struct finding found[STORE_NUM_FILES];
+	bool is_device, exists;
+	unsigned int i;
+
+	if (!check_type(files->paths.name[STORE_DATA_FILE], STORE_DATA_FILE, &exists,
+			&is_device))
+		return false;
+	files->is_device = is_device;
+	if (is_device && !request->tags_path) {
+		log_err("%s is a block device: name a file for its tags with --tags",
+			request->data_path);
+		return false;
+	}
+	for (i = 0; i < STORE_NUM_FILES; i++)
+		if (!find_file(files, i, &found[i]))
+			return false;
+	if (!may_take(files, found, request->format) || !settle_ids(files, found))
+		return false;
+	for (i = 0; i < STORE_NUM_FILES; i++)
+		if (!claim_file(files, i, found[i].content, request->user) ||
+		    !hold(files, i))
+			return false;
+	warn_of_memory(files->fd[STORE_DATA_FILE], request->data_path);
+	return true;
+}
+
+static void begin(struct store_files *files, const struct store_request *request)
+{
+	*files = (struct store_files) STORE_FILES_NONE;
+	files->slots = request->slots;
+}
+
+bool store_files_open(struct store_files *files, const struct store_request *request)
+{
+	begin(files, request);
+	if (name_files(files, request) && find_and_claim(files, request))
+		return true;
+	store_files_close(files);
+	return false;
+}
+
+/* --- going on with them --- */
+
+/* Does the name lead to what was held, or could it be that it did? */
+static bool leads_there(const struct store_files *files, unsigned int which,
+			const struct store_identity *identity,
+			const struct store_names *names, bool kept)
+{
+	struct store_identity found = { 0 };
+	const char *path = files->paths.name[which];
+	struct stat st;
+
+	if (!stat(path, &st)) {
+		identify(&found, which, &st);
+		return is_same(&found, identity, which);
+	}
+	if (!kept || strcmp(files->names.name[which], names->name[which]))
+		return false;
+	log_warning("%s is gone; going on with what it was, as long as somebody holds it",
+		    path);
+	return true;
+}
+
+static bool is_held(int fd, unsigned int which, const struct store_identity *identity,
+		    bool kept)
+{
+	struct store_identity found = { 0 };
+	struct signature signature;
+	struct stat st;
+
+	if (fstat(fd, &st))
+		return false;
+	identify(&found, which, &st);
+	if (!is_same(&found, identity, which))
+		return false;
+	return kept || (read_signature(fd, &signature) &&
+			!memcmp(signature.id, identity->id[which], STORE_ID_BYTES));
+}
+
+/* False: it's another file. */
+static bool go_on_with(struct store_files *files, unsigned int which,
+		       const struct store_identity *identity,
+		       const struct store_names *names, int kept)
+{
+	int fd = kept;
+
+	if (!leads_there(files, which, identity, names, kept >= 0))
+		return false;
+	if (kept < 0)
+		fd = open_held(files->paths.name[which],
+			       which == STORE_DATA_FILE && files->is_device);
+	if (fd >= 0 && is_held(fd, which, identity, kept >= 0)) {
+		files->fd[which] = fd;
+		return true;
+	}
+	if (kept < 0 && fd >= 0)
+		close(fd);
+	return false;
+}
+
+bool store_files_go_on(struct store_files *files, const struct store_request *request,
+		       const struct store_identity *identity,
+		       const struct store_names *names, const int kept[STORE_NUM_FILES],
+		       char wrong[STORE_WRONG_BYTES])
+{
+	unsigned int i;
+
+	begin(files, request);
+	files->identity = *identity;
+	files->is_device = !identity->inode[STORE_DATA_FILE];
+	if (!name_files(files, request)) {
+		snprintf(wrong, STORE_WRONG_BYTES, "--store is no name");
+		return false;
+	}
+	for (i = 0; i < STORE_NUM_FILES; i++) {
+		if (go_on_with(files, i, identity, names, kept[i]))
+			continue;
+		snprintf(wrong, STORE_WRONG_BYTES, "%s is not its %s, which is %s",
+			 files->names.name[i], file_nouns[i], names->name[i]);
+		if (i && kept[0] < 0)
+			close(files->fd[0]);
+		*files = (struct store_files) STORE_FILES_NONE;
+		return false;
+	}
+	return true;
+}
+
+void store_files_close(struct store_files *files)
+{
+	unsigned int i;
+
+	for (i = 0; i < STORE_NUM_FILES; i++) {
+		if (files->fd[i] >= 0)
+			close(files->fd[i]);
+		files->fd[i] = -1;
+	}
+}
+
+/* --- what becomes of them --- */
+
+const char *store_state_name(enum store_state state)
+{
+	static const char *const names[] = {
+		[STORE_WHOLE] = "whole",
+		[STORE_MOVED] = "moved",
+		[STORE_DELETED] = "deleted",
+		[STORE_CUT] = "cut",
+	};
+
+	return names[state];
+}
+
+enum store_state store_files_state(const struct store_files *files, unsigned int which)
+{
+	struct store_identity found = { 0 };
+	int fd = files->fd[which];
+	struct stat st;
+
+	/* Of a device, too, without asking it. */
+	if (fstat(fd, &st))
+		return STORE_WHOLE;
+	if ((uint64_t)lseek(fd, 0, SEEK_END) < store_files_bytes(files, which))
+		return STORE_CUT;
+	if (!st.st_nlink)
+		return STORE_DELETED;
+	if (stat(files->paths.name[which], &st))
+		return errno == ENOENT ? STORE_MOVED : STORE_WHOLE;
+	identify(&found, which, &st);
+	return is_same(&found, &files->identity, which) ? STORE_WHOLE : STORE_MOVED;
+}
+
+bool store_files_is_signed(const struct store_files *files, unsigned int which)
+{
+	struct signature signature;
+
+	return read_signature(files->fd[which], &signature) &&
+	       !memcmp(signature.id, files->identity.id[which], STORE_ID_BYTES);
+}
+
+/*
+ * Waits for the write-back of a range behind the end, which is nothing, and says
+ * what has failed of the file since this open file, which all processes have in
+ * common, was asked last.
+ */
+int store_files_take_error(const struct store_files *files, unsigned int which)
+{
+	off64_t end = (off64_t)store_files_bytes(files, which);
+
+	if (!sync_file_range(files->fd[which], end, 1, SYNC_FILE_RANGE_WAIT_BEFORE))
+		return 0;
+	return errno == EIO || errno == ENOSPC || errno == EDQUOT ? errno : 0;
+}
