@@ -9,16 +9,18 @@ root_suite=trixie
 # build, and what the tests and their guests run.
 root_packages=(
 	gcc make pkgconf libc6-dev libasan8 libubsan1 binutils
-	liburing-dev libsodium-dev libcmocka-dev libsystemd-dev libseccomp-dev libjson-c-dev
+	liburing-dev libsodium-dev libcmocka-dev libsystemd-dev libseccomp-dev libjson-c-dev libblkid-dev
 	flex bison bc kmod cpio xz-utils zstd libelf-dev dwarves
 	busybox-static util-linux procps udev strace e2fsprogs dmsetup inotify-tools socat
-	redis-server redis-tools sqlite3 fio
-	# What the QEMU of tests/tdx-emu is built with.
+	redis-server redis-tools sqlite3 fio stress-ng makedumpfile
+	# Servers that stand behind cswapd's store, and their tools; firmware of confidential guests.
+	nbdkit libnbd-bin ovmf
+	# What the QEMU of tests/cvm-emu is built with.
 	ninja-build meson patch bzip2 libglib2.0-dev libpixman-1-dev zlib1g-dev
 	python3 python3-venv python3-pip python3-setuptools python3-pycotap
 )
 
-# Source packages, from trixie itself, that are kept in /usr/src: what tests/tdx-emu patches.
+# Source packages, from trixie itself, that are kept in /usr/src: what tests/cvm-emu patches.
 source_packages=(qemu)
 
 # From backports: QEMU 11 (qemu-storage-daemon comes with it) and the source for User-Mode Linux.
