@@ -32,7 +32,7 @@ $(out)/cswapd: $(CSWAPD_OBJS) $(out)/obj/host/cswapd/cswapd.o
 	$(link)
 
 CSWAPCTL_OBJS := $(patsubst %,$(out)/obj/host/cswapctl/%.o,\
-	balancer connection cswapctl instances list metrics screen status top)
+	balancer connection cswapctl guest instances list metrics screen status top)
 
 $(out)/cswapctl: LIBS = $(shell $(PKG_CONFIG) --libs json-c)
 $(out)/cswapctl: $(CSWAPCTL_OBJS)

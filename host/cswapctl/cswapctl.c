@@ -2,7 +2,6 @@
 /*
  * cswapctl.c - an operator's view of the guests' daemons, and the balloon's target.
  */
-#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,20 +9,16 @@
 #include <sys/resource.h>
 
 #include "balancer.h"
-#include "connection.h"
+#include "guest.h"
 #include "instances.h"
 #include "list.h"
 #include "metrics.h"
 #include "options.h"
-#include "status.h"
 #include "top.h"
 
 #ifndef CSWAP_VERSION
 #define CSWAP_VERSION "0.1"
 #endif
-
-/* While waiting, a line each so often, if it says anything new. */
-#define WAIT_INTERVAL_MS 200
 
 static const char usage[] =
 "usage: cswapctl [--guest NAME|--socket PATH] [--json] COMMAND\n"
@@ -69,200 +64,6 @@ static int complain(const char *what, const char *about)
 {
 	fprintf(stderr, "cswapctl: %s: %s (try --help)\n", about, what);
 	return EXIT_USAGE;
-}
-
-/* --- requests --- */
-
-static struct json_object *make_request(const char *name)
-{
-	struct json_object *request = json_object_new_object();
-
-	json_object_object_add(request, "request", json_object_new_string(name));
-	return request;
-}
-
-/* Show an answer; it's gone afterwards. */
-static void show(const struct options *options, struct json_object *answer,
-		 void (*print)(const struct status *status))
-{
-	struct status status;
-
-	if (options->json) {
-		puts(json_object_to_json_string_ext(answer,
-						    JSON_C_TO_STRING_PLAIN));
-		fflush(stdout);
-	} else {
-		status_read(answer, &status);
-		print(&status);
-	}
-	json_object_put(answer);
-}
-
-static int run_status(struct connection *connection,
-		      const struct options *options)
-{
-	struct json_object *answer;
-
-	if (!connection_send(connection, make_request("status")) ||
-	    connection_receive(connection, 0, &answer) != CONNECTION_OK)
-		return EXIT_FAILED;
-	show(options, answer, status_print);
-	return 0;
-}
-
-static bool begin_watch(struct connection *connection, uint64_t interval_ms)
-{
-	struct json_object *request = make_request("watch");
-
-	if (interval_ms)
-		json_object_object_add(request, "interval_ms",
-				       json_object_new_uint64(interval_ms));
-	return connection_send(connection, request);
-}
-
-static int run_watch(struct connection *connection,
-		     const struct options *options)
-{
-	struct json_object *answer;
-
-	if (!begin_watch(connection, options->interval_ms))
-		return EXIT_FAILED;
-	/* Until whoever reads this has enough, or the daemon ends. */
-	while (connection_receive(connection, 0, &answer) == CONNECTION_OK) {
-		show(options, answer, status_print_line);
-		if (ferror(stdout))
-			return 0;
-	}
-	return EXIT_FAILED;
-}
-
-/* --- target --- */
-
-static bool parse_size(const char *text, uint64_t *bytes)
-{
-	static const char suffixes[] = "KMGT";
-	unsigned long long value;
-	unsigned int shift = 0;
-	const char *suffix;
-	char *end;
-
-	errno = 0;
-	value = strtoull(text, &end, 10);
-	if (errno || *text < '0' || *text > '9')
-		return false;
-	if (*end) {
-		suffix = strchr(suffixes, *end & ~0x20);
-		if (!suffix || !*suffix)
-			return false;
-		shift = 10 * (unsigned int)(suffix - suffixes + 1);
-		end += end[1] == 'i' ? 2 : 1;
-		end += *end == 'B';
-	}
-	if (*end || value > (unsigned long long)INT64_MAX >> shift)
-		return false;
-	*bytes = value << shift;
-	return true;
-}
-
-/* The request for "512M" or "25%"; NULL if it's neither. */
-static struct json_object *make_target(const char *text)
-{
-	struct json_object *request;
-	double percent;
-	uint64_t bytes;
-	char *end;
-
-	if (parse_size(text, &bytes)) {
-		request = make_request("target");
-		json_object_object_add(request, "bytes",
-				       json_object_new_uint64(bytes));
-		return request;
-	}
-	percent = strtod(text, &end);
-	if (end == text || strcmp(end, "%") || !(percent >= 0 && percent <= 100))
-		return NULL;
-	request = make_request("target");
-	json_object_object_add(request, "percent",
-			       json_object_new_double(percent));
-	return request;
-}
-
-/* Has a line anything to say that the one before it hadn't? */
-static bool is_news(const struct status *status, uint64_t *released,
-		    char stopped[16])
-{
-	bool news = status->released != *released ||
-		    strncmp(status->stopped, stopped, 15);
-
-	*released = status->released;
-	snprintf(stopped, 16, "%s", status->stopped);
-	return news;
-}
-
-static int conclude(const struct status *status, enum status_progress progress)
-{
-	if (progress != STATUS_STOPPED)
-		return EXIT_REACHED;
-	fprintf(stderr, "cswapctl: the guest stopped short of the target: %s\n",
-		status_reason(status));
-	return EXIT_PARTIAL;
-}
-
-static int await_target(struct connection *connection,
-			const struct options *options, uint64_t report_number)
-{
-	uint64_t released = STATUS_UNKNOWN, deadline_ms = 0;
-	char stopped[16] = "";
-
-	if (options->timeout_ms)
-		deadline_ms = connection_now_ms() + options->timeout_ms;
-	if (!begin_watch(connection, WAIT_INTERVAL_MS))
-		return EXIT_FAILED;
-	for (;;) {
-		enum status_progress progress;
-		struct json_object *answer;
-		struct status status;
-		int result;
-
-		switch (connection_receive(connection, deadline_ms, &answer)) {
-		case CONNECTION_FAILED:
-			return EXIT_FAILED;
-		case CONNECTION_TIMEOUT:
-			fputs("cswapctl: the target wasn't reached in time\n", stderr);
-			return EXIT_TIMEOUT;
-		case CONNECTION_OK:
-			break;
-		}
-		status_read(answer, &status);
-		progress = status_progress(&status, report_number);
-		if (is_news(&status, &released, stopped) ||
-		    progress != STATUS_WORKING)
-			show(options, json_object_get(answer), status_print_line);
-		result = conclude(&status, progress);
-		json_object_put(answer);
-		if (progress != STATUS_WORKING)
-			return result;
-	}
-}
-
-static int run_target(struct connection *connection,
-		      const struct options *options, struct json_object *request)
-{
-	struct json_object *answer;
-	struct status status;
-	uint64_t number;
-
-	if (!connection_send(connection, request) ||
-	    connection_receive(connection, 0, &answer) != CONNECTION_OK)
-		return EXIT_FAILED;
-	status_read(answer, &status);
-	number = status.report_number;
-	if (!options->wait) {
-		show(options, answer, status_print_line);
-		return 0;
-	}
-	json_object_put(answer);
-	return await_target(connection, options, number);
 }
 
 /* --- the command line --- */
@@ -345,34 +146,6 @@ static int parse_options(struct options *options, int argc, char **argv)
 	return -1;
 }
 
-/* What is asked of one guest's daemon. */
-static int run_guest(const struct options *options, const char *command,
-		     struct json_object *target)
-{
-	struct connection connection = { .quiet = false };
-	char *found = NULL;
-	const char *path = options->socket;
-	int status;
-
-	if (!path)
-		path = found = connection_find_socket(options->directory,
-						     options->guest);
-	if (!path || !connection_open(&connection, path)) {
-		json_object_put(target);
-		free(found);
-		return EXIT_FAILED;
-	}
-	if (target)
-		status = run_target(&connection, options, target);
-	else if (!strcmp(command, "watch"))
-		status = run_watch(&connection, options);
-	else
-		status = run_status(&connection, options);
-	connection_close(&connection);
-	free(found);
-	return status;
-}
-
 /* The guest, named by an option or as an argument. False: both. */
 static bool name_guest(struct options *options, int argc, char **argv)
 {
@@ -420,7 +193,7 @@ static int run(struct options *options, int argc, char **argv)
 	if (!strcmp(command, "target")) {
 		if (argc != 2)
 			return complain("how much? A size or a percentage", command);
-		target = make_target(argv[1]);
+		target = guest_make_target(argv[1]);
 		if (!target)
 			return complain("neither a size nor a percentage", argv[1]);
 	} else if (argc != 1) {
@@ -430,7 +203,7 @@ static int run(struct options *options, int argc, char **argv)
 	} else if (strcmp(command, "status") && strcmp(command, "watch")) {
 		return complain("no such command", command);
 	}
-	return run_guest(options, command, target);
+	return guest_run(options, command, target);
 }
 
 /* A host may have more guests than a process usually has descriptors. */
