@@ -33,8 +33,8 @@ static const char *describe(const struct instance *instance)
 		return "no answer";
 	if (!strcmp(status->balloon, "absent"))
 		return "no guest";
-	if (!strcmp(status->balloon, "off"))
-		return "off";
+	if (!strcmp(status->balloon, "off") || !strcmp(status->balloon, "declined"))
+		return status->balloon;
 	if (strcmp(status->balloon, "ready"))
 		return "no driver";
 	if (!status->reported)

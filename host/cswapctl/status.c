@@ -98,6 +98,8 @@ enum status_progress status_progress(const struct status *status,
 {
 	if (is_reached(status))
 		return STATUS_REACHED;
+	if (!strcmp(status->balloon, "declined") || !strcmp(status->balloon, "off"))
+		return STATUS_STOPPED;
 	/* An older one is about another target, though it be the same number. */
 	if (!status->reported || status->report_number <= number ||
 	    status->report_target != status->target ||
@@ -121,12 +123,30 @@ const char *status_reason(const struct status *status)
 		{ "device", "the device failed, or did not answer" },
 		{ "owner", "its owner has switched the balloon off" },
 	};
+	const char *obstacle = status_obstacle(status);
 	unsigned int i;
 
+	if (obstacle)
+		return obstacle;
 	for (i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)
 		if (!strcmp(status->stopped, reasons[i].word))
 			return reasons[i].reason;
 	return "it doesn't say why";
+}
+
+const char *status_obstacle(const struct status *status)
+{
+	if (!strcmp(status->balloon, "ready"))
+		return NULL;
+	if (!strcmp(status->balloon, "absent"))
+		return "no VMM is connected";
+	if (!strcmp(status->balloon, "off"))
+		return "the daemon was started with --release off";
+	if (strcmp(status->balloon, "declined"))
+		return "the guest's driver isn't there yet";
+	if (status->release && !strcmp(status->release, "convert"))
+		return "the guest declined the balloon: a plain guest converts nothing, start its daemon with --release punch";
+	return "the guest declined the balloon: its kernel's log says why";
 }
 
 /* --- for the eye --- */
@@ -163,6 +183,8 @@ void status_print_line(const struct status *status)
 	/* A report about another target says nothing of this one. */
 	if (is_reached(status))
 		printf("; the target is reached");
+	else if (status_obstacle(status))
+		printf("; %s", status_obstacle(status));
 	else if (status->reported && status->report_target == status->target)
 		printf("; %s", status_reason(status));
 	if (status->cgroup != STATUS_UNKNOWN)
@@ -228,6 +250,8 @@ void status_print(const struct status *status)
 	       status->told == status->target ? "" : " (the guest wasn't told yet)");
 	printf("balloon              %s, by %s\n", status->balloon,
 	       status->release ? status->release : "unknown");
+	if (status_obstacle(status))
+		printf("                     (%s)\n", status_obstacle(status));
 	puts("the guest claims:");
 	printf("  released           %s of %s (it keeps %s)\n",
 	       size_text(status->released), size_text(status->target),

@@ -12,7 +12,7 @@
 #define STATUS_UNKNOWN UINT64_MAX
 
 struct status {
-	const char *balloon;		/* ready, absent, unsupported, off */
+	const char *balloon;		/* ready, absent, unsupported, declined, off */
 	const char *release;
 	uint64_t memory;		/* bytes, as all of these; or UNKNOWN */
 	uint64_t target;
@@ -54,6 +54,12 @@ enum status_progress status_progress(const struct status *status,
 
 /* In words, why the guest has stopped. */
 const char *status_reason(const struct status *status);
+
+/*
+ * In words, why this guest can't be asked for memory, and what helps; NULL: it can. Not every
+ * such reason lasts: a guest that boots has its driver later.
+ */
+const char *status_obstacle(const struct status *status);
 
 /* Many lines, and one. */
 void status_print(const struct status *status);

@@ -50,6 +50,7 @@ static const char usage[] =
 "  hung TEXT          a STORE that hangs at the medium, and what goes on (TAP); needs\n"
 "                     cswapd-faulty --fault hang:slots=100-100\n"
 "  obey               release what the operator wants, until the daemon ends\n"
+"  decline            agree on all but the balloon, until the daemon ends\n"
 "  balloon-method M   with --release M instead: convert or off (TAP)\n"
 "  balloon-kill       the same, when the daemon is killed in the middle (TAP)\n"
 "  balloon-lies FAULT what cswapd-faulty does by --balloon-fault FAULT (TAP)\n"
@@ -388,6 +389,7 @@ static const struct {
 	{ "balloon-kill", run_balloon_kill },
 	{ "balloon-lies", run_balloon_lies },
 	{ "obey", run_obey },
+	{ "decline", run_decline },
 	{ "crash", run_crash },
 	{ "restart", run_restart },
 	{ "gone", run_gone },

@@ -176,18 +176,44 @@ static int obey(struct obedient *o, const char *socket)
 	}
 }
 
-int run_obey(const char *socket, const char *unused)
+/* A driver that serves the store alone. */
+static int decline(struct obedient *o, const char *socket)
+{
+	const struct guest_options options = {
+		.frontend = { .style = FE_STYLE_QEMU, .regions = 1,
+			      .refuse_features = FE_BIT(VIRTIO_CSWAP_F_BALLOON) },
+		.pairs = 1, .extra_bytes = (BLOCKS + 1) * BLOCK,
+	};
+
+	TRY(guest_connect(o->g, socket, &options));
+	puts("ready");
+	for (;;)
+		TRY(await_used(o, -1));
+}
+
+static int run_guest(const char *socket, int (*be)(struct obedient *o, const char *socket))
 {
 	static struct guest g;
 	struct obedient o = { .g = &g };
 	bool hung_up;
 
-	(void)unused;
 	g.fe.socket = g.fe.memory_fd = g.fe.backend_request_fd = -1;
-	obey(&o, socket);
+	be(&o, socket);
 	hung_up = g.fe.socket >= 0 && fe_is_closed(&g.fe);
 	if (!hung_up)
 		fprintf(stderr, "cswap-sim: %s\n", g.error);
 	guest_disconnect(&g);
 	return hung_up ? 0 : 1;
+}
+
+int run_obey(const char *socket, const char *unused)
+{
+	(void)unused;
+	return run_guest(socket, obey);
+}
+
+int run_decline(const char *socket, const char *unused)
+{
+	(void)unused;
+	return run_guest(socket, decline);
 }

@@ -18,6 +18,8 @@ int run_balloon_kill(const char *socket, const char *filter);
 int run_balloon_lies(const char *socket, const char *filter);
 /* Not a suite: a guest that does as the operator wants, until the daemon ends. */
 int run_obey(const char *socket, const char *unused);
+/* Nor this: a guest whose driver has no balloon. */
+int run_decline(const char *socket, const char *unused);
 /*
  * Of a daemon with --release punch and --control: kills the process that serves
  * the guest, crash_kills times in all.

@@ -11,10 +11,12 @@ shopt -s extglob
 
 bin=$(cd "$1" && pwd)
 dir=$(mktemp -d)
-daemon='' guest='' mute='' balancer='' number=0 failed=0
+daemon='' guest='' mute='' balancer='' plain='' declining='' number=0 failed=0
 cleanup() {
 	[[ -z $guest ]] || kill -KILL "$guest" 2>/dev/null || true
 	[[ -z $daemon ]] || kill "$daemon" 2>/dev/null || true
+	[[ -z $declining ]] || kill -KILL "$declining" 2>/dev/null || true
+	[[ -z $plain ]] || kill "$plain" 2>/dev/null || true
 	[[ -z $balancer ]] || kill -KILL "$balancer" 2>/dev/null || true
 	[[ -z $mute ]] || kill -KILL -- "-$mute" 2>/dev/null || true
 	rm -rf "$dir"
@@ -246,6 +248,25 @@ check "top: needs a terminal" sh -c "! '$bin/cswapctl' --directory '$dir/run' to
 kill -CONT -- "-$mute"
 kill "$mute"
 wait "$mute" || true
+# --- a guest that can't be asked for memory
+start "$dir/plain.log" "$bin/cswapd" --socket "$dir/plain" --control "$dir/run/gone/ctl" --store mem --size 16M
+plain=$started
+ln -sf ctl "$dir/run/gone/control"
+expect_all "no VMM: it says so" "no VMM is connected" --guest gone target 16M
+start "$dir/decline.log" "$bin/cswap-sim" --socket "$dir/plain" decline
+declining=$started
+expect_all "a guest without a balloon: status says what helps" "declined the balloon.*--release punch" \
+	--guest gone status
+declined() {
+	local got=0
+	all --guest gone target 16M --wait >"$dir/out" 2>&1 || got=$?
+	says "$got" 3 "stopped short of the target: .*--release punch"
+}
+check "waiting for it ends at once, and says why" declined
+expect_all "list: it isn't at target" '^gone .* declined$' list
+kill "$plain"
+wait "$plain" "$declining" || true
+plain='' declining=''
 # --- completion, as bash asks for it
 completes() { # EXPECTED WORD...
 	local expected=$1 cswapctl COMPREPLY COMP_WORDS COMP_CWORD

@@ -6,6 +6,7 @@
  * added there, and nothing is ever renamed. What the guest says of itself stands
  * apart ("claimed", "report") from what the host has measured ("measured").
  */
+#include <linux/virtio_config.h>
 #include <json-c/json.h>
 #include <string.h>
 #include <time.h>
@@ -167,8 +168,10 @@ static const char *balloon_word(const struct command_context *context)
 		return "off";
 	if (vhost_user_fd(context->vu) < 0)
 		return "absent";
-	return vhost_user_has(context->vu, VIRTIO_CSWAP_F_BALLOON) ?
-		       "ready" : "unsupported";
+	if (vhost_user_has(context->vu, VIRTIO_CSWAP_F_BALLOON))
+		return "ready";
+	/* A driver agrees on something. */
+	return vhost_user_has(context->vu, VIRTIO_F_VERSION_1) ? "declined" : "unsupported";
 }
 
 static struct json_object *status_object(const struct command_context *context)
