@@ -489,6 +489,11 @@ void cswap_mem_count(struct cswap_mem_counts *counts);
 
 /* --- cswap_balloon.c --- */
 
+/*
+ * Why this guest can't use a balloon with such a configuration, or NULL: for whoever agrees on
+ * features. Values that no configuration may have are for cswap_wire_check_config().
+ */
+const char *cswap_balloon_unusable(u32 block_size, u8 release_method);
 /* After all, or a failure, comes cswap_balloon_exit(). */
 int cswap_balloon_init(struct cswap_dev *dev);
 void cswap_balloon_exit(struct cswap_dev *dev);

@@ -606,14 +606,13 @@ static int reboot_notify(struct notifier_block *nb, unsigned long action, void *
 	return NOTIFY_OK;
 }
 
-/* Why this device's balloon can't be used, or NULL. */
-static const char *unusable(const struct cswap_geometry *geometry)
+const char *cswap_balloon_unusable(u32 block_size, u8 release_method)
 {
-	if (geometry->block_size > CSWAP_BLOCK_PAGES * PAGE_SIZE)
-		return "the device's blocks are larger than 2 MiB";
-	if (geometry->release_method == VIRTIO_CSWAP_RELEASE_CONVERT &&
-	    !cswap_guest_is_confidential())
-		return "it frees what the guest converts, and this guest converts nothing";
+	if (block_size > CSWAP_BLOCK_PAGES * PAGE_SIZE &&
+	    block_size <= VIRTIO_CSWAP_MAX_BLOCK_SIZE)
+		return "the device's blocks are larger than 2 MiB (cswapd --block-size)";
+	if (release_method == VIRTIO_CSWAP_RELEASE_CONVERT && !cswap_guest_is_confidential())
+		return "the host uses --release convert, which needs a confidential guest; for a plain guest start cswapd with --release punch";
 	return NULL;
 }
 
@@ -632,7 +631,6 @@ static int notifiers_add(struct cswap_balloon *balloon)
 int cswap_balloon_init(struct cswap_dev *dev)
 {
 	struct cswap_balloon *balloon = &dev->balloon;
-	const char *why = unusable(&dev->geometry);
 	struct task_struct *task;
 
 	spin_lock_init(&balloon->lock);
@@ -643,10 +641,6 @@ int cswap_balloon_init(struct cswap_dev *dev)
 	dev->control.request[CSWAP_CONTROL_EVENT].answered = answered;
 	if (!virtio_has_feature(dev->vdev, VIRTIO_CSWAP_F_BALLOON))
 		return 0;
-	if (why) {
-		dev_info(&dev->vdev->dev, "the balloon isn't used: %s\n", why);
-		return 0;
-	}
 	balloon->single = cswap_single_pages && dev->geometry.block_size <= PAGE_SIZE;
 	cswap_mem_init(&balloon->mem);
 	cswap_policy_init(&balloon->policy);

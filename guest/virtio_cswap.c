@@ -184,6 +184,24 @@ static DEFINE_IDA(cswap_ida);
 
 /* --- features and configuration --- */
 
+/* A balloon that this guest can't use isn't agreed on: so the host knows, and can say why. */
+static void balloon_decline(struct virtio_device *vdev)
+{
+	const char *why;
+	u32 block_size;
+	u8 method;
+
+	if (!virtio_has_feature(vdev, VIRTIO_CSWAP_F_BALLOON))
+		return;
+	virtio_cread_le(vdev, struct virtio_cswap_config, block_size, &block_size);
+	virtio_cread_le(vdev, struct virtio_cswap_config, release_method, &method);
+	why = cswap_balloon_unusable(block_size, method);
+	if (!why)
+		return;
+	dev_info(&vdev->dev, "balloon off: %s\n", why);
+	__virtio_clear_bit(vdev, VIRTIO_CSWAP_F_BALLOON);
+}
+
 static int cswap_validate(struct virtio_device *vdev)
 {
 	if (!virtio_has_feature(vdev, VIRTIO_F_VERSION_1)) {
@@ -206,6 +224,7 @@ static int cswap_validate(struct virtio_device *vdev)
 	/* without a DMA API there is nothing but physical addresses */
 	if (!IS_ENABLED(CONFIG_HAS_DMA))
 		__virtio_clear_bit(vdev, VIRTIO_F_ACCESS_PLATFORM);
+	balloon_decline(vdev);
 	return 0;
 }
 

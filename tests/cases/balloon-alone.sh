@@ -3,8 +3,8 @@
 #
 # A balloon that this guest has no use for: it frees what the guest converts to shared memory, where
 # this guest has nothing to convert; or its blocks are larger than the guest's.
-# Proves: the guest says so in one line and swaps as ever; it sends neither RELEASE nor EVENT, so the
-# host's target is nothing to it.
+# Proves: the guest says so in one line and swaps as ever; it doesn't agree on the balloon, so that the
+# host knows; it sends neither RELEASE nor EVENT, so the host's target is nothing to it.
 # Checks: driver-config-store-alone, driver-release-unconverted
 #
 # beds: uml
@@ -13,7 +13,7 @@
 # beside: yes
 # run: --module-args sync=1
 # run uml: --mem 256M
-# variant convert: --cswapd "--store mem --size 48M --release convert" --env "WHY=converts nothing"
+# variant convert: --cswapd "--store mem --size 48M --release convert" --env "WHY=--release punch"
 # variant large: --cswapd "--store mem --size 48M --release punch --block-size 4M" --env "WHY=larger than 2 MiB"
 
 # shellcheck source-path=SCRIPTDIR source=lib.sh
@@ -21,12 +21,13 @@
 # shellcheck source-path=SCRIPTDIR source=lib-balloon.sh
 . "$(dirname "$0")/lib-balloon.sh"
 
-expect "lines that say why" "$(dmesg | grep -c "the balloon isn't used: .*$WHY")" = 1
+expect "lines that say why" "$(dmesg | grep -c "balloon off: .*$WHY")" = 1
 swap_on
 free=$(memory MemFree)
 ask 64
 stress --mib 24 --rounds 2 --pageout
 host balloon
+expect "the host knows of a balloon" "$(host_value balloon)" = 0
 expect "MiB that the host claims to have" "$(host_value claimed)" = 0
 for name in target released requests events; do
 	expect "balloon_$name" "$(balloon $name)" = 0
