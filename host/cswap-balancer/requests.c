@@ -344,7 +344,7 @@ static struct json_object *steps_array(const struct balancer *balancer, const st
 	add_step(to, "So all guests may have %ju MiB together; they have, or may take at once, %ju.",
 		 mib(policy->budget), mib(policy->charged));
 	if (policy->short_bytes)
-		add_step(to, "That is %ju MiB too much, besides %ju that are on their way.",
+		add_step(to, "The guests must release %ju MiB more; another %ju MiB are asked for already and not yet released.",
 			 mib(policy->short_bytes), mib(policy->pending));
 	add_step(to, "By its %u shares %ju MiB are the guest's; it is left %ju of its %ju.",
 		 (unsigned int)view->guest->config->shares, mib(verdict->fair), mib(verdict->allot),
@@ -492,7 +492,7 @@ static char *answer(void *context, const char *text, unsigned int *watch_ms)
 		return refuse("a request is a JSON object in one line: \"request\", and perhaps \"guest\"");
 	guest = name ? guests_find(&balancer->guests, name) : NULL;
 	if (name && !guest)
-		reply = refuse("there is no such guest");
+		reply = refuse("no guest of this name (cswapctl list names all)");
 	else if (guest)
 		reply = do_for_guest(balancer, verb, (size_t)(guest - balancer->guests.guest));
 	else

@@ -10,6 +10,8 @@
 #include "instances.h"
 
 #define COLUMNS 80
+/* For what is said beside something else. */
+#define PATIENCE_MS 1000
 
 static struct json_object *member(struct json_object *from, const char *name)
 {
@@ -110,6 +112,27 @@ static void print_status(struct json_object *answer)
 	       text(guests, "stuck"), text(guests, "refused"));
 }
 
+static void print_guests(struct json_object *list)
+{
+	struct json_object *guests = member(list, "guests"), *guest;
+	unsigned int columns = sizeof("GUEST") - 1, length;
+	size_t i, count = json_object_array_length(guests);
+
+	for (i = 0; i < count; i++) {
+		length = instances_columns(text(json_object_array_get_idx(guests, i), "name"));
+		columns = length > columns ? length : columns;
+	}
+	printf("%s %8s %8s %8s %8s  %s\n", instances_name("GUEST", columns), "MEMORY", "ALLOTTED",
+	       "RELEASED", "USED", "STATE");
+	for (i = 0; i < count; i++) {
+		guest = json_object_array_get_idx(guests, i);
+		printf("%s %8s %8s %8s %8s  %s: %s\n", instances_name(text(guest, "name"), columns),
+		       size(guest, "size_bytes"), size(guest, "allotted_bytes"),
+		       size(guest, "released_bytes"), size(guest, "used_bytes"),
+		       text(guest, "state"), text(guest, "why"));
+	}
+}
+
 static void print_answer(struct json_object *answer)
 {
 	struct json_object *guest = member(answer, "guest");
@@ -122,31 +145,106 @@ static void print_answer(struct json_object *answer)
 	print_explanation(answer);
 }
 
-int balancer_run(const struct options *options, const char *command,
-		 const char *guest)
+/* One request and its answer, which is to be put; NULL: there is none. */
+static struct json_object *ask(const struct options *options, const char *command, const char *guest,
+			       unsigned int patience_ms)
 {
-	struct json_object *request = json_object_new_object(), *answer;
-	struct connection connection = { .quiet = false };
-	int status = EXIT_FAILED;
+	struct json_object *request = json_object_new_object(), *answer = NULL;
+	struct connection connection = {
+		.quiet = patience_ms,
+		.absent = "cswap-balancer doesn't run (systemctl start cswap-balancer)",
+	};
+	uint64_t deadline_ms = patience_ms ? connection_now_ms() + patience_ms : 0;
 
 	json_object_object_add(request, "request", json_object_new_string(command));
 	if (guest)
-		json_object_object_add(request, "guest",
-				       json_object_new_string(guest));
+		json_object_object_add(request, "guest", json_object_new_string(guest));
 	if (!connection_open(&connection, options->balancer)) {
 		json_object_put(request);
-		return EXIT_FAILED;
+		return NULL;
 	}
-	if (connection_send(&connection, request) &&
-	    connection_receive(&connection, 0, &answer) == CONNECTION_OK) {
-		if (options->json)
-			puts(json_object_to_json_string_ext(answer,
-							    JSON_C_TO_STRING_PLAIN));
-		else
-			print_answer(answer);
-		json_object_put(answer);
-		status = 0;
-	}
+	if (!connection_send(&connection, request) ||
+	    connection_receive(&connection, deadline_ms, &answer) != CONNECTION_OK)
+		answer = NULL;
 	connection_close(&connection);
-	return status;
+	return answer;
+}
+
+struct json_object *balancer_list(const struct options *options, unsigned int patience_ms)
+{
+	return ask(options, "list", NULL, patience_ms);
+}
+
+struct json_object *balancer_find_guest(struct json_object *list, const char *socket)
+{
+	struct json_object *guests = member(list, "guests"), *guest;
+	size_t i;
+
+	for (i = 0; json_object_is_type(guests, json_type_array) &&
+		    i < json_object_array_length(guests); i++) {
+		guest = json_object_array_get_idx(guests, i);
+		if (!strcmp(text(guest, "socket"), socket))
+			return guest;
+	}
+	return NULL;
+}
+
+const char *balancer_remark(struct json_object *list, const char *socket)
+{
+	struct json_object *guest = balancer_find_guest(list, socket);
+	const char *state = guest ? text(guest, "state") : "managed";
+
+	/* The daemon says those itself. */
+	if (!strcmp(state, "managed") || !strcmp(state, "late") || !strcmp(state, "unready"))
+		return NULL;
+	return state;
+}
+
+void balancer_warn(const struct options *options, const char *socket)
+{
+	struct json_object *list = balancer_list(options, PATIENCE_MS), *guest;
+	const char *state;
+
+	guest = balancer_find_guest(list, socket);
+	state = guest ? text(guest, "state") : "paused";
+	if (strcmp(state, "paused") && !json_object_get_boolean(member(list, "paused")) &&
+	    !json_object_get_boolean(member(list, "dry_run")))
+		fprintf(stderr, "cswapctl: cswap-balancer sets this guest's target, and will replace yours: cswapctl pause %s\n",
+			text(guest, "name"));
+	json_object_put(list);
+}
+
+/* The host, and below it the guests. */
+static int show_all(const struct options *options)
+{
+	struct json_object *status = ask(options, "status", NULL, 0), *list = NULL;
+
+	if (status)
+		list = ask(options, "list", NULL, 0);
+	if (list && options->json) {
+		puts(json_object_to_json_string_ext(list, JSON_C_TO_STRING_PLAIN));
+	} else if (list) {
+		print_status(status);
+		print_guests(list);
+	}
+	json_object_put(status);
+	json_object_put(list);
+	return list ? 0 : EXIT_FAILED;
+}
+
+int balancer_run(const struct options *options, const char *command)
+{
+	struct json_object *answer;
+
+	if (!strcmp(command, "balancer"))
+		return show_all(options);
+	answer = ask(options, command, options->guest, 0);
+	if (!answer)
+		return EXIT_FAILED;
+	if (options->json)
+		puts(json_object_to_json_string_ext(answer, JSON_C_TO_STRING_PLAIN));
+	else
+		print_answer(answer);
+	json_object_put(answer);
+	return 0;
 }

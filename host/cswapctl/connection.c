@@ -28,31 +28,66 @@ static bool complain(const char *what, const char *about)
 	return false;
 }
 
-char *connection_find_socket(const char *directory, const char *guest)
+/* The name of a guest is that of its socket's folder. */
+static void print_guests(const glob_t *found)
 {
-	char *pattern = NULL, *path = NULL;
-	glob_t found;
+	const char *end, *begin;
 	size_t i;
 
-	if (asprintf(&pattern, "%s/%s/control", directory, guest ? guest : "*") < 0)
-		return NULL;
-	if (guest)
-		return pattern;
-	if (glob(pattern, 0, NULL, &found)) {
-		complain("no guest's daemon listens there; name one with --socket",
-			 pattern);
-		free(pattern);
-		return NULL;
+	for (i = 0; i < found->gl_pathc; i++) {
+		end = strrchr(found->gl_pathv[i], '/');
+		for (begin = end; begin > found->gl_pathv[i] && begin[-1] != '/'; begin--)
+			;
+		fprintf(stderr, " %.*s", (int)(end - begin), begin);
 	}
-	if (found.gl_pathc == 1) {
-		path = strdup(found.gl_pathv[0]);
+}
+
+/* There is no such guest, or it must be told which: name those that there are. */
+static void explain_guests(const char *directory, const char *guest, const glob_t *found)
+{
+	if (guest)
+		fprintf(stderr, "cswapctl: no guest %s;", guest);
+	else
+		fputs(found->gl_pathc ? "cswapctl: which guest?" : "cswapctl: no guest;", stderr);
+	if (found->gl_pathc) {
+		fputs(guest ? " there are:" : " There are:", stderr);
+		print_guests(found);
+		fputs("\n", stderr);
 	} else {
-		complain("which guest? Name one of these with --socket:", NULL);
-		for (i = 0; i < found.gl_pathc; i++)
-			fprintf(stderr, "  %s\n", found.gl_pathv[i]);
+		fprintf(stderr, " no daemon has a control socket in %s/GUEST (systemctl start cswapd@GUEST)\n",
+			directory);
+	}
+}
+
+/* Those that there are; none, where that can't be found out. */
+static void find_guests(const char *directory, glob_t *found)
+{
+	char *pattern = NULL;
+
+	memset(found, 0, sizeof(*found));
+	if (asprintf(&pattern, "%s/*/control", directory) >= 0 &&
+	    glob(pattern, 0, NULL, found))
+		found->gl_pathc = 0;
+	free(pattern);
+}
+
+char *connection_find_socket(const char *directory, const char *guest)
+{
+	char *path = NULL;
+	glob_t found;
+
+	find_guests(directory, &found);
+	if (guest && asprintf(&path, "%s/%s/control", directory, guest) < 0)
+		path = NULL;
+	else if (!guest && found.gl_pathc == 1)
+		path = strdup(found.gl_pathv[0]);
+	/* What can't be looked at may be there. */
+	if (!path || (access(path, F_OK) && errno == ENOENT)) {
+		explain_guests(directory, guest, &found);
+		free(path);
+		path = NULL;
 	}
 	globfree(&found);
-	free(pattern);
 	return path;
 }
 
@@ -83,7 +118,14 @@ bool connection_open(struct connection *connection, const char *path)
 		     sizeof(address)))
 		return true;
 	error = errno;
-	complain_of(connection, strerror(error), path);
+	if (error == EACCES || error == EPERM)
+		complain_of(connection, "permission denied; run as root", path);
+	else if (connection->absent && (error == ENOENT || error == ECONNREFUSED))
+		complain_of(connection, connection->absent, NULL);
+	else if (error == ECONNREFUSED)
+		complain_of(connection, "the daemon behind this socket has ended", path);
+	else
+		complain_of(connection, strerror(error), path);
 	connection_close(connection);
 	errno = error;
 	return false;
@@ -186,7 +228,7 @@ static enum connection_result check_answer(const struct connection *connection,
 		return CONNECTION_OK;
 	json_object_object_get_ex(answer, "error", &value);
 	return failed(connection, json_object_get_string(value),
-		      "the daemon refuses");
+		      "refused");
 }
 
 enum connection_result connection_receive(struct connection *connection,

@@ -12,7 +12,8 @@
 #include <stdint.h>
 
 struct connection {
-	bool quiet;			/* set before it's opened */
+	bool quiet;			/* set before it's opened, as is the next */
+	const char *absent;		/* says what to do when nobody listens, or NULL */
 	int fd;				/* -1: closed */
 	char *in;
 	size_t in_bytes, in_size;
@@ -26,8 +27,8 @@ enum connection_result {
 
 /*
  * The control socket of @guest in @directory, or of the only guest there is if
- * that is NULL. To be freed; NULL: there is none, or more than one, which are
- * listed.
+ * that is NULL. To be freed; NULL: there is none, or more than one; which there are
+ * is said.
  */
 char *connection_find_socket(const char *directory, const char *guest);
 

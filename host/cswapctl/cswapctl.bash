@@ -17,7 +17,7 @@ _cswapctl() {
 		mapfile -t COMPREPLY < <(compgen -d -- "$word")
 		return
 		;;
-	--guest | explain | drain | pause | resume)
+	--guest | status | watch | explain | drain | pause | resume)
 		for dir in "$guests/$word"*/; do
 			[[ ! -S ${dir}control ]] || COMPREPLY+=("$(basename "$dir")")
 		done
@@ -26,6 +26,9 @@ _cswapctl() {
 	--timeout | --interval) return ;;
 	target)
 		mapfile -t COMPREPLY < <(compgen -W '0 25% 50%' -- "$word")
+		for dir in "$guests/$word"*/; do
+			[[ ! -S ${dir}control ]] || COMPREPLY+=("$(basename "$dir")")
+		done
 		return
 		;;
 	esac
@@ -33,7 +36,7 @@ _cswapctl() {
 		mapfile -t COMPREPLY < <(compgen -W '--guest --socket --directory --balancer --output --json --wait --timeout
 			--interval --help --version' -- "$word")
 	else
-		mapfile -t COMPREPLY < <(compgen -W 'list top metrics status target watch explain pause drain resume' -- "$word")
+		mapfile -t COMPREPLY < <(compgen -W 'list top metrics status target watch balancer explain pause drain resume' -- "$word")
 	fi
 }
 complete -F _cswapctl cswapctl

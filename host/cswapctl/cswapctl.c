@@ -31,24 +31,26 @@ static const char usage[] =
 "    --output FILE        replace this one, for node_exporter's textfiles\n"
 "\n"
 "One guest:\n"
-"  status                 what the guest claims and what the host measures\n"
-"  target SIZE|PERCENT%   ask the guest to RELEASE so much of its memory, in all:\n"
-"                         512M, 2G, 25%; 0 gives everything back. The guest\n"
+"  status [GUEST]         what the guest claims and what the host measures\n"
+"  target [GUEST] SIZE|PERCENT%\n"
+"                         ask the guest to RELEASE so much of its memory, in all:\n"
+"                         512M, 1.5G, 25%; 0 gives everything back. The guest\n"
 "                         keeps the rest: this is the size of the balloon, not\n"
 "                         what is left to the guest\n"
 "    --wait               show progress until it is reached, or the guest says\n"
 "                         why it stopped\n"
 "    --timeout SECONDS    don't wait longer than that\n"
-"  watch                  a line of status again and again\n"
+"  watch [GUEST]          a line of status again and again\n"
 "    --interval SECONDS   so often (default 1); top's, too\n"
 "\n"
 "What cswap-balancer does:\n"
+"  balancer               the host's memory, and each guest's share of it\n"
 "  explain GUEST          why the guest has what it has\n"
 "  pause [GUEST]          leave the target as it is, or all\n"
 "  drain GUEST            give it all of its memory back, and leave it so\n"
 "  resume [GUEST]         go on after either\n"
 "\n"
-"  --guest NAME           the guest of cswapd@NAME.service\n"
+"  --guest NAME           another way to name the guest of cswapd@NAME.service\n"
 "  --socket PATH          the daemon's --control socket (default: that of the\n"
 "                         only guest on this host)\n"
 "  --directory DIR        where the guests' folders are (default /run/cswapd)\n"
@@ -146,15 +148,66 @@ static int parse_options(struct options *options, int argc, char **argv)
 	return -1;
 }
 
-/* The guest, named by an option or as an argument. False: both. */
-static bool name_guest(struct options *options, int argc, char **argv)
+enum subject { ALL_GUESTS, ONE_GUEST, BALANCER };
+
+/* Which words a command takes; with an amount the last one is that. */
+enum words { NOTHING, MAYBE_GUEST, A_GUEST, AN_AMOUNT };
+
+static const struct command {
+	const char *name;
+	enum subject subject;
+	enum words words;
+} commands[] = {
+	{ "list", ALL_GUESTS, NOTHING },
+	{ "top", ALL_GUESTS, NOTHING },
+	{ "metrics", ALL_GUESTS, NOTHING },
+	{ "status", ONE_GUEST, MAYBE_GUEST },
+	{ "watch", ONE_GUEST, MAYBE_GUEST },
+	{ "target", ONE_GUEST, AN_AMOUNT },
+	{ "balancer", BALANCER, NOTHING },
+	{ "pause", BALANCER, MAYBE_GUEST },
+	{ "resume", BALANCER, MAYBE_GUEST },
+	{ "drain", BALANCER, A_GUEST },
+	{ "explain", BALANCER, A_GUEST },
+};
+
+static const struct command *find_command(const char *name)
 {
-	if (argc < 2)
-		return true;
-	if (options->guest || argc > 2)
-		return false;
-	options->guest = argv[1];
-	return true;
+	size_t i;
+
+	for (i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (!strcmp(commands[i].name, name))
+			return &commands[i];
+	return NULL;
+}
+
+/* An option that its command doesn't know would be silently without effect. */
+static int check_options(const struct options *options, const struct command *command)
+{
+	if (options->socket && (options->guest || command->subject != ONE_GUEST))
+		return complain("names one guest's daemon: not together with --guest, and for status, watch and target only",
+				"--socket");
+	if (options->wait && command->words != AN_AMOUNT)
+		return complain("only target can --wait", command->name);
+	if (options->timeout_ms && !options->wait)
+		return complain("needs target --wait", "--timeout");
+	if (options->output && strcmp(command->name, "metrics"))
+		return complain("only metrics has an --output", command->name);
+	if (options->interval_ms && strcmp(command->name, "watch") && strcmp(command->name, "top"))
+		return complain("only watch and top have an --interval", command->name);
+	return -1;
+}
+
+/* The guest's name, if there is one: as a word, or by --guest. */
+static int take_guest(struct options *options, const struct command *command, int argc, char **argv)
+{
+	if (argc > 1 || (argc && (command->words == NOTHING || options->guest || options->socket)))
+		return complain("unexpected argument", argv[argc - 1]);
+	if (argc)
+		options->guest = argv[0];
+	if (command->words == A_GUEST && !options->guest)
+		return complain("which guest?", command->name);
+	return -1;
 }
 
 static int run_all(const struct options *options, const char *command)
@@ -166,44 +219,35 @@ static int run_all(const struct options *options, const char *command)
 	return metrics_run(options);
 }
 
-static bool is_one_of(const char *command, const char *const *commands)
-{
-	while (*commands && strcmp(command, *commands))
-		commands++;
-	return *commands;
-}
-
 static int run(struct options *options, int argc, char **argv)
 {
-	static const char *const of_all[] = { "list", "top", "metrics", NULL };
-	static const char *const of_balancer[] = { "pause", "resume", "drain",
-						   "explain", NULL };
+	const struct command *command = find_command(argv[0]);
 	struct json_object *target = NULL;
-	const char *command = argv[0];
+	int status;
 
-	if (options->socket && options->guest)
-		return complain("not together with --socket", "--guest");
-	if (is_one_of(command, of_balancer)) {
-		if (!name_guest(options, argc, argv))
-			return complain("unexpected argument", argv[argc - 1]);
-		if (!options->guest && (*command == 'd' || *command == 'e'))
-			return complain("which guest?", command);
-		return balancer_run(options, command, options->guest);
-	}
-	if (!strcmp(command, "target")) {
-		if (argc != 2)
-			return complain("how much? A size or a percentage", command);
-		target = guest_make_target(argv[1]);
+	if (!command)
+		return complain("no such command", argv[0]);
+	status = check_options(options, command);
+	if (status >= 0)
+		return status;
+	if (command->words == AN_AMOUNT) {
+		if (argc < 2)
+			return complain("how much? A size or a percentage", command->name);
+		target = guest_make_target(argv[argc - 1]);
 		if (!target)
-			return complain("neither a size nor a percentage", argv[1]);
-	} else if (argc != 1) {
-		return complain("unexpected argument", argv[1]);
-	} else if (is_one_of(command, of_all)) {
-		return run_all(options, command);
-	} else if (strcmp(command, "status") && strcmp(command, "watch")) {
-		return complain("no such command", command);
+			return complain("neither a size (512M, 1.5G) nor a percentage (25%)", argv[argc - 1]);
+		argc--;
 	}
-	return guest_run(options, command, target);
+	status = take_guest(options, command, argc - 1, argv + 1);
+	if (status >= 0) {
+		json_object_put(target);
+		return status;
+	}
+	if (command->subject == ALL_GUESTS)
+		return run_all(options, command->name);
+	if (command->subject == BALANCER)
+		return balancer_run(options, command->name);
+	return guest_run(options, command->name, target);
 }
 
 /* A host may have more guests than a process usually has descriptors. */

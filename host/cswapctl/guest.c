@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "balancer.h"
 #include "connection.h"
 #include "guest.h"
 #include "instances.h"
@@ -82,18 +83,36 @@ static int run_watch(struct connection *connection,
 
 /* --- target --- */
 
+/* ".5" and its like, in units of 2^32 behind the point. */
+static uint64_t parse_fraction(char **end)
+{
+	uint64_t digits = 0, scale = 1;
+
+	if (**end != '.')
+		return 0;
+	for ((*end)++; **end >= '0' && **end <= '9'; (*end)++) {
+		if (scale >= 1000000000)
+			continue;
+		digits = digits * 10 + (uint64_t)(**end - '0');
+		scale *= 10;
+	}
+	return (digits << 32) / scale;
+}
+
 static bool parse_size(const char *text, uint64_t *bytes)
 {
 	static const char suffixes[] = "KMGT";
 	unsigned long long value;
 	unsigned int shift = 0;
 	const char *suffix;
+	uint64_t fraction;
 	char *end;
 
 	errno = 0;
 	value = strtoull(text, &end, 10);
 	if (errno || *text < '0' || *text > '9')
 		return false;
+	fraction = parse_fraction(&end);
 	if (*end) {
 		suffix = strchr(suffixes, *end & ~0x20);
 		if (!suffix || !*suffix)
@@ -102,9 +121,10 @@ static bool parse_size(const char *text, uint64_t *bytes)
 		end += end[1] == 'i' ? 2 : 1;
 		end += *end == 'B';
 	}
-	if (*end || value > (unsigned long long)INT64_MAX >> shift)
+	/* Half a byte is a mistake. */
+	if (*end || value >= (unsigned long long)INT64_MAX >> shift || (fraction && !shift))
 		return false;
-	*bytes = value << shift;
+	*bytes = (value << shift) + (shift > 32 ? fraction << (shift - 32) : fraction >> (32 - shift));
 	return true;
 }
 
@@ -218,13 +238,14 @@ int guest_run(const struct options *options, const char *command,
 	int status;
 
 	if (!path)
-		path = found = connection_find_socket(options->directory,
-						     options->guest);
+		path = found = connection_find_socket(options->directory, options->guest);
 	if (!path || !connection_open(&connection, path)) {
 		json_object_put(target);
 		free(found);
 		return EXIT_FAILED;
 	}
+	if (target)
+		balancer_warn(options, path);
 	if (target)
 		status = run_target(&connection, options, target);
 	else if (!strcmp(command, "watch"))

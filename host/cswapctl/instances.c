@@ -171,7 +171,7 @@ static bool is_inside_character(char byte)
 }
 
 /* In UTF-8, of characters that have a column each. */
-static unsigned int columns_of(const char *name)
+unsigned int instances_columns(const char *name)
 {
 	unsigned int columns = 0;
 
@@ -195,7 +195,7 @@ unsigned int instances_name_columns(const struct instances *instances)
 	size_t i;
 
 	for (i = 0; i < instances->count; i++) {
-		columns = columns_of(instances->list[i].name);
+		columns = instances_columns(instances->list[i].name);
 		most = columns > most ? columns : most;
 	}
 	return most;
@@ -205,7 +205,7 @@ const char *instances_name(const char *name, unsigned int columns)
 {
 	/* A name is a file's. */
 	static char text[2 * NAME_MAX + 1];
-	unsigned int have = columns_of(name), head = columns / 2;
+	unsigned int have = instances_columns(name), head = columns / 2;
 	int bytes;
 
 	if (have <= columns || columns < 3) {

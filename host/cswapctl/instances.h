@@ -40,6 +40,9 @@ void instances_free(struct instances *instances);
  */
 const char *instances_name(const char *name, unsigned int columns);
 
+/* So many columns has a name on a terminal. */
+unsigned int instances_columns(const char *name);
+
 /* So many columns has the longest name. */
 unsigned int instances_name_columns(const struct instances *instances);
 

@@ -4,6 +4,7 @@
  */
 #include <stdio.h>
 
+#include "balancer.h"
 #include "instances.h"
 #include "list.h"
 
@@ -11,10 +12,11 @@
 #define PATIENCE_MS 2000
 #define NAME_COLUMNS 20			/* at least: it's a table of 80 then */
 
-static void print_table(const struct instances *instances)
+static void print_table(const struct instances *instances, struct json_object *balancer)
 {
 	const struct instance *instance;
 	const struct status *status;
+	const char *remark;
 	unsigned int columns = instances_name_columns(instances);
 	size_t i;
 
@@ -25,13 +27,15 @@ static void print_table(const struct instances *instances)
 	for (i = 0; i < instances->count; i++) {
 		instance = &instances->list[i];
 		status = &instance->status;
-		printf("%s %8s %8s %8s %8s %8s  %s\n",
+		remark = balancer_remark(balancer, instance->socket);
+		printf("%s %8s %8s %8s %8s %8s  %s%s%s\n",
 		       instances_name(instance->name, columns),
 		       instances_size(status->memory),
 		       instances_size(instances_kept(status)),
 		       instances_size(status->released),
 		       instances_size(status->target),
-		       instances_size(instances_used(status)), instance->state);
+		       instances_size(instances_used(status)), instance->state,
+		       remark ? ", " : "", remark ? remark : "");
 	}
 }
 
@@ -61,17 +65,21 @@ static void print_json(const struct instances *instances)
 
 int list_run(const struct options *options)
 {
+	struct json_object *balancer;
 	struct instances instances;
 
 	if (!instances_ask(&instances, options->directory, PATIENCE_MS))
 		return EXIT_FAILED;
-	if (options->json)
+	if (options->json) {
 		print_json(&instances);
-	else if (instances.count)
-		print_table(&instances);
-	else
-		fprintf(stderr, "cswapctl: no guest's daemon listens in %s\n",
+	} else if (instances.count) {
+		balancer = balancer_list(options, PATIENCE_MS);
+		print_table(&instances, balancer);
+		json_object_put(balancer);
+	} else {
+		fprintf(stderr, "cswapctl: no guest: no daemon has a control socket in %s/GUEST (systemctl start cswapd@GUEST)\n",
 			options->directory);
+	}
 	instances_free(&instances);
 	return 0;
 }

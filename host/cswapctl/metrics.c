@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * metrics.c - what all guests' daemons say, for Prometheus.
+ * metrics.c - what all guests' daemons and the balancer say, for Prometheus.
  *
  * The text format, for the textfile collector of node_exporter: a listener of our
  * own would be one more thing to secure, and the exporter is on such hosts
@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "balancer.h"
 #include "instances.h"
 #include "metrics.h"
 
@@ -198,13 +199,109 @@ static void print_states(FILE *to, const struct instances *instances)
 	}
 }
 
-static void print_all(FILE *to, const struct instances *instances)
+/* Of the host, by the balancer. */
+static const struct metric balancer_metrics[] = {
+	{ "cswap_balancer_limit_bytes", GAUGE, "What all guests may use together",
+	  "host", "limit_bytes", NULL, 0 },
+	{ "cswap_balancer_available_bytes", GAUGE, "What of that is available, as the host measures it",
+	  "host", "available_bytes", NULL, 0 },
+	{ "cswap_balancer_reserve_bytes", GAUGE, "What shall stay available",
+	  "host", "reserve_bytes", NULL, 0 },
+	{ "cswap_balancer_deficit_bytes", GAUGE, "How much less than the reserve is available",
+	  "host", "deficit_bytes", NULL, 0 },
+	{ "cswap_balancer_pressure_percent", GAUGE, "Time in which a task of the host waited for memory",
+	  "host", "pressure_percent", NULL, 0 },
+};
+
+/* Of a guest, by the balancer. */
+static const struct metric share_metrics[] = {
+	{ "cswap_balancer_allotted_bytes", GAUGE, "What the guest's target leaves to it",
+	  NULL, "allotted_bytes", NULL, 0 },
+	{ "cswap_balancer_floor_bytes", GAUGE, "What the balancer leaves to the guest at least",
+	  NULL, "floor_bytes", NULL, 0 },
+	{ "cswap_balancer_idle_percent", GAUGE, "The share of its allotment that is idle, as far as is known",
+	  NULL, "idle_percent", NULL, 0 },
+};
+
+static struct json_object *guests_of(struct json_object *list)
+{
+	struct json_object *guests = NULL;
+
+	json_object_object_get_ex(list, "guests", &guests);
+	return json_object_is_type(guests, json_type_array) ? guests : NULL;
+}
+
+static const char *word(struct json_object *guest, const char *name)
+{
+	struct json_object *value = NULL;
+
+	json_object_object_get_ex(guest, name, &value);
+	return json_object_is_type(value, json_type_string) ? json_object_get_string(value) : "";
+}
+
+static bool is_paused(struct json_object *list)
+{
+	struct json_object *value = NULL;
+
+	json_object_object_get_ex(list, "paused", &value);
+	return json_object_get_boolean(value);
+}
+
+static void print_shares(FILE *to, struct json_object *guests)
+{
+	struct json_object *guest, *value;
+	size_t i, j, count = guests ? json_object_array_length(guests) : 0;
+
+	for (i = 0; i < sizeof(share_metrics) / sizeof(share_metrics[0]); i++) {
+		print_head(to, share_metrics[i].name, share_metrics[i].type, share_metrics[i].help);
+		for (j = 0; j < count; j++) {
+			guest = json_object_array_get_idx(guests, j);
+			value = find(guest, &share_metrics[i]);
+			if (!value)
+				continue;
+			print_guest(to, share_metrics[i].name, word(guest, "name"));
+			print_value(to, &share_metrics[i], value);
+		}
+	}
+	print_head(to, "cswap_balancer_state", GAUGE, "What the balancer does with the guest");
+	for (j = 0; j < count; j++) {
+		guest = json_object_array_get_idx(guests, j);
+		print_guest(to, "cswap_balancer_state", word(guest, "name"));
+		fprintf(to, ",state=\"%s\",reason=\"%s\"} 1\n", word(guest, "state"), word(guest, "reason"));
+	}
+}
+
+static void print_balancer(FILE *to, struct json_object *list)
+{
+	struct json_object *value;
+	size_t i;
+
+	print_head(to, "cswap_balancer_up", GAUGE, "Whether cswap-balancer answers");
+	fprintf(to, "cswap_balancer_up %d\n", list != NULL);
+	if (!list)
+		return;
+	print_head(to, "cswap_balancer_paused", GAUGE, "Whether an operator has paused all of it");
+	fprintf(to, "cswap_balancer_paused %d\n", is_paused(list));
+	for (i = 0; i < sizeof(balancer_metrics) / sizeof(balancer_metrics[0]); i++) {
+		value = find(list, &balancer_metrics[i]);
+		if (!value)
+			continue;
+		print_head(to, balancer_metrics[i].name, balancer_metrics[i].type,
+			   balancer_metrics[i].help);
+		fprintf(to, "%s %ju\n", balancer_metrics[i].name,
+			(uintmax_t)json_object_get_uint64(value));
+	}
+	print_shares(to, guests_of(list));
+}
+
+static void print_all(FILE *to, const struct instances *instances, struct json_object *balancer)
 {
 	size_t i;
 
 	print_states(to, instances);
 	for (i = 0; i < sizeof(metrics) / sizeof(metrics[0]); i++)
 		print_metric(to, &metrics[i], instances);
+	print_balancer(to, balancer);
 }
 
 static int complain(const char *about)
@@ -213,7 +310,8 @@ static int complain(const char *about)
 	return EXIT_FAILED;
 }
 
-static int write_file(const char *path, const struct instances *instances)
+static int write_file(const char *path, const struct instances *instances,
+		      struct json_object *balancer)
 {
 	char *partial = NULL;
 	bool written;
@@ -229,7 +327,7 @@ static int write_file(const char *path, const struct instances *instances)
 		goto out;
 	}
 	fchmod(fileno(file), 0644);
-	print_all(file, instances);
+	print_all(file, instances, balancer);
 	written = !ferror(file);
 	if (fclose(file) || !written || rename(partial, path)) {
 		status = complain(path);
@@ -242,15 +340,18 @@ out:
 
 int metrics_run(const struct options *options)
 {
+	struct json_object *balancer;
 	struct instances instances;
 	int status = 0;
 
 	if (!instances_ask(&instances, options->directory, PATIENCE_MS))
 		return EXIT_FAILED;
+	balancer = balancer_list(options, PATIENCE_MS);
 	if (options->output)
-		status = write_file(options->output, &instances);
+		status = write_file(options->output, &instances, balancer);
 	else
-		print_all(stdout, &instances);
+		print_all(stdout, &instances, balancer);
+	json_object_put(balancer);
 	instances_free(&instances);
 	return status;
 }

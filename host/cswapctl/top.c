@@ -11,6 +11,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "balancer.h"
 #include "connection.h"
 #include "instances.h"
 #include "screen.h"
@@ -41,6 +42,7 @@ struct line {
 struct top {
 	struct screen screen;
 	struct instances instances;
+	struct json_object *balancer;	/* what it says of them, or NULL */
 	struct past *pasts;
 	size_t pasts_count;
 	struct line *lines;
@@ -167,14 +169,16 @@ static int compare_lines(const void *one, const void *other, void *order)
 }
 
 /* False: no memory. */
-static bool look(struct top *top, const char *directory)
+static bool look(struct top *top, const struct options *options)
 {
 	struct past *past;
 	size_t i;
 
 	instances_free(&top->instances);
-	if (!instances_ask(&top->instances, directory, PATIENCE_MS))
+	if (!instances_ask(&top->instances, options->directory, PATIENCE_MS))
 		return false;
+	json_object_put(top->balancer);
+	top->balancer = balancer_list(options, PATIENCE_MS);
 	for (i = 0; i < top->pasts_count; i++)
 		top->pasts[i].seen = false;
 	for (i = 0; i < top->instances.count; i++) {
@@ -267,6 +271,7 @@ static void draw_history(const struct top *top, const struct line *line, char *t
 static void draw_guest(struct top *top, const struct line *line)
 {
 	const struct status *status = &line->instance->status;
+	const char *remark = balancer_remark(top->balancer, line->instance->socket);
 	char text[512], history[3 * BARS + 1];
 
 	draw_history(top, line, history);
@@ -274,7 +279,7 @@ static void draw_guest(struct top *top, const struct line *line)
 		 instances_name(line->instance->name, top->name_columns), instances_size(status->memory),
 		 instances_size(instances_kept(status)), instances_size(status->target),
 		 instances_size(instances_used(status)), line->past->out, line->past->in,
-		 history, line->instance->state);
+		 history, remark ? remark : line->instance->state);
 	screen_line(&top->screen, false, text);
 }
 
@@ -345,7 +350,7 @@ int top_run(const struct options *options)
 		fputs("cswapctl: top needs a terminal; list doesn't\n", stderr);
 		return EXIT_FAILED;
 	}
-	while (look(&top, options->directory)) {
+	while (look(&top, options)) {
 		draw(&top);
 		next_ms = next_ms + interval_ms > connection_now_ms() ?
 				  next_ms + interval_ms : connection_now_ms();
@@ -354,6 +359,7 @@ int top_run(const struct options *options)
 	}
 	screen_close();
 	instances_free(&top.instances);
+	json_object_put(top.balancer);
 	for (i = 0; i < top.pasts_count; i++)
 		free(top.pasts[i].name);
 	free(top.pasts);

@@ -126,13 +126,18 @@ kill -CONT "$guest"
 expect "when it goes on, so does the guest" 0 "released 30 MiB of 30 MiB" target 30M --wait
 expect "no more than there is" 1 "doesn't have so much memory" target 1T
 check "watch" test "$(ctl watch --interval 0.05 | head -n 4 | grep -c '^released 30 MiB')" = 4
-expect "no such target" 2 "neither a size nor a percentage" target lots
-expect "no such percentage" 2 "neither a size nor a percentage" target 101%
+expect "no such target" 2 "neither a size .* nor a percentage" target lots
+expect "no such percentage" 2 "neither a size .* nor a percentage" target 101%
 expect "no target" 2 "how much" target
 expect "no such command" 2 "no such command" explode
 expect "no such option" 2 "unrecognized" --explode
-expect "too many words" 2 "unexpected argument" status status
+expect "too many words" 2 "unexpected argument" status web1 web2
 expect "a guest and a socket" 2 "not together" --guest x status
+expect "a guest by name and a socket" 2 "unexpected argument" status x
+expect "half a gibibyte and a half" 1 "doesn't have so much memory" target 1.5G
+expect "no half bytes" 2 "neither a size" target 1.5
+expect "an option of another command" 2 "only target can --wait" status --wait
+expect "no time-out without waiting" 2 "needs target --wait" target 30M --timeout 5
 expect "help says what a target is" 0 "not$" --help
 check "help says it plainly" grep -q "is left to the guest" "$dir/out"
 
@@ -180,6 +185,27 @@ check "list: nor one that died" grep -q '^gone .* no answer' "$dir/out"
 expect_all "list, as JSON" \
 	'^\{"guests":\[\{"name":"gone",.*\{"name":"mute",.*"status":null\},\{"name":"web1",.*"status":\{"ok":true' --json list
 expect_all "a guest by its name" "released 30 MiB" --guest web1 target 30M
+expect_all "a guest by its name, as a word" "released 30 MiB" target web1 30M
+expect_all "a fraction" "released .* of 1.5 MiB" target web1 1.5M
+expect_all "and back" "of 30 MiB, the guest keeps .*the target is reached" target web1 30M --wait
+expect_all "a guest's status" "released +30 MiB" status web1
+refuses() { # TEXT ARGS...
+	local text=$1 got=0
+	shift
+	all "$@" >"$dir/out" 2>&1 || got=$?
+	says "$got" 1 "$text"
+}
+check "no such guest: it names those that there are" refuses "no guest nosuch; there are: .*web1" status nosuch
+check "which guest?" refuses "which guest\? There are: .*web1" status
+not_root() {
+	setpriv --reuid 65534 --regid 65534 --clear-groups "$bin/cswapctl" --socket "$dir/ctl" status >"$dir/out" 2>&1 &&
+		return 1
+	grep -q "permission denied; run as root" "$dir/out"
+}
+if [[ $(id -u) == 0 ]]; then
+	chmod 755 "$dir"
+	check "who isn't root is told so" not_root
+fi
 expect_all "metrics" '^cswap_claimed_released_bytes\{guest="web1"\} 31457280$' metrics
 check "metrics: who doesn't answer" grep -qx 'cswap_up{guest="mute"} 0' "$dir/out"
 check "metrics: errors by kind" grep -q '^cswap_store_errors_total{guest="web1",kind="io"} 0$' "$dir/out"
@@ -278,7 +304,7 @@ completes() { # EXPECTED WORD...
 	_cswapctl cswapctl "${COMP_WORDS[-1]}" "${COMP_WORDS[-2]}"
 	[[ ${COMPREPLY[*]} == "$expected" ]] || { echo "${COMPREPLY[*]}"; return 1; }
 }
-check "completion: commands" completes "list top metrics status target watch explain pause drain resume" ""
+check "completion: commands" completes "list top metrics status target watch balancer explain pause drain resume" ""
 check "completion: of a command" completes "metrics" m
 check "completion: an option" completes "--balancer" --b
 check "completion: guests, where they are" completes "web1" --directory "$dir/run" --guest w
@@ -335,13 +361,42 @@ check "and the guest has its memory back" drained
 check "resume" ask resume web1
 check "pause all" ask pause
 check "it says so" grep -q '^balancer paused' "$dir/out"
+both() {
+	"$bin/cswapctl" --balancer "$dir/balancer" --directory "$dir/run" "$@" >"$dir/out" 2>&1
+}
+both_say() { # TEXT ARGS...
+	local text=$1
+	shift
+	both "$@" && grep -qE -- "$text" "$dir/out"
+}
+check "balancer: the host" both_say '^  host .* in reserve' balancer
+check "balancer: each guest, and why" grep -qE '^web1 .* paused: ' "$dir/out"
+check "balancer, as JSON" both_say '"guests":\[.*"why":' --json balancer
+check "list: what the balancer does" both_say '^web1 .* at target, paused$' list
+check "metrics: the balancer's" both_say '^cswap_balancer_state\{guest="web1",state="paused",reason=".*"\} 1$' metrics
+check "metrics: its reserve" grep -qx 'cswap_balancer_reserve_bytes 16777216' "$dir/out"
+check "metrics: still well formed" well_formed
+check "resume all" ask resume
+check "a target that the balancer will replace" both_say 'will replace yours: cswapctl pause web1' target web1 0
+check "pause all again" ask pause
+check "a paused one stays" both_say 'released' target web1 0
+check "and nothing is said of it" sh -c "! grep 'replace' '$dir/out'"
 check "no such guest" sh -c "! '$bin/cswapctl' --balancer '$dir/balancer' drain nobody"
 kill "$balancer"
 wait "$balancer" || true
 balancer=''
-expect "no balancer" 1 "No such file" --balancer "$dir/none" pause
-expect "explain whom?" 2 "which guest" explain
-expect "drain: one at a time" 2 "unexpected argument" drain web1 web2
+expect_all "metrics: no balancer" '^cswap_balancer_up 0$' metrics
+no_balancer() {
+	! "$bin/cswapctl" --balancer "$dir/none" pause >"$dir/out" 2>&1 && grep -q "cswap-balancer doesn't run (systemctl start" "$dir/out"
+}
+check "no balancer: what helps" no_balancer
+whom() {
+	local got=0
+	"$bin/cswapctl" "${@:2}" >"$dir/out" 2>&1 || got=$?
+	says "$got" 2 "$1"
+}
+check "explain whom?" whom "which guest" explain
+check "drain: one at a time" whom "unexpected argument" drain web1 web2
 
 kill "$daemon"
 wait "$daemon" || true
