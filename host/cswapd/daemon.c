@@ -236,29 +236,19 @@ static bool serve(struct daemon *daemon)
 	return true;
 }
 
-static bool open_store(struct daemon *daemon)
+/* From here on nobody else writes to it. */
+static bool take_store(struct daemon *daemon)
 {
 	const struct conf *conf = &daemon->conf;
-	struct store *outer;
 
-	if (daemon->store)
-		return true;
-	daemon->store = daemon->files ? store_uring_open(daemon->files) :
-					store_mem_open(conf->slots);
-	if (!daemon->store)
-		return false;
 	/* Before the sandbox: it reads, and may wait. */
 	if (daemon->files)
 		health_begin(&daemon->health, daemon->files, &daemon->keep.state->health);
 	if (conf->medium != CONF_MEDIUM_AUTO)
-		daemon->store->medium = conf->medium;
-	if (!daemon->variant)
-		return true;
-	outer = daemon->variant->wrap(daemon->store);
-	if (!outer)
-		return false;
-	daemon->store = outer;
-	return true;
+		daemon->store->facts.medium = conf->medium;
+	if (daemon->variant)
+		daemon->store = daemon->variant->wrap(daemon->store);
+	return daemon->store && daemon->store->ops->activate(daemon->store);
 }
 
 static struct device_limits device_limits(const struct daemon *daemon)
@@ -272,7 +262,7 @@ static struct device_limits device_limits(const struct daemon *daemon)
 	return (struct device_limits) {
 		.capacity = daemon->conf.slots,
 		.queue_pairs = daemon->conf.queue_pairs,
-		.medium = daemon->store->medium,
+		.medium = daemon->store->facts.medium,
 		.release_method = methods[daemon->conf.release],
 		.block_bytes = daemon->conf.block_bytes,
 		.report_period_ms = daemon->conf.report_period_ms,
@@ -384,7 +374,7 @@ static bool take_signals(struct daemon *daemon)
  */
 static bool start_serving(struct daemon *daemon, const struct monitor_gift *gift)
 {
-	if (!take_signals(daemon) || !open_store(daemon) ||
+	if (!take_signals(daemon) || !take_store(daemon) ||
 	    !open_control(daemon) || !enter_sandbox(daemon) ||
 	    !start_workers(daemon) || !open_front_end(daemon, gift))
 		return false;
@@ -426,6 +416,7 @@ static int work(void *context, const struct monitor_gift *gift)
 
 	daemon->keep.state = gift->state;
 	daemon->files = gift->files;
+	daemon->store = gift->store;
 	daemon->keep.channel = gift->channel;
 	daemon->watchdog = gift->watchdog;
 	started = start_serving(daemon, gift);
@@ -473,7 +464,6 @@ int daemon_main(int argc, char **argv, const struct daemon_variant *variant)
 		.signal_fd = -1,
 		.measure = MEASURE_NONE,
 	};
-	int code;
 	const struct monitor_config monitor = {
 		.conf = &daemon.conf,
 		.work = work,
@@ -494,11 +484,5 @@ int daemon_main(int argc, char **argv, const struct daemon_variant *variant)
 	log_init(daemon.conf.log_level);
 	if (!sandbox_begin(daemon.conf.sandbox))
 		return 1;
-	/* Memory outlives a worker if the monitor has it, too. Files: monitor.c. */
-	if (!daemon.conf.store_path && !open_store(&daemon))
-		return 1;
-	code = monitor_run(&monitor);
-	if (daemon.store)
-		store_close(daemon.store);
-	return code;
+	return monitor_run(&monitor);
 }

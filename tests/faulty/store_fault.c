@@ -186,12 +186,6 @@ static void *version_data(const struct version *version, uint64_t slot)
 	return version->data + slot * STORE_SLOT_SIZE;
 }
 
-/* A store may have moved the vector along: find the page's begin again. */
-static uint8_t *page_of(const struct iovec *iov)
-{
-	return (uint8_t *)iov->iov_base - (STORE_SLOT_SIZE - iov->iov_len);
-}
-
 static void remember(struct store_fault *store, const struct store_op *op)
 {
 	uint64_t i;
@@ -202,7 +196,7 @@ static void remember(struct store_fault *store, const struct store_op *op)
 		memcpy(version_data(&store->before, slot),
 		       version_data(&store->now, slot), STORE_SLOT_SIZE);
 		store->before.tag[slot] = store->now.tag[slot];
-		memcpy(version_data(&store->now, slot), page_of(&op->data[i]),
+		memcpy(version_data(&store->now, slot), store_page_of(&op->data[i]),
 		       STORE_SLOT_SIZE);
 		store->now.tag[slot] = op->tag[i];
 		if (store->stored[slot] < 2)
@@ -227,7 +221,7 @@ static void replay(const struct store_fault *store, uint64_t slot,
 			memcpy(page, version_data(&store->before, slot),
 			       STORE_SLOT_SIZE);
 	}
-	if (other < store->store.slots && store->stored[other] &&
+	if (other < store->store.facts.slots && store->stored[other] &&
 	    find_hit(SWAP_SLOT, slot)) {
 		memcpy(page, version_data(&store->now, other), STORE_SLOT_SIZE);
 		*tag = store->now.tag[other];
@@ -265,7 +259,7 @@ static void end_op(struct fault_lane *lane, struct store_op *op, int error)
 
 static void pass_on(struct fault_lane *lane, struct store_op *op)
 {
-	lane->inner->store->ops->submit(lane->inner, op);
+	store_submit(lane->inner, op);
 }
 
 static void inner_done(void *context, struct store_op *op)
@@ -277,7 +271,7 @@ static void inner_done(void *context, struct store_op *op)
 
 	if (op->kind == STORE_READ && !op->error)
 		for (i = 0; i < op->count; i++)
-			tamper(store, op->slot + i, page_of(&op->data[i]),
+			tamper(store, op->slot + i, store_page_of(&op->data[i]),
 			       &op->tag[i]);
 	lane->lane.done(lane->lane.context, op);
 }
@@ -313,8 +307,10 @@ static void delay(struct fault_lane *lane, struct store_op *op,
 	store_tag_sqe(sqe, op, STORE_PART_TIMER);
 }
 
-static void submit_data_op(struct fault_lane *lane, struct store_op *op)
+/* Of pages, both ways. */
+static void fault_transfer(struct store_lane *base, struct store_op *op)
 {
+	struct fault_lane *lane = (struct fault_lane *)base;
 	struct store_fault *store = (struct store_fault *)lane->lane.store;
 	bool write = op->kind == STORE_WRITE;
 	const struct fault *fault;
@@ -340,24 +336,16 @@ static void submit_data_op(struct fault_lane *lane, struct store_op *op)
 		stall_or_pass(lane, op);
 }
 
-static void submit_discard_op(struct fault_lane *lane, struct store_op *op)
+static void fault_trim(struct store_lane *base, struct store_op *op)
 {
+	struct fault_lane *lane = (struct fault_lane *)base;
+
 	if (find_hit_op(EIO_DISCARD, op))
 		end_op(lane, op, -EIO);
 	else if (find_hit_op(HANG_DISCARD, op))
 		hold(&lane->hung, op);
 	else
 		pass_on(lane, op);
-}
-
-static void fault_submit(struct store_lane *base, struct store_op *op)
-{
-	struct fault_lane *lane = (struct fault_lane *)base;
-
-	if (op->kind == STORE_DISCARD)
-		submit_discard_op(lane, op);
-	else
-		submit_data_op(lane, op);
 }
 
 static void fault_complete(struct store_lane *base, struct store_op *op,
@@ -432,7 +420,7 @@ static void unmap(void *map, uint64_t bytes)
 static void fault_close(struct store *base)
 {
 	struct store_fault *store = (struct store_fault *)base;
-	uint64_t slots = base->slots;
+	uint64_t slots = base->facts.slots;
 	unsigned int i;
 
 	for (i = 0; i < num_faults; i++) {
@@ -448,9 +436,28 @@ static void fault_close(struct store *base)
 	free(store);
 }
 
+static bool fault_activate(struct store *base)
+{
+	struct store *inner = ((struct store_fault *)base)->inner;
+
+	return inner->ops->activate(inner);
+}
+
+static void fault_deactivate(struct store *base)
+{
+	struct store *inner = ((struct store_fault *)base)->inner;
+
+	inner->ops->deactivate(inner);
+}
+
 static const struct store_ops store_fault_ops = {
+	.name = "faults",
+	.activate = fault_activate,
+	.deactivate = fault_deactivate,
 	.lane_open = fault_lane_open,
-	.submit = fault_submit,
+	.read = fault_transfer,
+	.write = fault_transfer,
+	.trim = fault_trim,
 	.complete = fault_complete,
 	.hurry = fault_hurry,
 	.lane_close = fault_lane_close,
@@ -468,7 +475,7 @@ static void *map_sparse(uint64_t bytes)
 
 static bool map_all(struct store_fault *store)
 {
-	uint64_t slots = store->store.slots;
+	uint64_t slots = store->store.facts.slots;
 	unsigned int i;
 
 	for (i = 0; i < num_faults; i++) {
@@ -495,12 +502,11 @@ struct store *store_fault_wrap(struct store *inner)
 	}
 	store->inner = inner;
 	store->store.ops = &store_fault_ops;
-	store->store.slots = inner->slots;
-	store->store.merge_pages = 1;
-	store->store.medium = inner->medium;
+	store->store.facts = inner->facts;
+	store->store.facts.merge_pages = 1;
 	if (!map_all(store)) {
 		log_err("no memory for the versions of %ju slots",
-			(uintmax_t)inner->slots);
+			(uintmax_t)inner->facts.slots);
 		fault_close(&store->store);
 		return NULL;
 	}

@@ -21,7 +21,7 @@ static struct fuzz_bench bench;
 /* Requests that fail beside others that don't, and those that wait. */
 static struct store *open_store(void)
 {
-	struct store *store = store_mem_open(FUZZ_CAPACITY);
+	struct store *store = store_open(NULL, FUZZ_CAPACITY);
 
 	FUZZ_CHECK(store);
 	FUZZ_CHECK(!store_fault_add("eio-store:slots=96-96"));
@@ -30,7 +30,7 @@ static struct store *open_store(void)
 	store_fault_arm(true);
 	store = store_fault_wrap(store);
 	FUZZ_CHECK(store);
-	store->merge_pages = STORE_MAX_PAGES;
+	store->facts.merge_pages = STORE_MAX_PAGES;
 	return store;
 }
 

@@ -53,7 +53,7 @@ static int bench_setup(void **state)
 	b->conf.block_bytes = 4096;
 	b->measure.cgroup_fd = -1;
 	balloon_init(&b->balloon, 4096);
-	workers.store = b->store = store_mem_open(SLOTS);
+	workers.store = b->store = store_open(NULL, SLOTS);
 	vu.workers = b->workers = worker_start(&workers);
 	b->vu = vhost_user_new(&vu);
 	b->context = (struct command_context) {

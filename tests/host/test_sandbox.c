@@ -277,7 +277,7 @@ static void without_uring(int error)
 	struct balloon balloon;
 	struct worker_config config = {
 		.workers = 1, .limits = { .capacity = 16, .queue_pairs = 1, .block_bytes = 4096 },
-		.memory = &memory, .balloon = &balloon, .store = store_mem_open(16),
+		.memory = &memory, .balloon = &balloon, .store = store_open(NULL, 16),
 	};
 	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
 	int log = memfd_create("log", MFD_CLOEXEC), real = dup(STDERR_FILENO);

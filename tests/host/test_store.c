@@ -33,6 +33,8 @@
 static char directory[256];		/* for files, removed at the end */
 static char small_disk[300];		/* a tmpfs, "" if we may not mount one */
 
+static struct store_files held = STORE_FILES_NONE;
+
 /* A lane with a ring of its own, as a worker has it. */
 struct bench {
 	struct store *store;
@@ -91,20 +93,32 @@ static void remove_files(const char *name)
 	unlink(path_of(name));
 }
 
-/* As a daemon does that has only this process. */
+static struct store *activated(struct store *store)
+{
+	assert_non_null(store);
+	if (store->ops->activate(store))
+		return store;
+	store_close(store);
+	return NULL;
+}
+
+/* As a daemon does that has only this process. One store's files are held at a time. */
 static struct store *open_store(const char *data, const char *tags, uint64_t slots,
 				bool format)
 {
 	const struct store_request request = {
 		.data_path = data, .tags_path = tags, .slots = slots, .format = format,
 	};
-	struct store_files files;
-	struct store *store = NULL;
 
-	if (store_files_open(&files, &request))
-		store = store_uring_open(&files);
-	store_files_close(&files);
-	return store;
+	store_files_close(&held);
+	if (!store_files_open(&held, &request))
+		return NULL;
+	return activated(store_open(&held, slots));
+}
+
+static struct store *open_memory(void)
+{
+	return activated(store_open(NULL, SLOTS));
 }
 
 static struct store *open_file(const char *name)
@@ -143,7 +157,7 @@ static int run(struct bench *b, enum store_kind kind, uint64_t slot,
 	for (i = 0; kind != STORE_DISCARD && i < count; i++)
 		b->op.data[i] = (struct iovec) { b->pages + i * PAGE, PAGE };
 	b->done = 0;
-	b->store->ops->submit(b->lane, &b->op);
+	store_submit(b->lane, &b->op);
 	while (!b->done) {
 		io_uring_submit(&b->ring);
 		reap_one(b);
@@ -234,7 +248,7 @@ static void discards_spare_neighbours(struct store *store)
 
 static void mem_round_trips(void **state)
 {
-	struct store *store = store_mem_open(SLOTS);
+	struct store *store = open_memory();
 
 	(void)state;
 	round_trips(store);
@@ -576,6 +590,54 @@ static void bad_stores_are_refused(void **state)
 	remove_files("other");
 }
 
+/* One is active at a time, and what one has written the next one reads: a move on one host. */
+static void one_is_active_at_a_time(void **state)
+{
+	struct store *store = open_file("moves"), *other;
+	struct bench b;
+
+	(void)state;
+	assert_non_null(store);
+	other = store_open(&held, SLOTS);
+	assert_non_null(other);
+	bench_open(&b, store);
+	fill(&b, 3, 40);
+	assert_int_equal(run(&b, STORE_WRITE, 70, 3), 0);
+	bench_close(&b);
+	assert_false(other->ops->activate(other));
+	store->ops->deactivate(store);
+	assert_true(other->ops->activate(other));
+	assert_false(store->ops->activate(store));
+	bench_open(&b, other);
+	assert_int_equal(run(&b, STORE_READ, 70, 3), 0);
+	expect(&b, 3, 40);
+	bench_close(&b);
+	/* It may come back. */
+	other->ops->deactivate(other);
+	assert_true(store->ops->activate(store));
+	store_close(other);
+	store_close(store);
+	remove_files("moves");
+}
+
+/* What is known without any I/O. */
+static void facts_are_known_before_use(void **state)
+{
+	struct store *memory = store_open(NULL, SLOTS), *file = open_file("facts");
+
+	(void)state;
+	assert_int_equal(memory->facts.medium, VIRTIO_CSWAP_MEDIUM_MEMORY);
+	assert_false(memory->facts.flags & STORE_READS_ZEROS);
+	assert_int_equal(memory->facts.slots, SLOTS);
+	assert_int_equal(file->facts.slots, SLOTS);
+	assert_true(file->facts.flags & STORE_READS_ZEROS);
+	assert_true(file->facts.trim_bytes >= 512);
+	assert_int_equal(file->facts.merge_pages, STORE_MAX_PAGES);
+	store_close(memory);
+	store_close(file);
+	remove_files("facts");
+}
+
 /* A larger file keeps its size: it may be that the operator erred. */
 static void a_larger_file_is_not_cut(void **state)
 {
@@ -631,7 +693,7 @@ static void faults_do_what_they_say(void **state)
 	assert_null(store_fault_add("nospc-store:slots=90-99:every=2"));
 	assert_null(store_fault_add("lose-store:slots=100-109:every=2"));
 	assert_null(store_fault_add("delay-load:slots=110-119:every=2:ms=1"));
-	store = store_fault_wrap(store_mem_open(SLOTS));
+	store = store_fault_wrap(open_memory());
 	bench_open(&b, store);
 	for (slot = 0; slot < 120; slot++)
 		write_versions(&b, slot, 2);
@@ -750,6 +812,7 @@ static int remove_places(void **state)
 	char path[300];
 
 	(void)state;
+	store_files_close(&held);
 	if (*small_disk)
 		umount(small_disk);
 	snprintf(path, sizeof(path), "%s/small", directory);
@@ -771,6 +834,8 @@ int main(void)
 		cmocka_unit_test(a_hole_is_an_error),
 		cmocka_unit_test(a_full_disk_is_an_error),
 		cmocka_unit_test(bad_stores_are_refused),
+		cmocka_unit_test(one_is_active_at_a_time),
+		cmocka_unit_test(facts_are_known_before_use),
 		cmocka_unit_test(a_larger_file_is_not_cut),
 		cmocka_unit_test(faults_do_what_they_say),
 		cmocka_unit_test(bad_faults_are_refused),

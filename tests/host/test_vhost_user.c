@@ -88,7 +88,7 @@ static int bench_setup(void **state)
 	/* What is wrong is checked below; nobody needs to read it. */
 	log_init(LOG_CRIT);
 	balloon_init(&b->balloon, 4096);
-	b->store = store_mem_open(CAPACITY);
+	b->store = store_open(NULL, CAPACITY);
 	workers.store = b->store;
 	workers.beats = &b->beats;
 	workers.beat_fd = b->beat_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -76,6 +76,7 @@ struct monitor {
 	struct keep_state *state;
 	int state_fd;
 	struct store_files files;
+	struct store *store;		/* of @files, or memory; never active here */
 	int kept_file[STORE_NUM_FILES];	/* of another monitor's; -1: none */
 	struct watchdog watchdog;
 	uint64_t alive_ms;		/* every so often systemd wants to hear of us; 0: never */
@@ -292,6 +293,15 @@ static bool open_state(struct monitor *monitor)
 	store_fd(monitor, "state", monitor->state_fd);
 	keep_files(monitor);
 	return true;
+}
+
+static bool open_store(struct monitor *monitor)
+{
+	const struct conf *conf = monitor->config->conf;
+
+	monitor->store = store_open(conf->store_path ? &monitor->files : NULL,
+				    conf->slots);
+	return monitor->store;
 }
 
 /* --- the front end --- */
@@ -538,6 +548,7 @@ static int be_worker(struct monitor *monitor, int channel, pid_t parent)
 	const struct monitor_gift gift = {
 		.state = monitor->state,
 		.files = monitor->config->conf->store_path ? &monitor->files : NULL,
+		.store = monitor->store,
 		.channel = channel,
 		.watchdog = &monitor->watchdog,
 		.front_end = monitor->front_end,
@@ -826,12 +837,14 @@ int monitor_run(const struct monitor_config *config)
 
 	memset(monitor.kept, -1, sizeof(monitor.kept));
 	passed_fd = fdstore_take(found_fd, &monitor);
-	if (take_signals(&monitor) && open_state(&monitor) &&
+	if (take_signals(&monitor) && open_state(&monitor) && open_store(&monitor) &&
 	    open_watchdogs(&monitor) && open_front_end(&monitor, passed_fd))
 		code = serve(&monitor);
 	fdstore_finish();
 	if (monitor.made_socket)
 		unlink(config->conf->socket_path);
+	if (monitor.store)
+		store_close(monitor.store);
 	/* All that is kept is closed by our end. */
 	return code;
 }

@@ -12,6 +12,7 @@
 struct monitor_gift {
 	struct keep_state *state;
 	const struct store_files *files; /* NULL: the store is memory */
+	struct store *store;		/* not active */
 	int channel;
 	const struct watchdog *watchdog;
 	int front_end;			/* -1: none */

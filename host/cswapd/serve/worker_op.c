@@ -63,7 +63,7 @@ void op_submit(struct worker *worker, struct store_op *op)
 	worker->busy_ops++;
 	op->begun_ns = worker_now_ns();
 	COUNT(worker, store_ops, 1);
-	worker->lane->store->ops->submit(worker->lane, op);
+	store_submit(worker->lane, op);
 }
 
 void op_done(void *context, struct store_op *op)
@@ -104,7 +104,7 @@ static bool op_can_take(const struct worker *worker, const struct store_op *op,
 
 	return op->kind == kind && op->slot + op->count == request->wire.slot &&
 	       op->count + request->wire.count <=
-	       worker->set->config.store->merge_pages;
+	       worker->set->config.store->facts.merge_pages;
 }
 
 void op_flush(struct worker *worker)

@@ -1,10 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * store.h - what keeps the slots: the contract between the workers and a medium.
+ * store.h - what keeps the slots: the contract between the workers and an engine.
  *
- * A store is opened once. Each worker opens a lane of it, which belongs to that
- * worker's thread and io_uring. Operations are submitted to a lane and come
- * back by its callback, in any order, from inside submit() or complete().
+ * Theory of operation: a store is an engine, which keeps pages and knows nothing of tags,
+ * and layers around it, which look like an engine to who is above them:
+ *
+ *	worker -> [tests: faults] -> tags (store_tagged.c) -> engine
+ *
+ * An engine is a file of its own (store_file.c, store_block.c, store_mem.c) with a
+ * table of functions. Its life:
+ *   open		once, in the process that lives longest. Facts are known from then on;
+ *			nothing is written.
+ *   activate		in the process that serves: it may write from now on, and nobody else
+ *			does any more (I6). deactivate: others may.
+ *   lane_open		in each of its threads, which has an io_uring of its own.
+ *   read, write, trim	of a lane, by its thread. They come back by its callback, in any
+ *			order, from inside these calls or complete().
  */
 #ifndef CSWAPD_STORE_H
 #define CSWAPD_STORE_H
@@ -27,16 +38,19 @@ enum store_kind {
 };
 
 /*
- * An operation's io_uring requests carry its address and which part of it they
- * are; the owner of the ring uses the lower values for itself.
+ * An operation's io_uring requests carry its address and whose they are; the owner of
+ * the ring uses the lower values for itself.
  */
 enum store_part {
-	STORE_PART_DATA = 4,
+	STORE_PART_DATA = 4,		/* the engine's */
 	STORE_PART_TAGS = 5,
-	STORE_PART_TIMER = 6,
+	STORE_PART_TIMER = 6,		/* of a layer that waits */
 };
 
 #define STORE_PART_MASK 7
+
+/* Indices of the descriptors that a lane registers with its ring. */
+enum { STORE_FD_TAGS, STORE_FD_DATA, STORE_NUM_FDS };
 
 struct store_op {
 	struct store_op *next;		/* the present owner's */
@@ -48,48 +62,77 @@ struct store_op {
 	uint64_t count;			/* slots; WRITE, READ: up to STORE_MAX_PAGES */
 	uint64_t before;		/* DISCARD: slots before it that it goes on from */
 	uint64_t begun_ns;		/* the submitter's */
-	struct iovec data[STORE_MAX_PAGES]; /* WRITE, READ: a page each; a store may change them */
-	struct virtio_cswap_tag tag[STORE_MAX_PAGES]; /* in for WRITE, out for READ */
+	struct iovec data[STORE_MAX_PAGES]; /* WRITE, READ: a page each; an engine may change them */
+	struct virtio_cswap_tag tag[STORE_MAX_PAGES]; /* in for WRITE, out for READ; no engine's */
 
-	/* The store's own. */
+	/* The engine's own. */
 	struct iovec *data_left;
 	uint32_t data_bytes_left;
-	uint32_t tag_bytes_done;
-	uint8_t parts;			/* under way */
 	uint8_t retries;
+
+	/* Those of the layers around it. */
+	uint8_t parts;			/* store_tagged.c: under way */
+	int tags_error;			/* store_tagged.c */
+	uint32_t tag_bytes_done;	/* tags_file.c, as is the next */
+	uint8_t tag_retries;
 	struct __kernel_timespec delay;	/* store_fault.c */
 };
 
 struct store;
 struct store_lane;
+struct store_files;
 
 typedef void store_done_fn(void *context, struct store_op *op);
 
 struct store_ops {
+	const char *name;		/* of the engine: "file" */
+
 	/*
-	 * A lane for the calling thread, on its @ring, for up to @depth
-	 * operations at a time. NULL with errno set.
+	 * Engines only: what @files hold (they outlive the store), or NULL for none. Doesn't
+	 * wait for anybody. NULL: logged.
 	 */
-	struct store_lane *(*lane_open)(struct store *store,
-					struct io_uring *ring,
-					unsigned int depth,
-					store_done_fn *done, void *context);
-	/* Never fails: errors come by the callback, in op->error. */
-	void (*submit)(struct store_lane *lane, struct store_op *op);
+	struct store *(*open)(const struct store_files *files, uint64_t slots);
+	/* May wait for who had it before. False: logged. */
+	bool (*activate)(struct store *store);
+	/* No lane is open. Also of a store that isn't active. */
+	void (*deactivate)(struct store *store);
+	/*
+	 * A lane for the calling thread, on its @ring, for up to @depth operations at a
+	 * time. NULL with errno set.
+	 */
+	struct store_lane *(*lane_open)(struct store *store, struct io_uring *ring,
+					unsigned int depth, store_done_fn *done,
+					void *context);
+	/* Never fail: errors come by the callback, in op->error. */
+	void (*read)(struct store_lane *lane, struct store_op *op);
+	void (*write)(struct store_lane *lane, struct store_op *op);
+	/* An engine that can't give space back says that it's done. */
+	void (*trim)(struct store_lane *lane, struct store_op *op);
 	/* A completion on the ring that carries @op and @part. */
 	void (*complete)(struct store_lane *lane, struct store_op *op,
 			 enum store_part part, int result);
 	/* Hold nothing back any longer: somebody waits for all to end. */
 	void (*hurry)(struct store_lane *lane);
 	void (*lane_close)(struct store_lane *lane);
+	/* Deactivates, too. */
 	void (*close)(struct store *store);
+};
+
+/* What is lost reads as zeros, without an error. */
+#define STORE_READS_ZEROS (1 << 0)
+
+/* What is known of a store from its opening on. */
+struct store_facts {
+	uint64_t slots;
+	uint32_t trim_bytes;		/* granularity of what a trim gives back; 0: nothing */
+	unsigned int merge_pages;	/* 1: don't merge requests; else up to this */
+	uint8_t medium;			/* VIRTIO_CSWAP_MEDIUM_* */
+	uint8_t flags;			/* STORE_* */
 };
 
 struct store {
 	const struct store_ops *ops;
-	uint64_t slots;
-	unsigned int merge_pages;	/* 1: don't merge requests; else up to this */
-	uint8_t medium;			/* VIRTIO_CSWAP_MEDIUM_* */
+	struct store_facts facts;
 };
 
 struct store_lane {
@@ -99,21 +142,55 @@ struct store_lane {
 	void *context;
 };
 
-struct store_files;
-
-/* The process's own open files of those, which stay the caller's. */
-struct store *store_uring_open(const struct store_files *files);
-/* Anonymous memory: for tests, and where the host's own swap is the medium. */
-struct store *store_mem_open(uint64_t slots);
+/* The engine for @files (NULL: anonymous memory), and its tags. NULL: logged. */
+struct store *store_open(const struct store_files *files, uint64_t slots);
 
 static inline void store_close(struct store *store)
 {
 	store->ops->close(store);
 }
 
+static inline void store_submit(struct store_lane *lane, struct store_op *op)
+{
+	const struct store_ops *ops = lane->store->ops;
+
+	op->error = 0;
+	switch (op->kind) {
+	case STORE_WRITE:
+		ops->write(lane, op);
+		break;
+	case STORE_READ:
+		ops->read(lane, op);
+		break;
+	case STORE_DISCARD:
+		ops->trim(lane, op);
+		break;
+	}
+}
+
+/* --- for engines and layers --- */
+
+extern const struct store_ops store_file_ops, store_block_ops, store_mem_ops;
+
+struct tags;
+
+/* @engine with @tags, both ours from now on: one of them may be NULL, then so is the result. */
+struct store *store_tagged_wrap(struct store *engine, struct tags *tags);
+
 /* A submission entry for @part of @op, or NULL if the ring is stuck. */
 struct io_uring_sqe *store_get_sqe(struct io_uring *ring);
 void store_tag_sqe(struct io_uring_sqe *sqe, struct store_op *op,
 		   enum store_part part);
+
+/* Register @fd as @index, for the life of the ring. 0 or -errno. */
+int store_register_fd(struct io_uring *ring, unsigned int index, int fd);
+/* All of them: or they'd be in use until the kernel has cleaned up. */
+void store_unregister_fds(struct io_uring *ring);
+
+/* An engine may have moved the vector along: where did the page begin? */
+static inline uint8_t *store_page_of(const struct iovec *iov)
+{
+	return (uint8_t *)iov->iov_base - (STORE_SLOT_SIZE - iov->iov_len);
+}
 
 #endif

@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * store_tagged.c - the layer that joins an engine's pages with their tags.
+ *
+ * Theory of operation: an operation has two parts, the engine's and the tags', which are
+ * under way at the same time, and ends with the later. Neither knows of the other.
+ *
+ * What an engine has lost may read as zeros, without an error (STORE_READS_ZEROS). A sealed
+ * page and a tag are never all zeros, but for odds of 2^-128; so a LOAD that finds one of
+ * them so fails.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "tags.h"
+
+struct store_tagged {
+	struct store store;
+	struct store *engine;
+	struct tags *tags;
+};
+
+struct tagged_lane {
+	struct store_lane lane;
+	struct store_lane *engine;
+	struct tags_lane *tags;
+};
+
+/* --- the data path --- */
+
+/* It ends at the first word in all cases but the one. */
+static bool is_zero(const void *from, size_t bytes)
+{
+	const uint64_t *word = from;
+	size_t i;
+
+	for (i = 0; i < bytes / sizeof(*word); i++)
+		if (word[i])
+			return false;
+	return true;
+}
+
+/* Is one of the pages that were read none that was stored? */
+static bool is_hollow(const struct store_op *op)
+{
+	uint64_t i;
+
+	for (i = 0; i < op->count; i++)
+		if (is_zero(store_page_of(&op->data[i]), STORE_SLOT_SIZE) ||
+		    is_zero(&op->tag[i], sizeof(op->tag[i])))
+			return true;
+	return false;
+}
+
+static void part_end(struct store_lane *lane, struct store_op *op)
+{
+	if (--op->parts)
+		return;
+	if (!op->error)
+		op->error = op->tags_error;
+	if (op->kind == STORE_READ && !op->error &&
+	    lane->store->facts.flags & STORE_READS_ZEROS && is_hollow(op))
+		op->error = -ENODATA;
+	lane->done(lane->context, op);
+}
+
+static void engine_done(void *context, struct store_op *op)
+{
+	part_end(context, op);
+}
+
+static void tags_done(void *context, struct store_op *op, int error)
+{
+	op->tags_error = error;
+	part_end(context, op);
+}
+
+static void begin(struct store_op *op)
+{
+	op->parts = 2;
+	op->tags_error = 0;
+}
+
+static void tagged_read(struct store_lane *base, struct store_op *op)
+{
+	struct tagged_lane *lane = (struct tagged_lane *)base;
+
+	begin(op);
+	lane->engine->store->ops->read(lane->engine, op);
+	lane->tags->tags->ops->read(lane->tags, op);
+}
+
+static void tagged_write(struct store_lane *base, struct store_op *op)
+{
+	struct tagged_lane *lane = (struct tagged_lane *)base;
+
+	begin(op);
+	lane->engine->store->ops->write(lane->engine, op);
+	lane->tags->tags->ops->write(lane->tags, op);
+}
+
+static void tagged_trim(struct store_lane *base, struct store_op *op)
+{
+	struct tagged_lane *lane = (struct tagged_lane *)base;
+
+	begin(op);
+	lane->tags->tags->ops->forget(lane->tags, op);
+	lane->engine->store->ops->trim(lane->engine, op);
+}
+
+static void tagged_complete(struct store_lane *base, struct store_op *op,
+			    enum store_part part, int result)
+{
+	struct tagged_lane *lane = (struct tagged_lane *)base;
+
+	if (part == STORE_PART_TAGS)
+		lane->tags->tags->ops->complete(lane->tags, op, result);
+	else
+		lane->engine->store->ops->complete(lane->engine, op, part, result);
+}
+
+static void tagged_hurry(struct store_lane *base)
+{
+	struct tagged_lane *lane = (struct tagged_lane *)base;
+
+	lane->engine->store->ops->hurry(lane->engine);
+}
+
+/* --- lanes --- */
+
+static void tagged_lane_close(struct store_lane *base)
+{
+	struct tagged_lane *lane = (struct tagged_lane *)base;
+
+	if (lane->tags)
+		lane->tags->tags->ops->lane_close(lane->tags);
+	if (lane->engine)
+		lane->engine->store->ops->lane_close(lane->engine);
+	free(lane);
+}
+
+static struct store_lane *tagged_lane_open(struct store *base, struct io_uring *ring,
+					   unsigned int depth, store_done_fn *done,
+					   void *context)
+{
+	struct store_tagged *store = (struct store_tagged *)base;
+	struct tagged_lane *lane = calloc(1, sizeof(*lane));
+	int error;
+
+	if (!lane)
+		return NULL;
+	lane->lane = (struct store_lane) { base, ring, done, context };
+	lane->engine = store->engine->ops->lane_open(store->engine, ring, depth,
+						     engine_done, lane);
+	if (lane->engine)
+		lane->tags = store->tags->ops->lane_open(store->tags, ring, tags_done,
+							 lane);
+	if (lane->tags)
+		return &lane->lane;
+	error = errno;
+	tagged_lane_close(&lane->lane);
+	errno = error;
+	return NULL;
+}
+
+/* --- the store --- */
+
+static void tagged_deactivate(struct store *base)
+{
+	struct store_tagged *store = (struct store_tagged *)base;
+
+	store->tags->ops->deactivate(store->tags);
+	store->engine->ops->deactivate(store->engine);
+}
+
+static bool tagged_activate(struct store *base)
+{
+	struct store_tagged *store = (struct store_tagged *)base;
+
+	if (store->engine->ops->activate(store->engine) &&
+	    store->tags->ops->activate(store->tags))
+		return true;
+	tagged_deactivate(base);
+	return false;
+}
+
+static void tagged_close(struct store *base)
+{
+	struct store_tagged *store = (struct store_tagged *)base;
+
+	store->tags->ops->close(store->tags);
+	store_close(store->engine);
+	free(store);
+}
+
+static const struct store_ops store_tagged_ops = {
+	.name = "tags",
+	.activate = tagged_activate,
+	.deactivate = tagged_deactivate,
+	.lane_open = tagged_lane_open,
+	.read = tagged_read,
+	.write = tagged_write,
+	.trim = tagged_trim,
+	.complete = tagged_complete,
+	.hurry = tagged_hurry,
+	.lane_close = tagged_lane_close,
+	.close = tagged_close,
+};
+
+struct store *store_tagged_wrap(struct store *engine, struct tags *tags)
+{
+	struct store_tagged *store = calloc(1, sizeof(*store));
+
+	if (store && engine && tags) {
+		store->store.ops = &store_tagged_ops;
+		store->store.facts = engine->facts;
+		store->engine = engine;
+		store->tags = tags;
+		return &store->store;
+	}
+	free(store);
+	if (engine)
+		store_close(engine);
+	if (tags)
+		tags->ops->close(tags);
+	return NULL;
+}

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * tags_file.c - tags in a file of their own (--tags).
+ *
+ * Theory of operation: they go by plain buffered reads and writes of exactly their bytes:
+ * 256 tags share a block, so whoever read, changed and wrote a block would lose a
+ * neighbour's tag, and that is a page; the page cache does it right. They are never
+ * mapped: a full disk would be a SIGBUS. What did less than asked goes on where it stopped.
+ */
+#include <errno.h>
+#include <linux/falloc.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "store_files.h"
+#include "tags.h"
+
+#define MAX_RETRIES 16
+#define BLOCK_BYTES 4096
+
+struct tags_file {
+	struct tags tags;
+	const struct store_files *files;
+	int fd;				/* -1: not active */
+};
+
+/* --- the data path --- */
+
+static void end(struct tags_lane *lane, struct store_op *op, int error)
+{
+	lane->done(lane->context, op, error);
+}
+
+static void submit_tags(struct tags_lane *lane, struct store_op *op)
+{
+	struct io_uring_sqe *sqe = store_get_sqe(lane->ring);
+	uint32_t done = op->tag_bytes_done;
+	uint32_t left = (uint32_t)op->count * STORE_TAG_SIZE - done;
+	uint64_t offset = STORE_TAGS_OFFSET + op->slot * STORE_TAG_SIZE + done;
+	uint8_t *tags = (uint8_t *)op->tag + done;
+
+	if (!sqe) {
+		end(lane, op, -EAGAIN);
+		return;
+	}
+	if (op->kind == STORE_WRITE)
+		io_uring_prep_write(sqe, STORE_FD_TAGS, tags, left, offset);
+	else
+		io_uring_prep_read(sqe, STORE_FD_TAGS, tags, left, offset);
+	sqe->flags |= IOSQE_FIXED_FILE;
+	store_tag_sqe(sqe, op, STORE_PART_TAGS);
+}
+
+static void begin(struct tags_lane *lane, struct store_op *op)
+{
+	op->tag_bytes_done = 0;
+	op->tag_retries = 0;
+	submit_tags(lane, op);
+}
+
+/*
+ * Only whole blocks are punched: the rest of a block belongs to slots that may be written
+ * just now. One that began in an earlier piece of the same range goes with the piece that
+ * ends it.
+ */
+static void file_forget(struct tags_lane *lane, struct store_op *op)
+{
+	uint64_t block = BLOCK_BYTES;
+	/* The tags' offset is a block, too. */
+	uint64_t begins = STORE_TAGS_OFFSET + (op->slot - op->before) * STORE_TAG_SIZE;
+	uint64_t from = (STORE_TAGS_OFFSET + op->slot * STORE_TAG_SIZE) & ~(block - 1);
+	uint64_t to = (STORE_TAGS_OFFSET + (op->slot + op->count) * STORE_TAG_SIZE) &
+		      ~(block - 1);
+	struct io_uring_sqe *sqe;
+
+	if (from < begins)
+		from += block;
+	if (from >= to) {
+		end(lane, op, 0);
+		return;
+	}
+	sqe = store_get_sqe(lane->ring);
+	if (!sqe) {
+		end(lane, op, -EAGAIN);
+		return;
+	}
+	io_uring_prep_fallocate(sqe, STORE_FD_TAGS,
+				FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+				(off_t)from, (off_t)(to - from));
+	sqe->flags |= IOSQE_FIXED_FILE;
+	store_tag_sqe(sqe, op, STORE_PART_TAGS);
+}
+
+/* Some kinds of failure are worth another try; the rest is the outcome. */
+static bool worth_retry(struct store_op *op, int result)
+{
+	return (result == -EAGAIN || result == -EINTR) &&
+	       op->tag_retries++ < MAX_RETRIES;
+}
+
+static void forget_complete(struct tags_lane *lane, struct store_op *op, int result)
+{
+	/* A file system that can't give space back has done all it can. */
+	if (result == -EOPNOTSUPP || result == -ENOSYS || result == -ENODEV)
+		result = 0;
+	end(lane, op, result < 0 ? result : 0);
+}
+
+static void file_complete(struct tags_lane *lane, struct store_op *op, int result)
+{
+	if (op->kind == STORE_DISCARD) {
+		forget_complete(lane, op, result);
+	} else if (result > 0) {
+		op->tag_bytes_done += (uint32_t)result;
+		if (op->tag_bytes_done == op->count * STORE_TAG_SIZE)
+			end(lane, op, 0);
+		else
+			submit_tags(lane, op);
+	} else if (worth_retry(op, result)) {
+		submit_tags(lane, op);
+	} else {
+		end(lane, op, result ? result : -EIO);
+	}
+}
+
+/* --- opening and closing --- */
+
+static struct tags_lane *file_lane_open(struct tags *tags, struct io_uring *ring,
+					tags_done_fn *done, void *context)
+{
+	const struct tags_file *file = (struct tags_file *)tags;
+	struct tags_lane *lane = calloc(1, sizeof(*lane));
+	int error;
+
+	if (!lane)
+		return NULL;
+	error = store_register_fd(ring, STORE_FD_TAGS, file->fd);
+	if (error) {
+		free(lane);
+		errno = -error;
+		return NULL;
+	}
+	*lane = (struct tags_lane) { tags, ring, done, context };
+	return lane;
+}
+
+static void file_lane_close(struct tags_lane *lane)
+{
+	store_unregister_fds(lane->ring);
+	free(lane);
+}
+
+static bool file_activate(struct tags *tags)
+{
+	struct tags_file *file = (struct tags_file *)tags;
+
+	file->fd = store_files_reopen(file->files, STORE_TAGS_FILE, 0);
+	return file->fd >= 0;
+}
+
+/* The lock goes with the open file. */
+static void file_deactivate(struct tags *tags)
+{
+	struct tags_file *file = (struct tags_file *)tags;
+
+	if (file->fd >= 0)
+		close(file->fd);
+	file->fd = -1;
+}
+
+static void file_close(struct tags *tags)
+{
+	file_deactivate(tags);
+	free(tags);
+}
+
+static const struct tags_ops tags_file_ops = {
+	.activate = file_activate,
+	.deactivate = file_deactivate,
+	.lane_open = file_lane_open,
+	.read = begin,
+	.write = begin,
+	.forget = file_forget,
+	.complete = file_complete,
+	.lane_close = file_lane_close,
+	.close = file_close,
+};
+
+struct tags *tags_file_open(const struct store_files *files)
+{
+	struct tags_file *file = calloc(1, sizeof(*file));
+
+	if (!file)
+		return NULL;
+	file->tags.ops = &tags_file_ops;
+	file->files = files;
+	file->fd = -1;
+	return &file->tags;
+}
