@@ -28,14 +28,14 @@ static struct vring_avail *avail_of(unsigned int ring)
 	return (struct vring_avail *)(b->guest + FUZZ_RING_OFFSET(ring) + 4096);
 }
 
-static void attach(unsigned int ring, uint16_t base, bool event_idx, bool resume)
+static void attach(unsigned int ring, uint16_t base, bool event_idx, bool take_over)
 {
 	const struct worker_ring setup = {
 		.setup = fuzz_ring_setup(ring, base, event_idx),
 		.kick_fd = b->kick[ring],
 		.call_fd = b->call[ring],
 		.err_fd = -1,
-		.resume = resume,
+		.take_over = take_over,
 	};
 
 	attached[ring] = !worker_attach(b->workers, ring, &setup);

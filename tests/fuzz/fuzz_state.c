@@ -70,9 +70,9 @@ static void make_good(void)
 		front->ring[i].attached = true;
 	}
 	memset(b->log, 0, sizeof(*b->log));
-	b->log->control.ring.live = true;
-	b->log->pair[0].request_ring.live = true;
-	b->log->pair[0].response_ring.live = true;
+	b->log->control.ring.state = INFLIGHT_RING_SERVED;
+	b->log->pair[0].request_ring.state = INFLIGHT_RING_SERVED;
+	b->log->pair[0].response_ring.state = INFLIGHT_RING_SERVED;
 }
 
 static void change(struct fuzz_input *in)
@@ -110,7 +110,6 @@ static void make_bools(void)
 		fuzz_make_bool(&front->ring[i].has_addr);
 		fuzz_make_bool(&front->ring[i].enabled);
 		fuzz_make_bool(&front->ring[i].attached);
-		fuzz_make_bool(&front->ring[i].resumable);
 	}
 }
 

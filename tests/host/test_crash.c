@@ -223,7 +223,7 @@ static bool is_over(void)
 
 /* --- a process that serves it --- */
 
-static const char *attach(struct worker_set *set, unsigned int index, bool resume)
+static const char *attach(struct worker_set *set, unsigned int index)
 {
 	const uint64_t base = GUEST_UVA + index * 3 * PAGE;
 	const struct worker_ring ring = {
@@ -234,7 +234,6 @@ static const char *attach(struct worker_set *set, unsigned int index, bool resum
 		.kick_fd = eventfd(0, EFD_CLOEXEC),
 		.call_fd = -1,
 		.err_fd = -1,
-		.resume = resume,
 	};
 
 	return worker_attach(set, index, &ring);
@@ -271,7 +270,7 @@ static int serve(bool successor, unsigned int dies_at)
 	if (successor)
 		worker_dies_at = dies_at;
 	for (i = 0; i < RINGS; i++)
-		if (attach(set, i, successor))
+		if (attach(set, i))
 			return 3;
 	if (!successor) {
 		/*

@@ -158,8 +158,6 @@ struct vu_ring {
 	bool has_addr;
 	bool enabled;
 	bool attached;
-	bool resumable;			/* detached at worker.setup.base, not reset since */
-	uint16_t detached_at;
 };
 
 struct vhost_user {
@@ -244,18 +242,15 @@ static const char *start_ring(struct vhost_user *vu, struct vu_ring *ring)
 	    ring->worker.kick_fd < 0 || !ring->enabled)
 		return NULL;
 	ring->worker.setup.event_idx = accepted(vu, VIRTIO_RING_F_EVENT_IDX);
-	ring->worker.resume = ring->resumable &&
-			      ring->worker.setup.base == ring->detached_at;
 	wrong = worker_attach(vu->config.workers, ring_index(vu, ring),
 			      &ring->worker);
 	if (wrong)
 		return wrong;
 	ring->attached = true;
-	ring->resumable = false;
-	log_debug("virtqueue %u runs: %u descriptors from %u%s",
+	ring->worker.take_over = false;
+	log_debug("virtqueue %u runs: %u descriptors from %u",
 		  ring_index(vu, ring), ring->worker.setup.num,
-		  ring->worker.setup.base,
-		  ring->worker.resume ? ", resumed" : "");
+		  ring->worker.setup.base);
 	return NULL;
 }
 
@@ -263,13 +258,11 @@ static void stop_ring(struct vhost_user *vu, struct vu_ring *ring)
 {
 	if (!ring->attached)
 		return;
-	ring->detached_at = worker_detach(vu->config.workers,
-					  ring_index(vu, ring));
-	ring->worker.setup.base = ring->detached_at;
+	ring->worker.setup.base = worker_detach(vu->config.workers,
+						ring_index(vu, ring));
 	ring->attached = false;
-	ring->resumable = true;
 	log_debug("virtqueue %u stops at %u", ring_index(vu, ring),
-		  ring->detached_at);
+		  ring->worker.setup.base);
 }
 
 static void reset_device(struct vhost_user *vu)
@@ -278,7 +271,7 @@ static void reset_device(struct vhost_user *vu)
 
 	for (i = 0; i < vu->num_rings; i++) {
 		stop_ring(vu, &vu->ring[i]);
-		vu->ring[i].resumable = false;
+		vu->ring[i].worker.take_over = false;
 		vu->ring[i].enabled = false;
 		vu->ring[i].has_addr = false;
 		vu->ring[i].worker.setup.base = 0;
@@ -779,7 +772,6 @@ static const char *use_inflight(struct vhost_user *vu, int fd)
 {
 	struct inflight *log;
 	const char *wrong;
-	unsigned int i;
 
 	wrong = inflight_map_file(fd, vu->config.limits.queue_pairs, &vu->config.store,
 				  &log);
@@ -788,9 +780,6 @@ static const char *use_inflight(struct vhost_user *vu, int fd)
 	drop_inflight(vu);
 	worker_use_log(vu->config.workers, log);
 	vu->inflight = log;
-	/* From here on it's the log that knows. */
-	for (i = 0; i < vu->num_rings; i++)
-		vu->ring[i].resumable = false;
 	return NULL;
 }
 
@@ -1097,8 +1086,6 @@ static void save_ring(const struct vu_ring *ring,
 	to->has_addr = ring->has_addr;
 	to->enabled = ring->enabled;
 	to->attached = ring->attached;
-	to->resumable = ring->resumable;
-	to->detached_at = ring->detached_at;
 	fd[0].fd = ring->worker.kick_fd;
 	fd[1].fd = ring->worker.call_fd;
 	fd[2].fd = ring->worker.err_fd;
@@ -1167,11 +1154,9 @@ static void restore_ring(struct vhost_user *vu, struct vu_ring *ring,
 	ring->worker.err_fd = fd[2];
 	ring->has_addr = from->has_addr;
 	ring->enabled = from->enabled;
-	ring->resumable = from->resumable || from->attached;
-	ring->detached_at = from->attached ? from->setup.base :
-					     from->detached_at;
 	if (!from->attached)
 		return;
+	ring->worker.take_over = true;
 	wrong = start_ring(vu, ring);
 	if (wrong)
 		log_err("virtqueue %u can't go on: %s", ring_index(vu, ring),

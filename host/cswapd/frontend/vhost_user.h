@@ -49,11 +49,9 @@ struct vhost_user_agreed {
 /* All that was agreed on with a front end, but for the descriptors. */
 struct vhost_user_saved_ring {
 	struct vring_setup setup;
-	uint16_t detached_at;
 	bool has_addr;
 	bool enabled;
 	bool attached;
-	bool resumable;
 };
 
 struct vhost_user_saved {

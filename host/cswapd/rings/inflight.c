@@ -38,7 +38,7 @@
 #include "inflight.h"
 
 /* Changed whenever the layout or its meaning is. */
-#define FILE_MAGIC 0x32304c4657534355ULL
+#define FILE_MAGIC 0x33304c4657534355ULL
 #define FILE_SEALS (F_SEAL_SHRINK | F_SEAL_GROW)
 
 /* --- a file that the front end keeps --- */

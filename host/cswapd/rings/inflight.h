@@ -32,12 +32,18 @@ enum inflight_state {
 	INFLIGHT_SHOWN,			/* seen by the guest */
 };
 
+/* What a ring is worth to who serves it next. */
+enum inflight_ring_state {
+	INFLIGHT_RING_NEW,		/* nothing is held of it that anybody wants */
+	INFLIGHT_RING_SERVED,		/* somebody serves it, or died serving it */
+	INFLIGHT_RING_PARKED,		/* nobody does, and what is held is wanted again */
+};
+
 /* What all rings have. */
 struct inflight_ring {
 	uint16_t from;			/* the used index that the guest was shown */
 	uint16_t to;			/* ... and is being shown */
-	uint8_t live;			/* somebody serves it, or died serving it */
-	uint8_t parked;			/* nobody does, and what is held is wanted again */
+	uint8_t state;			/* enum inflight_ring_state */
 };
 
 /* A request of a queue pair; all but @head is void while the chain is held. */

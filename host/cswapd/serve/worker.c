@@ -243,24 +243,9 @@ void worker_set_features(struct worker_set *set, bool discard, bool balloon,
 	go_back(set, before);
 }
 
-static void forget_ring(struct inflight_ring *log)
-{
-	log->live = false;
-	log->parked = false;
-}
-
 void worker_forget(struct worker_set *set)
 {
-	struct inflight *log = set->config.log;
-	unsigned int i;
-
-	run_in_worker(&set->workers[0], attach_forget_balloon, NULL);
-	/* Nobody serves them, so nobody else writes here. */
-	forget_ring(&log->control.ring);
-	for (i = 0; i < set->num_pairs; i++) {
-		forget_ring(&log->pair[i].request_ring);
-		forget_ring(&log->pair[i].response_ring);
-	}
+	run_in_all(set, attach_forget);
 }
 
 void worker_leave(struct worker_set *set)

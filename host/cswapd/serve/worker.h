@@ -101,10 +101,11 @@ struct worker_ring {
 	int call_fd;			/* -1: the guest needs no calls */
 	int err_fd;			/* -1: nobody wants to know */
 	/*
-	 * Goes on where it stopped; if not, forget what is held. A ring whose
-	 * server died goes on from the log, whatever setup.base says.
+	 * Another process served it, or was about to end that: it goes on from the log,
+	 * whatever setup.base says. Otherwise it does so if setup.base is where it
+	 * stopped, and begins anew if not.
 	 */
-	bool resume;
+	bool take_over;
 };
 
 /* What stands still: nothing of it is begun, and what was under way has ended. */

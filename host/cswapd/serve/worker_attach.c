@@ -3,12 +3,14 @@
  * worker_attach.c - how a worker takes on a virtqueue, and lets go of it.
  *
  * Theory of operation: a ring that was detached and goes on where it stopped keeps what is
- * held of it; another one begins with nothing.
+ * held of it; another one begins with nothing. Who knows what is held is the ring's state
+ * (enum ring_state).
  *
  * What is in hand is also noted where another process finds it (inflight.c). A
  * ring whose server died is attached like any other; then it goes on from the
  * notes: what was taken and not given back is run again, what was run and not
- * answered is answered.
+ * answered is answered. Requests are answered in response buffers, so a request ring
+ * that goes on from the notes is HALF served until its pair's other ring is there.
  */
 #include <string.h>
 
@@ -16,11 +18,11 @@
 
 /* --- a ring that goes on, or begins anew --- */
 
-void attach_forget_balloon(struct worker *worker, void *arg)
+/* The guest that comes has released nothing and was told no target. */
+static void forget_balloon(struct worker *worker)
 {
 	struct control *control = &worker->control;
 
-	(void)arg;
 	control->events.count = 0;
 	/* Which is what a guest takes for told that begins anew. */
 	control->told_bytes = 0;
@@ -30,6 +32,27 @@ void attach_forget_balloon(struct worker *worker, void *arg)
 	balloon_forget(worker->set->config.balloon);
 }
 
+static void forget_ring(struct ring *ring)
+{
+	ring->state = RING_LOGGED;
+	ring->log->state = INFLIGHT_RING_NEW;
+}
+
+void attach_forget(struct worker *worker, void *arg)
+{
+	struct pair *pair;
+
+	(void)arg;
+	for_each_pair(worker, pair) {
+		forget_ring(&pair->request);
+		forget_ring(&pair->response);
+	}
+	if (worker->index)
+		return;
+	forget_ring(&worker->control.ring);
+	forget_balloon(worker);
+}
+
 static void reconcile_control(struct worker *worker, bool resumed,
 			      unsigned int out)
 {
@@ -37,7 +60,7 @@ static void reconcile_control(struct worker *worker, bool resumed,
 
 	if (!resumed) {
 		memset(control->log->chain, 0, sizeof(control->log->chain));
-		attach_forget_balloon(worker, NULL);
+		forget_balloon(worker);
 		/* A ring that is in the middle: who served it told we don't know what. */
 		control->told_known = !control->ring.setup.setup.base;
 	} else if (out != control->events.count) {
@@ -51,7 +74,6 @@ static void reset_requests(struct pair *pair)
 	struct inflight_request *log = pair->log->request;
 	unsigned int i;
 
-	pair->lost = false;
 	request_init_all(pair);
 	for (i = 0; i < REQUESTS_PER_PAIR; i++) {
 		pair->free[pair->num_free++] = (uint16_t)i;
@@ -69,14 +91,13 @@ static unsigned int held_chains(const struct pair *pair)
 }
 
 /*
- * Is the ring the one that was detached, going on where it stopped? Then what
- * is held is still wanted. The ring itself says how many buffers are out.
+ * If the ring is the one that was detached and goes on where it stopped, what is
+ * held is still wanted. The ring itself says how many buffers are out.
  */
-static void reconcile(struct worker *worker, struct ring *ring)
+static void reconcile(struct worker *worker, struct ring *ring, bool resumed)
 {
 	struct pair *pair = ring->pair;
 	unsigned int out = vring_outstanding(&ring->vring);
-	bool resumed = ring->setup.resume;
 
 	if (!pair) {
 		reconcile_control(worker, resumed, out);
@@ -94,7 +115,7 @@ static void reconcile(struct worker *worker, struct ring *ring)
 	} else if (!resumed || out != held_chains(pair)) {
 		reset_requests(pair);
 	}
-	if (!pair->request.attached || !pair->response.attached)
+	if (!ring_attached(&pair->request) || !ring_attached(&pair->response))
 		pair->broken = false;
 }
 
@@ -197,7 +218,7 @@ static void recover_requests(struct pair *pair)
 {
 	unsigned int i;
 
-	pair->lost = false;
+	pair->request.state = RING_SERVED;
 	request_init_all(pair);
 	for (i = 0; i < REQUESTS_PER_PAIR; i++) {
 		/* Once and for all: the front end may write there. */
@@ -251,28 +272,37 @@ static void pin_ring(struct worker *worker, const struct vring_device *vring)
 		    sizeof(vring->used->ring[0]) * vring->num);
 }
 
-static void use_ring(struct worker *worker, struct ring *ring)
+static void use_ring(struct worker *worker, struct ring *ring, enum ring_state state)
 {
 	pin_ring(worker, &ring->vring);
 	ring->num_pushed = 0;
 	ring->log->from = ring->vring.used_idx;
 	ring->log->to = ring->vring.used_idx;
-	INFLIGHT_SET(ring->log->live, true);
-	INFLIGHT_SET(ring->log->parked, false);
-	ring->known = true;
-	ring->attached = true;
+	INFLIGHT_SET(ring->log->state, INFLIGHT_RING_SERVED);
+	ring->state = state;
 	vring_disable_kicks(&ring->vring);
 	loop_watch_ring(worker, ring);
 }
 
-/* Nobody died, but somebody else served it: does it go on where the log says? */
-static bool is_parked_here(struct worker *worker, struct ring *ring,
-			   const struct vring_setup *setup)
+/* Does it go on from what the log says? */
+static bool is_in_log(struct worker *worker, struct ring *ring,
+		      const struct worker_ring *setup)
 {
-	struct vring_setup found = *setup;
+	const uint8_t state = __atomic_load_n(&ring->log->state, __ATOMIC_RELAXED);
+	struct vring_setup found = setup->setup;
 
-	return ring->log->parked && !ring->known &&
-	       !find_base(worker, ring, &found) && found.base == setup->base;
+	if (setup->take_over || state == INFLIGHT_RING_SERVED)
+		return true;
+	/* Nobody died, but somebody else served it: does it go on where that stopped? */
+	return ring->state == RING_LOGGED && state == INFLIGHT_RING_PARKED &&
+	       !find_base(worker, ring, &found) && found.base == setup->setup.base;
+}
+
+/* Both rings of the pair are attached, and what is held of one is in the log. */
+static bool can_recover_requests(const struct pair *pair)
+{
+	return !pair->broken && pair->request.state == RING_HALF &&
+	       pair->response.state == RING_SERVED;
 }
 
 void attach_begin(struct worker *worker, void *arg)
@@ -281,10 +311,11 @@ void attach_begin(struct worker *worker, void *arg)
 	struct ring *ring = attach->ring;
 	struct pair *pair = ring->pair;
 	struct worker_ring setup = *attach->setup;
-	bool orphan = ring->log->live || (setup.resume && !ring->known) ||
-		      is_parked_here(worker, ring, &setup.setup);
+	bool in_log = is_in_log(worker, ring, &setup);
+	bool resumed = !in_log && ring->state == RING_PARKED &&
+		       setup.setup.base == ring->vring.last_avail;
 
-	if (orphan)
+	if (in_log)
 		attach->wrong = find_base(worker, ring, &setup.setup);
 	if (!attach->wrong)
 		attach->wrong = vring_attach(&ring->vring,
@@ -293,16 +324,13 @@ void attach_begin(struct worker *worker, void *arg)
 	if (attach->wrong)
 		return;
 	ring->setup = setup;
-	if (!orphan)
-		reconcile(worker, ring);
-	use_ring(worker, ring);
-	if (orphan)
+	if (!in_log)
+		reconcile(worker, ring, resumed);
+	use_ring(worker, ring, in_log && pair && ring == &pair->request ?
+				       RING_HALF : RING_SERVED);
+	if (in_log)
 		recover_ring(worker, ring);
-	if (!pair)
-		return;
-	if (orphan && ring == &pair->request)
-		pair->lost = true;
-	if (pair->lost && pair_live(pair))
+	if (pair && can_recover_requests(pair))
 		recover_requests(pair);
 }
 
@@ -310,12 +338,9 @@ void attach_end(struct worker *worker, void *arg)
 {
 	struct ring *ring = arg;
 
-	ring->attached = false;
-	ring->known = !ring->pair || !ring->pair->lost;
-	if (!worker->set->leaving) {
-		INFLIGHT_SET(ring->log->parked, true);
-		INFLIGHT_SET(ring->log->live, false);
-	}
+	ring->state = ring->state == RING_HALF ? RING_LOGGED : RING_PARKED;
+	if (!worker->set->leaving)
+		INFLIGHT_SET(ring->log->state, INFLIGHT_RING_PARKED);
 	loop_unwatch_ring(worker, ring);
 }
 
@@ -367,10 +392,10 @@ void attach_use_log(struct worker *worker, void *arg)
 
 	worker->control.log = &log->control;
 	worker->control.ring.log = &log->control.ring;
-	worker->control.ring.known = false;
+	worker->control.ring.state = RING_LOGGED;
 	for (i = worker->index; i < set->num_pairs; i += set->config.workers) {
 		pair_use_log(&set->pairs[i], &log->pair[i]);
-		set->pairs[i].request.known = false;
-		set->pairs[i].response.known = false;
+		set->pairs[i].request.state = RING_LOGGED;
+		set->pairs[i].response.state = RING_LOGGED;
 	}
 }

@@ -86,7 +86,7 @@ static void kick_event(struct worker *worker, struct ring *ring,
 		return;
 	ring->watched = false;
 	/* It has ended because we want it to. */
-	if (!ring->attached || ring->setup.kick_fd < 0)
+	if (!ring_attached(ring) || ring->setup.kick_fd < 0)
 		return;
 	if (cqe->res < 0 || cqe->res & (POLLERR | POLLHUP | POLLNVAL)) {
 		loop_break_ring(worker, ring, "kick descriptor is dead");

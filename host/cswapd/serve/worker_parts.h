@@ -36,15 +36,38 @@ enum { TOKEN_NONE = 0, TOKEN_KICK = 1, TOKEN_MAIL = 2, TOKEN_PUNCH = 3, TOKEN_DE
 #define TOKEN_BEAT (TOKEN_MAIL | 8)
 #define TOKEN_MASK STORE_PART_MASK
 
+/*
+ * Who knows what is held of a ring, and whether it is served:
+ *
+ *	 forgotten, or another log
+ *   +------------------------------------+
+ *   v					  |
+ * LOGGED -- attach, from the log --> HALF (request rings)
+ *   |  ^				| |
+ *   |  +--------- detach -------------+ | both rings of the pair are attached
+ *   |					  v
+ *   +-- attach, anew or from the log --> SERVED -- detach --> PARKED
+ *					  ^			 |
+ *					  +------- attach -------+
+ *
+ * PARKED goes to LOGGED as well when it's forgotten, or there is another log. What the log
+ * says of a ring is the state that a successor begins with (enum inflight_ring_state).
+ */
+enum ring_state {
+	RING_LOGGED,			/* not served; only the log knows, or there is nothing */
+	RING_PARKED,			/* not served; what is held is known here */
+	RING_HALF,			/* attached; its requests are still known to the log only */
+	RING_SERVED,			/* attached; what is held is known here */
+};
+
 /* A virtqueue, as its worker sees it. */
 struct ring {
 	struct vring_device vring;
 	struct pair *pair;		/* NULL: the control queue */
 	struct inflight_ring *log;
 	struct worker_ring setup;
-	bool attached;
+	enum ring_state state;
 	bool watched;			/* a poll of kick_fd is under way */
-	bool known;			/* what is held of it is known here, not only in the log */
 	unsigned int num_pushed;	/* and not shown yet: */
 	uint16_t pushed[VRING_MAX_NUM];	/* heads; request rings: indices of requests */
 };
@@ -94,7 +117,6 @@ struct pair {
 	struct ring response;
 	struct inflight_pair *log;
 	bool broken;
-	bool lost;			/* its requests are known to the log only */
 	unsigned int running;		/* requests at the store */
 	unsigned int storing;		/* STOREs among them */
 	unsigned int acks;		/* length of @done */
@@ -268,15 +290,20 @@ static inline struct request *list_shift(struct request_list *list)
 	return request;
 }
 
+static inline bool ring_attached(const struct ring *ring)
+{
+	return ring->state == RING_HALF || ring->state == RING_SERVED;
+}
+
 static inline bool ring_live(const struct ring *ring)
 {
-	return ring->attached && !ring->vring.broken;
+	return ring_attached(ring) && !ring->vring.broken;
 }
 
 static inline bool pair_live(const struct pair *pair)
 {
-	return !pair->broken && pair->request.attached &&
-	       pair->response.attached;
+	return !pair->broken && pair->request.state == RING_SERVED &&
+	       pair->response.state == RING_SERVED;
 }
 
 /* Is the pair, or without one the control queue, to begin nothing? */
@@ -481,7 +508,7 @@ void attach_relocate(struct worker *worker, void *arg);
 /* Note what is in hand in this struct inflight; what is held is known to that alone. */
 void attach_use_log(struct worker *worker, void *arg);
 
-/* The guest that comes has released nothing and was told no target. */
-void attach_forget_balloon(struct worker *worker, void *arg);
+/* Nothing is held of any ring, none of which is attached; nor is anything released. */
+void attach_forget(struct worker *worker, void *arg);
 
 #endif
