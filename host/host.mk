@@ -17,7 +17,7 @@ CSWAPD_LIBS = $(shell $(PKG_CONFIG) --libs liburing libsystemd json-c libseccomp
 # What the daemons share.
 COMMON_OBJS := $(patsubst %,$(out)/obj/host/common/%.o,ctl listener log)
 # The threads that serve: host/cswapd/serve/worker_parts.h.
-WORKER_PARTS := $(addprefix serve/worker,.o _attach.o _control.o _loop.o _op.o _pair.o _request.o _ring.o)
+WORKER_PARTS := $(addprefix serve/worker,.o _answer.o _attach.o _control.o _loop.o _op.o _pair.o _request.o _ring.o)
 # All of cswapd but main(); the tests link these as well.
 CSWAPD_PARTS := conf.o daemon.o $(WORKER_PARTS) serve/device.o \
 	$(addprefix frontend/,memory.o vhost_user.o vu_message.o) $(addprefix rings/,inflight.o vring.o) \

@@ -279,7 +279,6 @@ static bool start_workers(struct daemon *daemon)
 		.memory = &daemon->memory,
 		.balloon = &daemon->balloon,
 		.punch = daemon->conf.release == CONF_RELEASE_PUNCH,
-		.hooks = daemon->variant ? daemon->variant->hooks : NULL,
 		.sandbox = daemon->conf.sandbox,
 		.log = &daemon->keep.state->inflight,
 		.counters = daemon->keep.state->counters,

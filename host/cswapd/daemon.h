@@ -12,7 +12,6 @@
 /* How a program differs from cswapd; see store_fault.c. */
 struct daemon_variant {
 	const struct conf_extra *extra;
-	const struct worker_hooks *hooks;
 	const struct vhost_user_lies *lies;
 	/* Put something between the workers and the store; NULL: failed. */
 	struct store *(*wrap)(struct store *store);

@@ -4,8 +4,8 @@
  *
  * Theory of operation: a fault is about one operation of the control queue and
  * says what is done to its answer, or about the target. Faults count operations
- * of their kind while armed, so that a test can say which of them are hit. The
- * worker does as it is told (struct worker_lie); here is only what it's told.
+ * of their kind while armed, so that a test can say which of them are hit. Here is
+ * only what is to be done (struct control_lie); answer_fault.c does it.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -13,6 +13,7 @@
 
 #include "balloon_fault.h"
 #include "fault_spec.h"
+#include "store_fault.h"
 
 #define MAX_FAULTS 16
 #define DEFAULT_DELAY_MS 100
@@ -105,7 +106,7 @@ static bool hits(struct fault *fault)
 	return true;
 }
 
-static void tell_lie(const struct fault *fault, struct worker_lie *lie)
+static void tell_lie(const struct fault *fault, struct control_lie *lie)
 {
 	switch (fault->what) {
 	case DELAY:
@@ -131,7 +132,7 @@ static void tell_lie(const struct fault *fault, struct worker_lie *lie)
 		lie->status = UNKNOWN_STATUS;
 		break;
 	case BAD_LENGTH:
-		lie->used_bytes = WORKER_WILD_LENGTH;
+		lie->used_bytes = FAULT_WILD_LENGTH;
 		break;
 	case SHORT:
 		lie->used_bytes = 4;
@@ -147,7 +148,7 @@ static void tell_lie(const struct fault *fault, struct worker_lie *lie)
 	}
 }
 
-void balloon_fault_control(enum device_control_op op, struct worker_lie *lie)
+void balloon_fault_control(enum device_control_op op, struct control_lie *lie)
 {
 	unsigned int i;
 

@@ -9,7 +9,19 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#include "serve/worker.h"
+#include "serve/device.h"
+
+/* What is done to a control request, and to its answer; zeros: nothing. */
+struct control_lie {
+	uint32_t status;		/* do nothing, and say so */
+	uint64_t delay_ms;		/* before it is begun */
+	bool stall;			/* don't begin before somebody waits for its end */
+	bool never;			/* neither do nor answer it */
+	bool early;			/* answer it before it is begun */
+	bool twice;			/* answer it twice */
+	bool reserved_bits;		/* set one */
+	uint32_t used_bytes;		/* claim to have written so much */
+};
 
 /* Add a fault, "KIND[:every=N][:times=T][:ms=M]". NULL, or what is wrong with it. */
 const char *balloon_fault_add(const char *spec);
@@ -23,8 +35,9 @@ extern const char balloon_fault_help[];
 /* Write a line for each fault. */
 bool balloon_fault_report(FILE *file);
 
-/* For struct worker_hooks. */
-void balloon_fault_control(enum device_control_op op, struct worker_lie *lie);
+/* Asked once for each request that is in order; an EVENT: when it's used. */
+void balloon_fault_control(enum device_control_op op, struct control_lie *lie);
+/* May change the target; whether to tell it now, by the EVENT there is. */
 bool balloon_fault_target(uint64_t told_bytes, uint64_t *target_bytes);
 
 #endif

@@ -98,15 +98,8 @@ static const struct vhost_user_lies faulty_lies = {
 	.features = bad_config_features,
 };
 
-static const struct worker_hooks faulty_hooks = {
-	.ack = store_fault_ack,
-	.control = balloon_fault_control,
-	.target = balloon_fault_target,
-};
-
 static const struct daemon_variant faulty = {
 	.extra = &faulty_extra,
-	.hooks = &faulty_hooks,
 	.lies = &faulty_lies,
 	.wrap = store_fault_wrap,
 	.signal = handle_signal,

@@ -515,25 +515,25 @@ struct store *store_fault_wrap(struct store *inner)
 
 /* --- answers --- */
 
-unsigned int store_fault_ack(struct worker_ack *ack,
+unsigned int store_fault_ack(struct fault_ack *ack,
 			     struct virtio_cswap_ack *extra)
 {
 	unsigned int lies = 0;
 
 	if (!ack->load && find_hit(DOUBLE_ACK, ack->slot)) {
 		*extra = ack->ack;
-		lies |= WORKER_LIE_EXTRA;
+		lies |= FAULT_ACK_EXTRA;
 	} else if (!ack->load && find_hit(BAD_COOKIE, ack->slot)) {
 		*extra = ack->ack;
 		extra->cookie = ~ack->ack.cookie;
-		lies |= WORKER_LIE_EXTRA;
+		lies |= FAULT_ACK_EXTRA;
 	}
 	if (find_hit(BAD_STATUS, ack->slot))
 		ack->ack.status = htole32(UNKNOWN_STATUS);
 	if (find_hit(RESERVED_BITS, ack->slot))
 		ack->ack.reserved0 = htole32(1);
 	if (find_hit(BAD_LENGTH, ack->slot))
-		lies |= WORKER_LIE_LENGTH;
+		lies |= FAULT_ACK_LENGTH;
 	return lies;
 }
 

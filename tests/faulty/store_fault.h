@@ -10,7 +10,6 @@
 #include <stdio.h>
 
 #include "store/store.h"
-#include "serve/worker.h"
 
 /*
  * Add a fault, "KIND[:slots=A-B][:every=N][:after=K][:times=T][:ms=M|us=M]". NULL, or what is
@@ -30,8 +29,19 @@ extern const char store_fault_help[];
 /* Write a line for each fault, about what was done so far. */
 bool store_fault_report(FILE *file);
 
-/* For struct worker_hooks. */
-unsigned int store_fault_ack(struct worker_ack *ack,
+/* An ack before it goes to the guest. */
+struct fault_ack {
+	uint64_t slot;
+	bool load;
+	struct virtio_cswap_ack ack;
+};
+
+#define FAULT_ACK_EXTRA 1		/* send @extra, too (acks of STOREs only) */
+#define FAULT_ACK_LENGTH 2		/* claim to have written FAULT_WILD_LENGTH */
+#define FAULT_WILD_LENGTH 0x7ffffff0
+
+/* May change @ack and fill @extra; returns FAULT_ACK_*. */
+unsigned int store_fault_ack(struct fault_ack *ack,
 			     struct virtio_cswap_ack *extra);
 
 #endif

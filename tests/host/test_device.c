@@ -687,12 +687,19 @@ static void data_buffers_have_an_end(void **state)
 	assert_int_equal(device_sort_response(chain), DEVICE_BUFFER_USELESS);
 }
 
+static struct virtio_cswap_ack make_ack(uint64_t cookie, uint32_t status)
+{
+	const struct device_request request = { .cookie = cookie, .status = status };
+
+	return device_make_ack(&request);
+}
+
 static void acks_are_written(void **state)
 {
 	struct test_ring *t = *state;
 	const struct virtio_cswap_ack acks[2] = {
-		device_make_ack(7, VIRTIO_CSWAP_S_OK),
-		device_make_ack(8, VIRTIO_CSWAP_S_IOERR),
+		make_ack(7, VIRTIO_CSWAP_S_OK),
+		make_ack(8, VIRTIO_CSWAP_S_IOERR),
 	};
 	const struct virtio_cswap_response *response =
 		(void *)(t->guest + HEADER_AT);
@@ -711,7 +718,7 @@ static void acks_are_written(void **state)
 static void data_is_placed_by_the_room(void **state)
 {
 	struct test_ring *t = *state;
-	const struct virtio_cswap_ack ack = device_make_ack(9, 0);
+	const struct virtio_cswap_ack ack = make_ack(9, VIRTIO_CSWAP_S_OK);
 	const struct virtio_cswap_tag tag = { "tagtagtagtagtag" };
 	uint8_t *at = t->guest + HEADER_AT;
 	uint8_t *page[2];

@@ -27,6 +27,7 @@ static void may_die(void)
 
 #include "rings/inflight.c"
 #include "serve/worker.c"
+#include "serve/worker_answer.c"
 #include "serve/worker_attach.c"
 #include "serve/worker_control.c"
 #include "serve/worker_loop.c"

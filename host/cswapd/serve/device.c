@@ -453,10 +453,10 @@ struct virtio_cswap_event device_make_event(uint32_t status,
 	};
 }
 
-struct virtio_cswap_ack device_make_ack(uint64_t cookie, uint32_t status)
+struct virtio_cswap_ack device_make_ack(const struct device_request *request)
 {
 	return (struct virtio_cswap_ack) {
-		.cookie = htole64(cookie),
-		.status = htole32(status),
+		.cookie = htole64(request->cookie),
+		.status = htole32(request->status),
 	};
 }

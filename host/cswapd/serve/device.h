@@ -155,6 +155,7 @@ struct virtio_cswap_event device_make_event(uint32_t status,
 uint32_t device_put_event(const struct vring_chain *chain,
 			  const struct virtio_cswap_event *event);
 
-struct virtio_cswap_ack device_make_ack(uint64_t cookie, uint32_t status);
+/* What the guest is told of a request whose status is known. */
+struct virtio_cswap_ack device_make_ack(const struct device_request *request);
 
 #endif

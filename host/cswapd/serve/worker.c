@@ -223,7 +223,6 @@ static void hurry_worker(struct worker *worker, void *arg)
 {
 	(void)arg;
 	worker->lane->store->ops->hurry(worker->lane);
-	control_hurry(worker);
 }
 
 void worker_hurry(struct worker_set *set)

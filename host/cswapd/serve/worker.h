@@ -24,40 +24,6 @@
 
 #define WORKER_MAX_WORKERS VIRTIO_CSWAP_MAX_QUEUE_PAIRS
 
-/* An ack before it goes to the guest, for those who would tamper with it. */
-struct worker_ack {
-	uint64_t slot;
-	bool load;
-	struct virtio_cswap_ack ack;
-};
-
-#define WORKER_LIE_EXTRA 1		/* send @extra, too (acks of STOREs only) */
-#define WORKER_LIE_LENGTH 2		/* claim to have written WORKER_WILD_LENGTH */
-#define WORKER_WILD_LENGTH 0x7ffffff0
-
-/* What is done to a control request, and to its answer; zeros: nothing. */
-struct worker_lie {
-	uint32_t status;		/* do nothing, and say so */
-	uint64_t delay_ms;		/* before it is begun */
-	bool stall;			/* don't begin before somebody waits for its end */
-	bool never;			/* neither do nor answer it */
-	bool early;			/* answer it before it is begun */
-	bool twice;			/* answer it twice */
-	bool reserved_bits;		/* set one */
-	uint32_t used_bytes;		/* claim to have written so much */
-};
-
-/* How a test makes a device that lies; NULL in a real one. */
-struct worker_hooks {
-	/* May change @ack and fill @extra; returns WORKER_LIE_*. */
-	unsigned int (*ack)(struct worker_ack *ack,
-			    struct virtio_cswap_ack *extra);
-	/* Asked once for each request that is in order; an EVENT: when it's used. */
-	void (*control)(enum device_control_op op, struct worker_lie *lie);
-	/* May change the target; whether to tell it now, by the EVENT there is. */
-	bool (*target)(uint64_t told_bytes, uint64_t *target_bytes);
-};
-
 struct worker_counters {
 	uint64_t stores;		/* pages, by outcome OK */
 	uint64_t loads;
@@ -85,7 +51,6 @@ struct worker_config {
 	const struct memory *memory;	/* changes only while paused */
 	struct balloon *balloon;
 	bool punch;			/* discard what is RELEASEd */
-	const struct worker_hooks *hooks;
 	enum sandbox_mode sandbox;	/* of the io_urings */
 	struct inflight *log;		/* NULL: what is in hand dies with us */
 	/* WORKER_MAX_WORKERS of them, which go on where they are; NULL: from 0. */

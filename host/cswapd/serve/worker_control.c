@@ -17,7 +17,6 @@
  * long as the piece took. When the queue is to stand still what is left isn't cut:
  * then somebody waits for its end.
  */
-#include <endian.h>
 #include <fcntl.h>
 #include <string.h>
 
@@ -33,63 +32,6 @@
 /* How many times as long as a piece took discarding rests, and the longest rest. */
 #define REST_FACTOR 3
 #define MAX_REST_NS 1000000000
-
-/* --- answers --- */
-
-void control_break(struct worker *worker, const char *why)
-{
-	struct ring *ring = &worker->control.ring;
-
-	ring->vring.broken = why;
-	ring_report_broken(worker, ring, "control queue", 0, why);
-}
-
-static void push_control(struct worker *worker, uint16_t head, uint32_t len)
-{
-	INFLIGHT_SET(worker->control.log->chain[head], INFLIGHT_PUSHED);
-	ring_push(worker, &worker->control.ring, head, len, head);
-}
-
-/* Find a control chain again that shall be answered. False: the ring is broken. */
-static bool find_answer(struct worker *worker, uint16_t head, size_t room)
-{
-	struct vring_device *vring = &worker->control.ring.vring;
-
-	if (!ring_live(&worker->control.ring))
-		return false;
-	if (vring_walk(vring, head, &worker->chain) == VRING_OK &&
-	    worker->chain.writable_bytes >= room)
-		return true;
-	control_break(worker, vring->broken ? vring->broken :
-		      "control chain changed while in use");
-	return false;
-}
-
-/* Use the chain that find_answer() found, into which @len bytes were put. */
-static void push_answer(struct worker *worker, uint16_t head, uint32_t len,
-			const struct worker_lie *lie)
-{
-	const uint32_t one = htole32(1);
-
-	if (lie->reserved_bits)
-		vring_copy_to(worker->chain.segment + worker->chain.readable,
-			      offsetof(struct virtio_cswap_ctrl_response, reserved0),
-			      &one, sizeof(one));
-	push_control(worker, head, lie->used_bytes ? lie->used_bytes : len);
-	if (lie->twice)
-		push_control(worker, head, len);
-}
-
-static void answer_control(struct worker *worker,
-			   const struct control_request *request)
-{
-	if (find_answer(worker, request->head,
-			sizeof(struct virtio_cswap_ctrl_response)))
-		push_answer(worker, request->head,
-			    device_put_control(&worker->chain, &request->wire,
-					       request->status),
-			    &request->lie);
-}
 
 /* What needs no operation, or is due when all of them have ended. */
 static void settle_control(struct worker *worker,
@@ -301,40 +243,9 @@ static void control_free(struct control *control,
 	control->free = request;
 }
 
-/* Let a test have its way with a request. False: nothing comes of it. */
-static bool lie_control(struct worker *worker, struct control_request *request)
-{
-	struct worker_lie *lie = &request->lie;
-	struct io_uring_sqe *sqe;
-
-	worker->set->config.hooks->control(request->wire.op, lie);
-	if (lie->status) {
-		request->status = lie->status;
-		request->wire.count = 0;
-	}
-	if (lie->early)
-		answer_control(worker, request);
-	request->stalled = lie->stall;
-	if (lie->delay_ms && (sqe = store_get_sqe(&worker->uring))) {
-		request->delay.tv_sec = (long long)(lie->delay_ms / 1000);
-		request->delay.tv_nsec = (long long)(lie->delay_ms % 1000 * 1000000);
-		io_uring_prep_timeout(sqe, &request->delay, 0, 0);
-		io_uring_sqe_set_data64(sqe, (uintptr_t)request | TOKEN_DELAY);
-		request->running++;
-	}
-	return !lie->never;
-}
-
-/* Has a test held it up? What is stalled goes on when all shall end. */
-static bool is_held(const struct control_request *request)
-{
-	return request->stalled || (request->lie.delay_ms && request->running &&
-				    !request->next_range && !request->range_done);
-}
-
 static bool is_discard_left(const struct control_request *request)
 {
-	return request->wire.op == DEVICE_DISCARD && !is_held(request) &&
+	return request->wire.op == DEVICE_DISCARD &&
 	       request->next_range < request->wire.count;
 }
 
@@ -380,14 +291,6 @@ uint64_t control_wait_ns(const struct worker *worker)
 	return next > now ? next - now : 1;
 }
 
-void control_hurry(struct worker *worker)
-{
-	struct control_request *request;
-
-	for (request = worker->control.busy; request; request = request->next)
-		request->stalled = false;
-}
-
 bool control_is_busy(const struct worker *worker, bool memory)
 {
 	const struct control_request *request = worker->control.busy;
@@ -423,7 +326,6 @@ static void accept_control(struct worker *worker)
 	request->status = request->wire.status;
 	request->next_range = 0;
 	request->range_done = 0;
-	request->lie = (struct worker_lie) { 0 };
 	if (request->status != VIRTIO_CSWAP_S_OK) {
 		request->wire.count = 0;
 		COUNT(worker, errors_invalid, 1);
@@ -436,11 +338,7 @@ static void accept_control(struct worker *worker)
 	request->next = NULL;
 	while (*last)
 		last = &(*last)->next;
-	if (config->hooks && request->status == VIRTIO_CSWAP_S_OK &&
-	    !lie_control(worker, request))
-		control_free(control, request);
-	else
-		*last = request;
+	*last = request;
 }
 
 unsigned int control_take(struct worker *worker)
@@ -470,30 +368,19 @@ static unsigned int run_events(struct worker *worker)
 {
 	struct balloon *balloon = worker->set->config.balloon;
 	struct control *control = &worker->control;
-	const struct worker_hooks *hooks = worker->set->config.hooks;
 	struct heads *events = &control->events;
-	struct virtio_cswap_event event;
 	uint64_t target = balloon_get_target(balloon);
-	struct worker_lie lie = { 0 };
 	uint16_t head;
 
-	if (!events->count || !ring_live(&control->ring))
+	if (!events->count || !ring_live(&control->ring) ||
+	    (control->told_known && target == control->told_bytes))
 		return 0;
-	if (hooks ? !hooks->target(control->told_bytes, &target) :
-		    control->told_known && target == control->told_bytes)
-		return 0;
-	if (hooks)
-		hooks->control(DEVICE_EVENT, &lie);
 	head = events->head[0];
 	events->count--;
 	memmove(events->head, events->head + 1,
 		events->count * sizeof(events->head[0]));
-	if (!find_answer(worker, head, sizeof(event)))
+	if (!answer_event(worker, head, target))
 		return 0;
-	event = device_make_event(lie.status, target);
-	if (!lie.never)
-		push_answer(worker, head,
-			    device_put_event(&worker->chain, &event), &lie);
 	control->told_bytes = target;
 	control->told_known = true;
 	balloon_tell(balloon, target);
@@ -507,7 +394,7 @@ unsigned int control_begin(struct worker *worker)
 	unsigned int work = 0;
 
 	for (request = worker->control.busy; request; request = request->next)
-		while (!is_held(request) && start_operation(worker, request))
+		while (start_operation(worker, request))
 			work++;
 	return work + run_discards(worker);
 }
@@ -520,14 +407,13 @@ unsigned int control_answer(struct worker *worker)
 
 	for (at = &control->busy; (request = *at);) {
 		if (request->next_range != request->wire.count ||
-		    request->running || request->stalled) {
+		    request->running) {
 			at = &request->next;
 			continue;
 		}
 		*at = request->next;
 		settle_control(worker, request);
-		if (!request->lie.early)
-			answer_control(worker, request);
+		answer_control(worker, request);
 		control_free(control, request);
 		work++;
 	}

@@ -135,9 +135,6 @@ static void handle_cqe(struct worker *worker, const struct io_uring_cqe *cqe)
 		control_punch_done(worker, (struct control_request *)(uintptr_t)(token & ~(uint64_t)TOKEN_MASK),
 				   cqe->res);
 		break;
-	case TOKEN_DELAY:
-		((struct control_request *)(uintptr_t)(token & ~(uint64_t)TOKEN_MASK))->running--;
-		break;
 	default:
 		part = token & STORE_PART_MASK;
 		worker->lane->store->ops->complete(worker->lane,
@@ -400,7 +397,6 @@ static bool come_to_stand(struct worker *worker)
 		break;
 	default:
 		worker->lane->store->ops->hurry(worker->lane);
-		control_hurry(worker);
 		if (!has_ended(worker))
 			return false;
 		deliver_all(worker);

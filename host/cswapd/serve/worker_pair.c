@@ -168,14 +168,11 @@ static void finish_store(struct request *request)
 /* Answer a LOAD in its data buffer, with pages if its status is OK. */
 static void finish_load(struct request *request)
 {
-	const struct worker_hooks *hooks;
 	struct pair *pair = request->pair;
 	struct worker *worker = pair->worker;
 	struct vring_device *vring = &pair->response.vring;
-	struct worker_ack ack = { .slot = request->wire.slot, .load = true };
-	struct virtio_cswap_ack unused;
+	struct virtio_cswap_ack ack;
 	unsigned int pages = 0;
-	unsigned int lies;
 	uint32_t len;
 
 	count_outcome(worker, request);
@@ -192,13 +189,9 @@ static void finish_load(struct request *request)
 		return_chain(request);
 	if (request->wire.status == VIRTIO_CSWAP_S_OK)
 		pages = request->wire.count;
-	ack.ack = device_make_ack(request->wire.cookie, request->wire.status);
-	hooks = worker->set->config.hooks;
-	lies = hooks ? hooks->ack(&ack, &unused) : 0;
-	len = device_put_data(&worker->chain, &ack.ack, request->wire.tag,
-			      pages);
-	push_response(pair, request->data_head,
-		      lies & WORKER_LIE_LENGTH ? WORKER_WILD_LENGTH : len);
+	ack = device_make_ack(&request->wire);
+	len = device_put_data(&worker->chain, &ack, request->wire.tag, pages);
+	push_response(pair, request->data_head, len);
 	note_answered(request);
 	return;
 put:
@@ -504,32 +497,20 @@ unsigned int pair_run(struct pair *pair)
 
 /* --- store -> guest --- */
 
-/* Take the acks that fit into one buffer off the list; *@lies: see hooks. */
+/* Take the acks that fit into one buffer off the list. */
 static unsigned int collect_acks(struct pair *pair, unsigned int room,
-				 struct virtio_cswap_ack *acks,
-				 unsigned int *lies)
+				 struct virtio_cswap_ack *acks)
 {
-	const struct worker_hooks *hooks = pair->worker->set->config.hooks;
-	const unsigned int need = hooks && room > 1 ? 2 : 1;
 	unsigned int count = 0;
 
-	*lies = 0;
-	while (pair->done.first && count + need <= room) {
+	while (pair->done.first && count < room) {
 		struct request *request = list_shift(&pair->done);
-		struct worker_ack ack = { .slot = request->wire.slot };
-		unsigned int lie = 0;
 
-		ack.ack = device_make_ack(request->wire.cookie,
-					  request->wire.status);
+		acks[count++] = device_make_ack(&request->wire);
 		if (!request_is_returned(request))
 			return_chain(request);
 		note_answered(request);
 		pair->acks--;
-		if (hooks)
-			lie = hooks->ack(&ack, &acks[count + need - 1]);
-		acks[count] = ack.ack;
-		count += lie & WORKER_LIE_EXTRA ? need : 1;
-		*lies |= lie;
 	}
 	return count;
 }
@@ -539,9 +520,8 @@ static void send_acks(struct pair *pair)
 	struct worker *worker = pair->worker;
 	struct vring_device *vring = &pair->response.vring;
 	struct virtio_cswap_ack acks[DEVICE_MAX_ACKS];
-	unsigned int count, room, lies;
+	unsigned int count, room;
 	uint16_t head;
-	uint32_t len;
 
 	head = pair->ack_heads.head[--pair->ack_heads.count];
 	if (vring_walk(vring, head, &worker->chain) != VRING_OK) {
@@ -554,10 +534,8 @@ static void send_acks(struct pair *pair)
 			   "ack buffer changed while posted");
 		return;
 	}
-	count = collect_acks(pair, room, acks, &lies);
-	len = device_put_acks(&worker->chain, acks, count);
-	push_response(pair, head,
-		      lies & WORKER_LIE_LENGTH ? WORKER_WILD_LENGTH : len);
+	count = collect_acks(pair, room, acks);
+	push_response(pair, head, device_put_acks(&worker->chain, acks, count));
 }
 
 void pair_deliver(struct pair *pair, bool all)

@@ -6,6 +6,7 @@
  *   worker_ring.c     what is given back on a virtqueue
  *   worker_op.c       operations of the store
  *   worker_pair.c     queue pairs
+ *   worker_answer.c   what the control queue's chains are answered with
  *   worker_control.c  the control queue
  *   worker_loop.c     the thread
  *   worker_attach.c   virtqueues that come and go
@@ -31,7 +32,7 @@
 #define CONTROL_REQUESTS 32
 
 /* What a completion is about, if not an operation of the store's. */
-enum { TOKEN_NONE = 0, TOKEN_KICK = 1, TOKEN_MAIL = 2, TOKEN_PUNCH = 3, TOKEN_DELAY = 7 };
+enum { TOKEN_NONE = 0, TOKEN_KICK = 1, TOKEN_MAIL = 2, TOKEN_PUNCH = 3 };
 /* There is no pointer with it, as with TOKEN_MAIL. */
 #define TOKEN_BEAT (TOKEN_MAIL | 8)
 #define TOKEN_MASK STORE_PART_MASK
@@ -145,11 +146,6 @@ struct control_request {
 	uint64_t range_done;		/* of it: slots or bytes that were begun */
 	unsigned int running;		/* operations at the store, or punches */
 	struct device_control wire;
-
-	/* With hooks only: */
-	struct worker_lie lie;
-	bool stalled;
-	struct __kernel_timespec delay;
 };
 
 /* The discarding of slots, a piece at a time: worker_control.c. */
@@ -437,10 +433,18 @@ void pair_push_request(struct pair *pair, struct request *request);
 /* A LOAD waits for a data buffer with room for it. */
 void pair_await_data(struct pair *pair, struct request *request);
 
-/* --- worker_control.c: for the loop --- */
+/* --- worker_answer.c: answers of the control queue --- */
 
 /* The guest broke the rules of the ring: nothing of it is served any more. */
 void control_break(struct worker *worker, const char *why);
+
+/* Answer a request that is done, or isn't to be. */
+void answer_control(struct worker *worker, const struct control_request *request);
+
+/* Use an EVENT's chain, to tell the target. False: the ring is broken. */
+bool answer_event(struct worker *worker, uint16_t head, uint64_t target_bytes);
+
+/* --- worker_control.c: for the loop --- */
 
 /* Take what there is, as far as there's room. Returns how much that was. */
 unsigned int control_take(struct worker *worker);
@@ -450,9 +454,6 @@ unsigned int control_begin(struct worker *worker);
 
 /* Answer what is done, after the operations that have ended were finished. */
 unsigned int control_answer(struct worker *worker);
-
-/* What a test has stalled goes on. */
-void control_hurry(struct worker *worker);
 
 void control_init_discard(struct worker *worker);
 
