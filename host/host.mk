@@ -15,7 +15,7 @@ INSTALL ?= install
 
 CSWAPD_LIBS = $(shell $(PKG_CONFIG) --libs liburing libsystemd json-c libseccomp blkid) -lpthread
 # What the daemons share.
-COMMON_OBJS := $(patsubst %,$(out)/obj/host/common/%.o,ctl listener log)
+COMMON_OBJS := $(patsubst %,$(out)/obj/host/common/%.o,ctl listener log signature)
 # The threads that serve: host/cswapd/serve/worker_parts.h.
 WORKER_PARTS := $(addprefix serve/worker,.o _answer.o _attach.o _control.o _loop.o _op.o _pair.o _request.o _ring.o)
 # All of cswapd but main(); the tests link these as well.

@@ -22,9 +22,11 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/signature.h"
 #include "store/store_files.h"
 
 #define SLOTS 1024
+#define USER "/run/test"
 #define DATA_BYTES (STORE_DATA_OFFSET + (off_t)SLOTS * STORE_SLOT_SIZE)
 #define TAGS_BYTES (STORE_TAGS_OFFSET + (off_t)SLOTS * STORE_TAG_SIZE)
 
@@ -61,7 +63,7 @@ static bool open_as(struct store_files *files, const char *data, const char *tag
 {
 	const struct store_request request = {
 		.data_path = data, .tags_path = tags, .slots = SLOTS, .format = format,
-		.user = "/run/test",
+		.user = USER,
 	};
 
 	return store_files_open(files, &request);
@@ -426,6 +428,157 @@ static void a_busy_device_is_waited_for(void **state)
 	end_loop();
 }
 
+/* --- what an earlier boot has left --- */
+
+#define LEFT_BYTES (2 * 1024 * 1024)
+
+/* Who else may have used it last; text that isn't NULL, and a host's id unless it's 0. */
+struct last_use {
+	const char *boot_id, *user;
+	int host;			/* -1: none that is known */
+};
+
+static void pretend(const char *path, const struct last_use *use)
+{
+	struct signature signature;
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+
+	assert_true(fd >= 0 && signature_read(fd, &signature));
+	if (use->boot_id)
+		snprintf(signature.boot_id, sizeof(signature.boot_id), "%s", use->boot_id);
+	if (use->user)
+		snprintf(signature.user, sizeof(signature.user), "%s", use->user);
+	if (use->host)
+		memset(signature.host_id, use->host < 0 ? 0 : use->host,
+		       sizeof(signature.host_id));
+	assert_int_equal(pwrite(fd, &signature, sizeof(signature), 0), sizeof(signature));
+	close(fd);
+}
+
+/* A store with pages in it, which somebody left. */
+static void leave_store(const char *data, const char *tags, const struct last_use *use)
+{
+	struct store_files files;
+
+	assert_true(open_as(&files, data, tags, false));
+	store_files_close(&files);
+	assert_true(shell("head -c %d /dev/urandom | dd of=%s bs=1M seek=1 conv=notrunc,fdatasync status=none",
+			  LEFT_BYTES, data));
+	assert_true(shell("printf tag | dd of=%s bs=4096 seek=1 conv=notrunc status=none", tags));
+	pretend(data, use);
+	pretend(tags, use);
+}
+
+static off_t occupied(const char *path)
+{
+	return stat_of(path).st_blocks * 512;
+}
+
+#define EARLIER "01234567-89ab-4def-8123-456789abcdef"
+
+static bool has_host_id(void)
+{
+	struct signature mine;
+
+	signature_begin(&mine, USER);
+	snprintf(mine.boot_id, sizeof(mine.boot_id), EARLIER);
+	return signature_origin(&mine) == SIGNATURE_EARLIER_BOOT;
+}
+
+static void what_an_earlier_boot_left_is_emptied(void **state)
+{
+	const struct last_use earlier = { .boot_id = EARLIER };
+	struct store_files one, two;
+
+	(void)state;
+	if (!has_host_id()) {
+		print_message("SKIP: this machine has no machine-id\n");
+		skip();
+	}
+	assert_true(open_as(&one, path_of("store"), path_of("tags"), false));
+	store_files_close(&one);
+	leave_store(path_of("store"), path_of("tags"), &earlier);
+	assert_true(occupied(path_of("store")) >= LEFT_BYTES);
+	assert_true(open_as(&two, path_of("store"), path_of("tags"), false));
+	assert_true(occupied(path_of("store")) <= 64 * 1024);
+	assert_true(occupied(path_of("tags")) <= 64 * 1024);
+	assert_int_equal(stat_of(path_of("store")).st_size, DATA_BYTES);
+	assert_int_equal(stat_of(path_of("tags")).st_size, TAGS_BYTES);
+	/* It's the same store, and ours from now on. */
+	assert_memory_equal(one.identity.id, two.identity.id, sizeof(one.identity.id));
+	store_files_close(&two);
+	leave_store(path_of("store"), path_of("tags"), &(struct last_use){ 0 });
+	assert_true(can_open(path_of("store"), path_of("tags"), false));
+	assert_true(occupied(path_of("store")) >= LEFT_BYTES);
+	remove_all();
+}
+
+/* Whoever else's it may be keeps it: nobody knows what of it is of use to whom. */
+static void what_others_left_is_kept(void **state)
+{
+	static const struct last_use uses[] = {
+		{ 0 },
+		{ .boot_id = EARLIER, .user = "/run/other" },
+		{ .boot_id = EARLIER, .user = "" },
+		{ .boot_id = EARLIER, .host = 7 },
+		{ .boot_id = EARLIER, .host = -1 },
+		{ .boot_id = "" },
+	};
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < sizeof(uses) / sizeof(uses[0]); i++) {
+		leave_store(path_of("store"), path_of("tags"), &uses[i]);
+		assert_true(can_open(path_of("store"), path_of("tags"), false));
+		assert_true(occupied(path_of("store")) >= LEFT_BYTES);
+		remove_all();
+	}
+}
+
+/* Nor is it emptied while somebody has the lock, who isn't expected to be there. */
+static void what_is_locked_is_kept(void **state)
+{
+	const struct last_use earlier = { .boot_id = EARLIER };
+	int fd, status;
+	pid_t pid;
+
+	(void)state;
+	leave_store(path_of("store"), path_of("tags"), &earlier);
+	fd = open(path_of("store"), O_RDONLY | O_CLOEXEC);
+	assert_int_equal(flock(fd, LOCK_SH), 0);
+	pid = fork();
+	if (!pid)
+		_exit(can_open(path_of("store"), path_of("tags"), false));
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	assert_true(occupied(path_of("store")) >= LEFT_BYTES);
+	close(fd);
+	remove_all();
+}
+
+/* The loop device hands discards on to its file. */
+static void what_is_left_on_a_device_is_discarded(void **state)
+{
+	const struct last_use earlier = { .boot_id = EARLIER };
+
+	(void)state;
+	if (!has_host_id()) {
+		print_message("SKIP: this machine has no machine-id\n");
+		skip();
+	}
+	NEED_LOOP();
+	leave_store(loop, path_of("tags"), &(struct last_use){ .user = "/run/other" });
+	assert_true(can_open(loop, path_of("tags"), false));
+	assert_true(shell("sync %s", loop));
+	assert_true(occupied(path_of("disk")) >= LEFT_BYTES);
+	pretend(loop, &earlier);
+	assert_true(can_open(loop, path_of("tags"), false));
+	assert_true(shell("sync %s", loop));
+	assert_true(occupied(path_of("disk")) <= 64 * 1024);
+	assert_true(can_open(loop, path_of("tags"), false));
+	end_loop();
+}
+
 /* --- a place for files --- */
 
 static int make_place(void **state)
@@ -459,6 +612,10 @@ int main(void)
 		cmocka_unit_test(devices_are_taken_if_they_are_empty),
 		cmocka_unit_test(devices_have_one_user),
 		cmocka_unit_test(a_busy_device_is_waited_for),
+		cmocka_unit_test(what_an_earlier_boot_left_is_emptied),
+		cmocka_unit_test(what_others_left_is_kept),
+		cmocka_unit_test(what_is_locked_is_kept),
+		cmocka_unit_test(what_is_left_on_a_device_is_discarded),
 	};
 
 	return cmocka_run_group_tests_name("store files", tests, make_place, remove_place);

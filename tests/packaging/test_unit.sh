@@ -212,6 +212,26 @@ beside_libvirt() {
 	grep -qx active /run/when-guests-start && grep -qx active /run/when-guests-end
 }
 
+# --- after the host was started again
+
+# The signature has the boot's id, at 72, although the unit hides where the kernel tells it.
+signed_by_this_boot() {
+	dd if=/var/lib/cswapd/guest/store bs=1 skip=72 count=36 status=none | cmp - <(tr -d '\n' </proc/sys/kernel/random/boot_id)
+}
+# As a host leaves it that went down with its guests: 8 MiB that nobody can open any more.
+empties_what_an_earlier_boot_left() {
+	local file
+	systemctl stop cswapd@guest || return
+	head -c 8M /dev/urandom | dd of=/var/lib/cswapd/guest/store bs=1M seek=1 conv=notrunc,fdatasync status=none || return
+	for file in /var/lib/cswapd/guest/store*; do
+		printf 01234567-89ab-4def-8123-456789abcdef | dd of="$file" bs=1 seek=72 conv=notrunc status=none || return
+	done
+	(($(du -k /var/lib/cswapd/guest/store | cut -f 1) >= 8192)) || return
+	systemctl start cswapd@guest || return
+	du -k /var/lib/cswapd/guest/store
+	(($(du -k /var/lib/cswapd/guest/store | cut -f 1) <= 1024)) && signed_by_this_boot
+}
+
 # --- the balancer
 
 vmm_cgroup=/sys/fs/cgroup/system.slice/vmm.service
@@ -317,6 +337,8 @@ use_it() {
 		sh -c 'test $(du -kc --apparent-size /var/lib/cswapd/guest/store* | tail -n 1 | cut -f 1) -le $((65536 + 256 + 1024 + 4))'
 	check "libvirt's guests have it from their start to their end" beside_libvirt
 	check "it starts again" systemctl start cswapd@guest
+	check "its store says in which boot it is used" signed_by_this_boot
+	check "what an earlier boot left there is emptied" empties_what_an_earlier_boot_left
 	use_balancer
 	check "it stops" systemctl stop cswapd@guest
 	check "and has not failed" status_of_unit inactive

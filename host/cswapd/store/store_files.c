@@ -17,6 +17,9 @@
  * store it belongs to. What has none is taken only if there is nothing in it
  * (store_found.c), or by the operator's word; until that is clear it isn't even opened
  * for writing.
+ *
+ * What a signature says of an earlier boot of this host, and of the same daemon, is what
+ * a guest left that has ended with its host: it's emptied (signature.c).
  */
 #include <errno.h>
 #include <endian.h>
@@ -37,30 +40,15 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/signature.h"
 #include "store_files.h"
 #include "store_found.h"
 
 #define LOCK_WAIT_MS 5000
 #define LOCK_POLL_MS 20
 
-#define SIGNATURE "virtio-cswap\n\032\0"
-#define SIGNATURE_VERSION 1
-#define SIGNATURE_BLOCK 4096
 /* What is zeroed of a block device that was something else. */
 #define WIPE_BYTES STORE_DATA_OFFSET
-
-/* The beginning of either file; less than a sector, so it's written whole. All else is 0. */
-struct signature {
-	char magic[16];
-	uint32_t version;		/* little-endian, as all numbers */
-	uint32_t file;			/* STORE_DATA_FILE or STORE_TAGS_FILE */
-	uint8_t store_id[STORE_ID_BYTES]; /* the same in both */
-	uint8_t id[STORE_ID_BYTES];	/* as long as the file is what it is */
-	uint64_t slots;			/* as of its last use, as is what follows */
-	uint64_t used_s;		/* since 1970 */
-	char boot_id[40];		/* the host's */
-	char user[128];			/* the socket of the daemon that uses it */
-};
 
 enum content { CONTENT_NOTHING, CONTENT_STORE, CONTENT_OTHER };
 
@@ -69,6 +57,7 @@ struct finding {
 	enum content content;
 	uint8_t store_id[STORE_ID_BYTES]; /* STORE, as is the next */
 	uint8_t id[STORE_ID_BYTES];
+	bool is_left;			/* by our user, before the host was started */
 	char text[160];			/* OTHER: what */
 };
 
@@ -241,18 +230,13 @@ int store_files_reopen(const struct store_files *files, unsigned int which, int 
 
 /* --- signatures --- */
 
-static bool read_signature(int fd, struct signature *signature)
-{
-	return pread(fd, signature, sizeof(*signature), 0) == sizeof(*signature) &&
-	       !memcmp(signature->magic, SIGNATURE, sizeof(signature->magic));
-}
-
-static void examine(struct finding *found, int fd, unsigned int which, bool is_device)
+static void examine(struct finding *found, int fd, unsigned int which, bool is_device,
+		    const char *user)
 {
 	struct signature signature;
 
 	found->content = CONTENT_OTHER;
-	if (!read_signature(fd, &signature)) {
+	if (!signature_read(fd, &signature)) {
 		if (store_found_nothing(fd, is_device, found->text, sizeof(found->text)))
 			found->content = CONTENT_NOTHING;
 	} else if (le32toh(signature.version) != SIGNATURE_VERSION) {
@@ -263,20 +247,11 @@ static void examine(struct finding *found, int fd, unsigned int which, bool is_d
 			 which == STORE_DATA_FILE ? "tags" : "data");
 	} else {
 		found->content = CONTENT_STORE;
+		found->is_left = signature_is_of(&signature, user) &&
+				 signature_origin(&signature) == SIGNATURE_EARLIER_BOOT;
 		memcpy(found->store_id, signature.store_id, sizeof(found->store_id));
 		memcpy(found->id, signature.id, sizeof(found->id));
 	}
-}
-
-static void read_boot_id(char *to, size_t bytes)
-{
-	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd >= 0 ? read(fd, to, bytes - 1) : 0;
-
-	if (fd >= 0)
-		close(fd);
-	to[n > 0 ? n : 0] = '\0';
-	to[strcspn(to, "\n")] = '\0';
 }
 
 static bool write_signature(int fd, const struct store_files *files, unsigned int which,
@@ -285,20 +260,13 @@ static bool write_signature(int fd, const struct store_files *files, unsigned in
 	union {
 		struct signature signature;
 		uint8_t block[SIGNATURE_BLOCK];
-	} first = {
-		.signature = {
-			.magic = SIGNATURE,
-			.version = htole32(SIGNATURE_VERSION),
-			.file = htole32(which),
-			.slots = htole64(files->slots),
-			.used_s = htole64((uint64_t)time(NULL)),
-		},
-	};
+	} first = { .block = { 0 } };
 
+	signature_begin(&first.signature, user);
+	first.signature.file = htole32(which);
+	first.signature.slots = htole64(files->slots);
 	memcpy(first.signature.store_id, files->id, STORE_ID_BYTES);
 	memcpy(first.signature.id, files->identity.id[which], STORE_ID_BYTES);
-	read_boot_id(first.signature.boot_id, sizeof(first.signature.boot_id));
-	snprintf(first.signature.user, sizeof(first.signature.user), "%s", user ? user : "");
 	return pwrite(fd, &first, sizeof(first), 0) == sizeof(first);
 }
 
@@ -344,7 +312,8 @@ static int make_file(const char *path, const char *name)
 }
 
 /* Found or made, locked, and looked at. */
-static bool find_file(struct store_files *files, unsigned int which, struct finding *found)
+static bool find_file(struct store_files *files, unsigned int which, const char *user,
+		      struct finding *found)
 {
 	const char *name = files->paths.name[which];
 	bool exists, is_device;
@@ -362,7 +331,7 @@ static bool find_file(struct store_files *files, unsigned int which, struct find
 		log_err("%s was changed while it was opened", name);
 		return false;
 	}
-	examine(found, fd, which, is_device);
+	examine(found, fd, which, is_device, user);
 	return true;
 }
 
@@ -462,21 +431,38 @@ static bool wipe_device(int fd)
 	return wiped && !fdatasync(fd);
 }
 
+/*
+ * Its pages are of no use to anybody; whether the device can give their space back,
+ * or keeps it, is no reason not to go on.
+ */
+static void discard_device(int fd, const char *name, uint64_t bytes)
+{
+	uint64_t range[2] = { STORE_DATA_OFFSET, bytes - STORE_DATA_OFFSET };
+
+	if (ioctl(fd, BLKDISCARD, range))
+		log_notice("%s keeps what it held before the host was started: %s", name,
+			   strerror(errno));
+}
+
 static bool claim_file(struct store_files *files, unsigned int which,
-		       enum content content, const char *user)
+		       const struct finding *found, const char *user)
 {
 	const char *name = files->paths.name[which];
 	uint64_t bytes = store_files_bytes(files, which);
 	bool is_device = which == STORE_DATA_FILE && files->is_device, done;
-	bool other = content == CONTENT_OTHER;
+	bool other = found->content == CONTENT_OTHER;
 	int fd = reopen(files->fd[which], name, O_RDWR);
 
 	if (fd < 0)
 		return false;
 	done = is_device ? check_device_size(fd, name, bytes) :
-			   size_file(fd, name, bytes, other);
+			   size_file(fd, name, bytes, other || found->is_left);
 	if (done && is_device && other)
 		done = wipe_device(fd);
+	if (done && is_device && found->is_left)
+		discard_device(fd, name, bytes);
+	if (done && found->is_left && which == STORE_DATA_FILE)
+		log_notice("%s was last used before this host was started: emptied", name);
 	if (done && !write_signature(fd, files, which, user)) {
 		log_err("can't write to %s: %s", name, strerror(errno));
 		done = false;
@@ -505,7 +491,7 @@ static bool hold(struct store_files *files, unsigned int which)
 
 static bool find_and_claim(struct store_files *files, const struct store_request *request)
 {
-	struct finding found[STORE_NUM_FILES];
+	struct finding found[STORE_NUM_FILES] = { 0 };
 	bool is_device, exists;
 	unsigned int i;
 
@@ -519,12 +505,12 @@ static bool find_and_claim(struct store_files *files, const struct store_request
 		return false;
 	}
 	for (i = 0; i < STORE_NUM_FILES; i++)
-		if (!find_file(files, i, &found[i]))
+		if (!find_file(files, i, request->user, &found[i]))
 			return false;
 	if (!may_take(files, found, request->format) || !settle_ids(files, found))
 		return false;
 	for (i = 0; i < STORE_NUM_FILES; i++)
-		if (!claim_file(files, i, found[i].content, request->user) ||
+		if (!claim_file(files, i, &found[i], request->user) ||
 		    !hold(files, i))
 			return false;
 	warn_of_memory(files->fd[STORE_DATA_FILE], request->data_path);
@@ -580,7 +566,7 @@ static bool is_held(int fd, unsigned int which, const struct store_identity *ide
 	identify(&found, which, &st);
 	if (!is_same(&found, identity, which))
 		return false;
-	return kept || (read_signature(fd, &signature) &&
+	return kept || (signature_read(fd, &signature) &&
 			!memcmp(signature.id, identity->id[which], STORE_ID_BYTES));
 }
 
@@ -680,7 +666,7 @@ bool store_files_is_signed(const struct store_files *files, unsigned int which)
 {
 	struct signature signature;
 
-	return read_signature(files->fd[which], &signature) &&
+	return signature_read(files->fd[which], &signature) &&
 	       !memcmp(signature.id, files->identity.id[which], STORE_ID_BYTES);
 }
 

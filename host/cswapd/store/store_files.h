@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/signature.h"
 #include "store.h"
 
 /* Where the slots begin, behind the signature. */
@@ -15,7 +16,7 @@
 #define STORE_TAGS_OFFSET 4096
 
 #define STORE_NAME_BYTES 1024
-#define STORE_ID_BYTES 16
+#define STORE_ID_BYTES SIGNATURE_ID_BYTES
 
 enum { STORE_DATA_FILE, STORE_TAGS_FILE, STORE_NUM_FILES };
 
