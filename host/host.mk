@@ -33,9 +33,10 @@ $(out)/cswapd: $(CSWAPD_OBJS) $(out)/obj/host/cswapd/cswapd.o
 	$(link)
 
 CSWAPCTL_OBJS := $(patsubst %,$(out)/obj/host/cswapctl/%.o,\
-	balancer connection cswapctl guest instances list metrics screen status top)
+	balancer connection cswapctl found guest instances list metrics screen status stores top) \
+	$(out)/obj/host/common/signature.o
 
-$(out)/cswapctl: LIBS = $(shell $(PKG_CONFIG) --libs json-c)
+$(out)/cswapctl: LIBS = $(shell $(PKG_CONFIG) --libs json-c libsystemd)
 $(out)/cswapctl: $(CSWAPCTL_OBJS)
 	$(link)
 

@@ -13,7 +13,7 @@ _cswapctl() {
 		mapfile -t COMPREPLY < <(compgen -f -- "$word")
 		return
 		;;
-	--directory)
+	--directory | --configuration | stores)
 		mapfile -t COMPREPLY < <(compgen -d -- "$word")
 		return
 		;;
@@ -33,10 +33,10 @@ _cswapctl() {
 		;;
 	esac
 	if [[ $word == -* ]]; then
-		mapfile -t COMPREPLY < <(compgen -W '--guest --socket --directory --balancer --output --json --wait --timeout
+		mapfile -t COMPREPLY < <(compgen -W '--guest --socket --directory --balancer --configuration --output --json --wait --timeout
 			--interval --help --version' -- "$word")
 	else
-		mapfile -t COMPREPLY < <(compgen -W 'list top metrics status target watch balancer explain pause drain resume' -- "$word")
+		mapfile -t COMPREPLY < <(compgen -W 'list top metrics stores status target watch balancer explain pause drain resume' -- "$word")
 	fi
 }
 complete -F _cswapctl cswapctl

@@ -14,6 +14,7 @@
 #include "list.h"
 #include "metrics.h"
 #include "options.h"
+#include "stores.h"
 #include "top.h"
 
 #ifndef CSWAP_VERSION
@@ -29,6 +30,8 @@ static const char usage[] =
 "  top                    the same, live; q quits\n"
 "  metrics                for Prometheus\n"
 "    --output FILE        replace this one, for node_exporter's textfiles\n"
+"  stores [PATH...]       the stores in these folders (default: where the guests'\n"
+"                         are), what they occupy, and which nobody needs\n"
 "\n"
 "One guest:\n"
 "  status [GUEST]         what the guest claims and what the host measures\n"
@@ -54,6 +57,7 @@ static const char usage[] =
 "  --socket PATH          the daemon's --control socket (default: that of the\n"
 "                         only guest on this host)\n"
 "  --directory DIR        where the guests' folders are (default /run/cswapd)\n"
+"  --configuration DIR    the daemons' (default /etc/cswapd), for stores\n"
 "  --balancer PATH        its socket (default /run/cswap-balancer/control)\n"
 "  --json                 print the answers as they are\n"
 "  --help, --version\n"
@@ -70,7 +74,8 @@ static int complain(const char *what, const char *about)
 
 /* --- the command line --- */
 
-enum { OPT_SOCKET = 256, OPT_GUEST, OPT_DIRECTORY, OPT_BALANCER, OPT_OUTPUT,
+enum { OPT_SOCKET = 256, OPT_GUEST, OPT_DIRECTORY, OPT_BALANCER, OPT_CONFIGURATION,
+       OPT_OUTPUT,
        OPT_JSON, OPT_WAIT, OPT_TIMEOUT, OPT_INTERVAL, OPT_HELP, OPT_VERSION };
 
 static const struct option long_options[] = {
@@ -78,6 +83,7 @@ static const struct option long_options[] = {
 	{ "guest", required_argument, NULL, OPT_GUEST },
 	{ "directory", required_argument, NULL, OPT_DIRECTORY },
 	{ "balancer", required_argument, NULL, OPT_BALANCER },
+	{ "configuration", required_argument, NULL, OPT_CONFIGURATION },
 	{ "output", required_argument, NULL, OPT_OUTPUT },
 	{ "json", no_argument, NULL, OPT_JSON },
 	{ "wait", no_argument, NULL, OPT_WAIT },
@@ -118,6 +124,9 @@ static int parse_options(struct options *options, int argc, char **argv)
 		case OPT_BALANCER:
 			options->balancer = optarg;
 			break;
+		case OPT_CONFIGURATION:
+			options->configuration = optarg;
+			break;
 		case OPT_OUTPUT:
 			options->output = optarg;
 			break;
@@ -151,7 +160,7 @@ static int parse_options(struct options *options, int argc, char **argv)
 enum subject { ALL_GUESTS, ONE_GUEST, BALANCER };
 
 /* Which words a command takes; with an amount the last one is that. */
-enum words { NOTHING, MAYBE_GUEST, A_GUEST, AN_AMOUNT };
+enum words { NOTHING, PATHS, MAYBE_GUEST, A_GUEST, AN_AMOUNT };
 
 static const struct command {
 	const char *name;
@@ -161,6 +170,7 @@ static const struct command {
 	{ "list", ALL_GUESTS, NOTHING },
 	{ "top", ALL_GUESTS, NOTHING },
 	{ "metrics", ALL_GUESTS, NOTHING },
+	{ "stores", ALL_GUESTS, PATHS },
 	{ "status", ONE_GUEST, MAYBE_GUEST },
 	{ "watch", ONE_GUEST, MAYBE_GUEST },
 	{ "target", ONE_GUEST, AN_AMOUNT },
@@ -230,6 +240,8 @@ static int run(struct options *options, int argc, char **argv)
 	status = check_options(options, command);
 	if (status >= 0)
 		return status;
+	if (command->words == PATHS)
+		return stores_run(options, argv + 1);
 	if (command->words == AN_AMOUNT) {
 		if (argc < 2)
 			return complain("how much? A size or a percentage", command->name);
@@ -264,7 +276,8 @@ static void raise_descriptor_limit(void)
 int main(int argc, char **argv)
 {
 	struct options options = { .directory = INSTANCES_DIRECTORY,
-				   .balancer = BALANCER_SOCKET };
+				   .balancer = BALANCER_SOCKET,
+				   .configuration = STORES_CONFIGURATION };
 	int status = parse_options(&options, argc, argv);
 
 	if (status >= 0)

@@ -21,6 +21,7 @@ struct options {
 	const char *guest;
 	const char *directory;		/* of the guests' folders */
 	const char *balancer;		/* its socket */
+	const char *configuration;	/* the folder of the daemons' */
 	const char *output;		/* NULL: stdout */
 	bool json;
 	bool wait;

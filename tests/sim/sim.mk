@@ -26,6 +26,7 @@ check-sim: $(sim_program) $(out)/cswapd $(out)/cswapd-faulty $(out)/cswapctl
 
 check-cswapctl: $(sim_program) $(out)/cswapd $(out)/cswapctl $(out)/cswap-balancer
 	tests/sim/test_cswapctl.sh $(out)
+	tests/sim/test_stores.sh $(out)
 
 .PHONY: check-crash
 KILLS ?= 2000

@@ -304,7 +304,7 @@ completes() { # EXPECTED WORD...
 	_cswapctl cswapctl "${COMP_WORDS[-1]}" "${COMP_WORDS[-2]}"
 	[[ ${COMPREPLY[*]} == "$expected" ]] || { echo "${COMPREPLY[*]}"; return 1; }
 }
-check "completion: commands" completes "list top metrics status target watch balancer explain pause drain resume" ""
+check "completion: commands" completes "list top metrics stores status target watch balancer explain pause drain resume" ""
 check "completion: of a command" completes "metrics" m
 check "completion: an option" completes "--balancer" --b
 check "completion: guests, where they are" completes "web1" --directory "$dir/run" --guest w
