@@ -42,6 +42,8 @@
 
 /* A step of the worker, and what may be held while a RELEASE is on its way. */
 #define STEP_PAGES		(32 * CSWAP_BLOCK_PAGES)
+/* What is converted at a time, and is lost if that fails. */
+#define RUN_PAGES		(16ULL * CSWAP_BLOCK_PAGES)
 /* What a guest that is out of memory gets at a time. */
 #define RESCUE_PAGES		(8 * CSWAP_BLOCK_PAGES)
 #define RESCUE_WAIT		(HZ / 10)
@@ -134,13 +136,13 @@ static void give_back(struct cswap_balloon *balloon, const struct cswap_mem_rang
 	atomic64_add(range->pages, &balloon->returned);
 }
 
-static bool block_get(struct cswap_balloon *balloon, bool urgent,
-		      struct cswap_mem_range *range)
+static bool range_get(struct cswap_balloon *balloon, bool urgent, u64 most,
+		      const struct cswap_blocks_wanted *wanted, struct cswap_mem_range *range)
 {
 	bool got;
 
 	spin_lock(&balloon->lock);
-	got = cswap_blocks_get(&balloon->blocks, urgent, range);
+	got = cswap_blocks_get(&balloon->blocks, urgent, most, wanted, range);
 	spin_unlock(&balloon->lock);
 	return got;
 }
@@ -162,7 +164,7 @@ static void rescue(struct cswap_balloon *balloon)
 	struct cswap_mem_range range;
 	u64 done = 0;
 
-	while (done < RESCUE_PAGES && block_get(balloon, true, &range)) {
+	while (done < RESCUE_PAGES && range_get(balloon, true, RESCUE_PAGES - done, NULL, &range)) {
 		give_back(balloon, &range);
 		done += range.pages;
 		atomic64_add(range.pages, &balloon->rescued);
@@ -432,7 +434,8 @@ static unsigned long shrink(struct cswap_balloon *balloon, u64 goal, u32 why)
 	u64 out, done = 0;
 
 	while ((out = cswap_balloon_pages(balloon)) > goal && done < STEP_PAGES &&
-	       is_running(balloon) && block_get(balloon, urgent, &range)) {
+	       is_running(balloon) &&
+	       range_get(balloon, urgent, min(out - goal, RUN_PAGES), NULL, &range)) {
 		give_back(balloon, &range);
 		done += range.pages;
 		cond_resched();
@@ -669,7 +672,7 @@ void cswap_balloon_exit(struct cswap_dev *dev)
 	}
 	if (balloon->rescuer)
 		kthread_stop(balloon->rescuer);
-	while (block_get(balloon, false, &range)) {
+	while (range_get(balloon, false, RUN_PAGES, NULL, &range)) {
 		give_back(balloon, &range);
 		cond_resched();
 	}

@@ -71,6 +71,11 @@ struct cswap_block *cswap_blocks_spare(struct cswap_blocks *blocks)
 	return pop(&blocks->spare);
 }
 
+void cswap_blocks_keep(struct cswap_blocks *blocks, struct cswap_block *block)
+{
+	push(&blocks->spare, block);
+}
+
 void cswap_blocks_add(struct cswap_blocks *blocks, struct cswap_block *block,
 		      u64 pfn, u32 pages)
 {
@@ -215,40 +220,88 @@ void cswap_blocks_reset(struct cswap_blocks *blocks)
 
 /* --- back to the guest --- */
 
-/* One that the device thinks is released; what is owed for it is noted. */
-static struct cswap_block *take_released(struct cswap_blocks *blocks)
+static bool is_wanted(const struct cswap_blocks_wanted *wanted, const struct cswap_block *block)
 {
-	struct cswap_block *block = pop(&blocks->released);
+	return !wanted || wanted->is_wanted(wanted, block->pfn);
+}
+
+/* @block begins @range, or lies behind it and there's room for it. */
+static bool range_add(struct cswap_mem_range *range, const struct cswap_block *block, u64 most)
+{
+	if (!range->pages)
+		range->pfn = block->pfn;
+	else if (range->pfn + range->pages != block->pfn || range->pages + block->pages > most)
+		return false;
+	range->pages += block->pages;
+	return true;
+}
+
+/* The first of @list that is wanted and fits; it's on no list any more. */
+static struct cswap_block *pull(struct cswap_block ***list, u64 most,
+				const struct cswap_blocks_wanted *wanted,
+				struct cswap_mem_range *range)
+{
+	struct cswap_block *block;
+
+	if (!range->pages)
+		while (**list && !is_wanted(wanted, **list))
+			*list = &(**list)->next;
+	block = **list;
+	if (!block || !is_wanted(wanted, block) || !range_add(range, block, most))
+		return NULL;
+	**list = block->next;
+	return block;
+}
+
+static void take_held(struct cswap_blocks *blocks, u64 most,
+		      const struct cswap_blocks_wanted *wanted, struct cswap_mem_range *range)
+{
+	struct cswap_block **list = &blocks->held, *block;
+
+	while ((block = pull(&list, most, wanted, range)))
+		retire(blocks, block);
+}
+
+/* What the device thinks is released; what is owed for it is noted. */
+static void take_released(struct cswap_blocks *blocks, u64 most,
+			  const struct cswap_blocks_wanted *wanted, struct cswap_mem_range *range)
+{
+	struct cswap_block **list = &blocks->released, *block;
 	u32 i;
 
-	if (block) {
+	while ((block = pull(&list, most, wanted, range))) {
 		state_set(blocks, block, CSWAP_BLOCK_OWED);
 		push(&blocks->owed, block);
-		return block;
 	}
+	if (range->pages)
+		return;
 	/* or is just being told: it does nothing to these either */
 	for (i = 0; i < blocks->batch_blocks; i++) {
 		block = blocks->batch[i];
-		if (block->state == CSWAP_BLOCK_RECLAIMING) {
+		if (block->state == CSWAP_BLOCK_RECLAIMING && is_wanted(wanted, block) &&
+		    range_add(range, block, most))
 			state_set(blocks, block, CSWAP_BLOCK_OWED_SENT);
-			return block;
-		}
 	}
-	return NULL;
 }
 
-bool cswap_blocks_get(struct cswap_blocks *blocks, bool urgent,
-		      struct cswap_mem_range *range)
+bool cswap_blocks_get(struct cswap_blocks *blocks, bool urgent, u64 most,
+		      const struct cswap_blocks_wanted *wanted, struct cswap_mem_range *range)
 {
-	struct cswap_block *block = pop(&blocks->held);
+	range->pages = 0;
+	take_held(blocks, most, wanted, range);
+	if (!range->pages && urgent)
+		take_released(blocks, most, wanted, range);
+	return range->pages;
+}
 
-	if (block)
-		retire(blocks, block);
-	else if (urgent)
-		block = take_released(blocks);
-	if (!block)
-		return false;
-	range->pfn = block->pfn;
-	range->pages = block->pages;
-	return true;
+bool cswap_blocks_is_releasing(const struct cswap_blocks *blocks,
+			       const struct cswap_blocks_wanted *wanted)
+{
+	u32 i;
+
+	for (i = 0; i < blocks->batch_blocks; i++)
+		if (blocks->batch[i]->state == CSWAP_BLOCK_RELEASING &&
+		    is_wanted(wanted, blocks->batch[i]))
+			return true;
+	return false;
 }

@@ -60,6 +60,8 @@ static inline u64 cswap_blocks_out(const struct cswap_blocks *blocks)
 
 /* A struct that no block needs, for the next one or to be freed; or NULL. */
 struct cswap_block *cswap_blocks_spare(struct cswap_blocks *blocks);
+/* A struct that was for a block, and isn't needed. */
+void cswap_blocks_keep(struct cswap_blocks *blocks, struct cswap_block *block);
 /* The guest has given up @pages from @pfn on; @block is a struct for them. */
 void cswap_blocks_add(struct cswap_blocks *blocks, struct cswap_block *block,
 		      u64 pfn, u32 pages);
@@ -84,12 +86,21 @@ void cswap_blocks_unsent(struct cswap_blocks *blocks);
 /* The device was reset and can't touch a block: it has forgotten all it was told. */
 void cswap_blocks_reset(struct cswap_blocks *blocks);
 
+/* Which blocks are meant; NULL: any. */
+struct cswap_blocks_wanted {
+	bool (*is_wanted)(const struct cswap_blocks_wanted *wanted, u64 pfn);
+};
+
 /*
- * A block for the guest to use again: one that is held; with @urgent also one
- * that the device thinks is released, and will be told of later. Never one whose
- * RELEASE isn't answered. False when there is none.
+ * Memory for the guest to use again: a block that is held, and those that lie behind it and are next on
+ * its list, of @most pages together unless one has more; with @urgent also blocks that the device
+ * thinks are released, and will be told of later. Never one whose RELEASE isn't
+ * answered. False when there is none.
  */
-bool cswap_blocks_get(struct cswap_blocks *blocks, bool urgent,
-		      struct cswap_mem_range *range);
+bool cswap_blocks_get(struct cswap_blocks *blocks, bool urgent, u64 most,
+		      const struct cswap_blocks_wanted *wanted, struct cswap_mem_range *range);
+/* A RELEASE of such a block isn't answered. */
+bool cswap_blocks_is_releasing(const struct cswap_blocks *blocks,
+			       const struct cswap_blocks_wanted *wanted);
 
 #endif /* CSWAP_BLOCKS_H */

@@ -69,12 +69,12 @@ static void add(struct world *world)
 	world->pages_in += 512;
 }
 
-static void get(struct world *world, bool urgent)
+static void get(struct world *world, bool urgent, u64 most)
 {
 	struct cswap_mem_range range;
 	uint32_t i;
 
-	if (!cswap_blocks_get(&world->blocks, urgent, &range))
+	if (!cswap_blocks_get(&world->blocks, urgent, most, NULL, &range))
 		return;
 	for (i = 0; world->releasing && i < world->num_with_device; i++)
 		MUST(range.pfn + range.pages <= world->with_device[i].pfn ||
@@ -115,7 +115,7 @@ static void forget(struct world *world)
 	struct cswap_block *block;
 
 	cswap_blocks_reset(&world->blocks);
-	while (cswap_blocks_get(&world->blocks, true, &range))
+	while (cswap_blocks_get(&world->blocks, true, ~0ULL, NULL, &range))
 		world->pages_in -= range.pages;
 	MUST(!world->pages_in && !cswap_blocks_out(&world->blocks));
 	while ((block = cswap_blocks_spare(&world->blocks)))
@@ -134,7 +134,7 @@ static void try_blocks(struct input *input)
 			add(world);
 			break;
 		case 1:
-			get(world, what & 64);
+			get(world, what & 64, what & 128 ? ~0ULL : 512);
 			break;
 		case 2:
 			request(world, true, 0);

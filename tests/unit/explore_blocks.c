@@ -29,9 +29,9 @@
 
 enum where { USABLE, IN_HAND, OUT, LOST };
 enum action { TAKE, RELEASE, RECLAIM, UNSENT, ANSWER_OK, ANSWER_NO, GET, GET_URGENT,
-	      CONVERTED, FAILED, RESET, ACTIONS };
+	      GET_ONE, CONVERTED, FAILED, RESET, ACTIONS };
 static const char * const names[] = { "take", "release", "reclaim", "unsent", "answer: ok",
-	"answer: no", "get", "get, urgent", "converted", "conversion failed", "reset" };
+	"answer: no", "get", "get, urgent", "get one", "converted", "conversion failed", "reset" };
 
 /* What the device thinks of a unit. */
 enum told { TOLD_NOTHING, TOLD_RELEASED, TOLD_IN_VAIN };
@@ -252,13 +252,51 @@ static void none_asked(void)
 		m.unit[i].asked = CSWAP_BATCH_NONE;
 }
 
-static bool get(bool urgent)
+/* The unit that is wanted, and no other. */
+struct one {
+	struct cswap_blocks_wanted wanted;
+	u32 unit;
+};
+
+static bool is_the_one(const struct cswap_blocks_wanted *wanted, u64 pfn)
+{
+	return unit_of(pfn) == ((const struct one *)wanted)->unit;
+}
+
+static bool is_there(const struct cswap_block *block, u32 unit)
+{
+	for (; block; block = block->next)
+		if (unit_of(block->pfn) == unit)
+			return true;
+	return false;
+}
+
+/* What was had: whole units, neighbours, each of them out until now. */
+static u32 got(const struct cswap_mem_range *range, u64 most)
+{
+	u64 pfn = range->pfn, end = range->pfn + range->pages;
+	u32 units = 0;
+
+	while (pfn < end) {
+		u32 unit = unit_of(pfn);
+
+		REQUIRE(m.unit[unit].where == OUT, "unit %u wasn't out", unit);
+		m.unit[unit].where = IN_HAND;
+		pfn += pages_of(unit);
+		units++;
+	}
+	REQUIRE(units && pfn == end, "got %llu pages", range->pages);
+	REQUIRE(units == 1 || range->pages <= most, "got %llu pages, not %llu at most",
+		range->pages, most);
+	return units;
+}
+
+static bool get(bool urgent, u64 most)
 {
 	bool held = m.blocks->held;
 	struct cswap_mem_range range;
-	u32 unit;
 
-	if (!cswap_blocks_get(m.blocks, urgent, &range)) {
+	if (!cswap_blocks_get(m.blocks, urgent, most, NULL, &range)) {
 		REQUIRE(!m.blocks->held, "a held block can't be had");
 		REQUIRE(!urgent || !m.blocks->released, "a released block can't be had");
 		REQUIRE(!urgent || !m.blocks->pages[CSWAP_BLOCK_RECLAIMING],
@@ -266,10 +304,26 @@ static bool get(bool urgent)
 		return false;
 	}
 	REQUIRE(urgent || held, "a block is used before the device was asked");
-	unit = unit_of(range.pfn);
-	REQUIRE(range.pages == pages_of(unit), "got %llu pages", range.pages);
-	REQUIRE(m.unit[unit].where == OUT, "unit %u wasn't out", unit);
-	m.unit[unit].where = IN_HAND;
+	got(&range, most);
+	return true;
+}
+
+static bool get_one(u32 unit)
+{
+	struct one one = { { is_the_one }, unit };
+	bool releasing = m.unit[unit].asked == CSWAP_BATCH_RELEASE;
+	struct cswap_mem_range range;
+
+	REQUIRE(cswap_blocks_is_releasing(m.blocks, &one.wanted) == releasing,
+		"unit %u is%s with the device", unit, releasing ? "" : "n't");
+	if (!cswap_blocks_get(m.blocks, true, ~0ULL, &one.wanted, &range)) {
+		REQUIRE(m.unit[unit].where != OUT || releasing, "unit %u can't be had", unit);
+		return false;
+	}
+	REQUIRE(range.pfn == pfn_of(unit) && got(&range, ~0ULL) == 1, "got other units than %u",
+		unit);
+	REQUIRE(!is_there(m.blocks->held, unit) && !is_there(m.blocks->released, unit),
+		"unit %u is still on a list", unit);
 	return true;
 }
 
@@ -280,7 +334,11 @@ static bool take(u32 unit)
 	if (m.unit[unit].where != USABLE)
 		return false;
 	block = cswap_blocks_spare(m.blocks);
-	if (!block) {
+	if (block) {
+		/* one that isn't needed after all is the next one's */
+		cswap_blocks_keep(m.blocks, block);
+		REQUIRE(cswap_blocks_spare(m.blocks) == block, "a struct wasn't kept");
+	} else {
 		REQUIRE(*m.used < m.structs_max, "a struct was lost");
 		block = &m.structs[(*m.used)++];
 	}
@@ -354,8 +412,9 @@ static bool act(enum action action, u32 arg)
 	case UNSENT:	return unsent();
 	case ANSWER_OK:	return answer(true);
 	case ANSWER_NO:	return answer(false);
-	case GET:	return get(false);
-	case GET_URGENT: return get(true);
+	case GET:	return get(false, arg + 1);
+	case GET_URGENT: return get(true, arg + 1);
+	case GET_ONE:	return get_one(arg);
 	case CONVERTED:	return converted(arg, true);
 	case FAILED:	return converted(arg, false);
 	case RESET:	reset(); return true;
@@ -372,7 +431,7 @@ static void drain(void)
 	while (cswap_blocks_out(m.blocks) || m.blocks->owed || m.blocks->op) {
 		REQUIRE(++steps < 8 * m.units + 8, "it never ends");
 		answer(true);
-		while (get(false))
+		while (get(false, 1))
 			;
 		ask(CSWAP_BATCH_RECLAIM, 1);
 		check();
