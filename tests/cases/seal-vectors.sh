@@ -36,5 +36,9 @@ value() {
 expect "vectors opened" "$(value opened)" = "$lines"
 expect "vectors refused after a change" "$(value refused)" = $((lines * 11))
 expect "wrong" "$(value wrong)" = 0
+opened=$(cat "$results/speed")
+say "$opened"
+expect "ns to seal a page" "$(value seal_ns)" -gt 0
+expect "ns to open a page" "$(value open_ns)" -gt 0
 rmmod cswap_seal_test || fail "rmmod"
 finish "$lines vectors the same, $(value refused) changed ones refused, by $(value cipher)"

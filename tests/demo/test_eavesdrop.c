@@ -27,6 +27,7 @@ static struct eavesdrop_findings findings(void)
 		.pool_pages = now.pool_pages - before.pool_pages,
 		.pool_bytes = now.pool_bytes - before.pool_bytes,
 		.pool_found = now.pool_found - before.pool_found,
+		.cpu_ns = now.cpu_ns - before.cpu_ns,
 	};
 	before = now;
 	return since;
@@ -87,6 +88,19 @@ static void finds_it_in_a_request(void **state)
 	assert_int_equal(f.traffic_bytes, 48 + PAGE);
 	/* The ring's three, the header's, the page. */
 	assert_int_equal(f.pool_pages, 5);
+}
+
+/* A CPU's clock goes on whatever is searched; ours, only then. */
+static void counts_its_own_time(void **state)
+{
+	struct test_ring *t = *state;
+
+	put_desc(t, 0, DATA_OFFSET, PAGE, 0, 0);
+	post(t, 0);
+	assert_int_equal(findings().cpu_ns, 0);
+	assert_int_equal(pop(t), VRING_OK);
+	assert_true(findings().cpu_ns > 0);
+	assert_int_equal(findings().cpu_ns, 0);
 }
 
 static void finds_it_in_an_answer(void **state)
@@ -182,6 +196,7 @@ int main(void)
 		cmocka_unit_test(refuses_short_texts),
 		cmocka_unit_test(counts_every_one),
 		cmocka_unit_test_setup_teardown(finds_it_in_a_request, setup, teardown),
+		cmocka_unit_test_setup_teardown(counts_its_own_time, setup, teardown),
 		cmocka_unit_test_setup_teardown(finds_it_in_an_answer, setup, teardown),
 		cmocka_unit_test_setup_teardown(finds_what_the_guest_left_in_a_posted_buffer,
 						setup, teardown),

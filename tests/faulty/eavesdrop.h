@@ -32,6 +32,7 @@ struct eavesdrop_findings {
 	uint64_t pool_bytes;		/* searched, again and again */
 	uint64_t pool_found;
 	uint64_t pool_missed;		/* not searched: there were too many */
+	uint64_t cpu_ns;		/* taken by searching what crossed */
 };
 
 /* Search for @text from now on. NULL, or what is wrong with it. */
