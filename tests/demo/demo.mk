@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # The demo: Redis in a guest that is too small for it, and a host that listens; then one that gives
 # half of its memory to its host and takes it back.
-## demo: a small VM swaps a data set larger than its memory, what the host saw is searched; then the balloon (BED=tdx|vm|uml, DEMO_SIZE=small)
-## demo-balloon: the second act of the demo alone, the balloon (BED=tdx|vm|uml)
+## demo: a small confidential guest swaps a data set larger than its memory, what the host saw is searched; then the balloon (DEMO_GUEST=tdx|snp|vm|uml, DEMO_SIZE=small)
+## demo-balloon: the second act of the demo alone, the balloon (DEMO_GUEST=tdx|snp|vm|uml)
 
 .PHONY: demo demo-balloon
 demo:
