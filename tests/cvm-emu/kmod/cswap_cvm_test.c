@@ -15,6 +15,8 @@
  *				the emulation's garbage
  *	shared FIRST COUNT	set_memory_decrypted()
  *	private FIRST COUNT	set_memory_encrypted()
+ *	time COUNT		converts all of the block there and back so often: to_shared_ns and
+ *				to_private_ns (which includes acceptance) of the fastest time
  *	pairs PAGE COUNT	converts it there and back, with the content checked each time; fails
  *				if that did, has no result, and may run several times at once
  *	assign PAGE		asks the hypervisor to make it private, no more: the page is pending then
@@ -29,6 +31,7 @@
 #include <linux/debugfs.h>
 #include <linux/gfp.h>
 #include <linux/io.h>
+#include <linux/ktime.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
@@ -203,6 +206,26 @@ static unsigned long test_pairs(unsigned long number, unsigned long count)
 	return wrong;
 }
 
+/* The fastest time tells what a conversion costs: others may have shared the CPU with somebody. */
+static int test_time(unsigned long count, char *result)
+{
+	unsigned long address = (unsigned long)test_block, i;
+	s64 shared_ns = S64_MAX, private_ns = S64_MAX;
+	int rc = count ? 0 : -EINVAL;
+
+	for (i = 0; i < count && !rc; i++) {
+		ktime_t begin = ktime_get(), middle;
+
+		rc = set_memory_decrypted(address, TEST_PAGES);
+		middle = ktime_get();
+		rc = rc ?: set_memory_encrypted(address, TEST_PAGES);
+		shared_ns = min(shared_ns, ktime_to_ns(ktime_sub(middle, begin)));
+		private_ns = min(private_ns, ktime_to_ns(ktime_sub(ktime_get(), middle)));
+		cond_resched();
+	}
+	return rc ?: sprintf(result, "to_shared_ns=%lld to_private_ns=%lld", shared_ns, private_ns);
+}
+
 /* A second mapping, which doesn't know what became of the page. */
 static int test_touch(struct page *page, pgprot_t prot, u32 *word)
 {
@@ -221,7 +244,7 @@ static int test_do(const char *verb, const char *text, unsigned long a, unsigned
 	u32 word = 0;
 	int rc;
 
-	if (a + b > TEST_PAGES && strcmp(verb, "pairs") && strcmp(verb, "touch-gpa"))
+	if (a + b > TEST_PAGES && strcmp(verb, "pairs") && strcmp(verb, "touch-gpa") && strcmp(verb, "time"))
 		return -EINVAL;
 	if (!strcmp(verb, "where"))
 		return sprintf(result, "gpa=0x%llx", (u64)test_gpa(0));
@@ -237,6 +260,8 @@ static int test_do(const char *verb, const char *text, unsigned long a, unsigned
 		return sprintf(result, "rc=%d", set_memory_decrypted((unsigned long)test_page(a), b));
 	if (!strcmp(verb, "private"))
 		return sprintf(result, "rc=%d", set_memory_encrypted((unsigned long)test_page(a), b));
+	if (!strcmp(verb, "time"))
+		return test_time(a, result);
 	if (!strcmp(verb, "pairs"))
 		return test_pairs(a, b) ? -EIO : 0;
 	if (!strcmp(verb, "assign"))
