@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Putting the driver into a guest: its source for DKMS, and what makes its disk swap by itself.
-## install-guest: the driver's source for DKMS, udev rule and units (DESTDIR=, then: dkms install)
+## install-guest: the driver's source for DKMS, udev rule, units and guard (DESTDIR=, then: dkms install)
 
 cswap_version := $(shell sed -n 's/^PACKAGE_VERSION="\(.*\)"/\1/p' guest/dkms.conf)
 GUEST_UNITDIR ?= /usr/lib/systemd/system
+guest_sleepdir = $(dir $(GUEST_UNITDIR))sleep.conf.d
 dkms_source = $(DESTDIR)/usr/src/virtio-cswap-$(cswap_version)
 
 .PHONY: install-guest
@@ -19,3 +20,9 @@ install-guest:
 		$(DESTDIR)$(GUEST_UNITDIR)/cswap-swapon@.service
 	install -D -m 0644 guest/cswap-reclaim.service \
 		$(DESTDIR)$(GUEST_UNITDIR)/cswap-reclaim.service
+	install -D -m 0755 guest/cswap-guard $(DESTDIR)/usr/sbin/cswap-guard
+	install -D -m 0644 guest/cswap-guard.8 $(DESTDIR)/usr/share/man/man8/cswap-guard.8
+	install -D -m 0644 guest/cswap-guard@.service $(DESTDIR)$(GUEST_UNITDIR)/cswap-guard@.service
+	install -D -m 0644 guest/cswap-guard.swap.conf $(DESTDIR)$(GUEST_UNITDIR)/swap.d/50-cswap-guard.conf
+	install -D -m 0644 guest/cswap-guard.sleep.conf $(DESTDIR)$(guest_sleepdir)/50-cswap-guard.conf
+	install -D -m 0644 guest/cswap-guard.initramfs $(DESTDIR)/etc/initramfs-tools/conf.d/zz-cswap-guard

@@ -3,10 +3,11 @@
 ## check-packaging: swapping on, gentle reclaim, DKMS layout, kernel tree, kselftests without a device
 ## check-cswapd-unit: cswapd inside its unit, started by systemd (root)
 ## check-installed: DKMS on three kernels, and a guest that boots with systemd and swaps by itself (slow)
+## check-guard: a guest to which the host offers plain swap, with cswap-guard and without it (root; slow)
 ## deb: build the Debian packages, into build/deb
 ## check-deb: the packages built, installed, used, upgraded under load, removed (root; slow)
 
-.PHONY: check-packaging check-cswapd-unit check-installed check-deb check-unit check-slow deb
+.PHONY: check-packaging check-cswapd-unit check-installed check-deb check-guard check-unit check-slow deb
 deb:
 	$(Q)tests/packaging/build-deb $(O)/deb
 
@@ -15,6 +16,7 @@ check-deb:
 
 check-packaging:
 	$(Q)tests/packaging/test_swapon.sh
+	$(Q)tests/packaging/test_guard_rules.sh
 	$(Q)tests/packaging/test_reclaim.sh
 	$(Q)tests/packaging/test_packaging.sh
 
@@ -24,6 +26,9 @@ check-cswapd-unit:
 check-installed:
 	$(Q)tests/packaging/test_installed.sh || [ $$? = 4 ]
 
-check-slow: check-installed check-deb
+check-guard:
+	$(Q)tests/packaging/test_guard.sh || [ $$? = 4 ]
+
+check-slow: check-installed check-deb check-guard
 
 check-unit: check-packaging

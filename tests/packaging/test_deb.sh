@@ -62,6 +62,8 @@ same_as_install_guest() {
 	MAKEFLAGS='' make -s -C "$repo" install-guest DESTDIR="$work/guest"
 	mkdir "$work/package"
 	dpkg-deb -x "$work/deb/virtio-cswap-dkms_${version}_all.deb" "$work/package"
+	# debhelper compresses manuals.
+	find "$work/package/usr/share/man" -name '*.gz' -exec gunzip {} +
 	while IFS= read -r file; do
 		cmp "$work/guest/$file" "$work/package/$file" || return
 	done < <(cd "$work/guest" && find . -type f)
@@ -111,7 +113,8 @@ install_dkms() {
 	check "virtio-cswap-dkms: remove" apt-get -qy remove virtio-cswap-dkms
 	check "virtio-cswap-dkms: no module is left" sh -c "! modinfo -k $release virtio-cswap"
 	check "virtio-cswap-dkms: purge" apt-get -qy purge virtio-cswap-dkms
-	check "virtio-cswap-dkms: nothing is left" sh -c '! ls -d /usr/src/virtio-cswap* /etc/default/cswap /usr/lib/cswap'
+	check "virtio-cswap-dkms: nothing is left" sh -c '! ls -d /usr/src/virtio-cswap* /etc/default/cswap /usr/lib/cswap \
+		/etc/initramfs-tools/conf.d/zz-cswap-guard /usr/lib/systemd/system/swap.d/50-cswap-guard.conf'
 }
 
 # --- a Debian with systemd

@@ -53,6 +53,10 @@ check "the folder has DKMS's version" \
 check "DKMS's module is the one that Kbuild makes" \
 	finds "$(sed -n 's/^BUILT_MODULE_NAME\[0\]="\(.*\)"/\1.o/p' "$source/dkms.conf")" "$source/guest/Kbuild"
 check "the rule wants the unit" finds "cswap-swapon@%k.service" "$rules"
+check "every swap unit asks the guard" finds "Requires=cswap-guard@%p.service" \
+	"$dir/guest/usr/lib/systemd/system/swap.d/50-cswap-guard.conf"
+check "and waits for its answer" finds "After=cswap-guard@%p.service" \
+	"$dir/guest/usr/lib/systemd/system/swap.d/50-cswap-guard.conf"
 
 # understood UNIT-FILE PROGRAM: systemd has nothing to say of it. Its name is said if it has.
 understood() {
@@ -61,8 +65,8 @@ understood() {
 	sed "s|$2|$dir/guest$2|" "$1" >"$copy"
 	! systemd-analyze verify --man=no "$copy" 2>&1 | grep "$(basename "$copy")"
 }
-for unit in "$dir"/guest/usr/lib/systemd/system/cswap-{swapon@,reclaim}.service; do
-	program=$(sed -n 's/^ExecStart=\([^ ]*\).*/\1/p' "$unit")
+for unit in "$dir"/guest/usr/lib/systemd/system/cswap-{swapon@,guard@,reclaim}.service; do
+	program=$(sed -n 's/^ExecStart=:\?\([^ ]*\).*/\1/p' "$unit")
 	check "$(basename "$unit"): its program is installed" test -x "$dir/guest$program"
 	! command -v systemd-analyze >/dev/null ||
 		check "$(basename "$unit"): systemd understands it" understood "$unit" "$program"
