@@ -240,7 +240,8 @@ static void window(struct guest *guest, u64 ms, u64 swap_in_ns, u64 refaults, u6
 static void at_full(struct guest *guest)
 {
 	guest_init(guest, 4 * GIB);
-	guest->sample.out = guest->sample.target = 2 * GIB;
+	guest->sample.out = 2 * GIB;
+	guest->sample.target = guest->sample.out;
 	decide(guest);
 	assert_int_equal(guest->verdict.goal, 2 * GIB);
 }
@@ -371,7 +372,8 @@ static void each_trip_costs_more(void **state)
 	at_full(&guest);
 	for (i = 0; i < 7; i++) {
 		trip(&guest);
-		assert_in_range(cool_down(&guest), 1000 * cool_s[i] - 1000, 1000 * cool_s[i] + 2000);
+		assert_in_range(cool_down(&guest), 1000 * cool_s[i] - 1000,
+				1000 * cool_s[i] + 2000);
 	}
 	/* until it was as large as it may be for once */
 	for (i = 0; i < 60; i++)

@@ -105,7 +105,8 @@ bad_end() {
 	return 1
 }
 
-# How much to swap, in MiB: $CSWAP_MIB, or a tenth of free memory, 4..8. More takes long in emulators.
+# How much to swap, in MiB: $CSWAP_MIB, or a tenth of free memory, 4..8. More takes long in
+# emulators.
 some_mib() {
 	mib=${CSWAP_MIB:-$(awk '/^MemAvailable:/ { print int($2 / 10240) }' /proc/meminfo)}
 	[ "$mib" -ge 4 ] || mib=4

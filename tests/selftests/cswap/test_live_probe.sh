@@ -33,7 +33,11 @@ if command -v udevadm >/dev/null && udevadm control --ping 2>/dev/null; then
 else
 	skip "udev looks at it" "no udev"
 fi
-if swapon "$disk" 2>/dev/null; then fail "it was swapped on twice"; else pass "it can't be swapped on twice"; fi
+if swapon "$disk" 2>/dev/null; then
+	fail "it was swapped on twice"
+else
+	pass "it can't be swapped on twice"
+fi
 
 echo go >&8
 exec 8>&-

@@ -18,7 +18,8 @@ for name in stall_ms load_timeout_s spin_us; do
 	if echo nonsense 2>/dev/null >"$parameters/$name"; then
 		fail "parameter $name takes nonsense"
 	else
-		check "parameter $name refuses nonsense" test "$(cat "$parameters/$name")" = "$before"
+		check "parameter $name refuses nonsense" \
+			test "$(cat "$parameters/$name")" = "$before"
 	fi
 done
 # refused NAME VALUE: it stays as it was, and the log says what is allowed.
