@@ -9,6 +9,7 @@ BINDIR ?= $(PREFIX)/bin
 SBINDIR ?= $(PREFIX)/sbin
 DATADIR ?= $(PREFIX)/share
 MANDIR ?= $(PREFIX)/share/man
+LIBEXECDIR ?= $(PREFIX)/libexec/virtio-cswap
 COMPLETIONDIR ?= $(PREFIX)/share/bash-completion/completions
 UNITDIR ?= $(PREFIX)/lib/systemd/system
 INSTALL ?= install
@@ -66,3 +67,9 @@ install:: $(out)/cswapd $(out)/cswapctl $(out)/cswap-balancer
 	sed 's|@BINDIR@|$(BINDIR)|' host/cswapctl/cswap-metrics.service >$(DESTDIR)$(UNITDIR)/cswap-metrics.service
 	$(INSTALL) -m 644 host/cswapctl/cswap-metrics.timer $(DESTDIR)$(UNITDIR)/cswap-metrics.timer
 	sed 's|@SBINDIR@|$(SBINDIR)|' host/cswapd/cswapd@.service >$(DESTDIR)$(UNITDIR)/cswapd@.service
+	$(INSTALL) -m 644 host/cswapd-nbd/cswapd-nbd@.service $(DESTDIR)$(UNITDIR)/cswapd-nbd@.service
+	$(INSTALL) -D -m 755 host/cswapd-nbd/rbd-unlock $(DESTDIR)$(LIBEXECDIR)/rbd-unlock
+	$(INSTALL) -d $(DESTDIR)$(DATADIR)/virtio-cswap/stores
+	for example in host/cswapd-nbd/examples/*.conf; do \
+		sed 's|@LIBEXECDIR@|$(LIBEXECDIR)|' $$example \
+			>$(DESTDIR)$(DATADIR)/virtio-cswap/stores/$${example##*/} || exit; done

@@ -76,6 +76,8 @@ done
 # what_restarts UNIT-FILE: a mistake in the configuration doesn't, and what does has a pause.
 what_restarts() {
 	grep -q '^Restart=' "$1" || return 0
+	# A server that can't reach its storage yet ends like one with a mistake.
+	[ "${1##*/}" != cswapd-nbd@.service ] || { finds Restart=always "$1" && finds RestartSec= "$1"; return; }
 	finds RestartPreventExitStatus=2 "$1" && finds RestartSec= "$1"
 }
 # Programs that aren't installed where a unit says are none of systemd's business here.
@@ -87,9 +89,53 @@ host_understood() {
 }
 for unit in "$root"/host/*/*.service; do
 	check "$(basename "$unit"): a mistake isn't made again and again" what_restarts "$unit"
-	! command -v systemd-analyze >/dev/null ||
+	# This one isn't whole without a drop-in.
+	[ "${unit##*/}" = cswapd-nbd@.service ] || ! command -v systemd-analyze >/dev/null ||
 		check "$(basename "$unit"): systemd understands it" host_understood "$unit"
 done
+# with_example UNIT EXAMPLE: the unit with this drop-in.
+with_example() {
+	local folder=$dir/units/${2##*/} copy
+	copy=$folder/$(basename "$1" | sed 's/@\./@web1./')
+	mkdir -p "$copy.d"
+	sed 's|@S\?BINDIR@/[a-z-]*|/bin/true|' "$1" >"$copy"
+	sed -E 's#^(Exec[A-Za-z]*=-?)[^ ]+#\1/bin/true#' "$2" >"$copy.d/example.conf"
+	! systemd-analyze verify --man=no "$copy" 2>&1 | grep -e "$(basename "$copy")" -e example.conf
+}
+for example in "$root"/host/cswapd-nbd/examples/*.conf; do
+	unit=$root/host/cswapd-nbd/cswapd-nbd@.service
+	! finds "A drop-in of cswapd@" "$example" || unit=$root/host/cswapd/cswapd@.service
+	! command -v systemd-analyze >/dev/null ||
+		check "${example##*/}: systemd understands it" with_example "$unit" "$example"
+done
+check "a store's server is there before its daemon, and after it" \
+	finds 'Before=cswapd@%i.service' "$root/host/cswapd-nbd/cswapd-nbd@.service"
+
+# --- whose lock is taken away: a client of another host may be alive
+mkdir "$dir/fake"
+cat >"$dir/fake/rbd" <<'EOT'
+#!/bin/sh
+[ "$2" = rm ] && echo "$@" >"$(dirname "$0")/removed" && exit
+cat "$(dirname "$0")/lock"
+EOT
+chmod +x "$dir/fake/rbd"
+unlock_with() { # LOCK
+	rm -f "$dir/fake/removed"
+	echo "$1" >"$dir/fake/lock"
+	PATH=$dir/fake:$PATH "$root/host/cswapd-nbd/rbd-unlock" cswap/web1
+}
+unlocks() {
+	unlock_with '[{"id":"auto 139","locker":"client.4711","address":"127.0.0.1:0/42"}]' &&
+		[ "$(cat "$dir/fake/removed")" = "lock rm cswap/web1 auto 139 client.4711" ]
+}
+leaves_locked() {
+	unlock_with '[{"id":"auto 139","locker":"client.4711","address":"192.0.2.7:0/42"}]' && [ ! -e "$dir/fake/removed" ] &&
+		unlock_with '[{"id":"auto 139","locker":"client.4711","address":"[2001:db8::7]:0/42"}]' &&
+		[ ! -e "$dir/fake/removed" ] && unlock_with '[]' && [ ! -e "$dir/fake/removed" ]
+}
+check "rbd-unlock: this host's lock is taken away" unlocks
+check "rbd-unlock: another host's isn't" leaves_locked
+
 check "a guest's daemon needs its configuration" finds 'AssertPathExists=/etc/cswapd/%i.conf' "$root/host/cswapd/cswapd@.service"
 for unit in libvirtd.service virtqemud.service virt-guest-shutdown.target libvirt-guests.service; do
 	check "a guest's daemon comes before $unit" \
