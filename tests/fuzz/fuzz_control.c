@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -18,6 +19,7 @@
 /* One more than there is room for. */
 #define MAX_CLIENTS (CTL_MAX_CLIENTS + 1)
 #define REPLY_BYTES 8192
+#define NOBODY 65534
 
 static struct fuzz_bench *b;
 static struct command_context context;
@@ -49,6 +51,8 @@ static void open_all(void)
 	snprintf(address.sun_path, sizeof(address.sun_path), "/tmp/fuzz-control.%d", (int)getpid());
 	ctl = ctl_open(address.sun_path, &command_ops, &context);
 	FUZZ_CHECK(ctl);
+	/* Its mode keeps others out already; who they are is asked as well. */
+	FUZZ_CHECK(!chmod(address.sun_path, 0666));
 }
 
 static void close_all(void)
@@ -105,6 +109,21 @@ static void join(unsigned int i)
 	client[i] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	FUZZ_CHECK(!connect(client[i], (struct sockaddr *)&address, sizeof(address)));
 	step();
+}
+
+/* Of another user, if we may be one for a moment; it's not to be answered. */
+static void join_as_nobody(unsigned int i)
+{
+	if (client[i] >= 0 || seteuid(NOBODY)) {
+		if (client[i] < 0)
+			join(i);
+		return;
+	}
+	client[i] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	FUZZ_CHECK(!connect(client[i], (struct sockaddr *)&address, sizeof(address)));
+	FUZZ_CHECK(!seteuid(0));
+	step();
+	FUZZ_CHECK(recv(client[i], &(char){ 0 }, 1, MSG_DONTWAIT) == 0);
 }
 
 static void leave(unsigned int i)
@@ -171,7 +190,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		uint8_t what = fuzz_u8(&in);
 
 		i = what % MAX_CLIENTS;
-		if (client[i] < 0)
+		if (what / MAX_CLIENTS == 15)
+			join_as_nobody(i);
+		else if (client[i] < 0)
 			join(i);
 		if (what / MAX_CLIENTS == 14)
 			leave(i);

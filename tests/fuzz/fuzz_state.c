@@ -20,6 +20,15 @@
 /* A message that brings a descriptor: how many rings, and how large, is at 16 of its payload. */
 #define GET_INFLIGHT_FD 31
 
+/* What make-seeds says of it: otherwise its seeds change something else. */
+_Static_assert(offsetof(struct inflight, control.chain) == 8216 &&
+	       offsetof(struct inflight, pair[0].request) == 9256 &&
+	       offsetof(struct inflight, pair[0].response) == 50216, "make-seeds: CONTROL_CHAIN and so on");
+_Static_assert(offsetof(struct vhost_user_saved, num_regions) == 32 &&
+	       offsetof(struct vhost_user_saved, region) == 40, "make-seeds: NUM_REGIONS and so on");
+_Static_assert(offsetof(struct balloon_log, released) == 4096 &&
+	       offsetof(struct keep_state, active) == 2152, "make-seeds: RELEASED, ACTIVE");
+
 enum part { PART_FRONT, PART_LOG, PART_MEMORY, PART_BALLOON, PART_KIND, NUM_PARTS };
 
 static struct fuzz_bench *b;
