@@ -24,7 +24,7 @@ struct conf {
 	const char *socket_path;
 	int fd;				/* -1: none was given */
 	const char *store_path;		/* NULL: anonymous memory */
-	const char *tags_path;		/* NULL: beside the store */
+	const char *tags_path;		/* NULL: in memory */
 	bool format;			/* make a store of whatever is there */
 	uint64_t slots;
 	unsigned int queue_pairs;

@@ -26,6 +26,7 @@
 #include "common/ctl.h"
 #include "daemon.h"
 #include "common/log.h"
+#include "life/fdstore.h"
 #include "life/monitor.h"
 #include "life/sandbox.h"
 #include "frontend/vhost_user.h"
@@ -300,8 +301,9 @@ static bool open_front_end(struct daemon *daemon, const struct monitor_gift *gif
 		.limits = device_limits(daemon),
 		.memory = &daemon->memory,
 		.workers = daemon->workers,
-		/* Without its pages it would be worth nothing. */
-		.inflight = daemon->conf.store_path,
+		/* Without its pages, or their tags, it would be worth nothing. */
+		.inflight = daemon->conf.store_path &&
+			    (daemon->conf.tags_path || fdstore_exists()),
 		.lies = daemon->variant ? daemon->variant->lies : NULL,
 	};
 	const struct keep_state *state = daemon->keep.state;
@@ -385,6 +387,7 @@ static bool start_serving(struct daemon *daemon, const struct monitor_gift *gift
 		.vu = daemon->vu,
 		.balloon = &daemon->balloon,
 		.workers = daemon->workers,
+		.store = daemon->store,
 	};
 	return sandbox_seal(daemon->conf.sandbox);
 }

@@ -450,6 +450,11 @@ static void fault_deactivate(struct store *base)
 	inner->ops->deactivate(inner);
 }
 
+static void fault_use(const struct store *base, struct store_use *use)
+{
+	*use = store_get_use(((const struct store_fault *)base)->inner);
+}
+
 static const struct store_ops store_fault_ops = {
 	.name = "faults",
 	.activate = fault_activate,
@@ -459,6 +464,7 @@ static const struct store_ops store_fault_ops = {
 	.write = fault_transfer,
 	.trim = fault_trim,
 	.complete = fault_complete,
+	.use = fault_use,
 	.hurry = fault_hurry,
 	.lane_close = fault_lane_close,
 	.close = fault_close,

@@ -29,7 +29,7 @@ static struct store *open_store(void)
 	FUZZ_CHECK(!store_fault_add("eio-load:slots=96-97"));
 	store_fault_arm(true);
 	store = store_fault_wrap(store);
-	FUZZ_CHECK(store);
+	FUZZ_CHECK(store && store->ops->activate(store));
 	store->facts.merge_pages = STORE_MAX_PAGES;
 	return store;
 }

@@ -47,6 +47,7 @@ static void open_all(void)
 	context = (struct command_context) {
 		.conf = &conf, .memory = &b->memory, .measure = &measure,
 		.health = &health, .vu = vhost_user_new(&config), .balloon = &b->balloon, .workers = b->workers,
+		.store = b->store,
 	};
 	snprintf(address.sun_path, sizeof(address.sun_path), "/tmp/fuzz-control.%d", (int)getpid());
 	ctl = ctl_open(address.sun_path, &command_ops, &context);

@@ -54,11 +54,13 @@ static int bench_setup(void **state)
 	b->measure.cgroup_fd = -1;
 	balloon_init(&b->balloon, 4096);
 	workers.store = b->store = store_open(NULL, SLOTS);
+	assert_true(b->store->ops->activate(b->store));
 	vu.workers = b->workers = worker_start(&workers);
 	b->vu = vhost_user_new(&vu);
 	b->context = (struct command_context) {
 		.conf = &b->conf, .memory = &b->memory, .measure = &b->measure,
 		.health = &b->health, .vu = b->vu, .balloon = &b->balloon, .workers = b->workers,
+		.store = b->store,
 	};
 	*state = b;
 	return 0;

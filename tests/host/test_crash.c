@@ -260,7 +260,8 @@ static int serve(bool successor, unsigned int dies_at)
 	struct worker_set *set;
 	unsigned int i;
 
-	if (memory_add_mapped(&memory, GUEST_GPA, GUEST_UVA, GUEST_BYTES, world->guest))
+	if (memory_add_mapped(&memory, GUEST_GPA, GUEST_UVA, GUEST_BYTES, world->guest) ||
+	    !store->ops->activate(store))
 		return 1;
 	balloon_init(&balloon, PAGE);
 	balloon_set_target(&balloon, TARGET);

@@ -105,7 +105,7 @@ static void files_are_made_and_found_again(void **state)
 	struct stat st;
 
 	(void)state;
-	assert_true(open_as(&one, path_of("store"), NULL, false));
+	assert_true(open_as(&one, path_of("store"), path_of("store.tags"), false));
 	st = stat_of(path_of("store"));
 	assert_int_equal(st.st_size, DATA_BYTES);
 	assert_int_equal(st.st_mode & 0777, 0600);
@@ -115,11 +115,11 @@ static void files_are_made_and_found_again(void **state)
 	assert_true(begins_with(path_of("store.tags"), "virtio-cswap\n"));
 	assert_true(store_files_is_signed(&one, STORE_DATA_FILE));
 	assert_true(store_files_is_signed(&one, STORE_TAGS_FILE));
-	assert_true(open_as(&two, path_of("store"), NULL, false));
+	assert_true(open_as(&two, path_of("store"), path_of("store.tags"), false));
 	assert_memory_equal(&one.identity, &two.identity, sizeof(one.identity));
 	store_files_close(&two);
 	/* --format is for what is no store. */
-	assert_true(open_as(&two, path_of("store"), NULL, true));
+	assert_true(open_as(&two, path_of("store"), path_of("store.tags"), true));
 	assert_memory_equal(&one.identity, &two.identity, sizeof(one.identity));
 	store_files_close(&two);
 	store_files_close(&one);
@@ -138,7 +138,7 @@ static void what_is_empty_is_taken(void **state)
 	for (i = 0; i < sizeof(makers) / sizeof(makers[0]); i++) {
 		assert_true(shell(makers[i], path_of("store")));
 		assert_true(shell(makers[i], path_of("store.tags")));
-		assert_true(can_open(path_of("store"), NULL, false));
+		assert_true(can_open(path_of("store"), path_of("store.tags"), false));
 		remove_all();
 	}
 }
@@ -158,23 +158,63 @@ static void what_has_content_is_refused(void **state)
 
 	(void)state;
 	for (i = 0; i < sizeof(makers) / sizeof(makers[0]) * 2; i++) {
-		const char *victim = path_of(names[i & 1]);
+		char victim[300];
+
+		snprintf(victim, sizeof(victim), "%s", path_of(names[i & 1]));
 
 		assert_true(shell(makers[i / 2], victim));
 		before = stat_of(victim);
 		for (j = 0; j < 2; j++)
-			assert_false(can_open(path_of("store"), NULL, false));
+			assert_false(can_open(path_of("store"), path_of("store.tags"), false));
 		after = stat_of(victim);
 		assert_int_equal(before.st_size, after.st_size);
 		assert_int_equal(before.st_mtim.tv_nsec, after.st_mtim.tv_nsec);
 		assert_int_equal(before.st_ctim.tv_nsec, after.st_ctim.tv_nsec);
-		assert_true(can_open(path_of("store"), NULL, true));
+		assert_true(can_open(path_of("store"), path_of("store.tags"), true));
 		after = stat_of(victim);
 		assert_int_equal(after.st_size, i & 1 ? TAGS_BYTES : DATA_BYTES);
 		assert_true(after.st_blocks * 512 <= 64 * 1024);
-		assert_true(can_open(path_of("store"), NULL, false));
+		assert_true(can_open(path_of("store"), path_of("store.tags"), false));
 		remove_all();
 	}
+}
+
+/* Tags in memory are one's that has their descriptor. Without them what the file has is nothing. */
+static void tags_in_memory_are_kept_or_gone(void **state)
+{
+	char path[300];
+	const struct store_request request = { .data_path = path, .slots = SLOTS };
+	struct store_files one, two;
+	char wrong[STORE_WRONG_BYTES];
+	int kept[STORE_NUM_FILES];
+	struct stat st;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s", path_of("store"));
+	assert_true(open_as(&one, path, NULL, false));
+	assert_true(one.tags_in_memory);
+	assert_int_equal(fstat(one.fd[STORE_TAGS_FILE], &st), 0);
+	assert_int_equal(st.st_size, SLOTS * 16);
+	assert_int_equal(st.st_blocks, 0);
+	assert_int_equal(stat(path_of("store.tags"), &st), -1);
+	assert_int_equal(store_files_state(&one, STORE_TAGS_FILE), STORE_WHOLE);
+	assert_true(store_files_is_signed(&one, STORE_TAGS_FILE));
+	assert_true(shell("head -c 8M /dev/urandom | dd of=%s bs=1M seek=2 conv=notrunc status=none",
+			  path_of("store")));
+	/* Kept, the next one goes on, and nothing is lost. */
+	memcpy(kept, one.fd, sizeof(kept));
+	assert_true(store_files_go_on(&two, &request, &one.identity, &one.names, kept, wrong));
+	assert_true(stat_of(path_of("store")).st_blocks * 512 >= 8 << 20);
+	/* With the data alone it's another store. */
+	kept[STORE_TAGS_FILE] = -1;
+	assert_false(store_files_go_on(&two, &request, &one.identity, &one.names, kept, wrong));
+	assert_non_null(strstr(wrong, "memory"));
+	store_files_close(&one);
+	assert_true(open_as(&two, path_of("store"), NULL, false));
+	assert_memory_not_equal(&one.identity, &two.identity, sizeof(one.identity));
+	assert_true(stat_of(path_of("store")).st_blocks * 512 <= 64 * 1024);
+	store_files_close(&two);
+	remove_all();
 }
 
 static void tags_belong_to_their_store(void **state)
@@ -357,7 +397,7 @@ static void devices_are_taken_if_they_are_empty(void **state)
 
 	(void)state;
 	NEED_LOOP();
-	assert_false(can_open(loop, NULL, false));
+	assert_true(can_open(loop, NULL, false));
 	assert_true(can_open(loop, path_of("tags"), false));
 	assert_true(can_open(loop, path_of("tags"), false));
 	for (i = 0; i < sizeof(makers) / sizeof(makers[0]); i++) {
@@ -605,6 +645,7 @@ int main(void)
 		cmocka_unit_test(files_are_made_and_found_again),
 		cmocka_unit_test(what_is_empty_is_taken),
 		cmocka_unit_test(what_has_content_is_refused),
+		cmocka_unit_test(tags_in_memory_are_kept_or_gone),
 		cmocka_unit_test(tags_belong_to_their_store),
 		cmocka_unit_test(no_file_is_made_where_none_belongs),
 		cmocka_unit_test(a_store_in_memory_is_warned_of),

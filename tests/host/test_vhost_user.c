@@ -89,6 +89,7 @@ static int bench_setup(void **state)
 	log_init(LOG_CRIT);
 	balloon_init(&b->balloon, 4096);
 	b->store = store_open(NULL, CAPACITY);
+	assert_true(b->store->ops->activate(b->store));
 	workers.store = b->store;
 	workers.beats = &b->beats;
 	workers.beat_fd = b->beat_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

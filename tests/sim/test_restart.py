@@ -4,7 +4,7 @@
 
     test_restart.py DIR      where cswapd and cswap-sim were built
 
-It keeps descriptors as systemd's descriptor store does. A restart that would put another store under the
+It keeps descriptors as systemd's descriptor store does, for tags in memory and for those in a file. A restart that would put another store under the
 guest's pages is refused, and what is kept stays for a right one: then the guest has seen a pause.
 """
 import os
@@ -138,6 +138,17 @@ def result(good, name, *explanations):
 
 
 RIGHT = ("--store", "store", "--size", "16M")
+FILES = ("store",)
+
+
+def keep_tags_in_a_file():
+    global RIGHT, FILES
+    RIGHT += ("--tags", "store.tags")
+    FILES += ("store.tags",)
+
+
+def tags_of(store):
+    return ("--tags", f"{store}.tags") if len(FILES) > 1 else ()
 
 
 def refused(keeper, name, says, *options):
@@ -156,13 +167,17 @@ def others_are_refused(keeper):
     daemon.end()
     result({"cswapd-state", "cswapd-front-end", "cswapd-data", "cswapd-tags"} <= keeper.names(),
            "state, connection and store are kept", str(keeper.kept))
-    refused(keeper, "another --store", (path("store"), path("other")), "--store", "other", "--size", "16M")
-    refused(keeper, "other --tags", (path("store.tags"), path("other.tags")), *RIGHT, "--tags", "other.tags")
+    refused(keeper, "another --store", (path("store"), path("other")), "--store", "other", *tags_of("other"),
+            "--size", "16M")
+    says = (path("store.tags"), path("other.tags")) if len(FILES) > 1 else ("--tags",)
+    refused(keeper, "other --tags", says, *RIGHT, "--tags", "other.tags")
+    if len(FILES) > 1:
+        refused(keeper, "tags in memory", ("--tags", path("store.tags")), *RIGHT[:-2])
     refused(keeper, "--store mem", ("--store",), "--store", "mem", "--size", "16M")
     refused(keeper, "another --size", ("--size",), "--store", "store", "--size", "32M")
     refused(keeper, "other --queues", ("--queues",), *RIGHT, "--queues", "2")
     result(not os.path.exists("other") and not os.path.exists("other.tags"), "and nothing is made for it")
-    for name in ("store", "store.tags"):
+    for name in FILES:
         os.rename(name, "aside")
         shutil.copyfile("aside", name)
         refused(keeper, f"a copy in place of {name}", (path(name),), *RIGHT)
@@ -176,7 +191,8 @@ def others_are_refused(keeper):
 def removed_files_are_held(keeper):
     guest = Guest()
     os.unlink("store")
-    os.rename("store.tags", "moved")
+    if len(FILES) > 1:
+        os.rename("store.tags", "moved")
     return guest
 
 
@@ -207,7 +223,8 @@ def device_is_let_go(keeper):
         return
     device = made.stdout.strip()
     try:
-        store = ("--store", device, "--tags", "disk.tags", "--size")
+        tags = ("--tags", "disk.tags") if len(FILES) > 1 else ()
+        store = ("--store", device, *tags, "--size")
         daemon = Daemon(keeper, *store, "16M")
         daemon.end()
         daemon = Daemon(keeper, *store, "32M")
@@ -215,7 +232,7 @@ def device_is_let_go(keeper):
         if daemon.ready:
             daemon.end()
         # And for one that is of another store.
-        daemon = Daemon(keeper, "--store", "other", "--size", "32M")
+        daemon = Daemon(keeper, "--store", "other", *tags_of("other"), "--size", "32M")
         result(daemon.ready, "and for another store", daemon.log)
         if daemon.ready:
             daemon.end()
@@ -225,9 +242,13 @@ def device_is_let_go(keeper):
         subprocess.run(["losetup", "-d", device], check=True)
 
 
-def main():
-    os.chdir(work)
-    keeper = Keeper()
+def removed():
+    for name in os.listdir("."):
+        if os.path.isfile(name):
+            os.unlink(name)
+
+
+def run(keeper):
     daemon = others_are_refused(keeper)
     guest = removed_files_are_held(keeper)
     daemon.end()
@@ -236,12 +257,23 @@ def main():
            "what has no name any more is gone on with", daemon.log)
     result(guest.end(), "and the guest has all its pages", guest.output)
     daemon.end()
-    daemon = Daemon(keeper, "--store", "other", "--size", "32M")
+    daemon = Daemon(keeper, "--store", "other", *tags_of("other"), "--size", "32M")
     result(daemon.ready, "without a guest any store will do", daemon.log)
     code = daemon.end()
     result(code == 0, "it ends in order", daemon.log)
     slow_keeper_has_it_all(keeper)
     device_is_let_go(keeper)
+
+
+def main():
+    os.chdir(work)
+    keeper = Keeper()
+    run(keeper)
+    # What is kept of the last one is of a store that isn't wanted any more.
+    removed()
+    print("# tags in a file")
+    keep_tags_in_a_file()
+    run(keeper)
     print(f"1..{number}")
 
 

@@ -130,7 +130,8 @@ static void add_files(struct json_object *to, struct health *health)
 
 	health_look(health);
 	add_string(to, "file", files ? files->names.name[STORE_DATA_FILE] : NULL);
-	add_string(to, "tags_file", files ? files->names.name[STORE_TAGS_FILE] : NULL);
+	add_string(to, "tags_file", files && !files->tags_in_memory ?
+				    files->names.name[STORE_TAGS_FILE] : NULL);
 	add_string(to, "state", files ? store_state_name(health_state(health)) : NULL);
 	add_known(to, "errors_writeback", files, files ? health->log->errors_writeback : 0);
 }
@@ -140,10 +141,12 @@ static void add_counters(struct json_object *to,
 {
 	struct json_object *store = json_object_new_object();
 	struct json_object *served = json_object_new_object();
+	const struct store_use use = store_get_use(context->store);
 	struct worker_counters sum;
 
 	worker_count(context->workers, &sum);
 	add_files(store, context->health);
+	add_number(store, "tags_memory_bytes", use.tags_bytes);
 	add_number(store, "size_bytes",
 		   context->conf->slots * VIRTIO_CSWAP_SLOT_SIZE);
 	add_number(store, "stored_pages", sum.stores);

@@ -23,6 +23,7 @@ struct command_context {
 	const struct vhost_user *vu;
 	struct balloon *balloon;
 	struct worker_set *workers;
+	const struct store *store;
 };
 
 /* For ctl_open(); the context is a struct command_context. */

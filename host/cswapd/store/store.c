@@ -5,7 +5,10 @@
 #include <errno.h>
 
 #include "store_files.h"
+#include "store_slots.h"
 #include "tags.h"
+
+#define MAX_RETRIES 16
 
 static const struct store_ops *engine_of(const struct store_files *files)
 {
@@ -20,8 +23,25 @@ struct store *store_open(const struct store_files *files, uint64_t slots)
 
 	if (!engine)
 		return NULL;
-	return store_tagged_wrap(engine, files ? tags_file_open(files) :
-						 tags_mem_open(slots));
+	if (!files || files->tags_in_memory)
+		return store_slots_wrap(engine, files ? files->fd[STORE_TAGS_FILE] : -1);
+	return store_tagged_wrap(engine, tags_file_open(files));
+}
+
+bool store_worth_retry(int result, uint8_t *retries)
+{
+	return (result == -EAGAIN || result == -EINTR) && (*retries)++ < MAX_RETRIES;
+}
+
+bool store_is_zero(const void *from, size_t bytes)
+{
+	const uint64_t *word = from;
+	size_t i;
+
+	for (i = 0; i < bytes / sizeof(*word); i++)
+		if (word[i])
+			return false;
+	return true;
 }
 
 struct io_uring_sqe *store_get_sqe(struct io_uring *ring)

@@ -5,7 +5,9 @@
  * Theory of operation: a store is an engine, which keeps pages and knows nothing of tags,
  * and layers around it, which look like an engine to who is above them:
  *
- *	worker -> [tests: faults] -> tags (store_tagged.c) -> engine
+ *	worker -> [tests: faults] -> tags -> engine
+ *
+ * Tags are in memory (store_slots.c) or in a file of their own (store_tagged.c).
  *
  * An engine is a file of its own (store_file.c, store_block.c, store_mem.c) with a
  * table of functions. Its life:
@@ -73,8 +75,8 @@ struct store_op {
 	/* Those of the layers around it. */
 	uint8_t parts;			/* store_tagged.c: under way */
 	int tags_error;			/* store_tagged.c */
-	uint32_t tag_bytes_done;	/* tags_file.c, as is the next */
-	uint8_t tag_retries;
+	uint32_t tag_bytes_done;	/* tags_file.c */
+	uint8_t tag_retries;		/* tags_file.c, store_slots.c */
 	struct __kernel_timespec delay;	/* store_fault.c */
 };
 
@@ -83,6 +85,11 @@ struct store_lane;
 struct store_files;
 
 typedef void store_done_fn(void *context, struct store_op *op);
+
+/* What a store takes and owes at the moment. */
+struct store_use {
+	uint64_t tags_bytes;		/* of memory */
+};
 
 struct store_ops {
 	const char *name;		/* of the engine: "file" */
@@ -111,6 +118,8 @@ struct store_ops {
 	/* A completion on the ring that carries @op and @part. */
 	void (*complete)(struct store_lane *lane, struct store_op *op,
 			 enum store_part part, int result);
+	/* What the store takes and owes now; NULL: nothing. Any thread. */
+	void (*use)(const struct store *store, struct store_use *use);
 	/* Hold nothing back any longer: somebody waits for all to end. */
 	void (*hurry)(struct store_lane *lane);
 	void (*lane_close)(struct store_lane *lane);
@@ -144,6 +153,15 @@ struct store_lane {
 
 /* The engine for @files (NULL: anonymous memory), and its tags. NULL: logged. */
 struct store *store_open(const struct store_files *files, uint64_t slots);
+
+static inline struct store_use store_get_use(const struct store *store)
+{
+	struct store_use use = { 0 };
+
+	if (store->ops->use)
+		store->ops->use(store, &use);
+	return use;
+}
 
 static inline void store_close(struct store *store)
 {
@@ -186,6 +204,12 @@ void store_tag_sqe(struct io_uring_sqe *sqe, struct store_op *op,
 int store_register_fd(struct io_uring *ring, unsigned int index, int fd);
 /* All of them: or they'd be in use until the kernel has cleaned up. */
 void store_unregister_fds(struct io_uring *ring);
+
+/* Some kinds of failure are worth another try; the rest is the outcome. */
+bool store_worth_retry(int result, uint8_t *retries);
+
+/* It ends at the first word in all cases but the one. */
+bool store_is_zero(const void *from, size_t bytes);
 
 /* An engine may have moved the vector along: where did the page begin? */
 static inline uint8_t *store_page_of(const struct iovec *iov)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * store_files.c - the two files of a store: found or made once, then held.
+ * store_files.c - what a store is kept in, its data and its tags: found or made once, then held.
  *
  * Theory of operation: the process that lives longest finds both files by their names, or
  * makes them, once; every other process has a new open file of the same inode, through
@@ -12,6 +12,10 @@
  * lives as long as that has I/O under way, which is what a successor waits for (I6). A
  * block device is held by O_EXCL besides, so that nobody mounts it between two workers;
  * that belongs to one open file as well, so the workers' are without.
+ *
+ * Tags are in memory that has no name, or in a file that has. Memory is what it is for as
+ * long as somebody has its descriptor, and a store without its tags is nothing: so what an
+ * earlier life left in the data is given back at the start.
  *
  * Each file begins with a signature, in a block of its own, that says what it is and which
  * store it belongs to. What has none is taken only if there is nothing in it
@@ -43,6 +47,7 @@
 #include "common/signature.h"
 #include "store_files.h"
 #include "store_found.h"
+#include "tags_mem.h"
 
 #define LOCK_WAIT_MS 5000
 #define LOCK_POLL_MS 20
@@ -80,22 +85,26 @@ static void name_file(char name[STORE_NAME_BYTES], const char *path)
 		snprintf(name, STORE_NAME_BYTES, "%s", path);
 }
 
+/* How many of the files have names, and signatures. */
+static unsigned int num_named(const struct store_files *files)
+{
+	return files->tags_in_memory ? STORE_TAGS_FILE : STORE_NUM_FILES;
+}
+
 static bool name_files(struct store_files *files, const struct store_request *request)
 {
-	const char *tags = request->tags_path ? request->tags_path : request->data_path;
 	char (*path)[STORE_NAME_BYTES] = files->paths.name;
 	unsigned int i;
 	int n;
 
 	n = snprintf(path[STORE_DATA_FILE], STORE_NAME_BYTES, "%s", request->data_path);
-	if (n < STORE_NAME_BYTES)
-		n = snprintf(path[STORE_TAGS_FILE], STORE_NAME_BYTES, "%s%s", tags,
-			     request->tags_path ? "" : ".tags");
+	if (n < STORE_NAME_BYTES && request->tags_path)
+		n = snprintf(path[STORE_TAGS_FILE], STORE_NAME_BYTES, "%s", request->tags_path);
 	if (n >= STORE_NAME_BYTES) {
 		log_err("%s...: the name is too long", path[STORE_DATA_FILE]);
 		return false;
 	}
-	for (i = 0; i < STORE_NUM_FILES; i++)
+	for (i = 0; i < num_named(files); i++)
 		name_file(files->names.name[i], path[i]);
 	return true;
 }
@@ -349,7 +358,7 @@ static bool may_take(const struct store_files *files, struct finding *found, boo
 		tags->content = CONTENT_OTHER;
 		snprintf(tags->text, sizeof(tags->text), "the tags of another store");
 	}
-	for (i = 0; i < STORE_NUM_FILES && !format; i++) {
+	for (i = 0; i < num_named(files) && !format; i++) {
 		if (found[i].content != CONTENT_OTHER)
 			continue;
 		log_err("%s is no store%s but %s: was something else meant? If it may be destroyed, start with --format",
@@ -366,7 +375,7 @@ static bool settle_ids(struct store_files *files, const struct finding *found)
 	bool is_known = false;
 	unsigned int i;
 
-	for (i = 0; i < STORE_NUM_FILES; i++) {
+	for (i = 0; i < num_named(files); i++) {
 		uint8_t *id = files->identity.id[i];
 
 		if (found[i].content == CONTENT_STORE) {
@@ -379,7 +388,7 @@ static bool settle_ids(struct store_files *files, const struct finding *found)
 	}
 	if (!is_known)
 		return getrandom(files->id, STORE_ID_BYTES, 0) == STORE_ID_BYTES;
-	for (i = 0; i < STORE_NUM_FILES; i++)
+	for (i = 0; i < num_named(files); i++)
 		if (found[i].content != CONTENT_STORE)
 			log_warning("%s is new: what the store held there is lost",
 				    files->paths.name[i]);
@@ -407,14 +416,22 @@ static bool check_device_size(int fd, const char *name, uint64_t bytes)
 	return have >= bytes;
 }
 
-/* Make a regular file at least @bytes long, without using space for it. */
-static bool size_file(int fd, const char *name, uint64_t bytes, bool anew)
+/*
+ * Make a regular file at least @bytes long, without using space for it. What @held
+ * something else, or a store whose tags are gone, is emptied; of a store a larger size stays.
+ */
+static bool size_file(int fd, const char *name, uint64_t bytes, enum content held,
+		      bool is_left)
 {
+	bool empty = held == CONTENT_OTHER || (held == CONTENT_STORE && is_left);
 	struct stat st;
 
-	if (!fstat(fd, &st) && (!anew || !ftruncate(fd, 0)) &&
-	    ((!anew && (uint64_t)st.st_size >= bytes) || !ftruncate(fd, (off_t)bytes)))
-		return true;
+	if (!fstat(fd, &st)) {
+		if (held != CONTENT_OTHER && (uint64_t)st.st_size > bytes)
+			bytes = (uint64_t)st.st_size;
+		if ((!empty || !ftruncate(fd, 0)) && !ftruncate(fd, (off_t)bytes))
+			return true;
+	}
 	log_err("can't make %s %ju bytes long: %s", name, (uintmax_t)bytes,
 		strerror(errno));
 	return false;
@@ -450,14 +467,14 @@ static bool claim_file(struct store_files *files, unsigned int which,
 	const char *name = files->paths.name[which];
 	uint64_t bytes = store_files_bytes(files, which);
 	bool is_device = which == STORE_DATA_FILE && files->is_device, done;
-	bool other = found->content == CONTENT_OTHER;
 	int fd = reopen(files->fd[which], name, O_RDWR);
 
 	if (fd < 0)
 		return false;
 	done = is_device ? check_device_size(fd, name, bytes) :
-			   size_file(fd, name, bytes, other || found->is_left);
-	if (done && is_device && other)
+			   size_file(fd, name, bytes, found->content,
+				     found->is_left || files->tags_in_memory);
+	if (done && is_device && found->content == CONTENT_OTHER)
 		done = wipe_device(fd);
 	if (done && is_device && found->is_left)
 		discard_device(fd, name, bytes);
@@ -489,6 +506,24 @@ static bool hold(struct store_files *files, unsigned int which)
 	return !flock(files->fd[which], LOCK_UN);
 }
 
+/* New ones, of nothing. */
+static bool make_tags(struct store_files *files)
+{
+	uint8_t *id = files->identity.id[STORE_TAGS_FILE];
+	char beside[STORE_NAME_BYTES + 8];
+	struct stat st;
+
+	snprintf(beside, sizeof(beside), "%s.tags", files->paths.name[STORE_DATA_FILE]);
+	if (!stat(beside, &st) && S_ISREG(st.st_mode))
+		log_notice("%s isn't used: tags are in memory; remove it, or name it by --tags",
+			   beside);
+	files->fd[STORE_TAGS_FILE] = tags_mem_create(files->slots);
+	if (files->fd[STORE_TAGS_FILE] < 0 || fstat(files->fd[STORE_TAGS_FILE], &st))
+		return false;
+	identify(&files->identity, STORE_TAGS_FILE, &st);
+	return getrandom(id, STORE_ID_BYTES, 0) == STORE_ID_BYTES;
+}
+
 static bool find_and_claim(struct store_files *files, const struct store_request *request)
 {
 	struct finding found[STORE_NUM_FILES] = { 0 };
@@ -499,28 +534,24 @@ static bool find_and_claim(struct store_files *files, const struct store_request
 			&is_device))
 		return false;
 	files->is_device = is_device;
-	if (is_device && !request->tags_path) {
-		log_err("%s is a block device: name a file for its tags with --tags",
-			request->data_path);
-		return false;
-	}
-	for (i = 0; i < STORE_NUM_FILES; i++)
+	for (i = 0; i < num_named(files); i++)
 		if (!find_file(files, i, request->user, &found[i]))
 			return false;
 	if (!may_take(files, found, request->format) || !settle_ids(files, found))
 		return false;
-	for (i = 0; i < STORE_NUM_FILES; i++)
+	for (i = 0; i < num_named(files); i++)
 		if (!claim_file(files, i, &found[i], request->user) ||
 		    !hold(files, i))
 			return false;
 	warn_of_memory(files->fd[STORE_DATA_FILE], request->data_path);
-	return true;
+	return !files->tags_in_memory || make_tags(files);
 }
 
 static void begin(struct store_files *files, const struct store_request *request)
 {
 	*files = (struct store_files) STORE_FILES_NONE;
 	files->slots = request->slots;
+	files->tags_in_memory = !request->tags_path;
 }
 
 bool store_files_open(struct store_files *files, const struct store_request *request)
@@ -570,6 +601,16 @@ static bool is_held(int fd, unsigned int which, const struct store_identity *ide
 			!memcmp(signature.id, identity->id[which], STORE_ID_BYTES));
 }
 
+/* Memory has no name to be found by: it was kept, or it's gone. */
+static bool go_on_with_memory(struct store_files *files,
+			      const struct store_identity *identity, int kept)
+{
+	if (kept < 0 || !is_held(kept, STORE_TAGS_FILE, identity, true))
+		return false;
+	files->fd[STORE_TAGS_FILE] = kept;
+	return true;
+}
+
 /* False: it's another file. */
 static bool go_on_with(struct store_files *files, unsigned int which,
 		       const struct store_identity *identity,
@@ -577,6 +618,8 @@ static bool go_on_with(struct store_files *files, unsigned int which,
 {
 	int fd = kept;
 
+	if (which >= num_named(files))
+		return go_on_with_memory(files, identity, kept);
 	if (!leads_there(files, which, identity, names, kept >= 0))
 		return false;
 	if (kept < 0)
@@ -605,11 +648,22 @@ bool store_files_go_on(struct store_files *files, const struct store_request *re
 		snprintf(wrong, STORE_WRONG_BYTES, "--store is no name");
 		return false;
 	}
+	if (files->tags_in_memory != !names->name[STORE_TAGS_FILE][0]) {
+		snprintf(wrong, STORE_WRONG_BYTES, "--tags isn't what it was: the tags are %s%s",
+			 files->tags_in_memory ? "in " : "in memory",
+			 names->name[STORE_TAGS_FILE]);
+		*files = (struct store_files) STORE_FILES_NONE;
+		return false;
+	}
 	for (i = 0; i < STORE_NUM_FILES; i++) {
 		if (go_on_with(files, i, identity, names, kept[i]))
 			continue;
-		snprintf(wrong, STORE_WRONG_BYTES, "%s is not its %s, which is %s",
-			 files->names.name[i], file_nouns[i], names->name[i]);
+		if (i < num_named(files))
+			snprintf(wrong, STORE_WRONG_BYTES, "%s is not its %s, which is %s",
+				 files->names.name[i], file_nouns[i], names->name[i]);
+		else
+			snprintf(wrong, STORE_WRONG_BYTES,
+				 "its tags were in memory, and that is gone");
 		if (i && kept[0] < 0)
 			close(files->fd[0]);
 		*files = (struct store_files) STORE_FILES_NONE;
@@ -649,6 +703,8 @@ enum store_state store_files_state(const struct store_files *files, unsigned int
 	int fd = files->fd[which];
 	struct stat st;
 
+	if (which >= num_named(files))
+		return STORE_WHOLE;
 	/* Of a device, too, without asking it. */
 	if (fstat(fd, &st))
 		return STORE_WHOLE;
@@ -666,6 +722,8 @@ bool store_files_is_signed(const struct store_files *files, unsigned int which)
 {
 	struct signature signature;
 
+	if (which >= num_named(files))
+		return true;
 	return signature_read(files->fd[which], &signature) &&
 	       !memcmp(signature.id, files->identity.id[which], STORE_ID_BYTES);
 }
@@ -679,7 +737,8 @@ int store_files_take_error(const struct store_files *files, unsigned int which)
 {
 	off64_t end = (off64_t)store_files_bytes(files, which);
 
-	if (!sync_file_range(files->fd[which], end, 1, SYNC_FILE_RANGE_WAIT_BEFORE))
+	if (which >= num_named(files) ||
+	    !sync_file_range(files->fd[which], end, 1, SYNC_FILE_RANGE_WAIT_BEFORE))
 		return 0;
 	return errno == EIO || errno == ENOSPC || errno == EDQUOT ? errno : 0;
 }

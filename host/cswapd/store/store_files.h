@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * store_files.h - the two files of a store: found or made once, then held.
+ * store_files.h - what a store is kept in, its data and its tags: found or made once, then held.
  */
 #ifndef CSWAPD_STORE_FILES_H
 #define CSWAPD_STORE_FILES_H
@@ -34,7 +34,7 @@ struct store_names {
 /* What an operator asks for. */
 struct store_request {
 	const char *data_path;
-	const char *tags_path;		/* NULL: beside the data */
+	const char *tags_path;		/* NULL: in memory */
 	uint64_t slots;
 	bool format;			/* whatever is there */
 	const char *user;		/* who will use it, for the signature; or NULL */
@@ -47,6 +47,7 @@ struct store_request {
 struct store_files {
 	uint64_t slots;
 	bool is_device;			/* the data */
+	bool tags_in_memory;		/* the tags' descriptor is memory (tags_mem.h) */
 	int fd[STORE_NUM_FILES];	/* -1: none */
 	uint8_t id[STORE_ID_BYTES];	/* what data and tags have in common */
 	struct store_names paths;	/* as they were asked for */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * store_tagged.c - the layer that joins an engine's pages with their tags.
+ * store_tagged.c - the layer that joins an engine's pages with tags in a file.
  *
  * Theory of operation: an operation has two parts, the engine's and the tags', which are
  * under way at the same time, and ends with the later. Neither knows of the other.
@@ -28,26 +28,14 @@ struct tagged_lane {
 
 /* --- the data path --- */
 
-/* It ends at the first word in all cases but the one. */
-static bool is_zero(const void *from, size_t bytes)
-{
-	const uint64_t *word = from;
-	size_t i;
-
-	for (i = 0; i < bytes / sizeof(*word); i++)
-		if (word[i])
-			return false;
-	return true;
-}
-
 /* Is one of the pages that were read none that was stored? */
 static bool is_hollow(const struct store_op *op)
 {
 	uint64_t i;
 
 	for (i = 0; i < op->count; i++)
-		if (is_zero(store_page_of(&op->data[i]), STORE_SLOT_SIZE) ||
-		    is_zero(&op->tag[i], sizeof(op->tag[i])))
+		if (store_is_zero(store_page_of(&op->data[i]), STORE_SLOT_SIZE) ||
+		    store_is_zero(&op->tag[i], sizeof(op->tag[i])))
 			return true;
 	return false;
 }

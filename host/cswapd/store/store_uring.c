@@ -21,8 +21,6 @@
 #include "store_files.h"
 #include "store_uring.h"
 
-#define MAX_RETRIES 16
-
 /* --- the data path --- */
 
 static void end(struct store_lane *lane, struct store_op *op, int error)
@@ -101,13 +99,6 @@ static void data_advance(struct store_op *op, uint32_t bytes)
 	}
 }
 
-/* Some kinds of failure are worth another try; the rest is the outcome. */
-static bool worth_retry(struct store_op *op, int result)
-{
-	return (result == -EAGAIN || result == -EINTR) &&
-	       op->retries++ < MAX_RETRIES;
-}
-
 static void data_complete(struct store_lane *lane, struct store_op *op,
 			  int result)
 {
@@ -117,7 +108,7 @@ static void data_complete(struct store_lane *lane, struct store_op *op,
 			end(lane, op, 0);
 		else
 			submit_data(lane, op);
-	} else if (worth_retry(op, result)) {
+	} else if (store_worth_retry(result, &op->retries)) {
 		submit_data(lane, op);
 	} else {
 		/* Nothing done and no error: somebody cut the file short. */

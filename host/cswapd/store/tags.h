@@ -45,7 +45,5 @@ struct tags_lane {
 
 /* The tags file of @files, which outlive it. NULL: logged. */
 struct tags *tags_file_open(const struct store_files *files);
-/* Anonymous memory, shared with the processes that are forked later. */
-struct tags *tags_mem_open(uint64_t slots);
 
 #endif

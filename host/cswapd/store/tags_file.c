@@ -15,7 +15,6 @@
 #include "store_files.h"
 #include "tags.h"
 
-#define MAX_RETRIES 16
 #define BLOCK_BYTES 4096
 
 struct tags_file {
@@ -91,13 +90,6 @@ static void file_forget(struct tags_lane *lane, struct store_op *op)
 	store_tag_sqe(sqe, op, STORE_PART_TAGS);
 }
 
-/* Some kinds of failure are worth another try; the rest is the outcome. */
-static bool worth_retry(struct store_op *op, int result)
-{
-	return (result == -EAGAIN || result == -EINTR) &&
-	       op->tag_retries++ < MAX_RETRIES;
-}
-
 static void forget_complete(struct tags_lane *lane, struct store_op *op, int result)
 {
 	/* A file system that can't give space back has done all it can. */
@@ -116,7 +108,7 @@ static void file_complete(struct tags_lane *lane, struct store_op *op, int resul
 			end(lane, op, 0);
 		else
 			submit_tags(lane, op);
-	} else if (worth_retry(op, result)) {
+	} else if (store_worth_retry(result, &op->tag_retries)) {
 		submit_tags(lane, op);
 	} else {
 		end(lane, op, result ? result : -EIO);

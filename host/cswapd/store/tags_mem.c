@@ -1,125 +1,166 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * tags_mem.c - tags in anonymous memory, beside pages that are there as well.
+ * tags_mem.c - the tags of a store's slots in memory: 16 bytes a slot, by its number.
  *
- * Memory is reserved by touching it only, and shared with the processes that come after
- * this one. All ends inside the call.
+ * Theory of operation: a page of the file that isn't there would be made by touching it,
+ * and where there is no memory that is a signal. So a page is reserved by fallocate()
+ * first, which fails instead, and which of them are there stands in a map of bits. The
+ * map is the process's own; who comes after it finds the same by looking for holes.
+ *
+ * The file can't change its size. Its pages are locked where that's allowed: a tag that
+ * the host has swapped out would be another read of a disk for each page.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/falloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "common/log.h"
-#include "tags.h"
+#include "tags_mem.h"
 
-struct tags_mem {
-	struct tags tags;
-	struct virtio_cswap_tag *tag;
-	uint64_t slots;
+#define BITS 64
+
+const struct virtio_cswap_tag tag_none;
+const struct virtio_cswap_tag tag_owed = {
+	{ 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255 }
 };
 
-static struct virtio_cswap_tag *tag_of(const struct tags_lane *lane, const struct store_op *op)
+static uint64_t file_bytes(uint64_t slots)
 {
-	return &((const struct tags_mem *)lane->tags)->tag[op->slot];
+	return (slots * STORE_TAG_SIZE + TAGS_MEM_PAGE - 1) & ~(uint64_t)(TAGS_MEM_PAGE - 1);
 }
 
-static void mem_read(struct tags_lane *lane, struct store_op *op)
+int tags_mem_create(uint64_t slots)
 {
-	memcpy(op->tag, tag_of(lane, op), op->count * STORE_TAG_SIZE);
-	lane->done(lane->context, op, 0);
+	int fd = memfd_create("cswapd-tags", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	if (fd >= 0 && !ftruncate(fd, (off_t)file_bytes(slots)) &&
+	    !fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL))
+		return fd;
+	log_err("no memory for the tags of %ju slots: %s", (uintmax_t)slots, strerror(errno));
+	if (fd >= 0)
+		close(fd);
+	return -1;
 }
 
-static void mem_write(struct tags_lane *lane, struct store_op *op)
+/* --- which pages are there --- */
+
+bool tags_mem_has(const struct tags_mem *tags, uint64_t slot, uint64_t count)
 {
-	memcpy(tag_of(lane, op), op->tag, op->count * STORE_TAG_SIZE);
-	lane->done(lane->context, op, 0);
-}
+	uint64_t page = slot / TAGS_MEM_SLOTS, last = (slot + count - 1) / TAGS_MEM_SLOTS;
 
-/* A page of them is given back only if all of it is. */
-static void mem_forget(struct tags_lane *lane, struct store_op *op)
-{
-	const struct tags_mem *mem = (const struct tags_mem *)lane->tags;
-	const uint64_t page = STORE_SLOT_SIZE;
-	uint64_t from = op->slot * STORE_TAG_SIZE & ~(page - 1);
-	uint64_t to = (op->slot + op->count) * STORE_TAG_SIZE & ~(page - 1);
-	int error = 0;
-
-	if (from < (op->slot - op->before) * STORE_TAG_SIZE)
-		from += page;
-	if (to > from && madvise((uint8_t *)mem->tag + from, to - from, MADV_REMOVE))
-		error = -errno;
-	lane->done(lane->context, op, error);
-}
-
-static void mem_complete(struct tags_lane *lane, struct store_op *op, int result)
-{
-	(void)lane;
-	(void)op;
-	(void)result;
-}
-
-static struct tags_lane *mem_lane_open(struct tags *tags, struct io_uring *ring,
-				       tags_done_fn *done, void *context)
-{
-	struct tags_lane *lane = calloc(1, sizeof(*lane));
-
-	if (lane)
-		*lane = (struct tags_lane) { tags, ring, done, context };
-	return lane;
-}
-
-static void mem_lane_close(struct tags_lane *lane)
-{
-	free(lane);
-}
-
-static bool mem_activate(struct tags *tags)
-{
-	(void)tags;
+	for (; page <= last; page++)
+		if (!(__atomic_load_n(&tags->present[page / BITS], __ATOMIC_ACQUIRE) &
+		      1ULL << page % BITS))
+			return false;
 	return true;
 }
 
-static void mem_deactivate(struct tags *tags)
+uint64_t tags_mem_offset(uint64_t slot)
 {
-	(void)tags;
+	return slot / TAGS_MEM_SLOTS * TAGS_MEM_PAGE;
 }
 
-static void mem_close(struct tags *tags)
+uint64_t tags_mem_bytes(uint64_t slot, uint64_t count)
 {
-	struct tags_mem *mem = (struct tags_mem *)tags;
-
-	munmap(mem->tag, mem->slots * STORE_TAG_SIZE);
-	free(mem);
+	return tags_mem_offset(slot + count - 1) + TAGS_MEM_PAGE - tags_mem_offset(slot);
 }
 
-static const struct tags_ops tags_mem_ops = {
-	.activate = mem_activate,
-	.deactivate = mem_deactivate,
-	.lane_open = mem_lane_open,
-	.read = mem_read,
-	.write = mem_write,
-	.forget = mem_forget,
-	.complete = mem_complete,
-	.lane_close = mem_lane_close,
-	.close = mem_close,
-};
-
-struct tags *tags_mem_open(uint64_t slots)
+void tags_mem_note(struct tags_mem *tags, uint64_t slot, uint64_t count)
 {
-	struct tags_mem *mem = calloc(1, sizeof(*mem));
+	uint64_t page = slot / TAGS_MEM_SLOTS, last = (slot + count - 1) / TAGS_MEM_SLOTS;
 
-	if (!mem)
-		return NULL;
-	mem->tag = mmap(NULL, slots * STORE_TAG_SIZE, PROT_READ | PROT_WRITE,
-			MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (mem->tag == MAP_FAILED) {
-		log_err("can't reserve tags of %ju slots: %s", (uintmax_t)slots,
-			strerror(errno));
-		free(mem);
-		return NULL;
+	for (; page <= last; page++)
+		if (!(__atomic_fetch_or(&tags->present[page / BITS], 1ULL << page % BITS,
+					__ATOMIC_ACQ_REL) & 1ULL << page % BITS))
+			__atomic_fetch_add(&tags->pages, 1, __ATOMIC_RELAXED);
+}
+
+static bool is_empty(const struct tags_mem *tags, uint64_t page)
+{
+	const uint64_t *word = (const uint64_t *)&tags->tag[page * TAGS_MEM_SLOTS];
+	unsigned int i;
+
+	for (i = 0; i < TAGS_MEM_PAGE / sizeof(*word); i++)
+		if (word[i])
+			return false;
+	return true;
+}
+
+void tags_mem_free_page(struct tags_mem *tags, uint64_t slot)
+{
+	const uint64_t page = slot / TAGS_MEM_SLOTS;
+
+	if (!tags_mem_has(tags, slot, 1) || !is_empty(tags, page))
+		return;
+	__atomic_fetch_and(&tags->present[page / BITS], ~(1ULL << page % BITS),
+			   __ATOMIC_ACQ_REL);
+	__atomic_fetch_sub(&tags->pages, 1, __ATOMIC_RELAXED);
+	/* What isn't given back is zeros, and no harm. */
+	(void)!fallocate(tags->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+			 (off_t)(page * TAGS_MEM_PAGE), TAGS_MEM_PAGE);
+}
+
+enum tag_state tags_mem_state(const struct tags_mem *tags, uint64_t slot)
+{
+	uint64_t word[STORE_TAG_SIZE / sizeof(uint64_t)];
+
+	if (!tags_mem_has(tags, slot, 1))
+		return TAG_NONE;
+	memcpy(word, &tags->tag[slot], sizeof(word));
+	if (!(word[0] | word[1]))
+		return TAG_NONE;
+	return (word[0] & word[1]) == UINT64_MAX ? TAG_OWED : TAG_STORED;
+}
+
+/* --- mapping --- */
+
+/* What another process has reserved. */
+static bool find_pages(struct tags_mem *tags)
+{
+	off_t at = 0, end;
+
+	while ((at = lseek(tags->fd, at, SEEK_DATA)) >= 0) {
+		end = lseek(tags->fd, at, SEEK_HOLE);
+		if (end < 0)
+			return false;
+		tags_mem_note(tags, (uint64_t)at / STORE_TAG_SIZE,
+			      (uint64_t)(end - at) / STORE_TAG_SIZE);
+		at = end;
 	}
-	mem->tags.ops = &tags_mem_ops;
-	mem->slots = slots;
-	return &mem->tags;
+	return errno == ENXIO;
+}
+
+bool tags_mem_map(struct tags_mem *tags, int fd, uint64_t slots)
+{
+	const uint64_t bytes = file_bytes(slots);
+
+	*tags = (struct tags_mem) { .slots = slots, .fd = fd };
+	tags->present = calloc(bytes / TAGS_MEM_PAGE / BITS + 1, sizeof(*tags->present));
+	if (tags->present)
+		tags->tag = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+				 MAP_SHARED | MAP_NORESERVE, fd, 0);
+	if (!tags->present || tags->tag == MAP_FAILED || !find_pages(tags)) {
+		log_err("can't map the tags of %ju slots: %s", (uintmax_t)slots,
+			strerror(errno));
+		tags_mem_unmap(tags);
+		return false;
+	}
+	if (mlock2(tags->tag, bytes, MLOCK_ONFAULT))
+		log_info("the host may swap out the tags: %s (RLIMIT_MEMLOCK is less than %ju bytes)",
+			 strerror(errno), (uintmax_t)bytes);
+	return true;
+}
+
+void tags_mem_unmap(struct tags_mem *tags)
+{
+	if (tags->tag && tags->tag != MAP_FAILED)
+		munmap(tags->tag, file_bytes(tags->slots));
+	free(tags->present);
+	tags->tag = NULL;
+	tags->present = NULL;
+	tags->pages = 0;
 }

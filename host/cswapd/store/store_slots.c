@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * store_slots.c - the layer that joins an engine's pages with tags in memory.
+ *
+ * Theory of operation: a STORE writes the tag first, which takes no I/O, then the engine
+ * writes the page; a LOAD of a slot without a tag fails, and nothing is read for it. What
+ * isn't acknowledged is written again, both of it, so it doesn't matter where a process
+ * dies in between.
+ *
+ * Tags need memory as slots come into use. It's reserved before it's touched, by the
+ * kernel's own threads, and only for STOREs: if there is none the STORE fails as on a full
+ * disk. A LOAD never needs any.
+ *
+ * What an engine has lost may read as zeros, without an error (STORE_READS_ZEROS). A sealed
+ * page is never all zeros, but for odds of 2^-128; so a LOAD that finds such a page fails.
+ * Of other engines a slot that was never stored reads as zeros.
+ */
+#include <errno.h>
+#include <linux/falloc.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "store_files.h"
+#include "store_slots.h"
+#include "tags_mem.h"
+
+struct store_slots {
+	struct store store;
+	struct store *engine;
+	int fd;				/* of the tags */
+	bool owns_fd;
+	struct tags_mem tags;
+};
+
+struct slots_lane {
+	struct store_lane lane;
+	struct store_lane *engine;
+};
+
+static struct store_slots *slots_of(struct store_lane *lane)
+{
+	return (struct store_slots *)lane->store;
+}
+
+static void end(struct slots_lane *lane, struct store_op *op, int error)
+{
+	op->error = error;
+	lane->lane.done(lane->lane.context, op);
+}
+
+/* --- LOADs --- */
+
+static void slots_read(struct store_lane *base, struct store_op *op)
+{
+	struct slots_lane *lane = (struct slots_lane *)base;
+	const struct store_slots *store = slots_of(base);
+	bool strict = store->store.facts.flags & STORE_READS_ZEROS;
+	uint64_t i;
+
+	for (i = 0; i < op->count; i++) {
+		if (tags_mem_state(&store->tags, op->slot + i) == TAG_STORED) {
+			op->tag[i] = store->tags.tag[op->slot + i];
+		} else if (strict) {
+			end(lane, op, -ENODATA);
+			return;
+		} else {
+			op->tag[i] = tag_none;
+		}
+	}
+	lane->engine->store->ops->read(lane->engine, op);
+}
+
+static void end_read(struct slots_lane *lane, struct store_op *op)
+{
+	uint64_t i;
+
+	for (i = 0; !op->error && lane->lane.store->facts.flags & STORE_READS_ZEROS &&
+	     i < op->count; i++)
+		if (store_is_zero(store_page_of(&op->data[i]), STORE_SLOT_SIZE))
+			op->error = -ENODATA;
+	lane->lane.done(lane->lane.context, op);
+}
+
+/* --- STOREs --- */
+
+/* Memory for its tags is there. */
+static void begin_write(struct slots_lane *lane, struct store_op *op)
+{
+	struct store_slots *store = slots_of(&lane->lane);
+
+	memcpy(&store->tags.tag[op->slot], op->tag, op->count * STORE_TAG_SIZE);
+	lane->engine->store->ops->write(lane->engine, op);
+}
+
+static void reserve_tags(struct slots_lane *lane, struct store_op *op)
+{
+	struct io_uring_sqe *sqe = store_get_sqe(lane->lane.ring);
+
+	if (!sqe) {
+		end(lane, op, -EAGAIN);
+		return;
+	}
+	io_uring_prep_fallocate(sqe, STORE_FD_TAGS, FALLOC_FL_KEEP_SIZE,
+				(off_t)tags_mem_offset(op->slot),
+				(off_t)tags_mem_bytes(op->slot, op->count));
+	sqe->flags |= IOSQE_FIXED_FILE;
+	store_tag_sqe(sqe, op, STORE_PART_TAGS);
+}
+
+static void slots_write(struct store_lane *base, struct store_op *op)
+{
+	struct slots_lane *lane = (struct slots_lane *)base;
+
+	op->tag_retries = 0;
+	if (tags_mem_has(&slots_of(base)->tags, op->slot, op->count))
+		begin_write(lane, op);
+	else
+		reserve_tags(lane, op);
+}
+
+static void tags_reserved(struct slots_lane *lane, struct store_op *op, int result)
+{
+	if (result >= 0) {
+		tags_mem_note(&slots_of(&lane->lane)->tags, op->slot, op->count);
+		begin_write(lane, op);
+	} else if (store_worth_retry(result, &op->tag_retries)) {
+		reserve_tags(lane, op);
+	} else {
+		/* For the guest it's one thing which of the host's resources is used up. */
+		end(lane, op, result == -ENOMEM ? -ENOSPC : result);
+	}
+}
+
+/* --- discards --- */
+
+static void slots_trim(struct store_lane *base, struct store_op *op)
+{
+	struct slots_lane *lane = (struct slots_lane *)base;
+	struct tags_mem *tags = &slots_of(base)->tags;
+	uint64_t slot;
+
+	for (slot = op->slot; slot < op->slot + op->count; slot++)
+		if (tags_mem_state(tags, slot) != TAG_NONE)
+			tags->tag[slot] = tag_none;
+	lane->engine->store->ops->trim(lane->engine, op);
+}
+
+/*
+ * Only whole pages of tags are given back: the rest of a page belongs to slots that may
+ * be written just now. One that began in an earlier piece of the same range goes with the
+ * piece that ends it.
+ */
+static void end_trim(struct slots_lane *lane, struct store_op *op)
+{
+	uint64_t slot = (op->slot - op->before + TAGS_MEM_SLOTS - 1) / TAGS_MEM_SLOTS *
+			TAGS_MEM_SLOTS;
+
+	if (slot < op->slot / TAGS_MEM_SLOTS * TAGS_MEM_SLOTS)
+		slot = op->slot / TAGS_MEM_SLOTS * TAGS_MEM_SLOTS;
+	for (; !op->error && slot + TAGS_MEM_SLOTS <= op->slot + op->count;
+	     slot += TAGS_MEM_SLOTS)
+		tags_mem_free_page(&slots_of(&lane->lane)->tags, slot);
+	lane->lane.done(lane->lane.context, op);
+}
+
+/* --- lanes --- */
+
+static void engine_done(void *context, struct store_op *op)
+{
+	struct slots_lane *lane = context;
+
+	switch (op->kind) {
+	case STORE_READ:
+		end_read(lane, op);
+		break;
+	case STORE_WRITE:
+		lane->lane.done(lane->lane.context, op);
+		break;
+	case STORE_DISCARD:
+		end_trim(lane, op);
+		break;
+	}
+}
+
+static void slots_complete(struct store_lane *base, struct store_op *op,
+			   enum store_part part, int result)
+{
+	struct slots_lane *lane = (struct slots_lane *)base;
+
+	if (part == STORE_PART_TAGS)
+		tags_reserved(lane, op, result);
+	else
+		lane->engine->store->ops->complete(lane->engine, op, part, result);
+}
+
+static void slots_hurry(struct store_lane *base)
+{
+	struct slots_lane *lane = (struct slots_lane *)base;
+
+	lane->engine->store->ops->hurry(lane->engine);
+}
+
+static void slots_lane_close(struct store_lane *base)
+{
+	struct slots_lane *lane = (struct slots_lane *)base;
+
+	if (lane->engine)
+		lane->engine->store->ops->lane_close(lane->engine);
+	store_unregister_fds(base->ring);
+	free(lane);
+}
+
+static struct store_lane *slots_lane_open(struct store *base, struct io_uring *ring,
+					  unsigned int depth, store_done_fn *done,
+					  void *context)
+{
+	struct store_slots *store = (struct store_slots *)base;
+	struct slots_lane *lane = calloc(1, sizeof(*lane));
+	int error;
+
+	if (!lane)
+		return NULL;
+	lane->lane = (struct store_lane) { base, ring, done, context };
+	error = -store_register_fd(ring, STORE_FD_TAGS, store->fd);
+	if (!error) {
+		lane->engine = store->engine->ops->lane_open(store->engine, ring, depth,
+							     engine_done, lane);
+		if (lane->engine)
+			return &lane->lane;
+		error = errno;
+	}
+	slots_lane_close(&lane->lane);
+	errno = error;
+	return NULL;
+}
+
+/* --- the store --- */
+
+static void slots_deactivate(struct store *base)
+{
+	struct store_slots *store = (struct store_slots *)base;
+
+	tags_mem_unmap(&store->tags);
+	store->engine->ops->deactivate(store->engine);
+}
+
+/* The engine first: when it's ours nobody else writes tags any more. */
+static bool slots_activate(struct store *base)
+{
+	struct store_slots *store = (struct store_slots *)base;
+
+	if (store->engine->ops->activate(store->engine) &&
+	    tags_mem_map(&store->tags, store->fd, base->facts.slots))
+		return true;
+	slots_deactivate(base);
+	return false;
+}
+
+static void slots_use(const struct store *base, struct store_use *use)
+{
+	const struct store_slots *store = (const struct store_slots *)base;
+
+	use->tags_bytes = __atomic_load_n(&store->tags.pages, __ATOMIC_RELAXED) *
+			  TAGS_MEM_PAGE;
+}
+
+static void slots_close(struct store *base)
+{
+	struct store_slots *store = (struct store_slots *)base;
+
+	tags_mem_unmap(&store->tags);
+	store_close(store->engine);
+	if (store->owns_fd && store->fd >= 0)
+		close(store->fd);
+	free(store);
+}
+
+static const struct store_ops store_slots_ops = {
+	.name = "tags in memory",
+	.activate = slots_activate,
+	.deactivate = slots_deactivate,
+	.lane_open = slots_lane_open,
+	.read = slots_read,
+	.write = slots_write,
+	.trim = slots_trim,
+	.complete = slots_complete,
+	.use = slots_use,
+	.hurry = slots_hurry,
+	.lane_close = slots_lane_close,
+	.close = slots_close,
+};
+
+struct store *store_slots_wrap(struct store *engine, int tags_fd)
+{
+	struct store_slots *store = engine ? calloc(1, sizeof(*store)) : NULL;
+
+	if (!store) {
+		if (engine)
+			store_close(engine);
+		return NULL;
+	}
+	store->store.ops = &store_slots_ops;
+	store->store.facts = engine->facts;
+	store->engine = engine;
+	store->owns_fd = tags_fd < 0;
+	store->fd = store->owns_fd ? tags_mem_create(engine->facts.slots) : tags_fd;
+	if (store->fd >= 0)
+		return &store->store;
+	store_close(&store->store);
+	return NULL;
+}
