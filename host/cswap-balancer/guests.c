@@ -264,6 +264,7 @@ static bool read_status(struct guest *guest, struct policy_guest_sample *to,
 	to->has_used = number(measured, "cgroup_bytes", &to->used) ||
 		       number(measured, "memory_file_bytes", &to->used);
 	number(member(status, "store"), "loaded_pages", &to->loaded_pages);
+	number(member(status, "store"), "tags_memory_bytes", &to->tags);
 	read_report(guest, to, member(status, "report"));
 	to->size = guest->memory;
 	to->floor = config_bytes(&guest->config->floor, to->size);

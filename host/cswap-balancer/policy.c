@@ -151,6 +151,12 @@ static uint64_t held_by(const struct policy_guest_sample *sample)
 	return max64(kept_by(sample), used_by(sample));
 }
 
+/* It can't give these; but they are for it alone. */
+static uint64_t tags_of(const struct policy_guest_sample *sample)
+{
+	return min64(sample->tags, POLICY_MAX_BYTES);
+}
+
 static uint64_t step_of(const struct policy *policy, const struct policy_guest_sample *sample)
 {
 	return max64(size_of(sample) * policy->conf.step_permille / 1000, POLICY_BLOCK);
@@ -397,7 +403,7 @@ static uint64_t pending_of(const struct policy_guest *guest,
 {
 	if (guest->stuck || !sample->ready || sample->late)
 		return 0;
-	return less(guest->charge, guest->allot + guest->over);
+	return less(guest->charge, guest->allot + guest->over + tags_of(sample));
 }
 
 static void reckon(struct policy *policy, const struct policy_host_sample *host,
@@ -411,10 +417,11 @@ static void reckon(struct policy *policy, const struct policy_host_sample *host,
 		struct policy_guest *guest = &policy->guest[i];
 
 		guest->allot = size_of(&samples[i]) - guest->target;
-		guest->charge = max64(guest->allot + guest->over, held_by(&samples[i]));
+		guest->charge = max64(guest->allot + guest->over, held_by(&samples[i])) +
+				tags_of(&samples[i]);
 		policy->charged += guest->charge;
 		policy->pending += pending_of(guest, &samples[i]);
-		used += used_by(&samples[i]);
+		used += used_by(&samples[i]) + tags_of(&samples[i]);
 	}
 	policy->budget = less(min64(host->available, POLICY_MAX_BYTES) + used,
 			      policy->conf.reserve_bytes);
@@ -466,7 +473,7 @@ static uint64_t find_level(struct policy *policy, size_t bids, uint64_t bytes)
 /* A fair share of the budget: shares times a level, within floor and size. */
 static void find_fair(struct policy *policy, const struct policy_guest_sample *samples)
 {
-	uint64_t size = 0, level, floors = 0;
+	uint64_t size = 0, level, floors = 0, tags = 0;
 	size_t i;
 
 	for (i = 0; i < policy->count; i++) {
@@ -477,9 +484,10 @@ static void find_fair(struct policy *policy, const struct policy_guest_sample *s
 		};
 		size += policy->bid[i].have;
 		floors += floor_of(&samples[i]);
+		tags += tags_of(&samples[i]);
 	}
-	level = policy->budget < floors ? 0 :
-		find_level(policy, policy->count, less(size, policy->budget));
+	level = less(policy->budget, tags) < floors ? 0 :
+		find_level(policy, policy->count, less(size, less(policy->budget, tags)));
 	for (i = 0; i < policy->count; i++) {
 		const struct policy_bid *bid = &policy->bid[i];
 

@@ -68,6 +68,7 @@ struct policy_guest_sample {
 	/* measured by the host */
 	bool has_used;
 	uint64_t used;			/* what its VMM, or its memory's files, take */
+	uint64_t tags;			/* what its daemon takes for its pages in the store */
 	uint64_t loaded_pages;		/* a count that grows: pages back from the store */
 	/* its claims */
 	uint64_t released;

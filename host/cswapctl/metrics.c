@@ -48,6 +48,8 @@ static const struct metric metrics[] = {
 	  "measured", "memory_file_bytes", NULL, 0 },
 	{ "cswap_store_size_bytes", GAUGE, "Size of the guest's store",
 	  "store", "size_bytes", NULL, 0 },
+	{ "cswap_store_tags_memory_bytes", GAUGE, "Memory of the host that the tags of the stored pages take",
+	  "store", "tags_memory_bytes", NULL, 0 },
 	{ "cswap_store_stored_pages_total", COUNTER, "Pages stored",
 	  "store", "stored_pages", NULL, 0 },
 	{ "cswap_store_loaded_pages_total", COUNTER, "Pages loaded",

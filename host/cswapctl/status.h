@@ -23,6 +23,7 @@ struct status {
 	const char *cgroup_path;	/* NULL: unknown */
 	uint64_t stored_pages;
 	uint64_t loaded_pages;
+	uint64_t tags_memory;		/* bytes */
 	const char *store_file;		/* NULL: memory, or unknown, as is the next */
 	const char *store_state;	/* whole, moved, deleted, cut */
 	uint64_t errors_writeback;

@@ -86,6 +86,7 @@ static void draw_guest(struct policy_guest_sample *sample)
 	sample->has_used = random_u64() % 4;
 	sample->used = random_u64() % 8 ? random_u64() % (sample->size + 1) : random_size();
 	sample->loaded_pages += random_u64() % 4 ? 0 : random_size() >> 32;
+	sample->tags = random_u64() % 8 ? random_u64() % (sample->size / 64 + 1) : random_size();
 	sample->released = random_u64() % 8 ? random_u64() % (sample->size + 1) : random_size();
 	sample->has_report = random_u64() % 4;
 	sample->report_number += random_u64() % 2;
@@ -448,6 +449,31 @@ static void begins_with_the_first_answer(void **state)
 	};
 	policy_step(&w.t.policy, &w.t.host, w.t.sample, 2000);
 	assert_true(w.t.guest[0].target >= 2 * GIB);
+}
+
+/* What a daemon takes for a guest's pages is the guest's, and moves nothing between guests. */
+static void tags_are_charged(void **state)
+{
+	struct policy_guest_sample *s;
+	uint64_t budget, charge;
+	struct world w;
+
+	(void)state;
+	world_init(&w, 2, 4 * GIB, 12 * GIB);
+	s = &w.t.sample[0];
+	seconds(&w, 10);
+	budget = w.t.policy.budget;
+	charge = w.t.guest[0].charge;
+	s->tags = GIB / 64;
+	policy_step(&w.t.policy, &w.t.host, w.t.sample, w.t.now_ms + 1000);
+	assert_int_equal(w.t.guest[0].charge, charge + GIB / 64);
+	assert_int_equal(w.t.policy.budget, budget + GIB / 64);
+	assert_int_equal(w.t.policy.short_bytes, 0);
+	assert_int_equal(w.t.guest[0].target, 0);
+	/* It's in nobody's way: what is free says that it's taken. */
+	w.t.host.available -= GIB / 64;
+	policy_step(&w.t.policy, &w.t.host, w.t.sample, w.t.now_ms + 2000);
+	assert_int_equal(w.t.policy.budget, budget);
 }
 
 static void stuck_guest_costs_nobody_else(void **state)
@@ -924,6 +950,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(idle_guest_gives_to_one_that_hurts),
 		cmocka_unit_test(all_hurt_and_nothing_oscillates),
 		cmocka_unit_test(begins_with_the_first_answer),
+		cmocka_unit_test(tags_are_charged),
 		cmocka_unit_test(stuck_guest_costs_nobody_else),
 		cmocka_unit_test(turns_are_no_refusals),
 		cmocka_unit_test(liar_is_measured),
