@@ -10,6 +10,7 @@
 #include <linux/gfp.h>
 #include <linux/mm.h>
 #include <linux/version.h>
+#include <linux/vmstat.h>
 #include <linux/virtio.h>
 #include <linux/virtio_config.h>
 
@@ -177,27 +178,54 @@ static inline int cswap_take_range(unsigned long pfn, unsigned long pages)
 	return alloc_contig_range(pfn, pfn + pages, MIGRATE_MOVABLE, gfp);
 #endif
 }
+
+/* And back: pages with one reference each. */
+static inline void cswap_put_range(unsigned long pfn, unsigned long pages)
+{
+	free_contig_range(pfn, pages);
+}
 #else
 #define CSWAP_CAN_TAKE_RANGE	false
 static inline int cswap_take_range(unsigned long pfn, unsigned long pages)
 {
 	return -EOPNOTSUPP;
 }
+
+static inline void cswap_put_range(unsigned long pfn, unsigned long pages)
+{
+	while (pages--)
+		__free_page(pfn_to_page(pfn++));
+}
 #endif
 
-/* What balloons have taken, in /proc/meminfo. */
+/* What balloons have taken: in /proc/meminfo since 6.16, and as it changes in /proc/vmstat. */
 static inline void cswap_count_balloon_pages(struct page *page, long pages)
 {
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 16, 0)
 	mod_node_page_state(page_pgdat(page), NR_BALLOON_PAGES, pages);
 #endif
+#if defined(CONFIG_BALLOON) || defined(CONFIG_MEMORY_BALLOON)
+	if (pages > 0)
+		count_vm_events(BALLOON_INFLATE, pages);
+	else
+		count_vm_events(BALLOON_DEFLATE, -pages);
+#endif
 }
 
+/* The largest order of the allocator's, and how many there are. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 4, 0)
+#define CSWAP_ORDERS		MAX_ORDER
+#elif LINUX_VERSION_CODE < KERNEL_VERSION(6, 8, 0)
+#define CSWAP_ORDERS		(MAX_ORDER + 1)
+#else
+#define CSWAP_ORDERS		NR_PAGE_ORDERS
+#endif
+
 /* Free memory that the guest hasn't accepted from its host yet. */
-static inline unsigned long cswap_unaccepted_pages(void)
+static inline unsigned long cswap_unaccepted_pages(struct zone *zone)
 {
 #ifdef CONFIG_UNACCEPTED_MEMORY
-	return global_zone_page_state(NR_UNACCEPTED);
+	return zone_page_state(zone, NR_UNACCEPTED);
 #else
 	return 0;
 #endif

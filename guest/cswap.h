@@ -15,6 +15,7 @@
 #include <linux/bio.h>
 #include <linux/blkdev.h>
 #include <linux/completion.h>
+#include <linux/nodemask.h>
 #include <linux/notifier.h>
 #include <linux/spinlock.h>
 #include <linux/virtio.h>
@@ -203,18 +204,33 @@ struct cswap_mem_counts {
 	unsigned long events[NR_VM_EVENT_ITEMS]; /* too large for a stack */
 };
 
+/* A node's memory. */
+struct cswap_mem_node {
+	atomic_long_t given;		/* pages */
+	unsigned long cursor;		/* where blocks are sought, downwards */
+	bool barren;			/* a round brought nothing: huge pages are moved as well */
+	bool dry;			/* it had nothing to give... */
+	unsigned long dry_until;	/* ...and isn't asked before, in jiffies */
+};
+
 /* Where memory is taken from the guest. */
 struct cswap_mem {
-	int node;			/* the cursor in all memory */
-	unsigned long next_pfn;
-	bool barren;			/* since its last round nothing was had by moving */
+	struct cswap_mem_node *nodes;	/* [nr_node_ids] */
+	unsigned int move;		/* blocks to be moved together */
 	u32 singles;			/* pages to be taken before blocks are sought again */
 	bool reclaimed;			/* for want of free pages, since somebody looked */
 	/* for the statistics */
+	atomic64_t conversions;		/* ranges, in either direction */
 	u64 moved;			/* blocks had by moving what was in them */
 	u64 pinned;			/* tries of that which failed */
 	u64 gathered;			/* pages */
 };
+
+/* Ranges that are taken at a time, and the pages in them; they're converted together, and lost if that fails. */
+#define CSWAP_TAKE_RANGES	16
+#define CSWAP_TAKE_PAGES	(CSWAP_TAKE_RANGES * (u64)CSWAP_BLOCK_PAGES)
+/* Where no more than that is free above the high watermark, memory is short. */
+#define CSWAP_SHORT_PAGES	(8 * CSWAP_BLOCK_PAGES)
 
 /* Something that failed, to be tried later each time. In jiffies. */
 struct cswap_backoff {
@@ -238,8 +254,9 @@ struct cswap_balloon {
 	struct cswap_policy policy;
 	struct cswap_mem_counts counts;
 	struct cswap_mem_range ranges[VIRTIO_CSWAP_MAX_RANGES];
+	struct cswap_mem_range fresh[CSWAP_TAKE_RANGES]; /* just taken */
 	u64 target;			/* bytes, as the device says; any value */
-	u64 floor, reserve;		/* pages */
+	u64 floor;			/* pages */
 	u32 stopped;			/* VIRTIO_CSWAP_STOP_* */
 	bool heard;			/* a target, since the start */
 	unsigned long started;		/* jiffies */
@@ -252,7 +269,8 @@ struct cswap_balloon {
 	struct task_struct *rescuer;
 	wait_queue_head_t rescue_wait, rescue_done;
 	bool rescue_wanted;
-	struct notifier_block oom_notifier, reboot_notifier;
+	nodemask_t rescue_nodes;	/* under @lock: whoever lacks memory may use these */
+	struct notifier_block oom_notifier, reboot_notifier, memory_notifier;
 	atomic64_t ooms;		/* times that the guest was out of memory */
 	atomic64_t rescued;		/* pages taken back then */
 	/* pages, in all */
@@ -463,27 +481,37 @@ bool cswap_discard_overdue(struct cswap_dev *dev, unsigned int ms);
 /* @slot was freed. Any context, no lock of ours. */
 void cswap_discard_note(struct cswap_dev *dev, u64 slot);
 
-/* --- cswap_mem.c: memory of the guest's --- */
+/* --- cswap_take.c: memory that the guest can do without --- */
 
-void cswap_mem_init(struct cswap_mem *mem);
 /*
- * Take a block from the guest, or with @single a page if there's no block, leaving
- * @reserve pages free. @stop says when to break off. May take long, reclaim, and
- * sleep. Returns 0; -ENOMEM when no more can be had for now; -EAGAIN.
+ * Take up to @pages from the guest, or with @single a page if there's no block.
+ * @stop says when to break off. May take long, reclaim, and sleep. Returns how many
+ * @ranges (CSWAP_TAKE_RANGES) were taken and marked; -ENOMEM when no more can be had for
+ * now; -EAGAIN.
  */
-int cswap_mem_take(struct cswap_mem *mem, u64 reserve, bool single,
-		   bool (*stop)(void *arg), void *arg, struct cswap_mem_range *range);
+int cswap_mem_take(struct cswap_mem *mem, u64 pages, bool single,
+		   bool (*stop)(void *arg), void *arg, struct cswap_mem_range *ranges);
+/* Somebody who may use @nodes lacks memory of the kind that @pfn is. Any context. */
+bool cswap_mem_is_short(u64 pfn, const nodemask_t *nodes);
+/* There is some memory of @nodes that is. */
+bool cswap_mem_are_short(const nodemask_t *nodes);
+
+/* --- cswap_mem.c: memory that was taken --- */
+
+/* After the last of all, or a failure, comes cswap_mem_exit(). */
+int cswap_mem_init(struct cswap_mem *mem);
+void cswap_mem_exit(struct cswap_mem *mem);
+/* These pages, each with a reference, aren't the guest's any more. Sleeps. */
+void cswap_mem_mark(struct cswap_mem *mem, const struct cswap_mem_range *range);
 /* Back to the guest. */
-void cswap_mem_put(const struct cswap_mem_range *range);
+void cswap_mem_put(struct cswap_mem *mem, const struct cswap_mem_range *range);
 /*
  * Convert memory that was taken: to be the host's, to be the guest's again.
  * What fails is in no known state: it's lost. They sleep, and don't allocate for
  * a block that has been converted before.
  */
-int __must_check cswap_mem_share(const struct cswap_mem_range *range);
-int __must_check cswap_mem_unshare(const struct cswap_mem_range *range);
-/* Free pages that the guest has accepted. */
-u64 cswap_mem_free_pages(void);
+int __must_check cswap_mem_share(struct cswap_mem *mem, const struct cswap_mem_range *range);
+int __must_check cswap_mem_unshare(struct cswap_mem *mem, const struct cswap_mem_range *range);
 /* Sleeps. */
 void cswap_mem_count(struct cswap_mem_counts *counts);
 

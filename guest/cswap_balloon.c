@@ -30,7 +30,9 @@
  * change them. Conversions and frees are done outside of it, on blocks that are
  * on no list.
  */
+#include <linux/cpuset.h>
 #include <linux/kthread.h>
+#include <linux/memory.h>
 #include <linux/mm.h>
 #include <linux/oom.h>
 #include <linux/reboot.h>
@@ -42,8 +44,6 @@
 
 /* A step of the worker, and what may be held while a RELEASE is on its way. */
 #define STEP_PAGES		(32 * CSWAP_BLOCK_PAGES)
-/* What is converted at a time, and is lost if that fails. */
-#define RUN_PAGES		(16ULL * CSWAP_BLOCK_PAGES)
 /* What a guest that is out of memory gets at a time. */
 #define RESCUE_PAGES		(8 * CSWAP_BLOCK_PAGES)
 #define RESCUE_WAIT		(HZ / 10)
@@ -126,13 +126,13 @@ static void lose(struct cswap_balloon *balloon, const struct cswap_mem_range *ra
 /* Back into the guest's use. */
 static void give_back(struct cswap_balloon *balloon, const struct cswap_mem_range *range)
 {
-	int rc = cswap_mem_unshare(range);
+	int rc = cswap_mem_unshare(&balloon->mem, range);
 
 	if (rc) {
 		lose(balloon, range, rc);
 		return;
 	}
-	cswap_mem_put(range);
+	cswap_mem_put(&balloon->mem, range);
 	atomic64_add(range->pages, &balloon->returned);
 }
 
@@ -157,14 +157,37 @@ static struct cswap_block *spare_get(struct cswap_balloon *balloon)
 	return block;
 }
 
+static void spare_put(struct cswap_balloon *balloon, struct cswap_block *block)
+{
+	spin_lock(&balloon->lock);
+	cswap_blocks_keep(&balloon->blocks, block);
+	spin_unlock(&balloon->lock);
+}
+
 /* --- out of memory --- */
+
+/* Blocks of memory of which there is too little, for whoever may use @nodes. */
+struct short_memory {
+	struct cswap_blocks_wanted wanted;
+	nodemask_t nodes;
+};
+
+static bool is_of_short_memory(const struct cswap_blocks_wanted *wanted, u64 pfn)
+{
+	return cswap_mem_is_short(pfn, &container_of(wanted, struct short_memory, wanted)->nodes);
+}
 
 static void rescue(struct cswap_balloon *balloon)
 {
+	struct short_memory memory = { .wanted.is_wanted = is_of_short_memory };
 	struct cswap_mem_range range;
 	u64 done = 0;
 
-	while (done < RESCUE_PAGES && range_get(balloon, true, RESCUE_PAGES - done, NULL, &range)) {
+	spin_lock(&balloon->lock);
+	memory.nodes = balloon->rescue_nodes;
+	spin_unlock(&balloon->lock);
+	while (done < RESCUE_PAGES &&
+	       range_get(balloon, true, RESCUE_PAGES - done, &memory.wanted, &range)) {
 		give_back(balloon, &range);
 		done += range.pages;
 		atomic64_add(range.pages, &balloon->rescued);
@@ -188,22 +211,89 @@ static int rescuer(void *arg)
 	return 0;
 }
 
-/* Called with the OOM killer waiting, one at a time. */
+/*
+ * Called with the OOM killer waiting, one at a time, by the task that lacks memory. A
+ * cpuset or a policy may keep it to some nodes. Where its nodes have plenty something
+ * else is its limit, and what others gave up wouldn't help.
+ */
 static int oom_notify(struct notifier_block *nb, unsigned long unused, void *freed)
 {
 	struct cswap_balloon *balloon = container_of(nb, struct cswap_balloon, oom_notifier);
 	u64 before = atomic64_read(&balloon->rescued);
 
+	if (!cswap_mem_are_short(&cpuset_current_mems_allowed))
+		return NOTIFY_OK;
 	/* the worker lets go of what it gathers */
 	atomic64_inc(&balloon->ooms);
 	if (!cswap_balloon_pages(balloon))
 		return NOTIFY_OK;
+	spin_lock(&balloon->lock);
+	balloon->rescue_nodes = cpuset_current_mems_allowed;
+	spin_unlock(&balloon->lock);
 	WRITE_ONCE(balloon->rescue_wanted, true);
 	wake_up(&balloon->rescue_wait);
 	wait_event_timeout(balloon->rescue_done, !READ_ONCE(balloon->rescue_wanted),
 			   RESCUE_WAIT);
 	*(unsigned long *)freed += atomic64_read(&balloon->rescued) - before;
 	return NOTIFY_OK;
+}
+
+/* --- memory that goes offline --- */
+
+/* Blocks in a part of memory. */
+struct part_of_memory {
+	struct cswap_blocks_wanted wanted;
+	u64 start, end;
+};
+
+static bool is_of_part(const struct cswap_blocks_wanted *wanted, u64 pfn)
+{
+	const struct part_of_memory *part = container_of(wanted, struct part_of_memory, wanted);
+
+	return pfn >= part->start && pfn < part->end;
+}
+
+/*
+ * What the balloon has of it goes back to the guest first, so that it leaves as memory
+ * of the guest's, and comes online again as that. False if some of it can't.
+ */
+static bool part_vacate(struct cswap_balloon *balloon, u64 start, u64 pages)
+{
+	struct part_of_memory part = {
+		.wanted.is_wanted = is_of_part, .start = start, .end = start + pages,
+	};
+	struct cswap_mem_range range;
+	bool releasing;
+
+	spin_lock(&balloon->lock);
+	releasing = cswap_blocks_is_releasing(&balloon->blocks, &part.wanted);
+	spin_unlock(&balloon->lock);
+	/* I5; and before kexec nothing is converted any more */
+	if (releasing || READ_ONCE(balloon->shut_down))
+		return false;
+	while (range_get(balloon, true, CSWAP_TAKE_PAGES, &part.wanted, &range)) {
+		give_back(balloon, &range);
+		cond_resched();
+	}
+	return true;
+}
+
+/*
+ * The worker may have blocks in hand, and begin a RELEASE, meanwhile. Then the kernel finds
+ * marked pages that are in use, and refuses in our place.
+ */
+static int memory_changes(struct notifier_block *nb, unsigned long action, void *arg)
+{
+	struct cswap_balloon *balloon = container_of(nb, struct cswap_balloon, memory_notifier);
+	const struct memory_notify *memory = arg;
+	bool vacated = true;
+
+	if (action == MEM_GOING_OFFLINE)
+		vacated = part_vacate(balloon, memory->start_pfn, memory->nr_pages);
+	/* the guest has another size, or the device is owed something */
+	if (is_running(balloon) && action != MEM_GOING_ONLINE)
+		mod_delayed_work(balloon->wq, &balloon->work, 0);
+	return notifier_from_errno(vacated ? 0 : -EBUSY);
 }
 
 /* --- what the device is told, and tells --- */
@@ -379,7 +469,6 @@ static struct cswap_policy_verdict decide(struct cswap_balloon *balloon)
 	mem->reclaimed = false;
 	verdict = cswap_policy_step(&balloon->policy, &limits, &sample);
 	WRITE_ONCE(balloon->floor, verdict.floor);
-	balloon->reserve = cswap_policy_reserve(sample.size);
 	/* what the device doesn't want is no use to anybody */
 	if (backoff_left(&balloon->release))
 		verdict.goal = min(verdict.goal, sample.out -
@@ -435,7 +524,7 @@ static unsigned long shrink(struct cswap_balloon *balloon, u64 goal, u32 why)
 
 	while ((out = cswap_balloon_pages(balloon)) > goal && done < STEP_PAGES &&
 	       is_running(balloon) &&
-	       range_get(balloon, urgent, min(out - goal, RUN_PAGES), NULL, &range)) {
+	       range_get(balloon, urgent, min(out - goal, CSWAP_TAKE_PAGES), NULL, &range)) {
 		give_back(balloon, &range);
 		done += range.pages;
 		cond_resched();
@@ -447,35 +536,74 @@ static unsigned long shrink(struct cswap_balloon *balloon, u64 goal, u32 why)
 	return backoff_left(&balloon->reclaim) ?: HZ;
 }
 
-/* One more block of the guest's becomes one of the balloon's. */
-static int block_take(struct cswap_balloon *balloon)
+static void structs_put(struct cswap_balloon *balloon, struct cswap_block *structs)
 {
-	struct cswap_mem_range range;
-	struct cswap_block *block;
-	int rc;
+	struct cswap_block *next;
 
-	block = spare_get(balloon);
-	if (!block)
-		block = kmalloc(sizeof(*block), GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN);
-	if (!block)
-		return -ENOMEM;
-	rc = cswap_mem_take(&balloon->mem, balloon->reserve, balloon->single, is_interrupted,
-			    balloon, &range);
-	if (rc) {
-		kfree(block);
-		return rc;
+	for (; structs; structs = next) {
+		next = structs->next;
+		spare_put(balloon, structs);
 	}
-	rc = cswap_mem_share(&range);
-	if (rc) {
-		lose(balloon, &range, rc);
-		kfree(block);
-		return -EIO;
+}
+
+/* Structs for @nr blocks, or NULL. */
+static struct cswap_block *structs_get(struct cswap_balloon *balloon, unsigned int nr)
+{
+	struct cswap_block *block, *structs = NULL;
+
+	while (nr--) {
+		block = spare_get(balloon);
+		if (!block)
+			block = kmalloc(sizeof(*block), GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN);
+		if (!block)
+			break;
+		block->next = structs;
+		structs = block;
+		if (!nr)
+			return structs;
 	}
+	structs_put(balloon, structs);
+	return NULL;
+}
+
+/* The range is the balloon's, block by block, in this order on their list. */
+static void range_add(struct cswap_balloon *balloon, const struct cswap_mem_range *range,
+		      struct cswap_block **structs)
+{
+	u64 left = range->pages, pages = min(left, (u64)CSWAP_BLOCK_PAGES);
+	struct cswap_block *block;
+
 	spin_lock(&balloon->lock);
-	cswap_blocks_add(&balloon->blocks, block, range.pfn, range.pages);
+	for (; left; left -= pages) {
+		block = *structs;
+		*structs = block->next;
+		cswap_blocks_add(&balloon->blocks, block, range->pfn + left - pages, pages);
+	}
 	spin_unlock(&balloon->lock);
-	atomic64_add(range.pages, &balloon->taken);
-	return 0;
+	atomic64_add(range->pages, &balloon->taken);
+}
+
+/* Some more blocks of the guest's become the balloon's: up to @pages. */
+static int blocks_take(struct cswap_balloon *balloon, u64 pages)
+{
+	struct cswap_mem_range *fresh = balloon->fresh;
+	struct cswap_block *structs;
+	int i, nr, rc = 0;
+
+	structs = structs_get(balloon, pages / CSWAP_BLOCK_PAGES);
+	if (!structs)
+		return -ENOMEM;
+	nr = cswap_mem_take(&balloon->mem, pages, balloon->single, is_interrupted, balloon, fresh);
+	for (i = 0; i < nr; i++) {
+		rc = cswap_mem_share(&balloon->mem, &fresh[i]);
+		if (rc)
+			lose(balloon, &fresh[i], rc);
+		else
+			range_add(balloon, &fresh[i], &structs);
+		rc = rc ? -EIO : 0;
+	}
+	structs_put(balloon, structs);
+	return nr < 0 ? nr : rc;
 }
 
 static unsigned long grow(struct cswap_balloon *balloon, u64 goal)
@@ -490,9 +618,12 @@ static unsigned long grow(struct cswap_balloon *balloon, u64 goal)
 	/* no more than a step ahead of the device */
 	if (READ_ONCE(balloon->blocks.pages[CSWAP_BLOCK_HELD]) >= STEP_PAGES)
 		return HZ;
-	while (!rc && cswap_balloon_pages(balloon) + CSWAP_BLOCK_PAGES <= until &&
-	       !is_interrupted(balloon)) {
-		rc = block_take(balloon);
+	while (!rc && !is_interrupted(balloon)) {
+		u64 now = cswap_balloon_pages(balloon);
+
+		if (now + CSWAP_BLOCK_PAGES > until)
+			break;
+		rc = blocks_take(balloon, min(until - now, CSWAP_TAKE_PAGES));
 		cond_resched();
 	}
 	release_send(balloon);
@@ -625,10 +756,10 @@ static int notifiers_add(struct cswap_balloon *balloon)
 
 	balloon->oom_notifier.notifier_call = oom_notify;
 	balloon->reboot_notifier.notifier_call = reboot_notify;
-	rc = register_oom_notifier(&balloon->oom_notifier);
-	if (rc)
-		return rc;
-	return register_reboot_notifier(&balloon->reboot_notifier);
+	balloon->memory_notifier.notifier_call = memory_changes;
+	rc = register_oom_notifier(&balloon->oom_notifier) ?:
+	     register_reboot_notifier(&balloon->reboot_notifier);
+	return rc ?: register_memory_notifier(&balloon->memory_notifier);
 }
 
 int cswap_balloon_init(struct cswap_dev *dev)
@@ -645,7 +776,8 @@ int cswap_balloon_init(struct cswap_dev *dev)
 	if (!virtio_has_feature(dev->vdev, VIRTIO_CSWAP_F_BALLOON))
 		return 0;
 	balloon->single = cswap_single_pages && dev->geometry.block_size <= PAGE_SIZE;
-	cswap_mem_init(&balloon->mem);
+	if (cswap_mem_init(&balloon->mem))
+		return -ENOMEM;
 	cswap_policy_init(&balloon->policy);
 	balloon->wq = alloc_workqueue("cswap_balloon",
 				      WQ_UNBOUND | WQ_FREEZABLE | WQ_MEM_RECLAIM, 1);
@@ -667,12 +799,13 @@ void cswap_balloon_exit(struct cswap_dev *dev)
 	struct cswap_block *block;
 
 	if (balloon->supported) {
+		unregister_memory_notifier(&balloon->memory_notifier);
 		unregister_reboot_notifier(&balloon->reboot_notifier);
 		unregister_oom_notifier(&balloon->oom_notifier);
 	}
 	if (balloon->rescuer)
 		kthread_stop(balloon->rescuer);
-	while (range_get(balloon, false, RUN_PAGES, NULL, &range)) {
+	while (range_get(balloon, false, CSWAP_TAKE_PAGES, NULL, &range)) {
 		give_back(balloon, &range);
 		cond_resched();
 	}
@@ -680,6 +813,7 @@ void cswap_balloon_exit(struct cswap_dev *dev)
 		kfree(block);
 	if (balloon->wq)
 		destroy_workqueue(balloon->wq);
+	cswap_mem_exit(&balloon->mem);
 	balloon->rescuer = NULL;
 	balloon->wq = NULL;
 	balloon->supported = false;

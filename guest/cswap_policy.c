@@ -58,11 +58,6 @@ void cswap_policy_init(struct cswap_policy *policy)
 	};
 }
 
-u64 cswap_policy_reserve(u64 size)
-{
-	return clamp(size / 64, 2ULL * PAGES_PER_MIB, 256ULL * PAGES_PER_MIB);
-}
-
 static u64 floor_of(const struct cswap_policy_limits *limits, u64 size)
 {
 	u64 floor;

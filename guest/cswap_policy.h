@@ -70,7 +70,4 @@ struct cswap_policy_verdict cswap_policy_step(struct cswap_policy *policy,
 					      const struct cswap_policy_limits *limits,
 					      const struct cswap_policy_sample *sample);
 
-/* Pages that stay free while memory is taken from a guest of @size pages. */
-u64 cswap_policy_reserve(u64 size);
-
 #endif /* CSWAP_POLICY_H */

@@ -141,6 +141,8 @@ CSWAP_BALLOON(taken, (u64)atomic64_read(&balloon->taken) << PAGE_SHIFT);
 CSWAP_BALLOON(returned, (u64)atomic64_read(&balloon->returned) << PAGE_SHIFT);
 CSWAP_BALLOON(rescued, (u64)atomic64_read(&balloon->rescued) << PAGE_SHIFT);
 CSWAP_BALLOON(gathered, READ_ONCE(balloon->mem.gathered) << PAGE_SHIFT);
+/* ranges that were converted, in either direction */
+CSWAP_BALLOON(conversions, atomic64_read(&balloon->mem.conversions));
 CSWAP_BALLOON(ooms, atomic64_read(&balloon->ooms));
 CSWAP_BALLOON(brakes, READ_ONCE(balloon->policy.trips));
 CSWAP_BALLOON(moved_blocks, READ_ONCE(balloon->mem.moved));
@@ -197,6 +199,7 @@ static struct attribute *cswap_attrs[] = {
 	&dev_attr_balloon_returned.attr,
 	&dev_attr_balloon_rescued.attr,
 	&dev_attr_balloon_gathered.attr,
+	&dev_attr_balloon_conversions.attr,
 	&dev_attr_balloon_ooms.attr,
 	&dev_attr_balloon_brakes.attr,
 	&dev_attr_balloon_moved_blocks.attr,

@@ -163,9 +163,6 @@ static void floor_of_all_kinds(void **state)
 	assert_int_equal(floor_at(100 * MIB, 25, 1), 16 * MIB);
 	assert_int_equal(floor_at(100 * MIB, 25, ~0u), 100 * MIB);
 	assert_int_equal(floor_at(10 * MIB, 25, 0), 10 * MIB);
-	assert_int_equal(cswap_policy_reserve(64 * MIB), 2 * MIB);
-	assert_int_equal(cswap_policy_reserve(6400 * MIB), 100 * MIB);
-	assert_int_equal(cswap_policy_reserve(1024 * GIB), 256 * MIB);
 }
 
 /* --- when nothing hurts --- */

@@ -1,0 +1,447 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * cswap_take.c - finds memory that the guest can do without, and takes it.
+ *
+ * Theory of operation: memory is given up in aligned blocks of 2 MiB, because a
+ * block that is converted as a whole keeps its mapping whole, and costs the host
+ * one operation instead of 512; neighbours are converted together. They come from
+ *
+ *	1. the free lists, where what was freed last comes first, and what was never
+ *	   touched last. The last free blocks of a node are left, which are its huge
+ *	   pages, as long as 2. brings any;
+ *	2. what is free but scattered: the content of blocks is moved elsewhere.
+ *	   That takes milliseconds, and fails where something is pinned. Huge pages
+ *	   aren't moved before all else was tried;
+ *	3. if the owner wants it, single pages. Each splits the mapping for ever.
+ *
+ * Of nodes the one that has given least gives next. Of a node's zones the lowest
+ * gives last: devices need that.
+ *
+ * Others never feel the lack but by kswapd, which is there for that. A node has room
+ * for a block if its zones keep more than their low watermarks. If it has none,
+ * some pages are gathered: held, so that less is free than kswapd bears. kswapd
+ * is waited for, which makes more free (here cold pages go to the store), and they
+ * are let go of again. We reclaim ourselves only if kswapd has given up.
+ *
+ * The allocator erases what it hands out (init_on_alloc), and no module can keep it
+ * from that.
+ */
+#include <linux/mm.h>
+#include <linux/mmzone.h>
+#include <linux/nodemask.h>
+#include <linux/sched.h>
+#include <linux/sort.h>
+#include <linux/vmstat.h>
+
+#include "compat.h"
+#include "cswap.h"
+
+#define BLOCK_ORDER		9
+/* Ranges that are tried in one go, before others get their turn. */
+#define RANGE_TRIES		8
+/* Blocks that are moved together, if that goes well. */
+#define MOVE_BLOCKS		8
+/* Pages that stay free beside the low watermark. */
+#define RESERVE_PAGES		CSWAP_BLOCK_PAGES
+/* Free blocks of a node's that are left while others can be had: one in so many, or so many. */
+#define KEEP_SHARE		32
+#define KEEP_BLOCKS		64
+/* Pages held to make kswapd work: at most, and at least; one of so many of a node's. */
+#define GATHER_MOST		(8 * CSWAP_BLOCK_PAGES)
+#define GATHER_LEAST		(2 * CSWAP_BLOCK_PAGES + RESERVE_PAGES)
+#define GATHER_SHARE		32
+/* A node that had nothing is asked again so much later. */
+#define DRY_TICKS		(HZ / 2)
+/* Ticks that kswapd is waited for in vain. */
+#define GATHER_TICKS		(HZ / 10)
+#define GFP_TAKE		((GFP_HIGHUSER & ~__GFP_RECLAIM) | __GFP_THISNODE | \
+				 __GFP_NOMEMALLOC | __GFP_NOWARN)
+#define GFP_GATHER		((GFP_HIGHUSER_MOVABLE & ~__GFP_DIRECT_RECLAIM) | __GFP_THISNODE | \
+				 __GFP_NOMEMALLOC | __GFP_NOWARN)
+#define GFP_RECLAIM		(GFP_GATHER | __GFP_DIRECT_RECLAIM | __GFP_NORETRY)
+
+static_assert(1 << BLOCK_ORDER == CSWAP_BLOCK_PAGES);
+
+/* --- what the guest has --- */
+
+/* Free pages of a zone that the guest has accepted, above a watermark and what is kept for others. */
+static u64 zone_above(struct zone *zone, unsigned long watermark)
+{
+	u64 keep = watermark + zone->lowmem_reserve[ZONE_MOVABLE] + cswap_unaccepted_pages(zone);
+	u64 free = zone_page_state(zone, NR_FREE_PAGES);
+
+	return free > keep ? free - keep : 0;
+}
+
+static bool is_of_use(struct zone *zone)
+{
+#ifdef CONFIG_ZONE_DMA
+	if (zone_idx(zone) == ZONE_DMA)
+		return false;
+#endif
+	return managed_zone(zone);
+}
+
+/* What a node has, in pages. */
+struct stock {
+	u64 size;
+	u64 unaccepted;
+	u64 low;			/* free, above the zones' low watermarks */
+	u64 blocks;			/* free, in whole blocks */
+	bool is_high;			/* a zone has its high watermark: kswapd rests */
+};
+
+static struct stock stock_of(int node)
+{
+	struct stock stock = { };
+	unsigned int i, order;
+
+	for (i = 0; i < MAX_NR_ZONES; i++) {
+		struct zone *zone = &NODE_DATA(node)->node_zones[i];
+
+		if (!is_of_use(zone))
+			continue;
+		stock.size += zone_managed_pages(zone);
+		stock.unaccepted += cswap_unaccepted_pages(zone);
+		stock.low += zone_above(zone, low_wmark_pages(zone));
+		stock.is_high |= zone_above(zone, high_wmark_pages(zone)) > 0;
+		for (order = BLOCK_ORDER; order < CSWAP_ORDERS; order++)
+			stock.blocks += (u64)READ_ONCE(zone->free_area[order].nr_free) << order;
+	}
+	return stock;
+}
+
+/* Pages that the node can do without. */
+static u64 room(const struct stock *stock)
+{
+	return stock->low > RESERVE_PAGES ? stock->low - RESERVE_PAGES : 0;
+}
+
+/* Free blocks are left for what needs them, in pages. */
+static u64 kept(const struct stock *stock)
+{
+	u64 blocks = min(stock->size / CSWAP_BLOCK_PAGES / KEEP_SHARE, (u64)KEEP_BLOCKS);
+
+	return IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE) ? blocks * CSWAP_BLOCK_PAGES : 0;
+}
+
+static bool is_short(struct zone *zone)
+{
+	return zone_above(zone, high_wmark_pages(zone)) <= CSWAP_SHORT_PAGES;
+}
+
+bool cswap_mem_is_short(u64 pfn, const nodemask_t *nodes)
+{
+	struct zone *zone = page_zone(pfn_to_page(pfn));
+
+	return node_isset(zone_to_nid(zone), *nodes) && is_short(zone);
+}
+
+bool cswap_mem_are_short(const nodemask_t *nodes)
+{
+	unsigned int i;
+	int node;
+
+	for_each_node_mask(node, *nodes)
+		for (i = 0; i < MAX_NR_ZONES; i++) {
+			struct zone *zone = &NODE_DATA(node)->node_zones[i];
+
+			if (is_of_use(zone) && is_short(zone))
+				return true;
+		}
+	return false;
+}
+
+/* --- taking --- */
+
+static int compare_ranges(const void *left, const void *right)
+{
+	const struct cswap_mem_range *a = left, *b = right;
+
+	return (a->pfn > b->pfn) - (a->pfn < b->pfn);
+}
+
+/* Sort, and make one of neighbours. */
+static unsigned int merge(struct cswap_mem_range *ranges, unsigned int nr)
+{
+	unsigned int i, last = 0;
+
+	if (!nr)
+		return 0;
+	sort(ranges, nr, sizeof(*ranges), compare_ranges, NULL);
+	for (i = 1; i < nr; i++) {
+		if (ranges[last].pfn + ranges[last].pages == ranges[i].pfn)
+			ranges[last].pages += ranges[i].pages;
+		else
+			ranges[++last] = ranges[i];
+	}
+	return last + 1;
+}
+
+/* From the free lists: 1 << @order pages. */
+static bool take_free(int node, unsigned int order, struct cswap_mem_range *range)
+{
+	struct page *page = alloc_pages_node(node, GFP_TAKE, order);
+
+	if (!page)
+		return false;
+	if (!is_of_use(page_zone(page))) {
+		__free_pages(page, order);
+		return false;
+	}
+	split_page(page, order);
+	range->pfn = page_to_pfn(page);
+	range->pages = 1 << order;
+	return true;
+}
+
+/* Free blocks of @pages together; they're merged. */
+static unsigned int take_blocks(int node, u64 pages, struct cswap_mem_range *ranges)
+{
+	unsigned int nr = 0, order = CSWAP_ORDERS - 1;
+	u64 taken = 0;
+
+	while (nr < CSWAP_TAKE_RANGES && order >= BLOCK_ORDER) {
+		if (taken + (1 << order) > pages || !take_free(node, order, &ranges[nr])) {
+			order--;
+			continue;
+		}
+		taken += ranges[nr++].pages;
+		cond_resched();
+	}
+	return merge(ranges, nr);
+}
+
+/* Worth a try: memory of one zone that isn't short, not taken yet; huge pages on a second round. */
+static bool block_is_candidate(unsigned long pfn, bool huge)
+{
+	struct page *first = pfn_to_online_page(pfn);
+	struct page *last = pfn_to_online_page(pfn + CSWAP_BLOCK_PAGES - 1);
+	struct zone *zone;
+
+	if (!first || !last)
+		return false;
+	zone = page_zone(first);
+	return page_zone(last) == zone && is_of_use(zone) &&
+	       zone_above(zone, low_wmark_pages(zone)) && !PageReserved(first) &&
+	       !PageOffline(first) && (huge || !PageCompound(first) ||
+				       compound_order(first) < BLOCK_ORDER);
+}
+
+/* The next candidate from the top of the node down; 0 at the end of a round. */
+static unsigned long block_next(struct cswap_mem_node *node, int nid)
+{
+	unsigned long start = ALIGN(node_start_pfn(nid), CSWAP_BLOCK_PAGES);
+	unsigned long end = ALIGN_DOWN(node_end_pfn(nid), CSWAP_BLOCK_PAGES);
+
+	/* the block at 0 is never ours */
+	start = max(start, (unsigned long)CSWAP_BLOCK_PAGES);
+	if (!node->cursor || node->cursor > end)
+		node->cursor = end;
+	while (node->cursor > start) {
+		node->cursor -= CSWAP_BLOCK_PAGES;
+		if (block_is_candidate(node->cursor, node->barren))
+			return node->cursor;
+		if (!(node->cursor % (1024 * CSWAP_BLOCK_PAGES)))
+			cond_resched();
+	}
+	node->cursor = 0;
+	return 0;
+}
+
+/* The candidates below @range belong to it as well, up to @pages. */
+static void range_extend(struct cswap_mem_node *node, u64 pages, struct cswap_mem_range *range)
+{
+	struct zone *zone = page_zone(pfn_to_page(range->pfn));
+
+	while (range->pages + CSWAP_BLOCK_PAGES <= pages && node->cursor > CSWAP_BLOCK_PAGES) {
+		unsigned long pfn = node->cursor - CSWAP_BLOCK_PAGES;
+
+		if (!block_is_candidate(pfn, node->barren) || page_zone(pfn_to_page(pfn)) != zone)
+			break;
+		node->cursor = pfn;
+		range->pfn = pfn;
+		range->pages += CSWAP_BLOCK_PAGES;
+	}
+}
+
+/*
+ * What has failed isn't tried again before everything else was: the cursor goes
+ * round. -ENOMEM after a round that brought nothing, and one with huge pages.
+ */
+static int take_range(struct cswap_mem *mem, int nid, u64 pages, struct cswap_mem_range *range)
+{
+	struct cswap_mem_node *node = &mem->nodes[nid];
+	unsigned int tries;
+
+	if (!CSWAP_CAN_TAKE_RANGE)
+		return -ENOMEM;
+	for (tries = 0; tries < RANGE_TRIES; tries++) {
+		range->pfn = block_next(node, nid);
+		range->pages = CSWAP_BLOCK_PAGES;
+		if (!range->pfn) {
+			bool barren = node->barren;
+
+			node->barren = !barren;
+			return barren ? -ENOMEM : -EAGAIN;
+		}
+		range_extend(node, min(pages, (u64)mem->move * CSWAP_BLOCK_PAGES), range);
+		if (!cswap_take_range(range->pfn, range->pages)) {
+			node->barren = false;
+			mem->move = min(2 * mem->move, (unsigned int)MOVE_BLOCKS);
+			mem->moved += range->pages / CSWAP_BLOCK_PAGES;
+			return 0;
+		}
+		/* something in one of them is pinned: try each by itself */
+		if (range->pages > CSWAP_BLOCK_PAGES)
+			node->cursor = range->pfn + range->pages;
+		else
+			mem->pinned++;
+		mem->move = 1;
+		cond_resched();
+	}
+	return -EAGAIN;
+}
+
+/* --- making room --- */
+
+/*
+ * Have more free in the end than kswapd has to: hold up to @pages, at its pace, then
+ * let go of them.
+ */
+static u64 gather(int node, u64 pages, bool (*stop)(void *arg), void *arg)
+{
+	unsigned int waits = 0;
+	struct page *page, *next;
+	struct stock stock;
+	LIST_HEAD(gathered);
+	u64 nr = 0, before;
+
+	while (nr < pages && !stop(arg)) {
+		bool given_up = waits > GATHER_TICKS;
+
+		page = alloc_pages_node(node, given_up ? GFP_RECLAIM : GFP_GATHER, 0);
+		if (page) {
+			list_add(&page->lru, &gathered);
+			nr++;
+		} else if (given_up) {
+			break;
+		}
+		stock = stock_of(node);
+		if (page && (stock.low || given_up)) {
+			waits = stock.low ? 0 : waits;
+			cond_resched();
+			continue;
+		}
+		/* that has woken kswapd */
+		waits++;
+		schedule_timeout_idle(1);
+	}
+	/* as long as it gets on */
+	do {
+		before = stock_of(node).low;
+		schedule_timeout_idle(1);
+		stock = stock_of(node);
+	} while (nr && !stock.is_high && stock.low > before && !stop(arg));
+	list_for_each_entry_safe(page, next, &gathered, lru) {
+		list_del(&page->lru);
+		__free_page(page);
+	}
+	return nr;
+}
+
+static int make_room(struct cswap_mem *mem, int node, struct stock *stock,
+		     bool (*stop)(void *arg), void *arg)
+{
+	/* accepting memory only to give it away would have the host provide it */
+	if (stock->unaccepted || !READ_ONCE(cswap_reclaim_enabled))
+		return -ENOMEM;
+	mem->reclaimed = true;
+	mem->gathered += gather(node, clamp(stock->size / GATHER_SHARE, (u64)GATHER_LEAST,
+					    (u64)GATHER_MOST), stop, arg);
+	if (stop(arg))
+		return -EAGAIN;
+	*stock = stock_of(node);
+	return room(stock) >= CSWAP_BLOCK_PAGES ? 0 : -ENOMEM;
+}
+
+/* --- nodes --- */
+
+/* It had nothing to give a moment ago. */
+static bool is_dry(const struct cswap_mem_node *node)
+{
+	return node->dry && time_before(jiffies, node->dry_until);
+}
+
+/* The node that has given the smallest part, of those that may have some; or NUMA_NO_NODE. */
+static int node_next(struct cswap_mem *mem)
+{
+	int node, best = NUMA_NO_NODE;
+	u64 least = ~0ULL;
+
+	for_each_node_state(node, N_MEMORY) {
+		u64 given = max(atomic_long_read(&mem->nodes[node].given), 0L);
+		u64 part = given * 1024 / max(node_present_pages(node), 1UL);
+
+		if (!is_dry(&mem->nodes[node]) && part < least) {
+			least = part;
+			best = node;
+		}
+	}
+	return best;
+}
+
+/* @node has none: -EAGAIN if another may have. */
+static int node_dry(struct cswap_mem *mem, int node)
+{
+	mem->nodes[node].dry = true;
+	mem->nodes[node].dry_until = jiffies + DRY_TICKS;
+	return node_next(mem) == NUMA_NO_NODE ? -ENOMEM : -EAGAIN;
+}
+
+/* Blocks of a node that has room for @pages of them: first those that it misses least. */
+static int node_take(struct cswap_mem *mem, int node, const struct stock *stock, u64 pages,
+		     struct cswap_mem_range *ranges)
+{
+	u64 spare = stock->blocks > kept(stock) ? stock->blocks - kept(stock) : 0;
+	bool scattered = room(stock) >= stock->blocks + CSWAP_BLOCK_PAGES;
+	int nr, rc;
+
+	if (spare >= CSWAP_BLOCK_PAGES || !scattered) {
+		nr = take_blocks(node, scattered ? min(pages, spare) : pages, ranges);
+		if (nr)
+			return nr;
+	}
+	rc = take_range(mem, node, pages, ranges);
+	if (rc == -ENOMEM)
+		return take_blocks(node, pages, ranges) ?: rc;
+	return rc ?: 1;
+}
+
+int cswap_mem_take(struct cswap_mem *mem, u64 pages, bool single,
+		   bool (*stop)(void *arg), void *arg, struct cswap_mem_range *ranges)
+{
+	int node = node_next(mem), rc = 0, i;
+	struct stock stock;
+
+	if (node == NUMA_NO_NODE)
+		return -ENOMEM;
+	stock = stock_of(node);
+	if (room(&stock) < CSWAP_BLOCK_PAGES)
+		rc = make_room(mem, node, &stock, stop, arg);
+	if (rc)
+		return rc == -ENOMEM ? node_dry(mem, node) : rc;
+	/* single pages are for when there are no blocks; now and then it's looked again */
+	if (!mem->singles) {
+		rc = node_take(mem, node, &stock, min(pages, room(&stock)), ranges);
+		if (rc == -ENOMEM && single)
+			mem->singles = CSWAP_BLOCK_PAGES;
+	}
+	if (mem->singles) {
+		mem->singles--;
+		rc = take_free(node, 0, ranges) ? 1 : -ENOMEM;
+	}
+	for (i = 0; i < rc; i++)
+		cswap_mem_mark(mem, &ranges[i]);
+	return rc == -ENOMEM ? node_dry(mem, node) : rc;
+}
