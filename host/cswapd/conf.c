@@ -2,6 +2,7 @@
 /*
  * conf.c - the command line.
  */
+#include <assert.h>
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
@@ -298,6 +299,39 @@ static bool take_option(struct conf *conf, int option, const char *value)
 	}
 }
 
+/* What an option's value may be, for who has given another. */
+static const char *allowed(int option)
+{
+	static const struct {
+		int option;
+		const char *values;
+	} all[] = {
+		{ OPT_FD, "the number of an open descriptor" },
+		{ OPT_SIZE, "a multiple of 4096 bytes, e.g. 512M or 64G" },
+		{ OPT_QUEUES, "1 to 64" },
+		{ OPT_WORKERS, "1 to 64" },
+		{ OPT_MEDIUM, "auto, memory, flash or disk" },
+		{ OPT_POLL_US, "0 to 10000 microseconds" },
+		{ OPT_ACCESS_PLATFORM, "auto, on or off" },
+		{ OPT_RELEASE, "convert (confidential guests), punch (plain guests) or off" },
+		{ OPT_BLOCK_SIZE, "a power of two from 4K to 1G" },
+		{ OPT_REPORT_PERIOD, "0 to 3600000 milliseconds" },
+		{ OPT_CGROUP, "a path from the root" },
+		{ OPT_SANDBOX, "auto, strict or off" },
+		{ OPT_WATCHDOG, "0 to 86400 seconds" },
+		{ OPT_LOG_LEVEL, "error, warning, notice, info or debug" },
+	};
+	unsigned int i;
+
+	for (i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		if (all[i].option == option)
+			return all[i].values;
+	return "something that isn't empty";
+}
+
+static_assert(VIRTIO_CSWAP_MAX_QUEUE_PAIRS == 64 && WORKER_MAX_WORKERS == 64 && MAX_POLL_US == 10000 &&
+	      MAX_REPORT_PERIOD_MS == 3600000 && MAX_WATCHDOG_S == 86400, "allowed() and --help say so");
+
 static bool complain(const char *program, const char *what)
 {
 	fprintf(stderr, "%s: %s (try --help)\n", program, what);
@@ -397,13 +431,13 @@ enum conf_result conf_parse(struct conf *conf, int argc, char **argv,
 			if (take_extra(extra, option, optarg))
 				return CONF_EXIT_USAGE;
 		} else if (!take_option(conf, option, optarg)) {
-			fprintf(stderr, "%s: --%s: bad value \"%s\"\n", program,
-				all[index].name, optarg);
+			fprintf(stderr, "%s: --%s %s: the value must be %s\n", program,
+				all[index].name, optarg, allowed(option));
 			return CONF_EXIT_USAGE;
 		}
 	}
 	if (optind < argc) {
-		complain(program, "unexpected argument");
+		fprintf(stderr, "%s: unexpected argument %s (try --help)\n", program, argv[optind]);
 		return CONF_EXIT_USAGE;
 	}
 	return check(conf, program) ? CONF_OK : CONF_EXIT_USAGE;

@@ -79,7 +79,11 @@ result "$got" "which is as it was"
 refuses "store is a mistyped device" 1 "no file is made there" \
 	--socket "$sock" --store /dev/cswap-nosuch --tags "$dir/tags" --size 16M
 refuses "socket path is a file" 1 "exists and is not a socket" --socket "$dir/file" "${mem[@]}"
-refuses "sandbox of another kind" 2 "bad value" --sandbox perhaps --socket "$sock" "${mem[@]}"
+refuses "sandbox of another kind" 2 "sandbox perhaps: the value must be auto, strict or off" --sandbox perhaps \
+	--socket "$sock" "${mem[@]}"
+refuses "a size that no slots fill" 2 "size 5000: the value must be a multiple of 4096 bytes" --socket "$sock" \
+	--store mem --size 5000
+refuses "a word too many" 2 "unexpected argument extra" --socket "$sock" "${mem[@]}" extra
 refuses "socket path too long" 1 "too long" --socket "$dir/$(printf 'x%.0s' {1..120})" "${mem[@]}"
 
 start --socket "$sock" --store "$dir/store" --size 16M

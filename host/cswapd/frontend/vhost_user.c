@@ -222,6 +222,9 @@ static struct vu_ring *find_ring(struct vhost_user *vu, uint64_t index)
 	return index < vu->num_rings ? &vu->ring[index] : NULL;
 }
 
+static const char no_ring[] =
+	"no such virtqueue: the VMM has more than 1 + 2 x --queues of them (its num_vqs, and --queues, must agree)";
+
 static unsigned int ring_index(const struct vhost_user *vu,
 			       const struct vu_ring *ring)
 {
@@ -565,7 +568,7 @@ static const char *handle_set_vring_num(struct vhost_user *vu,
 	memcpy(&state, msg->payload, sizeof(state));
 	ring = find_ring(vu, state.index);
 	if (!ring)
-		return "no such virtqueue";
+		return no_ring;
 	if (ring->attached)
 		return "virtqueue is running";
 	if (!state.num || state.num > VRING_MAX_NUM)
@@ -583,7 +586,7 @@ static const char *handle_set_vring_addr(struct vhost_user *vu,
 	memcpy(&addr, msg->payload, sizeof(addr));
 	ring = find_ring(vu, addr.index);
 	if (!ring)
-		return "no such virtqueue";
+		return no_ring;
 	if (addr.flags & VU_VRING_ADDR_F_LOG)
 		return "dirty logging is not offered";
 	stop_ring(vu, ring);
@@ -603,7 +606,7 @@ static const char *handle_set_vring_base(struct vhost_user *vu,
 	memcpy(&state, msg->payload, sizeof(state));
 	ring = find_ring(vu, state.index);
 	if (!ring)
-		return "no such virtqueue";
+		return no_ring;
 	if (ring->attached)
 		return "virtqueue is running";
 	if (state.num > UINT16_MAX)
@@ -621,7 +624,7 @@ static const char *handle_get_vring_base(struct vhost_user *vu,
 	memcpy(&state, msg->payload, sizeof(state));
 	ring = find_ring(vu, state.index);
 	if (!ring)
-		return "no such virtqueue";
+		return no_ring;
 	stop_ring(vu, ring);
 	/* It starts again with the next kick descriptor. */
 	replace_fd(&ring->worker.kick_fd, -1);
@@ -651,7 +654,7 @@ static const char *get_ring_fd(struct vhost_user *vu, struct vu_message *msg,
 
 	*ring = find_ring(vu, value & VU_VRING_INDEX_MASK);
 	if (!*ring)
-		return "no such virtqueue";
+		return no_ring;
 	*fd = value & VU_VRING_NOFD ? -1 : take_fd(msg);
 	if (*fd < 0 && !(value & VU_VRING_NOFD))
 		return "no descriptor came along";
@@ -716,7 +719,7 @@ static const char *handle_set_vring_enable(struct vhost_user *vu,
 	memcpy(&state, msg->payload, sizeof(state));
 	ring = find_ring(vu, state.index);
 	if (!ring)
-		return "no such virtqueue";
+		return no_ring;
 	ring->enabled = state.num;
 	if (ring->enabled)
 		return start_ring(vu, ring);
