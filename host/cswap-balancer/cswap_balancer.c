@@ -229,6 +229,28 @@ static bool serve_until(struct balancer *balancer, struct ctl *ctl, int signals,
 	return goes_on;
 }
 
+/* What `systemctl status` says beside the unit, when it has changed. */
+static void tell_status(const struct balancer *balancer)
+{
+	static char told[128];
+	const struct guests *guests = &balancer->guests;
+	uint64_t available = balancer->host.memory.available;
+	uint64_t reserve = guests->policy.conf.reserve_bytes;
+	unsigned int stuck = 0;
+	char text[128];
+	size_t i;
+
+	for (i = 0; i < guests->policy.count; i++)
+		stuck += guests->policy.guest[i].stuck;
+	snprintf(text, sizeof(text), "STATUS=%s%zu guests, %u stuck; the reserve is %s",
+		 balancer->paused ? "Paused: " : "", (size_t)guests->policy.count, stuck,
+		 balancer->blind ? "unknown" : available < reserve ? "short" : "whole");
+	if (!strcmp(text, told))
+		return;
+	memcpy(told, text, sizeof(told));
+	sd_notify(0, text);
+}
+
 static void run(struct balancer *balancer, struct ctl *ctl, int signals,
 		const struct options *options)
 {
@@ -243,6 +265,7 @@ static void run(struct balancer *balancer, struct ctl *ctl, int signals,
 		if (!goes_on)
 			break;
 		decide(balancer, options);
+		tell_status(balancer);
 		next_ms += interval_ms;
 		if (next_ms < requests_now_ms())
 			next_ms = requests_now_ms();

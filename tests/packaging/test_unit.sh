@@ -99,6 +99,13 @@ under_load() { # TIMES COMMAND...
 	return 1
 }
 
+# systemd hears of it in its time.
+says_status() {
+	until [[ $(systemctl show -P StatusText cswapd@guest) == "$1" ]]; do
+		sleep 0.02
+	done
+}
+
 main_pid() {
 	systemctl show -P MainPID cswapd@guest
 }
@@ -304,6 +311,8 @@ use_it() {
 	check "without a configuration it isn't started again and again" without_configuration
 	check "nor with a typo" with_a_typo
 	check "it starts" systemctl start cswapd@guest
+	check "systemctl status says whether a VMM is there" says_status "No VMM is connected"
+	check "the log names the guest" sh -c "journalctl -t cswapd-guest -o cat | grep ready"
 	check "it is nobody else's user" process_says '^Uid:[[:space:]]+6[1-5][0-9]{3}'
 	check "it has no capability" process_says '^CapEff:[[:space:]]+0+$'
 	check "it can gain none" process_says '^NoNewPrivs:[[:space:]]+1$'

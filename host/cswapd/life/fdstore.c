@@ -29,7 +29,7 @@
 
 #define PREFIX "cswapd-"
 #define NAME_BYTES 16
-#define MAX_STATES 4
+#define MAX_STATES 8
 /* How long systemd may take for each message when there is nothing else to do. */
 #define FINISH_MS 5000
 

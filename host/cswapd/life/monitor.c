@@ -139,12 +139,20 @@ static void keep_fd(struct monitor *monitor, unsigned int key, int fd)
 	store_fd(monitor, name, fd);
 }
 
+/* What `systemctl status` says beside the unit. */
+static void tell_status(const struct monitor *monitor)
+{
+	fdstore_tell(monitor->front_end >= 0 ? "STATUS=A VMM is connected" :
+					       "STATUS=No VMM is connected");
+}
+
 static void keep_front_end(struct monitor *monitor, int fd)
 {
 	if (monitor->front_end >= 0)
 		close(monitor->front_end);
 	monitor->front_end = fd;
 	store_fd(monitor, "front-end", fd);
+	tell_status(monitor);
 }
 
 static const char *const file_names[STORE_NUM_FILES] = { "data", "tags" };
@@ -524,8 +532,10 @@ static bool take_answer(struct monitor *monitor)
 		return false;
 	}
 	if (answer.kind == KEEP_READY) {
-		if (!monitor->was_ready)
+		if (!monitor->was_ready) {
+			tell_status(monitor);
 			fdstore_tell("READY=1");
+		}
 		monitor->ready = true;
 		monitor->was_ready = true;
 		watchdog_begin(&monitor->watchdog, monitor->worker, now_ms());
