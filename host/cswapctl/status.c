@@ -74,6 +74,7 @@ void status_read(struct json_object *answer, struct status *status)
 	status->stored_pages = number(store, "stored_pages");
 	status->loaded_pages = number(store, "loaded_pages");
 	status->tags_memory = number(store, "tags_memory_bytes");
+	status->owed = number(store, "owed_bytes");
 	status->store_file = string(store, "file");
 	status->store_state = string(store, "state");
 	status->errors_writeback = number(store, "errors_writeback");
@@ -242,6 +243,9 @@ static void print_store(const struct status *status)
 	if (status->tags_memory != STATUS_UNKNOWN && status->tags_memory)
 		printf("  tags               %s of the host's memory\n",
 		       size_text(status->tags_memory));
+	if (status->owed != STATUS_UNKNOWN && status->owed)
+		printf("  owed               %s that the guest has freed, and the disk gets back later\n",
+		       size_text(status->owed));
 	if (status->errors_writeback != STATUS_UNKNOWN && status->errors_writeback)
 		printf("  write-back         FAILED %ju times; look at the disk\n",
 		       (uintmax_t)status->errors_writeback);

@@ -24,6 +24,7 @@ struct status {
 	uint64_t stored_pages;
 	uint64_t loaded_pages;
 	uint64_t tags_memory;		/* bytes */
+	uint64_t owed;			/* bytes */
 	const char *store_file;		/* NULL: memory, or unknown, as is the next */
 	const char *store_state;	/* whole, moved, deleted, cut */
 	uint64_t errors_writeback;

@@ -164,7 +164,7 @@ static int run(struct bench *b, enum store_kind kind, uint64_t slot,
 	b->op.kind = kind;
 	b->op.slot = slot;
 	b->op.count = count;
-	for (i = 0; kind != STORE_DISCARD && i < count; i++)
+	for (i = 0; kind < STORE_DISCARD && i < count; i++)
 		b->op.data[i] = (struct iovec) { b->pages + i * PAGE, PAGE };
 	b->done = 0;
 	store_submit(b->lane, &b->op);
@@ -524,6 +524,221 @@ static void tags_without_room_are_never_touched(void **state)
 	store_close(store);
 	close(fd);
 	unlink(path);
+}
+
+/* --- what is owed --- */
+
+/* A file, whatever the file system is in memory or not: discards are owed. */
+static struct store *open_owing(const char *name, uint32_t trim_bytes)
+{
+	const struct store_request request = {
+		.data_path = path_of(name), .slots = SLOTS, .format = true,
+	};
+	struct store *engine;
+
+	store_files_close(&held);
+	assert_true(store_files_open(&held, &request));
+	engine = store_file_ops.open(&held, SLOTS);
+	engine->facts.medium = VIRTIO_CSWAP_MEDIUM_FLASH;
+	engine->facts.trim_bytes = trim_bytes;
+	return activated(store_slots_wrap(engine, held.fd[STORE_TAGS_FILE]));
+}
+
+static uint64_t owed(const struct bench *b)
+{
+	return store_get_use(b->store).owed_slots;
+}
+
+static void write_all(struct bench *b, uint64_t begin, uint64_t end)
+{
+	for (; begin < end; begin += STORE_MAX_PAGES) {
+		fill(b, STORE_MAX_PAGES, (int)begin);
+		assert_int_equal(run(b, STORE_WRITE, begin, STORE_MAX_PAGES), 0);
+	}
+}
+
+/* Give back all that can be; returns how many slots that touched. */
+static uint64_t give_all(struct bench *b, uint64_t most)
+{
+	uint64_t given = 0;
+
+	do {
+		assert_int_equal(run(b, STORE_GIVE_BACK, 0, most), 0);
+		given += b->op.count;
+	} while (b->op.count);
+	return given;
+}
+
+/* A discard is no I/O, and reads as one all the same. Checks: device-discard-free */
+static void discards_are_owed(void **state)
+{
+	struct store *store = open_owing("owed", PAGE);
+	blkcnt_t full, empty;
+	struct bench b;
+
+	(void)state;
+	bench_open(&b, store);
+	empty = blocks_of("owed");
+	write_all(&b, 0, 1024);
+	full = blocks_of("owed");
+	assert_true(full - empty >= 1024 * 8);
+	assert_int_equal(owed(&b), 0);
+	/* Of what was never stored nothing is owed. */
+	assert_int_equal(run(&b, STORE_DISCARD, 100, SLOTS - 100), 0);
+	assert_int_equal(owed(&b), 924);
+	assert_int_equal(blocks_of("owed"), full);
+	assert_int_equal(run(&b, STORE_READ, 100, 1), -ENODATA);
+	assert_int_equal(run(&b, STORE_READ, 99, 2), -ENODATA);
+	assert_int_equal(run(&b, STORE_DISCARD, 100, 50), 0);
+	assert_int_equal(owed(&b), 924);
+	/* A slot that is used again is owed no longer. */
+	fill(&b, 4, 7);
+	assert_int_equal(run(&b, STORE_WRITE, 510, 4), 0);
+	assert_int_equal(owed(&b), 920);
+	bench_close(&b);
+	/* Who comes next owes the same. */
+	store->ops->deactivate(store);
+	assert_true(store->ops->activate(store));
+	bench_open(&b, store);
+	assert_int_equal(owed(&b), 920);
+	assert_int_equal(give_all(&b, 300), 920);
+	assert_int_equal(owed(&b), 0);
+	assert_true(blocks_of("owed") - empty <= 128 * 8);
+	/* The four share a page of tags each with what is gone. */
+	assert_int_equal(tags_bytes(&b), 3 * PAGE);
+	assert_int_equal(run(&b, STORE_READ, 510, 4), 0);
+	expect(&b, 4, 7);
+	assert_int_equal(run(&b, STORE_READ, 64, 36), 0);
+	expect(&b, 36, 64);
+	assert_int_equal(run(&b, STORE_READ, 514, 1), -ENODATA);
+	bench_close(&b);
+	store_close(store);
+	remove_files("owed");
+}
+
+/* A medium that gives back four pages at a time gets no less. */
+static void whole_units_are_given_back(void **state)
+{
+	struct store *store = open_owing("units", 4 * PAGE);
+	struct bench b;
+
+	(void)state;
+	bench_open(&b, store);
+	write_all(&b, 0, 512);
+	assert_int_equal(run(&b, STORE_DISCARD, 6, 9), 0);
+	assert_int_equal(run(&b, STORE_GIVE_BACK, 0, 1), 0);
+	assert_int_equal(b.op.slot, 8);
+	assert_int_equal(b.op.count, 4);
+	assert_int_equal(give_all(&b, 512), 0);
+	assert_int_equal(owed(&b), 5);
+	assert_int_equal(run(&b, STORE_READ, 5, 1), 0);
+	assert_int_equal(run(&b, STORE_READ, 15, 1), 0);
+	/* The rest goes when its units are free. */
+	assert_int_equal(run(&b, STORE_DISCARD, 4, 2), 0);
+	assert_int_equal(run(&b, STORE_DISCARD, 15, 1), 0);
+	assert_int_equal(give_all(&b, 512), 12);
+	assert_int_equal(owed(&b), 0);
+	assert_int_equal(run(&b, STORE_READ, 3, 1), 0);
+	assert_int_equal(run(&b, STORE_READ, 16, 1), 0);
+	bench_close(&b);
+	store_close(store);
+	remove_files("units");
+}
+
+/* Checks: device-store-nospc */
+static void a_full_medium_is_given_back_to_first(void **state)
+{
+	struct store *store = open_owing("full", PAGE);
+	struct bench b;
+
+	(void)state;
+	bench_open(&b, store);
+	write_all(&b, 0, 2048);
+	assert_int_equal(run(&b, STORE_DISCARD, 512, 1024), 0);
+	b.lie_part = STORE_PART_DATA;
+	b.lie = -ENOSPC;
+	/* The medium is full once. */
+	b.lies = 1;
+	fill(&b, 3, 77);
+	assert_int_equal(run(&b, STORE_WRITE, 3000, 3), 0);
+	assert_int_equal(b.lies, 0);
+	assert_int_equal(owed(&b), 512);
+	assert_int_equal(run(&b, STORE_READ, 3000, 3), 0);
+	expect(&b, 3, 77);
+	/* A STORE into a chunk that is owed itself. */
+	b.lies = 1;
+	fill(&b, 3, 78);
+	assert_int_equal(run(&b, STORE_WRITE, 1100, 3), 0);
+	assert_int_equal(run(&b, STORE_READ, 1100, 3), 0);
+	expect(&b, 3, 78);
+	/* With nothing owed it fails, and what it held is discarded. */
+	give_all(&b, 512);
+	b.lies = 1;
+	assert_int_equal(run(&b, STORE_WRITE, 3000, 3), -ENOSPC);
+	assert_int_equal(run(&b, STORE_READ, 3000, 1), -ENODATA);
+	assert_int_equal(owed(&b), 3);
+	bench_close(&b);
+	store_close(store);
+	remove_files("full");
+}
+
+/* One stores and discards, another gives back all the time: nothing stored is destroyed. */
+struct giver {
+	struct store *store;
+	bool done;			/* atomic */
+	uint64_t given;
+};
+
+static void *give_all_the_time(void *arg)
+{
+	struct giver *giver = arg;
+	struct bench b;
+
+	bench_open(&b, giver->store);
+	while (!__atomic_load_n(&giver->done, __ATOMIC_ACQUIRE)) {
+		if (run(&b, STORE_GIVE_BACK, 0, 64))
+			return (void *)1;
+		giver->given += b.op.count;
+	}
+	bench_close(&b);
+	return NULL;
+}
+
+#define GIVER_ROUNDS 300
+
+static void giving_back_spares_what_is_stored(void **state)
+{
+	struct store *store = open_owing("giver", PAGE);
+	struct giver giver = { .store = store };
+	pthread_t thread;
+	struct bench b;
+	void *failed;
+	int round;
+
+	(void)state;
+	bench_open(&b, store);
+	assert_int_equal(pthread_create(&thread, NULL, give_all_the_time, &giver), 0);
+	for (round = 0; round < GIVER_ROUNDS || giver.given < 100; round++) {
+		uint64_t slot = 500 + (uint64_t)round % 16;
+
+		fill(&b, 24, round);
+		assert_int_equal(run(&b, STORE_WRITE, slot, 24), 0);
+		wipe(&b);
+		assert_int_equal(run(&b, STORE_READ, slot, 24), 0);
+		expect(&b, 24, round);
+		assert_int_equal(run(&b, STORE_DISCARD, slot + (uint64_t)round % 3, 20), 0);
+		assert_int_equal(run(&b, STORE_READ, slot + 2, 1), -ENODATA);
+	}
+	__atomic_store_n(&giver.done, true, __ATOMIC_RELEASE);
+	assert_int_equal(pthread_join(thread, &failed), 0);
+	assert_null(failed);
+	assert_int_equal(run(&b, STORE_DISCARD, 0, SLOTS), 0);
+	give_all(&b, 512);
+	assert_int_equal(owed(&b), 0);
+	assert_int_equal(tags_bytes(&b), 0);
+	bench_close(&b);
+	store_close(store);
+	remove_files("giver");
 }
 
 /* --- kernels that do less than asked --- */
@@ -958,6 +1173,10 @@ int main(void)
 		cmocka_unit_test(tags_take_memory_as_slots_do),
 		cmocka_unit_test(no_memory_for_tags_is_no_space),
 		cmocka_unit_test(tags_without_room_are_never_touched),
+		cmocka_unit_test(discards_are_owed),
+		cmocka_unit_test(whole_units_are_given_back),
+		cmocka_unit_test(a_full_medium_is_given_back_to_first),
+		cmocka_unit_test(giving_back_spares_what_is_stored),
 		cmocka_unit_test(files_are_laid_out_plainly),
 		cmocka_unit_test(discard_gives_the_disk_back),
 		cmocka_unit_test(neighbouring_tags_survive),

@@ -32,6 +32,7 @@ static void may_die(void)
 #include "serve/worker_control.c"
 #include "serve/worker_loop.c"
 #include "serve/worker_op.c"
+#include "serve/worker_owed.c"
 #include "serve/worker_pair.c"
 #include "serve/worker_request.c"
 #include "serve/worker_ring.c"

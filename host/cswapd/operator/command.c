@@ -147,11 +147,13 @@ static void add_counters(struct json_object *to,
 	worker_count(context->workers, &sum);
 	add_files(store, context->health);
 	add_number(store, "tags_memory_bytes", use.tags_bytes);
+	add_number(store, "owed_bytes", use.owed_slots * VIRTIO_CSWAP_SLOT_SIZE);
 	add_number(store, "size_bytes",
 		   context->conf->slots * VIRTIO_CSWAP_SLOT_SIZE);
 	add_number(store, "stored_pages", sum.stores);
 	add_number(store, "loaded_pages", sum.loads);
 	add_number(store, "discarded_pages", sum.discards);
+	add_number(store, "given_back_pages", sum.given_back);
 	add_number(store, "errors_io", sum.errors_io);
 	add_number(store, "errors_nospc", sum.errors_nospc);
 	add_number(store, "errors_invalid", sum.errors_invalid);

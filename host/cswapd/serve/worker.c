@@ -298,6 +298,7 @@ static int init_worker(struct worker *worker, struct worker_set *set,
 	worker->control.ring.log = &worker->control.log->ring;
 	worker->control.told_known = true;
 	control_init_discard(worker);
+	owed_init_giving(worker);
 	for (i = 0; i < CONTROL_REQUESTS; i++) {
 		worker->control.requests[i].next = worker->control.free;
 		worker->control.free = &worker->control.requests[i];

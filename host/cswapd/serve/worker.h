@@ -28,6 +28,7 @@ struct worker_counters {
 	uint64_t stores;		/* pages, by outcome OK */
 	uint64_t loads;
 	uint64_t discards;		/* slots */
+	uint64_t given_back;		/* slots, to the medium */
 	uint64_t released;		/* bytes, RELEASEd with outcome OK */
 	uint64_t reclaimed;		/* bytes, RECLAIMed */
 	uint64_t punches;		/* of guest memory */

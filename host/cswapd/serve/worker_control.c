@@ -80,19 +80,6 @@ void control_init_discard(struct worker *worker)
 	worker->control.discard.slots = FIRST_PIECE_SLOTS;
 }
 
-/* Pages that all workers have served: only whether it changes is of interest. */
-static uint64_t count_served(const struct worker *worker)
-{
-	const struct worker_set *set = worker->set;
-	uint64_t served = 0;
-	unsigned int i;
-
-	for (i = 0; i < set->config.workers; i++)
-		served += __atomic_load_n(&set->counters[i].loads, __ATOMIC_RELAXED) +
-			  __atomic_load_n(&set->counters[i].stores, __ATOMIC_RELAXED);
-	return served;
-}
-
 static void start_piece(struct worker *worker, struct control_request *request)
 {
 	const struct device_range *range =
@@ -109,7 +96,7 @@ static void start_piece(struct worker *worker, struct control_request *request)
 	op->user = request;
 	request->running++;
 	discard->running = true;
-	discard->served = count_served(worker);
+	discard->served = worker_count_served(worker);
 	advance(request, op->count);
 	op_submit(worker, op);
 }
@@ -142,7 +129,7 @@ static void end_piece(struct worker *worker, const struct store_op *op)
 	adapt_piece(discard, op->count, taken, aim < PIECE_NS ? PIECE_NS : aim);
 	discard->running = false;
 	worker->discarded_ns = now;
-	if (count_served(worker) == discard->served)
+	if (worker_count_served(worker) == discard->served)
 		rest = 0;
 	discard->next_ns = now + (rest < MAX_REST_NS ? rest : MAX_REST_NS);
 }

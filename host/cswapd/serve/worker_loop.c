@@ -36,10 +36,18 @@ static unsigned int finish_ops(struct worker *worker)
 		worker->done_ops = op->next;
 		worker->busy_ops--;
 		finished++;
-		if (op->kind == STORE_DISCARD)
+		switch (op->kind) {
+		case STORE_DISCARD:
 			control_finish_discard(worker, op);
-		else
+			break;
+		case STORE_GIVE_BACK:
+			owed_finish(worker, op);
+			break;
+		case STORE_READ:
+		case STORE_WRITE:
 			pair_finish_op(worker, op);
+			break;
+		}
 	}
 	return finished;
 }
@@ -213,6 +221,7 @@ static unsigned int run_round(struct worker *worker)
 	if (!worker_stands(worker, NULL))
 		work += control_take(worker);
 	work += control_begin(worker);
+	work += owed_begin(worker);
 	work += finish_ops(worker);
 	work += control_answer(worker);
 	submit(worker);
@@ -281,7 +290,9 @@ static void disable_kicks(struct worker *worker)
 
 static void wait_for_event(struct worker *worker)
 {
-	const uint64_t wait_ns = control_wait_ns(worker);
+	const uint64_t control_ns = control_wait_ns(worker), owed_ns = owed_wait_ns(worker);
+	const uint64_t wait_ns = !owed_ns || (control_ns && control_ns < owed_ns) ?
+					 control_ns : owed_ns;
 	struct __kernel_timespec timeout = {
 		.tv_sec = (long long)(wait_ns / 1000000000),
 		.tv_nsec = (long long)(wait_ns % 1000000000),

@@ -32,6 +32,7 @@ void op_report_error(struct worker *worker, const struct store_op *op)
 		[STORE_WRITE] = "write",
 		[STORE_READ] = "read",
 		[STORE_DISCARD] = "discard",
+		[STORE_GIVE_BACK] = "giving back",
 	};
 
 	log_limited(&worker->store_rate, LOG_WARNING,

@@ -226,7 +226,8 @@ static void measure_read(struct worker *worker, const struct store_op *op)
 {
 	const uint64_t taken = worker_now_ns() - op->begun_ns;
 
-	if (op->begun_ns <= worker->discarded_ns || worker->control.discard.running)
+	if (op->begun_ns <= worker->discarded_ns || worker->control.discard.running ||
+	    worker->giving.running)
 		return;
 	worker->read_ns = worker->read_ns ? (7 * worker->read_ns + taken) / 8 : taken;
 }

@@ -7,6 +7,7 @@
  *   worker_op.c       operations of the store
  *   worker_pair.c     queue pairs
  *   worker_answer.c   what the control queue's chains are answered with
+ *   worker_owed.c     what the store gives back to its medium
  *   worker_control.c  the control queue
  *   worker_loop.c     the thread
  *   worker_attach.c   virtqueues that come and go
@@ -156,6 +157,18 @@ struct discard {
 	uint64_t next_ns;		/* not before */
 };
 
+/* The giving back of what the store owes: worker_owed.c. */
+struct giving {
+	bool running;			/* a piece is at the store */
+	bool is_much;			/* is owed */
+	bool is_short;			/* of room, the medium, when looked at last */
+	uint64_t look_ns;		/* ... again */
+	uint64_t slots;			/* in the next piece; adapts */
+	uint64_t served;		/* pages, when looked at last */
+	uint64_t quiet_ns;		/* since when that hasn't changed; 0: nobody has looked */
+	uint64_t next_ns;		/* no piece before */
+};
+
 struct control {
 	struct ring ring;
 	struct inflight_control *log;
@@ -194,6 +207,7 @@ struct worker {
 	unsigned int num_open;
 	struct store_op *ops;
 	struct control control;
+	struct giving giving;		/* the first worker's */
 	uint64_t poll_ns;		/* how long to poll now; adapts */
 	uint64_t read_ns;		/* what a read of the store takes without a discard */
 	uint64_t discarded_ns;		/* when the last piece of one ended */
@@ -443,6 +457,21 @@ void answer_control(struct worker *worker, const struct control_request *request
 
 /* Use an EVENT's chain, to tell the target. False: the ring is broken. */
 bool answer_event(struct worker *worker, uint16_t head, uint64_t target_bytes);
+
+/* --- worker_owed.c: what is given back to the medium --- */
+
+/* Pages that all workers have served: only whether it changes is of interest. */
+uint64_t worker_count_served(const struct worker *worker);
+
+void owed_init_giving(struct worker *worker);
+
+/* Begin a piece if it's time for one. Returns how many were begun. */
+unsigned int owed_begin(struct worker *worker);
+
+void owed_finish(struct worker *worker, struct store_op *op);
+
+/* How long until one is due; 0: none will be. */
+uint64_t owed_wait_ns(const struct worker *worker);
 
 /* --- worker_control.c: for the loop --- */
 

@@ -37,6 +37,7 @@ enum store_kind {
 	STORE_WRITE,
 	STORE_READ,
 	STORE_DISCARD,
+	STORE_GIVE_BACK,		/* of what was discarded: any slots, up to @count of them */
 };
 
 /*
@@ -77,6 +78,8 @@ struct store_op {
 	int tags_error;			/* store_tagged.c */
 	uint32_t tag_bytes_done;	/* tags_file.c */
 	uint8_t tag_retries;		/* tags_file.c, store_slots.c */
+	uint16_t waits;			/* store_slots.c, as is the next */
+	uint64_t given;
 	struct __kernel_timespec delay;	/* store_fault.c */
 };
 
@@ -89,6 +92,7 @@ typedef void store_done_fn(void *context, struct store_op *op);
 /* What a store takes and owes at the moment. */
 struct store_use {
 	uint64_t tags_bytes;		/* of memory */
+	uint64_t owed_slots;		/* discarded, and not given back to the medium yet */
 };
 
 struct store_ops {
@@ -118,6 +122,13 @@ struct store_ops {
 	/* A completion on the ring that carries @op and @part. */
 	void (*complete)(struct store_lane *lane, struct store_op *op,
 			 enum store_part part, int result);
+	/*
+	 * Give some of what is owed back; op->slot and op->count say what, 0: there is
+	 * nothing that can be now. NULL: nothing is ever owed.
+	 */
+	void (*give_back)(struct store_lane *lane, struct store_op *op);
+	/* Bytes that are free on the medium; NULL: nobody knows. Any thread; doesn't wait. */
+	uint64_t (*room)(const struct store *store);
 	/* What the store takes and owes now; NULL: nothing. Any thread. */
 	void (*use)(const struct store *store, struct store_use *use);
 	/* Hold nothing back any longer: somebody waits for all to end. */
@@ -163,6 +174,12 @@ static inline struct store_use store_get_use(const struct store *store)
 	return use;
 }
 
+/* UINT64_MAX: it isn't known. */
+static inline uint64_t store_get_room(const struct store *store)
+{
+	return store->ops->room ? store->ops->room(store) : UINT64_MAX;
+}
+
 static inline void store_close(struct store *store)
 {
 	store->ops->close(store);
@@ -182,6 +199,9 @@ static inline void store_submit(struct store_lane *lane, struct store_op *op)
 		break;
 	case STORE_DISCARD:
 		ops->trim(lane, op);
+		break;
+	case STORE_GIVE_BACK:
+		ops->give_back(lane, op);
 		break;
 	}
 }

@@ -7,6 +7,13 @@
  * isn't acknowledged is written again, both of it, so it doesn't matter where a process
  * dies in between.
  *
+ * A discard changes tags, and no I/O: what it frees is owed to the medium, and given back in
+ * large pieces, when the worker finds that it's time (owed.c). A file that is punched at
+ * each discard must be given blocks again for each page that is stored there; in one that
+ * isn't, a page takes the place of the one before. If the medium says that it's full, a
+ * STORE has what is owed given back first, a chunk at a time, and fails when nothing is
+ * owed any more. On a medium that is memory a discard gives back at once.
+ *
  * Tags need memory as slots come into use. It's reserved before it's touched, by the
  * kernel's own threads, and only for STOREs: if there is none the STORE fails as on a full
  * disk. A LOAD never needs any.
@@ -23,7 +30,12 @@
 
 #include "store_files.h"
 #include "store_slots.h"
-#include "tags_mem.h"
+#include "owed.h"
+
+/* How long who finds a chunk closed waits before it looks again. */
+#define WAIT_NS 200000
+/* ... and how often one waits for what others give back, if the medium is full. */
+#define MAX_WAITS 1000
 
 struct store_slots {
 	struct store store;
@@ -31,11 +43,21 @@ struct store_slots {
 	int fd;				/* of the tags */
 	bool owns_fd;
 	struct tags_mem tags;
+	bool owes;			/* discards are owed, in: */
+	struct owed owed;
 };
 
 struct slots_lane {
 	struct store_lane lane;
 	struct store_lane *engine;
+	struct store_op *waiting;	/* STOREs, for a chunk to open or for space */
+	bool giving;			/* @run back, by: */
+	struct store_op give;
+	struct owed_run run;
+	struct store_op *giver;		/* who is told of it, or NULL */
+	bool ticking;			/* @waiting is looked at again, by: */
+	struct store_op tick;
+	struct __kernel_timespec delay;
 };
 
 static struct store_slots *slots_of(struct store_lane *lane)
@@ -84,12 +106,41 @@ static void end_read(struct slots_lane *lane, struct store_op *op)
 
 /* --- STOREs --- */
 
+static void wait_for_tick(struct slots_lane *lane, struct store_op *op)
+{
+	struct io_uring_sqe *sqe = lane->ticking ? NULL : store_get_sqe(lane->lane.ring);
+
+	op->next = lane->waiting;
+	lane->waiting = op;
+	if (!sqe)
+		return;
+	lane->ticking = true;
+	lane->delay.tv_nsec = WAIT_NS;
+	io_uring_prep_timeout(sqe, &lane->delay, 0, 0);
+	store_tag_sqe(sqe, &lane->tick, STORE_PART_TAGS);
+}
+
+/* It has begun, and ends with an error. */
+static void fail_write(struct slots_lane *lane, struct store_op *op, int error)
+{
+	struct store_slots *store = slots_of(&lane->lane);
+
+	if (store->owes)
+		owed_leave(&store->owed, op->slot, op->count);
+	end(lane, op, error);
+}
+
 /* Memory for its tags is there. */
 static void begin_write(struct slots_lane *lane, struct store_op *op)
 {
 	struct store_slots *store = slots_of(&lane->lane);
 
-	memcpy(&store->tags.tag[op->slot], op->tag, op->count * STORE_TAG_SIZE);
+	if (store->owes) {
+		op->given = owed_given(&store->owed);
+		owed_store(&store->owed, op->slot, op->tag, op->count);
+	} else {
+		memcpy(&store->tags.tag[op->slot], op->tag, op->count * STORE_TAG_SIZE);
+	}
 	lane->engine->store->ops->write(lane->engine, op);
 }
 
@@ -98,7 +149,7 @@ static void reserve_tags(struct slots_lane *lane, struct store_op *op)
 	struct io_uring_sqe *sqe = store_get_sqe(lane->lane.ring);
 
 	if (!sqe) {
-		end(lane, op, -EAGAIN);
+		fail_write(lane, op, -EAGAIN);
 		return;
 	}
 	io_uring_prep_fallocate(sqe, STORE_FD_TAGS, FALLOC_FL_KEEP_SIZE,
@@ -108,15 +159,23 @@ static void reserve_tags(struct slots_lane *lane, struct store_op *op)
 	store_tag_sqe(sqe, op, STORE_PART_TAGS);
 }
 
-static void slots_write(struct store_lane *base, struct store_op *op)
+static void try_write(struct slots_lane *lane, struct store_op *op)
 {
-	struct slots_lane *lane = (struct slots_lane *)base;
+	struct store_slots *store = slots_of(&lane->lane);
 
-	op->tag_retries = 0;
-	if (tags_mem_has(&slots_of(base)->tags, op->slot, op->count))
+	if (store->owes && !owed_enter(&store->owed, op->slot, op->count))
+		wait_for_tick(lane, op);
+	else if (tags_mem_has(&store->tags, op->slot, op->count))
 		begin_write(lane, op);
 	else
 		reserve_tags(lane, op);
+}
+
+static void slots_write(struct store_lane *base, struct store_op *op)
+{
+	op->tag_retries = 0;
+	op->waits = 0;
+	try_write((struct slots_lane *)base, op);
 }
 
 static void tags_reserved(struct slots_lane *lane, struct store_op *op, int result)
@@ -128,8 +187,115 @@ static void tags_reserved(struct slots_lane *lane, struct store_op *op, int resu
 		reserve_tags(lane, op);
 	} else {
 		/* For the guest it's one thing which of the host's resources is used up. */
-		end(lane, op, result == -ENOMEM ? -ENOSPC : result);
+		fail_write(lane, op, result == -ENOMEM ? -ENOSPC : result);
 	}
+}
+
+/* --- giving back --- */
+
+/* Begin with up to @most slots. False: nothing can be given back now. */
+static bool begin_giving(struct slots_lane *lane, uint64_t most, struct store_op *giver)
+{
+	struct store_slots *store = slots_of(&lane->lane);
+
+	if (!owed_pick(&store->owed, most, &lane->run))
+		return false;
+	lane->giving = true;
+	lane->giver = giver;
+	lane->give.kind = STORE_DISCARD;
+	lane->give.error = 0;
+	lane->give.slot = lane->run.slot;
+	lane->give.count = lane->run.count;
+	lane->engine->store->ops->trim(lane->engine, &lane->give);
+	return true;
+}
+
+static void slots_give_back(struct store_lane *base, struct store_op *op)
+{
+	struct slots_lane *lane = (struct slots_lane *)base;
+
+	if (slots_of(base)->owes && !lane->giving && begin_giving(lane, op->count, op))
+		return;
+	op->count = 0;
+	end(lane, op, 0);
+}
+
+static void try_waiting(struct slots_lane *lane)
+{
+	struct store_op *op = lane->waiting, *next;
+
+	lane->waiting = NULL;
+	for (; op; op = next) {
+		next = op->next;
+		try_write(lane, op);
+	}
+}
+
+static void end_giving(struct slots_lane *lane)
+{
+	struct store_op *giver = lane->giver, *op;
+
+	lane->giving = false;
+	owed_settle(&slots_of(&lane->lane)->owed, &lane->run, !lane->give.error);
+	/* Who waits for space tries once more, then fails. */
+	for (op = lane->waiting; lane->give.error && op; op = op->next)
+		op->waits = MAX_WAITS;
+	if (giver) {
+		giver->slot = lane->run.slot;
+		giver->count = lane->give.error ? 0 : lane->run.count;
+		end(lane, giver, lane->give.error);
+	}
+	try_waiting(lane);
+}
+
+/* The medium is full: is it worth to try again, when more was given back? */
+static bool can_wait_for_space(struct slots_lane *lane, struct store_op *op)
+{
+	struct store_slots *store = slots_of(&lane->lane);
+
+	if (!store->owes || (op->error != -ENOSPC && op->error != -EDQUOT))
+		return false;
+	if (op->given != owed_given(&store->owed))
+		return true;
+	if (op->waits >= MAX_WAITS || !owed_total(&store->owed))
+		return false;
+	if (!lane->giving && !begin_giving(lane, OWED_CHUNK, NULL))
+		/* Others are at it, or what is owed can't be given back. */
+		op->waits++;
+	return true;
+}
+
+/* An engine has used up the vector. */
+static void rewind_data(struct store_op *op)
+{
+	uint64_t i;
+
+	for (i = 0; i < op->count; i++)
+		op->data[i] = (struct iovec) { store_page_of(&op->data[i]), STORE_SLOT_SIZE };
+	op->error = 0;
+}
+
+static void end_write(struct slots_lane *lane, struct store_op *op)
+{
+	struct store_slots *store = slots_of(&lane->lane);
+	bool again;
+
+	if (!store->owes) {
+		lane->lane.done(lane->lane.context, op);
+		return;
+	}
+	/* Not inside: its chunk may be what is given back. */
+	owed_leave(&store->owed, op->slot, op->count);
+	again = can_wait_for_space(lane, op);
+	if (again) {
+		rewind_data(op);
+		wait_for_tick(lane, op);
+		return;
+	}
+	/* What is in the slots now nobody knows. */
+	if (op->error)
+		owed_discard(&store->owed, op->slot, op->count);
+	lane->lane.done(lane->lane.context, op);
 }
 
 /* --- discards --- */
@@ -140,6 +306,11 @@ static void slots_trim(struct store_lane *base, struct store_op *op)
 	struct tags_mem *tags = &slots_of(base)->tags;
 	uint64_t slot;
 
+	if (slots_of(base)->owes) {
+		owed_discard(&slots_of(base)->owed, op->slot, op->count);
+		end(lane, op, 0);
+		return;
+	}
 	for (slot = op->slot; slot < op->slot + op->count; slot++)
 		if (tags_mem_state(tags, slot) != TAG_NONE)
 			tags->tag[slot] = tag_none;
@@ -175,10 +346,15 @@ static void engine_done(void *context, struct store_op *op)
 		end_read(lane, op);
 		break;
 	case STORE_WRITE:
-		lane->lane.done(lane->lane.context, op);
+		end_write(lane, op);
 		break;
 	case STORE_DISCARD:
-		end_trim(lane, op);
+		if (op == &lane->give)
+			end_giving(lane);
+		else
+			end_trim(lane, op);
+		break;
+	case STORE_GIVE_BACK:
 		break;
 	}
 }
@@ -188,10 +364,14 @@ static void slots_complete(struct store_lane *base, struct store_op *op,
 {
 	struct slots_lane *lane = (struct slots_lane *)base;
 
-	if (part == STORE_PART_TAGS)
+	if (op == &lane->tick) {
+		lane->ticking = false;
+		try_waiting(lane);
+	} else if (part == STORE_PART_TAGS) {
 		tags_reserved(lane, op, result);
-	else
+	} else {
 		lane->engine->store->ops->complete(lane->engine, op, part, result);
+	}
 }
 
 static void slots_hurry(struct store_lane *base)
@@ -241,6 +421,7 @@ static void slots_deactivate(struct store *base)
 {
 	struct store_slots *store = (struct store_slots *)base;
 
+	owed_close(&store->owed);
 	tags_mem_unmap(&store->tags);
 	store->engine->ops->deactivate(store->engine);
 }
@@ -251,7 +432,9 @@ static bool slots_activate(struct store *base)
 	struct store_slots *store = (struct store_slots *)base;
 
 	if (store->engine->ops->activate(store->engine) &&
-	    tags_mem_map(&store->tags, store->fd, base->facts.slots))
+	    tags_mem_map(&store->tags, store->fd, base->facts.slots) &&
+	    (!store->owes ||
+	     owed_open(&store->owed, &store->tags, base->facts.trim_bytes)))
 		return true;
 	slots_deactivate(base);
 	return false;
@@ -263,12 +446,19 @@ static void slots_use(const struct store *base, struct store_use *use)
 
 	use->tags_bytes = __atomic_load_n(&store->tags.pages, __ATOMIC_RELAXED) *
 			  TAGS_MEM_PAGE;
+	use->owed_slots = owed_total(&store->owed);
+}
+
+static uint64_t slots_room(const struct store *base)
+{
+	return store_get_room(((const struct store_slots *)base)->engine);
 }
 
 static void slots_close(struct store *base)
 {
 	struct store_slots *store = (struct store_slots *)base;
 
+	owed_close(&store->owed);
 	tags_mem_unmap(&store->tags);
 	store_close(store->engine);
 	if (store->owns_fd && store->fd >= 0)
@@ -285,7 +475,9 @@ static const struct store_ops store_slots_ops = {
 	.write = slots_write,
 	.trim = slots_trim,
 	.complete = slots_complete,
+	.give_back = slots_give_back,
 	.use = slots_use,
+	.room = slots_room,
 	.hurry = slots_hurry,
 	.lane_close = slots_lane_close,
 	.close = slots_close,
@@ -303,6 +495,8 @@ struct store *store_slots_wrap(struct store *engine, int tags_fd)
 	store->store.ops = &store_slots_ops;
 	store->store.facts = engine->facts;
 	store->engine = engine;
+	store->owes = engine->facts.trim_bytes &&
+		      engine->facts.medium != VIRTIO_CSWAP_MEDIUM_MEMORY;
 	store->owns_fd = tags_fd < 0;
 	store->fd = store->owns_fd ? tags_mem_create(engine->facts.slots) : tags_fd;
 	if (store->fd >= 0)
