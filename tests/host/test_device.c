@@ -630,6 +630,7 @@ static void pop_response(struct test_ring *t)
 }
 
 /* Checks: device-response-kinds */
+/* Checks: device-response-useless */
 static void response_buffers_are_sorted(void **state)
 {
 	static const struct {

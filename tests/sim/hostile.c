@@ -215,6 +215,7 @@ SPOILED(address_wraps, vq->desc[head].addr = UINT64_MAX - 8)
 SPOILED(length_huge, vq->desc[vq->desc[head].next].len = UINT32_MAX)
 SPOILED(length_both,
 	vq->desc[head].addr = UINT64_MAX; vq->desc[head].len = UINT32_MAX)
+/* Checks: device-request-one-way */
 SPOILED(writable, vq->desc[vq->desc[head].next].flags = VRING_DESC_F_WRITE)
 SPOILED(readable_after_writable,
 	vq->desc[head].flags = VRING_DESC_F_NEXT | VRING_DESC_F_WRITE)

@@ -2,6 +2,7 @@
 # The specification's chapter against the header, and in itself.
 ## check-spec: the specification's chapter agrees with the header
 ## check-spec-mutants: faults put into the chapter and the header, each must be found
+## spec: the chapter as PDF, in build/virtio-cswap.pdf (Debian: texlive-latex-base)
 ## check-latex: LaTeX compiles the chapter
 
 .PHONY: check-spec check-spec-mutants check-latex check-unit check-slow
@@ -11,6 +12,11 @@ check-spec:
 
 check-spec-mutants:
 	$(Q)tests/spec/test_check_abi.sh
+
+.PHONY: spec
+spec:
+	$(Q)mkdir -p $(O)
+	$(Q)tests/spec/compile --pdf $(O)/virtio-cswap.pdf
 
 # Exit 4 is a skip, which has been said.
 check-latex:
