@@ -19,6 +19,8 @@
 
 /* A message that brings a descriptor: how many rings, and how large, is at 16 of its payload. */
 #define GET_INFLIGHT_FD 31
+/* Of the dirty log: for all of the guest's memory, and something behind it. */
+#define LOG_BYTES ((FUZZ_GPA + FUZZ_BYTES) / 4096 / 8 + 64)
 
 /* What make-seeds says of it: otherwise its seeds change something else. */
 _Static_assert(offsetof(struct inflight, control.chain) == 8216 &&
@@ -68,6 +70,7 @@ static void make_good(void)
 	memset(front, 0, sizeof(*front));
 	front->connected = true;
 	front->agreed.features = 1ULL << 32 | 1ULL << 30 | 1ULL << 29 | 7;
+	front->log_bytes = LOG_BYTES;
 	front->num_regions = 1;
 	front->region[0].gpa = FUZZ_GPA;
 	front->region[0].uva = FUZZ_UVA;
@@ -114,12 +117,24 @@ static void make_bools(void)
 	fuzz_make_bool(&front->agreed.owned);
 	fuzz_make_bool(&front->agreed.asked_features);
 	fuzz_make_bool(&front->agreed.owned_before_features);
+	fuzz_make_bool(&front->agreed.log_lost);
 	for (i = 0; i < FUZZ_RINGS; i++) {
 		fuzz_make_bool(&front->ring[i].setup.event_idx);
+		fuzz_make_bool(&front->ring[i].setup.log);
 		fuzz_make_bool(&front->ring[i].has_addr);
 		fuzz_make_bool(&front->ring[i].enabled);
 		fuzz_make_bool(&front->ring[i].attached);
 	}
+}
+
+/* A dirty log, in which what is behind the guest's memory has no place. */
+static int make_log(void)
+{
+	int fd = memfd_create("log", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	FUZZ_CHECK(fd >= 0 && !ftruncate(fd, LOG_BYTES) &&
+		   !fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW));
+	return fd;
 }
 
 /* As the monitor has kept them: they become the server's. */
@@ -129,11 +144,12 @@ static void open_kept(int fd[VHOST_USER_MAX_FDS])
 	unsigned int i;
 
 	memset(fd, -1, VHOST_USER_MAX_FDS * sizeof(fd[0]));
-	fd[1] = inflight_create_file(b->limits.queue_pairs, &store);
-	fd[2] = fcntl(b->memory_fd, F_DUPFD_CLOEXEC, 0);
+	fd[VHOST_USER_INFLIGHT_FD] = inflight_create_file(b->limits.queue_pairs, &store);
+	fd[VHOST_USER_LOG_FD] = make_log();
+	fd[VHOST_USER_FIXED_FDS] = fcntl(b->memory_fd, F_DUPFD_CLOEXEC, 0);
 	for (i = 0; i < FUZZ_RINGS; i++) {
-		fd[2 + MEMORY_MAX_REGIONS + 3 * i] = fcntl(b->kick[i], F_DUPFD_CLOEXEC, 0);
-		fd[2 + MEMORY_MAX_REGIONS + 3 * i + 1] = fcntl(b->call[i], F_DUPFD_CLOEXEC, 0);
+		fd[VHOST_USER_FIXED_FDS + MEMORY_MAX_REGIONS + 3 * i] = fcntl(b->kick[i], F_DUPFD_CLOEXEC, 0);
+		fd[VHOST_USER_FIXED_FDS + MEMORY_MAX_REGIONS + 3 * i + 1] = fcntl(b->call[i], F_DUPFD_CLOEXEC, 0);
 	}
 }
 

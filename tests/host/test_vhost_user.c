@@ -28,6 +28,7 @@
 
 enum {
 	GET_FEATURES = 1, SET_FEATURES = 2, SET_OWNER = 3, SET_MEM_TABLE = 5,
+	SET_LOG_BASE = 6,
 	SET_VRING_NUM = 8, SET_VRING_ADDR = 9, SET_VRING_BASE = 10,
 	GET_VRING_BASE = 11, SET_VRING_KICK = 12, SET_VRING_CALL = 13,
 	SET_VRING_ERR = 14, GET_PROTOCOL_FEATURES = 15,
@@ -425,10 +426,10 @@ static void features_are_as_specified(void **state)
 	assert_int_equal(features, 1ULL << VIRTIO_F_VERSION_1 |
 			 1ULL << VIRTIO_F_ACCESS_PLATFORM |
 			 1ULL << VIRTIO_RING_F_EVENT_IDX | PROTOCOL_FEATURES |
-			 1ULL << VIRTIO_CSWAP_F_DISCARD |
+			 1ULL << 26 /* LOG_ALL */ | 1ULL << VIRTIO_CSWAP_F_DISCARD |
 			 1ULL << VIRTIO_CSWAP_F_BALLOON |
 			 1ULL << VIRTIO_CSWAP_F_REPORT);
-	assert_int_equal(ask_u64(b, GET_PROTOCOL_FEATURES), 0x1a229);
+	assert_int_equal(ask_u64(b, GET_PROTOCOL_FEATURES), 0x1a22b);
 	assert_int_equal(ask_u64(b, GET_QUEUE_NUM), NUM_RINGS);
 	assert_int_equal(ask_u64(b, GET_MAX_MEM_SLOTS), MEMORY_MAX_REGIONS);
 	assert_false(say_u64(b, SET_FEATURES,
@@ -1034,6 +1035,92 @@ static void dead_kicks_break_their_pair(void **state)
 	store_and_load(b, 1, 0);
 }
 
+/* --- the dirty log --- */
+
+#define LOG_BYTES ((GUEST_GPA + GUEST_BYTES) / 4096 / 8)
+
+static int make_log(int seals)
+{
+	int fd = memfd_create("log", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	assert_int_equal(ftruncate(fd, LOG_BYTES), 0);
+	assert_int_equal(fcntl(fd, F_ADD_SEALS, seals), 0);
+	return fd;
+}
+
+/* Whatever it is, the answer is the same; is it used? */
+static bool log_is_used(struct bench *b, int fd, uint64_t bytes, uint64_t offset)
+{
+	const uint64_t payload[2] = { bytes, offset };
+
+	assert_true(say(b, SET_LOG_BASE, 0, payload, sizeof(payload), fd));
+	assert_int_equal(get_reply(b, SET_LOG_BASE, NULL, 0), 0);
+	return b->memory.dirty.bits;
+}
+
+static void bad_logs_are_not_used(void **state)
+{
+	struct bench *b = *state;
+	int good = make_log(F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
+	int shrinks = make_log(F_SEAL_GROW);
+	int read_only = make_log(F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE);
+	int pipe_fds[2];
+
+	assert_int_equal(pipe(pipe_fds), 0);
+	start_all(b);
+	assert_false(log_is_used(b, -1, LOG_BYTES, 0));
+	assert_false(log_is_used(b, shrinks, LOG_BYTES, 0));
+	assert_false(log_is_used(b, read_only, LOG_BYTES, 0));
+	assert_false(log_is_used(b, pipe_fds[1], LOG_BYTES, 0));
+	assert_false(log_is_used(b, good, 0, 0));
+	assert_false(log_is_used(b, good, LOG_BYTES + 1, 0));
+	assert_false(log_is_used(b, good, LOG_BYTES, 1));
+	assert_false(log_is_used(b, good, 2, UINT64_MAX));
+	assert_true(log_is_used(b, good, LOG_BYTES, 0));
+	/* A bad one in place of a good one: the good one isn't it any more. */
+	assert_false(log_is_used(b, shrinks, LOG_BYTES, 0));
+	store_and_load(b, 0, 0);
+	close(good);
+	close(shrinks);
+	close(read_only);
+	close(pipe_fds[0]);
+	close(pipe_fds[1]);
+}
+
+static bool is_logged(const uint8_t *bits, uint64_t gpa)
+{
+	return bits[gpa / 4096 / 8] >> gpa / 4096 % 8 & 1;
+}
+
+/* The pages that are written, and no others; a log that is too short is written as far as it goes. */
+static void buffers_are_logged(void **state)
+{
+	struct bench *b = *state;
+	int fd = make_log(F_SEAL_SHRINK | F_SEAL_GROW);
+	uint64_t features;
+	uint8_t *bits = mmap(NULL, LOG_BYTES, PROT_READ, MAP_SHARED, fd, 0);
+
+	start_all(b);
+	assert_true(log_is_used(b, fd, LOG_BYTES, 0));
+	store_and_load(b, 0, 0);
+	assert_true(is_logged(bits, GUEST_GPA + ACK_AT));
+	assert_true(is_logged(bits, GUEST_GPA + LOAD_HEADER_AT));
+	assert_true(is_logged(bits, GUEST_GPA + LOAD_PAGE_AT));
+	assert_false(is_logged(bits, GUEST_GPA + STORE_PAGE_AT));
+	assert_false(is_logged(bits, GUEST_GPA + LOAD_PAGE_AT + 4096));
+	/* Without the feature it's the end of the log. */
+	features = ask_u64(b, GET_FEATURES) & ~(1ULL << VIRTIO_RING_F_EVENT_IDX);
+	assert_true(features & 1ULL << 26);
+	assert_true(say_u64(b, SET_FEATURES, features, -1));
+	assert_non_null(b->memory.dirty.bits);
+	assert_true(say_u64(b, SET_FEATURES, features & ~(1ULL << 26), -1));
+	assert_null(b->memory.dirty.bits);
+	assert_true(log_is_used(b, fd, (GUEST_GPA + 4096) / 4096 / 8, 0));
+	store_and_load(b, 1, 0);
+	munmap(bits, LOG_BYTES);
+	close(fd);
+}
+
 #define CASE(function) \
 	cmocka_unit_test_setup_teardown(function, bench_setup, bench_teardown)
 
@@ -1066,6 +1153,8 @@ int main(void)
 		CASE(bad_memory_tables_are_refused),
 		CASE(large_memory_tables),
 		CASE(dead_kicks_break_their_pair),
+		CASE(bad_logs_are_not_used),
+		CASE(buffers_are_logged),
 	};
 
 	return cmocka_run_group_tests_name("vhost_user", tests, NULL, NULL);

@@ -418,6 +418,56 @@ static void kicks_by_event_index(void **state)
 	assert_int_equal(*avail_event_of(t), 8);
 }
 
+/* --- the dirty log --- */
+
+static bool was_logged(struct test_ring *t, uint64_t offset)
+{
+	uint64_t page = (GUEST_GPA + offset) / 4096;
+	bool on = t->memory.dirty.bits[page / 8] >> page % 8 & 1;
+
+	memset(t->memory.dirty.bits, 0, t->memory.dirty.bytes);
+	return on;
+}
+
+static void all_that_is_written_is_logged(void **state)
+{
+	static uint8_t bits[(GUEST_GPA + GUEST_BYTES) / 4096 / 8];
+	struct test_ring *t = *state;
+	struct vring_chain scratch;
+
+	t->memory.dirty.bits = bits;
+	t->memory.dirty.bytes = sizeof(bits);
+	t->setup.log = true;
+	t->setup.used_gpa = GUEST_GPA + USED_OFFSET;
+	test_ring_attach(t);
+	assert_true(was_logged(t, USED_OFFSET));
+	vring_enable_kicks(&t->vring);
+	assert_true(was_logged(t, USED_OFFSET));
+	vring_disable_kicks(&t->vring);
+	assert_true(was_logged(t, USED_OFFSET));
+	put_desc(t, 0, DATA_OFFSET, 4096, NEXT, 1);
+	put_desc(t, 1, DATA_OFFSET + 4096, 8192, WRITE, 0);
+	post(t, 0);
+	assert_int_equal(pop(t), VRING_OK);
+	vring_log_chain(&t->vring, 0, 4097, &scratch);
+	assert_true(bits[(GUEST_GPA + DATA_OFFSET + 4096) / 4096 / 8]);
+	assert_true(was_logged(t, DATA_OFFSET + 8192));
+	vring_log_chain(&t->vring, 0, 4096, &scratch);
+	assert_false(was_logged(t, DATA_OFFSET + 8192));
+	vring_log_chain(&t->vring, 0, 4096, &scratch);
+	assert_true(was_logged(t, DATA_OFFSET + 4096));
+	vring_push(&t->vring, 0, 4096);
+	vring_publish(&t->vring);
+	assert_true(was_logged(t, USED_OFFSET));
+	/* Nonsense has no place in the log. */
+	dirty_log_mark(&t->memory.dirty, UINT64_MAX - 100, 200);
+	dirty_log_mark(&t->memory.dirty, UINT64_MAX / 2, 4096);
+	/* The chain has changed: it isn't one any more. */
+	put_desc(t, 0, DATA_OFFSET, 4096, NEXT, 0);
+	vring_log_chain(&t->vring, 0, 4096, &scratch);
+	assert_non_null(t->vring.broken);
+}
+
 #define CASE(function) \
 	cmocka_unit_test_setup_teardown(function, test_ring_setup, \
 					test_ring_teardown)
@@ -452,6 +502,7 @@ int main(void)
 		CASE(calls_by_event_index),
 		CASE(kicks_by_flag),
 		CASE(kicks_by_event_index),
+		CASE(all_that_is_written_is_logged),
 	};
 
 	return cmocka_run_group_tests_name("vring", tests, NULL, NULL);

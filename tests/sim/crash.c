@@ -26,6 +26,7 @@
 #include <asm/byteorder.h>
 
 #include "hostile.h"
+#include "killer.h"
 #include "load.h"
 #include "operator.h"
 #include "suites.h"
@@ -37,18 +38,10 @@
 #define LIFE_US		20000
 
 unsigned int crash_kills = 200;
-static bool whole;		/* the daemon, not only the process that serves */
 
-struct killer {
-	struct guest *g;
-	pthread_t thread;
-	int monitor;
-	unsigned int wanted;
-	unsigned int kills;		/* atomic */
-	unsigned int steps;		/* atomic: what the case has got done */
-	bool stop;			/* atomic */
-	bool lost;			/* it didn't come back: g->error */
-};
+static void *kill_workers(void *arg);
+static void *kill_daemons(void *arg);
+static void *(*harm)(void *) = kill_workers;
 
 static void sleep_us(unsigned int us)
 {
@@ -57,7 +50,7 @@ static void sleep_us(unsigned int us)
 	nanosleep(&t, NULL);
 }
 
-static unsigned int next_random(u64 *state)
+unsigned int killer_random(u64 *state)
 {
 	*state ^= *state << 13;
 	*state ^= *state >> 7;
@@ -70,7 +63,7 @@ static void killer_step(struct killer *k)
 	__atomic_fetch_add(&k->steps, 1, __ATOMIC_RELAXED);
 }
 
-static bool killer_stops(const struct killer *k)
+bool killer_stops(const struct killer *k)
 {
 	return __atomic_load_n(&k->stop, __ATOMIC_RELAXED);
 }
@@ -86,11 +79,11 @@ static u64 progress(const struct killer *k)
 }
 
 /* At birth, at work, or before or after either: the machine's load decides which. */
-static void let_live(const struct killer *k, u64 *random)
+void killer_let_live(const struct killer *k, u64 *random)
 {
 	u64 before = progress(k);
 
-	switch (next_random(random) % 4) {
+	switch (killer_random(random) % 4) {
 	case 0:
 		return;
 	case 1:
@@ -99,7 +92,7 @@ static void let_live(const struct killer *k, u64 *random)
 		while (progress(k) == before && !killer_stops(k))
 			sleep_us(200);
 	}
-	sleep_us(next_random(random) % LIFE_US);
+	sleep_us(killer_random(random) % LIFE_US);
 }
 
 static void *kill_workers(void *arg)
@@ -115,7 +108,7 @@ static void *kill_workers(void *arg)
 			sleep_us(500);
 			continue;
 		}
-		let_live(k, &random);
+		killer_let_live(k, &random);
 		if (kill(pid, SIGKILL))
 			continue;
 		last = pid;
@@ -129,7 +122,7 @@ static void lose_daemon(struct killer *k, u64 *random)
 {
 	int worker = census_worker(k->monitor);
 
-	switch (next_random(random) % 8) {
+	switch (killer_random(random) % 8) {
 	case 0:
 		fe_hang_up(&k->g->fe);
 		return;
@@ -167,9 +160,9 @@ static void *kill_daemons(void *arg)
 	u64 random = 0x9e3779b97f4a7c15ull ^ k->wanted;
 
 	while (!killer_stops(k) && k->kills < k->wanted) {
-		bool stopped = next_random(&random) % 4 == 0;
+		bool stopped = killer_random(&random) % 4 == 0;
 
-		let_live(k, &random);
+		killer_let_live(k, &random);
 		k->lost = stopped && guest_stop(k->g);
 		lose_daemon(k, &random);
 		k->lost = k->lost || next_daemon(k, stopped);
@@ -187,7 +180,7 @@ static int killer_begin(struct killer *k, struct guest *g, unsigned int kills)
 	TRY(hostile_census(g, &census));
 	EXPECT(g, census_worker(census.pid), "nobody to kill");
 	*k = (struct killer){ .g = g, .monitor = census.pid, .wanted = kills };
-	EXPECT(g, !pthread_create(&k->thread, NULL, whole ? kill_daemons : kill_workers, k),
+	EXPECT(g, !pthread_create(&k->thread, NULL, harm, k),
 	       "no thread");
 	return 0;
 }
@@ -218,7 +211,7 @@ static int connect_pairs(struct guest *g, const char *socket)
 		.pairs = 4, .slots = PAGES, .extra_bytes = 16 * MIB,
 	};
 
-	o.frontend.inflight = whole;
+	o.frontend.inflight = harm == kill_daemons;
 	return guest_connect(g, socket, &o);
 }
 
@@ -632,8 +625,20 @@ static const struct suite_case restart_cases[] = {
 	{ "releases", case_release },
 };
 
+static const struct suite_case log_cases[] = {
+	{ "stores and loads", case_load },
+	{ "discards", case_discard },
+	{ "without a log it's seen", dirty_case_unlogged },
+};
+
+int run_log(const char *socket, const char *filter)
+{
+	harm = dirty_log_rounds;
+	return suite_run(socket, filter, log_cases, ARRAY_SIZE(log_cases));
+}
+
 int run_restart(const char *socket, const char *filter)
 {
-	whole = true;
+	harm = kill_daemons;
 	return suite_run(socket, filter, restart_cases, ARRAY_SIZE(restart_cases));
 }

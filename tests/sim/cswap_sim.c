@@ -392,6 +392,7 @@ static const struct {
 	{ "decline", run_decline },
 	{ "crash", run_crash },
 	{ "restart", run_restart },
+	{ "log", run_log },
 	{ "gone", run_gone },
 	{ "other-store", run_other_store },
 };

@@ -31,7 +31,7 @@
 #define USER_MOVE	UINT64_C(0x10000000000)
 
 #define WANTED_PROTOCOL \
-	(FE_BIT(FE_PROTOCOL_MQ) | FE_BIT(FE_PROTOCOL_REPLY_ACK) | \
+	(FE_BIT(FE_PROTOCOL_MQ) | FE_BIT(FE_PROTOCOL_LOG_SHMFD) | FE_BIT(FE_PROTOCOL_REPLY_ACK) | \
 	 FE_BIT(FE_PROTOCOL_BACKEND_REQ) | FE_BIT(FE_PROTOCOL_CONFIG) | \
 	 FE_BIT(FE_PROTOCOL_RESET))
 #define WANTED_PROTOCOL_QEMU \
@@ -292,7 +292,8 @@ static int negotiate(struct frontend *fe, const struct fe_options *options)
 		return -1;
 	/* A driver takes what it knows; packed rings and INDIRECT it doesn't. */
 	fe->features = fe->offered & ~options->refuse_features &
-		~FE_BIT(VIRTIO_RING_F_INDIRECT_DESC) & ~FE_BIT(VIRTIO_F_RING_PACKED);
+		~FE_BIT(VIRTIO_RING_F_INDIRECT_DESC) & ~FE_BIT(VIRTIO_F_RING_PACKED) &
+		~FE_BIT(FE_F_LOG_ALL);
 	return 0;
 }
 
@@ -616,7 +617,7 @@ int fe_enable_vq(struct frontend *fe, unsigned int index, bool enable)
 	return tell_state(fe, FE_SET_VRING_ENABLE, index, enable);
 }
 
-static int tell_address(struct frontend *fe, const struct virtqueue *vq)
+int fe_tell_address(struct frontend *fe, const struct virtqueue *vq)
 {
 	struct fe_message m = {
 		.header = { FE_SET_VRING_ADDR, 0, sizeof(m.payload.address) },
@@ -626,6 +627,10 @@ static int tell_address(struct frontend *fe, const struct virtqueue *vq)
 	m.payload.address.desc = fe_user_address(fe, vq->desc);
 	m.payload.address.avail = fe_user_address(fe, vq->avail);
 	m.payload.address.used = fe_user_address(fe, vq->used);
+	if (fe->logs_rings) {
+		m.payload.address.flags = FE_VRING_ADDR_F_LOG;
+		m.payload.address.log = fe_guest_address(fe, vq->used);
+	}
 	return fe_tell(fe, &m, NULL, 0);
 }
 
@@ -646,7 +651,7 @@ int fe_start_vq(struct frontend *fe, struct virtqueue *vq, uint16_t base)
 		return -1;
 	if (tell_state(fe, FE_SET_VRING_NUM, vq->index, vq->size) ||
 	    tell_state(fe, FE_SET_VRING_BASE, vq->index, base) ||
-	    tell_address(fe, vq))
+	    fe_tell_address(fe, vq))
 		return -1;
 	if (fe->style == FE_STYLE_QEMU &&
 	    tell_vring_fd(fe, FE_SET_VRING_ERR, vq->index, vq->error_fd))

@@ -56,6 +56,7 @@ enum fe_request {
 #define FE_VRING_NOFD		0x100u
 
 #define FE_PROTOCOL_MQ		0
+#define FE_PROTOCOL_LOG_SHMFD	1
 #define FE_PROTOCOL_REPLY_ACK	3
 #define FE_PROTOCOL_BACKEND_REQ	5
 #define FE_PROTOCOL_CONFIG	9
@@ -64,6 +65,9 @@ enum fe_request {
 #define FE_PROTOCOL_MEM_SLOTS	15
 #define FE_PROTOCOL_STATUS	16
 
+#define FE_VRING_ADDR_F_LOG	0x1u
+
+#define FE_F_LOG_ALL		26	/* VHOST_F_LOG_ALL: never the guest's */
 #define FE_F_PROTOCOL_FEATURES	30	/* VHOST_USER_F_PROTOCOL_FEATURES */
 
 #define FE_MAX_REGIONS		8
@@ -135,6 +139,9 @@ struct fe_message {
 			uint64_t bytes, offset;
 			uint16_t queues, queue_size;
 		} inflight;
+		struct {
+			uint64_t bytes, offset;
+		} log;
 		uint8_t raw[FE_PAYLOAD_BYTES];
 	} payload;
 };
@@ -162,6 +169,7 @@ struct frontend {
 	unsigned int queues_offered;
 	unsigned int regions;
 	struct fe_region region[FE_MAX_REGIONS];
+	bool logs_rings;		/* has the used rings logged, too: dirty.c */
 	unsigned int next_region;	/* of the allocator */
 	size_t next_byte;
 	char error[256];
@@ -219,6 +227,8 @@ int fe_start_vq(struct frontend *fe, struct virtqueue *vq, uint16_t base);
 int fe_start_known_vq(struct frontend *fe, struct virtqueue *vq);
 /* Stop it; *base is where the backend would go on (its own count in UML). */
 int fe_stop_vq(struct frontend *fe, struct virtqueue *vq, uint16_t *base);
+/* Where it lies, once more, while it runs: with fe->logs_rings its used ring is logged from then on. */
+int fe_tell_address(struct frontend *fe, const struct virtqueue *vq);
 /* The guest wants to be called by another vq->call_fd. */
 int fe_tell_call(struct frontend *fe, const struct virtqueue *vq);
 int fe_enable_vq(struct frontend *fe, unsigned int index, bool enable);

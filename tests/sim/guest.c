@@ -226,15 +226,33 @@ static int connect_again(struct guest *g)
 	return frontend_failed(g);
 }
 
-int guest_come_back(struct guest *g, bool stopped)
+int guest_log_rings(struct guest *g)
 {
 	unsigned int i;
 
+	if (fe_tell_address(&g->fe, &g->control))
+		return frontend_failed(g);
+	for (i = 0; i < g->pairs; i++)
+		if (fe_tell_address(&g->fe, &g->pair[i].request) ||
+		    fe_tell_address(&g->fe, &g->pair[i].response))
+			return frontend_failed(g);
+	return 0;
+}
+
+int guest_come_back(struct guest *g, bool stopped)
+{
 	if (connect_again(g))
 		return -1;
 	if (!stopped)
 		take_bases(g);
-	if (fe_start(&g->fe) || fe_start_vq(&g->fe, &g->control, g->control_base))
+	return fe_start(&g->fe) ? frontend_failed(g) : guest_resume(g);
+}
+
+int guest_resume(struct guest *g)
+{
+	unsigned int i;
+
+	if (fe_start_vq(&g->fe, &g->control, g->control_base))
 		return frontend_failed(g);
 	for (i = 0; i < g->pairs; i++)
 		if (fe_start_vq(&g->fe, &g->pair[i].request, g->pair[i].request_base) ||

@@ -120,6 +120,10 @@ int guest_reconnect(struct guest *g);
  */
 int guest_come_back(struct guest *g, bool stopped);
 int guest_stop(struct guest *g);
+/* After guest_stop(), with the same daemon. */
+int guest_resume(struct guest *g);
+/* All rings of a guest that runs are logged from now on, if fe.logs_rings. */
+int guest_log_rings(struct guest *g);
 /* What to poll to learn that the daemon has hung up; -1 if nobody minds. */
 int guest_hang_up_fd(const struct guest *g);
 

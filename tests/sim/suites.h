@@ -28,6 +28,8 @@ int run_crash(const char *socket, const char *filter);
 extern unsigned int crash_kills;
 /* Of one with a file for its store, that somebody starts again: kills all of it. */
 int run_restart(const char *socket, const char *filter);
+/* Of one that logs what it writes to the guest's memory, as often. */
+int run_log(const char *socket, const char *filter);
 /* Of a daemon whose --store is "store" beside its socket: does harm to the files. */
 int run_gone(const char *socket, const char *filter);
 /* The same, of one that somebody starts again. */

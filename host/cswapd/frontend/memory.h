@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "dirty_log.h"
+
 /* As many as KVM's slots leave a VMM: memory devices take one or more each. */
 #define MEMORY_MAX_REGIONS 509
 #define MEMORY_PAGE_SIZE 4096
@@ -40,6 +42,7 @@ struct memory {
 	struct memory_region region[MEMORY_MAX_REGIONS];
 	struct memory_sorted by_gpa;
 	struct memory_sorted by_host;
+	struct dirty_log dirty;		/* what we write there; memory_clear() leaves it */
 	bool vanished;			/* by any thread: memory_has_vanished() */
 };
 

@@ -49,10 +49,12 @@
 #define VU_MAX_RINGS VHOST_USER_MAX_RINGS
 
 #define BIT64(n) (1ULL << (n))
+#define VU_F_LOG_ALL		26
 #define VU_F_PROTOCOL_FEATURES	30
 
 enum vu_protocol_feature {
 	VU_PROTOCOL_F_MQ = 0,
+	VU_PROTOCOL_F_LOG_SHMFD = 1,
 	VU_PROTOCOL_F_REPLY_ACK = 3,
 	VU_PROTOCOL_F_BACKEND_REQ = 5,
 	VU_PROTOCOL_F_CONFIG = 9,
@@ -63,7 +65,8 @@ enum vu_protocol_feature {
 };
 
 #define VU_PROTOCOL_FEATURES \
-	(BIT64(VU_PROTOCOL_F_MQ) | BIT64(VU_PROTOCOL_F_REPLY_ACK) | \
+	(BIT64(VU_PROTOCOL_F_MQ) | BIT64(VU_PROTOCOL_F_LOG_SHMFD) | \
+	 BIT64(VU_PROTOCOL_F_REPLY_ACK) | \
 	 BIT64(VU_PROTOCOL_F_BACKEND_REQ) | BIT64(VU_PROTOCOL_F_CONFIG) | \
 	 BIT64(VU_PROTOCOL_F_RESET_DEVICE) | \
 	 BIT64(VU_PROTOCOL_F_CONFIGURE_MEM_SLOTS) | \
@@ -75,6 +78,7 @@ enum vu_request {
 	VU_SET_OWNER = 3,
 	VU_RESET_OWNER = 4,
 	VU_SET_MEM_TABLE = 5,
+	VU_SET_LOG_BASE = 6,
 	VU_SET_VRING_NUM = 8,
 	VU_SET_VRING_ADDR = 9,
 	VU_SET_VRING_BASE = 10,
@@ -131,6 +135,11 @@ struct vu_mem_table {
 struct vu_mem_reg {
 	uint64_t padding;
 	struct vu_region region;
+};
+
+struct vu_log {
+	uint64_t mmap_size;
+	uint64_t mmap_offset;
 };
 
 struct vu_inflight {
@@ -306,7 +315,7 @@ static uint64_t offered(const struct vhost_user *vu)
 {
 	uint64_t features = BIT64(VIRTIO_F_VERSION_1) |
 			    BIT64(VIRTIO_RING_F_EVENT_IDX) |
-			    BIT64(VU_F_PROTOCOL_FEATURES) |
+			    BIT64(VU_F_PROTOCOL_FEATURES) | BIT64(VU_F_LOG_ALL) |
 			    BIT64(VIRTIO_CSWAP_F_DISCARD);
 
 	if (vu->config.limits.release_method != VIRTIO_CSWAP_RELEASE_NONE)
@@ -336,6 +345,16 @@ static void settle_features(struct vhost_user *vu)
 			    accepted(vu, VIRTIO_CSWAP_F_REPORT));
 }
 
+static void drop_dirty_log(struct vhost_user *vu)
+{
+	vu->agreed.log_lost = false;
+	if (!vu->config.memory->dirty.bits)
+		return;
+	worker_pause_table(vu->config.workers);
+	dirty_log_drop(&vu->config.memory->dirty);
+	worker_resume(vu->config.workers);
+}
+
 static const char *handle_set_features(struct vhost_user *vu,
 				       struct vu_message *msg)
 {
@@ -347,6 +366,8 @@ static const char *handle_set_features(struct vhost_user *vu,
 	vu->agreed.features = features;
 	settle_features(vu);
 	log_debug("features %#jx", (uintmax_t)features);
+	if (!accepted(vu, VU_F_LOG_ALL))
+		drop_dirty_log(vu);
 	if (accepted(vu, VU_F_PROTOCOL_FEATURES))
 		return NULL;
 	/* Without that feature there is no VRING_ENABLE. */
@@ -587,9 +608,9 @@ static const char *handle_set_vring_addr(struct vhost_user *vu,
 	ring = find_ring(vu, addr.index);
 	if (!ring)
 		return no_ring;
-	if (addr.flags & VU_VRING_ADDR_F_LOG)
-		return "dirty logging is not offered";
 	stop_ring(vu, ring);
+	ring->worker.setup.log = addr.flags & VU_VRING_ADDR_F_LOG;
+	ring->worker.setup.used_gpa = addr.log;
 	ring->worker.setup.desc_uva = addr.desc;
 	ring->worker.setup.avail_uva = addr.avail;
 	ring->worker.setup.used_uva = addr.used;
@@ -804,6 +825,39 @@ static const char *handle_set_inflight_fd(struct vhost_user *vu,
 	return wrong;
 }
 
+/* --- handlers: the dirty log --- */
+
+static const char *use_dirty_log(struct vhost_user *vu, int fd, uint64_t bytes, uint64_t offset)
+{
+	const char *wrong;
+
+	worker_pause_table(vu->config.workers);
+	wrong = dirty_log_use(&vu->config.memory->dirty, fd, bytes, offset);
+	worker_resume(vu->config.workers);
+	vu->agreed.log_lost = wrong;
+	return wrong;
+}
+
+/*
+ * The protocol has no answer that says no, and a guest whose front end is dropped loses its swap. So the
+ * answer is the same, and the move fails when the state is asked for.
+ */
+static const char *handle_set_log_base(struct vhost_user *vu, struct vu_message *msg)
+{
+	const char *wrong;
+	struct vu_log log;
+
+	memcpy(&log, msg->payload, sizeof(log));
+	wrong = use_dirty_log(vu, msg->num_fds ? msg->fd[0] : -1, log.mmap_size,
+			      log.mmap_offset);
+	if (wrong)
+		log_err("front end: dirty log: %s: the guest can't move", wrong);
+	else
+		take_fd(msg);
+	msg->header.size = 0;
+	return NULL;
+}
+
 /* --- the message table --- */
 
 #define ANY_SIZE UINT32_MAX
@@ -829,6 +883,8 @@ static const struct vu_entry vu_table[VU_NUM_REQUESTS] = {
 	ENTRY(RESET_OWNER, reset, 0, .still = WORKER_ALL),
 	ENTRY(SET_MEM_TABLE, set_mem_table, ANY_SIZE, .min_size = 8,
 	      .max_fds = VU_MAX_FDS, .still = WORKER_MEMORY),
+	ENTRY(SET_LOG_BASE, set_log_base, sizeof(struct vu_log), .max_fds = 1,
+	      .replies = true, .still = WORKER_TABLE),
 	ENTRY(SET_VRING_NUM, set_vring_num, sizeof(struct vu_vring_state)),
 	ENTRY(SET_VRING_ADDR, set_vring_addr, sizeof(struct vu_vring_addr),
 	      .still = WORKER_RING),
@@ -1034,6 +1090,7 @@ static void close_all(struct vhost_user *vu)
 		replace_fd(&vu->ring[i].worker.err_fd, -1);
 	}
 	clear_rings(vu);
+	drop_dirty_log(vu);
 	worker_pause(vu->config.workers);
 	memory_clear(vu->config.memory);
 	worker_resume(vu->config.workers);
@@ -1109,9 +1166,15 @@ void vhost_user_save(const struct vhost_user *vu, struct vhost_user_saved *to,
 	to->inflight = vu->inflight;
 	to->agreed = vu->agreed;
 	to->num_regions = memory->count;
-	fd[0].fd = vu->backend_fd;
-	fd[1].fd = vu->inflight_fd;
-	fd += 2;
+	fd[VHOST_USER_BACKEND_FD].fd = vu->backend_fd;
+	fd[VHOST_USER_INFLIGHT_FD].fd = vu->inflight_fd;
+	if (memory->dirty.bits) {
+		to->log_bytes = memory->dirty.bytes;
+		to->log_offset = memory->dirty.offset;
+		fd[VHOST_USER_LOG_FD] = (struct vhost_user_fd) { memory->dirty.fd,
+								 memory->dirty.serial };
+	}
+	fd += VHOST_USER_FIXED_FDS;
 	for (i = 0; i < memory->count; i++, fd++) {
 		const struct memory_region *region = &memory->region[i];
 
@@ -1166,6 +1229,21 @@ static void restore_ring(struct vhost_user *vu, struct vu_ring *ring,
 			wrong);
 }
 
+static void restore_dirty_log(struct vhost_user *vu, const struct vhost_user_saved *from, int fd)
+{
+	const char *wrong;
+
+	if (!from->log_bytes) {
+		replace_fd(&fd, -1);
+		return;
+	}
+	wrong = use_dirty_log(vu, fd, from->log_bytes, from->log_offset);
+	if (!wrong)
+		return;
+	log_err("the dirty log is lost (%s): the guest can't move", wrong);
+	replace_fd(&fd, -1);
+}
+
 void vhost_user_restore(struct vhost_user *vu,
 			const struct vhost_user_saved *from, int front_end,
 			const int *fd)
@@ -1177,10 +1255,11 @@ void vhost_user_restore(struct vhost_user *vu,
 		return;
 	vhost_user_connect(vu, front_end);
 	vu->agreed = from->agreed;
-	vu->backend_fd = fd[0];
-	vu->inflight_fd = fd[1];
-	fd += 2;
+	vu->backend_fd = fd[VHOST_USER_BACKEND_FD];
+	vu->inflight_fd = fd[VHOST_USER_INFLIGHT_FD];
 	settle_features(vu);
+	restore_dirty_log(vu, from, fd[VHOST_USER_LOG_FD]);
+	fd += VHOST_USER_FIXED_FDS;
 	wrong = from->inflight ? use_inflight(vu, vu->inflight_fd) : NULL;
 	if (wrong)
 		log_err("what is in hand is lost: the file for it is %s", wrong);

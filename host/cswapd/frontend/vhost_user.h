@@ -15,7 +15,9 @@
 
 #define VHOST_USER_MAX_RINGS VIRTIO_CSWAP_NUM_VQS(VIRTIO_CSWAP_MAX_QUEUE_PAIRS)
 /* That have to be kept besides the connection's. */
-#define VHOST_USER_MAX_FDS (2 + MEMORY_MAX_REGIONS + 3 * VHOST_USER_MAX_RINGS)
+enum { VHOST_USER_BACKEND_FD, VHOST_USER_INFLIGHT_FD, VHOST_USER_LOG_FD, VHOST_USER_FIXED_FDS };
+#define VHOST_USER_MAX_FDS \
+	(VHOST_USER_FIXED_FDS + MEMORY_MAX_REGIONS + 3 * VHOST_USER_MAX_RINGS)
 
 /* Offer ACCESS_PLATFORM? AUTO: unless the front end is user-mode Linux. */
 enum vhost_user_access { ACCESS_AUTO, ACCESS_ON, ACCESS_OFF };
@@ -44,6 +46,7 @@ struct vhost_user_agreed {
 	uint8_t status;
 	uint64_t features;		/* accepted */
 	uint64_t protocol_features;	/* accepted */
+	bool log_lost;			/* writes to memory should be logged and aren't */
 };
 
 /* All that was agreed on with a front end, but for the descriptors. */
@@ -58,6 +61,8 @@ struct vhost_user_saved {
 	bool connected;			/* if not, the rest is void */
 	bool inflight;			/* the front end keeps what is in hand */
 	struct vhost_user_agreed agreed;
+	uint64_t log_bytes;		/* of the dirty log; 0: there is none */
+	uint64_t log_offset;
 	unsigned int num_regions;
 	struct {
 		uint64_t gpa;

@@ -27,19 +27,16 @@
  * torn write are both written again.
  */
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
+#include "frontend/sealed_file.h"
 #include "inflight.h"
 
 /* Changed whenever the layout or its meaning is. */
 #define FILE_MAGIC 0x33304c4657534355ULL
-#define FILE_SEALS (F_SEAL_SHRINK | F_SEAL_GROW)
 
 /* --- a file that the front end keeps --- */
 
@@ -64,31 +61,11 @@ int inflight_create_file(unsigned int pairs, const struct store_identity *store)
 	if (pwrite(fd, "", 1, (off_t)head.bytes - 1) != 1 ||
 	    pwrite(fd, &head, offsetof(struct inflight_file, log), 0) !=
 		    (ssize_t)offsetof(struct inflight_file, log) ||
-	    fcntl(fd, F_ADD_SEALS, FILE_SEALS | F_SEAL_SEAL)) {
+	    fcntl(fd, F_ADD_SEALS, SEALED_FILE_SEALS | F_SEAL_SEAL)) {
 		close(fd);
 		return -1;
 	}
 	return fd;
-}
-
-/* A page of it that isn't there would be a SIGBUS: no file that can shrink, no huge pages. */
-static const char *check_file(int fd, uint64_t bytes)
-{
-	struct statfs fs;
-	struct stat st;
-	int seals;
-
-	if (fd < 0)
-		return "no descriptor came along";
-	seals = fcntl(fd, F_GET_SEALS);
-	if (seals < 0 || (seals & FILE_SEALS) != FILE_SEALS || seals & F_SEAL_WRITE ||
-	    seals & F_SEAL_FUTURE_WRITE)
-		return "not sealed as the file that was given";
-	if (fstatfs(fd, &fs) || fs.f_type != TMPFS_MAGIC)
-		return "not of the kind of the file that was given";
-	if (fstat(fd, &st) || (uint64_t)st.st_size != bytes)
-		return "not of the size of the file that was given";
-	return NULL;
 }
 
 const char *inflight_map_file(int fd, unsigned int pairs,
@@ -96,11 +73,15 @@ const char *inflight_map_file(int fd, unsigned int pairs,
 			      struct inflight **log)
 {
 	const uint64_t bytes = inflight_file_bytes(pairs);
-	const char *wrong = check_file(fd, bytes);
 	struct inflight_file *file;
+	const char *wrong;
+	uint64_t size;
 
+	wrong = sealed_file_check(fd, &size);
 	if (wrong)
 		return wrong;
+	if (size != bytes)
+		return "not of the size of the file that was given";
 	file = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (file == MAP_FAILED)
 		return "can't be mapped";

@@ -7,6 +7,9 @@
  * checked and used. Indices are masked or compared with the ring's size before
  * they index anything; a chain has no more links than the ring has
  * descriptors. Our own positions are kept privately and never read back.
+ *
+ * Whatever is written to the used ring is noted in the dirty log afterwards, in one place: log_used(). A
+ * ring is noted as a whole when it is attached, too: who served it before may have died between the two.
  */
 #include <endian.h>
 #include <errno.h>
@@ -39,6 +42,13 @@ static uint16_t *used_event(const struct vring_device *ring)
 static uint16_t *avail_event(const struct vring_device *ring)
 {
 	return (uint16_t *)&ring->used->ring[ring->num];
+}
+
+/* A front end that moves the guest is to copy the used ring again. */
+static void log_used(const struct vring_device *ring)
+{
+	if (ring->log)
+		dirty_log_mark(&ring->memory->dirty, ring->used_gpa, USED_BYTES(ring->num));
 }
 
 static enum vring_result break_ring(struct vring_device *ring, const char *why)
@@ -106,12 +116,15 @@ const char *vring_attach(struct vring_device *ring,
 	ring->memory = memory;
 	ring->num = setup->num;
 	ring->event_idx = setup->event_idx;
+	ring->log = setup->log;
+	ring->used_gpa = setup->used_gpa;
 	ring->last_avail = setup->base;
 	ring->used_idx = load16(&ring->used->idx);
 	ring->used_published = ring->used_idx;
 	if (vring_outstanding(ring) > num)
 		return "ring's base and used index do not fit together";
 	ring->broken = NULL;
+	log_used(ring);
 	return NULL;
 }
 
@@ -251,6 +264,27 @@ void vring_push(struct vring_device *ring, uint16_t head, uint32_t written)
 	ring->used_idx++;
 }
 
+void vring_log_chain(struct vring_device *ring, uint16_t head, uint32_t written,
+		     struct vring_chain *scratch)
+{
+	const struct memory *memory = ring->memory;
+	unsigned int i, end;
+	uint64_t gpa;
+
+	if (!written || !memory->dirty.bits || vring_walk(ring, head, scratch) != VRING_OK)
+		return;
+	end = scratch->readable + scratch->writable;
+	for (i = scratch->readable; written && i < end; i++) {
+		uint64_t len = scratch->segment[i].len;
+
+		if (len > written)
+			len = written;
+		if (memory_to_gpa(memory, scratch->segment[i].host, &gpa))
+			dirty_log_mark(&memory->dirty, gpa, len);
+		written -= (uint32_t)len;
+	}
+}
+
 bool vring_publish(struct vring_device *ring)
 {
 	if (ring->used_published == ring->used_idx)
@@ -259,6 +293,7 @@ bool vring_publish(struct vring_device *ring)
 	/* Buffers and used elements first, then the index that shows them. */
 	__atomic_thread_fence(__ATOMIC_RELEASE);
 	store16(&ring->used->idx, ring->used_idx);
+	log_used(ring);
 	return true;
 }
 
@@ -286,6 +321,7 @@ void vring_enable_kicks(struct vring_device *ring)
 		store16(avail_event(ring), ring->last_avail);
 	else
 		store16(&ring->used->flags, 0);
+	log_used(ring);
 	/* Said before we look again, or a buffer posted now would be missed. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
@@ -293,8 +329,10 @@ void vring_enable_kicks(struct vring_device *ring)
 void vring_disable_kicks(struct vring_device *ring)
 {
 	/* With event indices a stale index is silence enough. */
-	if (!ring->broken && !ring->event_idx)
-		store16(&ring->used->flags, VRING_USED_F_NO_NOTIFY);
+	if (ring->broken || ring->event_idx)
+		return;
+	store16(&ring->used->flags, VRING_USED_F_NO_NOTIFY);
+	log_used(ring);
 }
 
 void vring_copy_from(void *to, const struct vring_segment *segment,

@@ -37,6 +37,8 @@ struct vring_device {
 	uint16_t used_signalled;	/* when it was last asked about a call */
 	bool signalled_valid;
 	bool event_idx;
+	bool log;			/* what is written to the used ring */
+	uint64_t used_gpa;		/* ... which is there for the log */
 	const char *broken;		/* why, NULL if it isn't */
 };
 
@@ -45,9 +47,11 @@ struct vring_setup {
 	uint64_t desc_uva;
 	uint64_t avail_uva;
 	uint64_t used_uva;
+	uint64_t used_gpa;		/* for the dirty log alone, if @log */
 	uint16_t num;
 	uint16_t base;
 	bool event_idx;
+	bool log;			/* note what is written to the used ring */
 };
 
 struct vring_segment {
@@ -94,6 +98,13 @@ uint16_t vring_outstanding(const struct vring_device *ring);
 
 /* Give a chain back with @written bytes; the guest sees it once published. */
 void vring_push(struct vring_device *ring, uint16_t head, uint32_t written);
+
+/*
+ * Note in memory's dirty log that the first @written bytes of the chain at @head, which isn't pushed yet,
+ * were written, if there is a log. @scratch is the caller's. A chain that isn't one any more breaks the ring.
+ */
+void vring_log_chain(struct vring_device *ring, uint16_t head, uint32_t written,
+		     struct vring_chain *scratch);
 
 /* Show the guest what was pushed. True if there was something new. */
 bool vring_publish(struct vring_device *ring);

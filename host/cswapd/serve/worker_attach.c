@@ -166,6 +166,8 @@ static void recover_responses(struct pair *pair)
 		}
 		pair_hold_response(pair, &worker->chain);
 		pair_pin_segments(worker, &worker->chain);
+		/* Who died may have written there, and said nothing. */
+		vring_log_chain(vring, head, UINT32_MAX, &worker->log_chain);
 	}
 }
 

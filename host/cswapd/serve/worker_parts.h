@@ -216,6 +216,7 @@ struct worker {
 	struct log_rate store_rate;	/* the store, */
 	struct log_rate punch_rate;	/* and memory to discard */
 	struct vring_chain chain;	/* scratch: it's large */
+	struct vring_chain log_chain;	/* ring_push()'s */
 
 	/*
 	 * The mailbox: @lock guards these; @mail_fd wakes the thread from io_uring, @word

@@ -71,6 +71,8 @@ void ring_push(struct worker *worker, struct ring *ring, uint16_t head,
 {
 	if (ring->num_pushed == VRING_MAX_NUM)
 		show(worker, ring);
+	/* It was written, and isn't shown yet. */
+	vring_log_chain(&ring->vring, head, len, &worker->log_chain);
 	vring_push(&ring->vring, head, len);
 	ring->pushed[ring->num_pushed++] = index;
 }
