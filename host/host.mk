@@ -60,6 +60,7 @@ install:: $(out)/cswapd $(out)/cswapctl $(out)/cswap-balancer
 	$(INSTALL) -D -m 644 host/cswapctl/cswapctl.1 $(DESTDIR)$(MANDIR)/man1/cswapctl.1
 	$(INSTALL) -D -m 644 host/cswapctl/cswapctl.bash $(DESTDIR)$(COMPLETIONDIR)/cswapctl
 	$(INSTALL) -D -m 644 host/cswapctl/grafana.json $(DESTDIR)$(DATADIR)/virtio-cswap/grafana.json
+	$(INSTALL) -D -m 644 host/cswapctl/cswap.rules.yml $(DESTDIR)$(DATADIR)/virtio-cswap/cswap.rules.yml
 	$(INSTALL) -D -m 644 host/cswapd/cswapd.8 $(DESTDIR)$(MANDIR)/man8/cswapd.8
 	$(INSTALL) -d $(DESTDIR)$(UNITDIR)
 	sed 's|@SBINDIR@|$(SBINDIR)|g' host/cswap-balancer/cswap-balancer.service \

@@ -56,6 +56,18 @@ check() { # NAME COMMAND...
 	fi
 }
 
+# check_with PROGRAM NAME COMMAND...: skipped where that isn't installed.
+check_with() {
+	local program=$1
+	shift
+	if command -v "$program" >/dev/null; then
+		check "$@"
+	else
+		number=$((number + 1))
+		echo "ok $number - $1 # SKIP $program isn't installed"
+	fi
+}
+
 # measured: bytes that the memory's files occupy, as the host sees it, in each line of status.
 measured() {
 	sed -un 's/.*"memory_file_bytes":\([0-9]*\).*/\1/p'
@@ -217,9 +229,7 @@ well_formed() {
 		{ sub(/\{.*/, "", $1); if ($1 != name || $NF !~ /^[0-9.e+-]+$/) { print; exit 1 } }' "$dir/out"
 }
 check "metrics: well formed" well_formed
-if command -v promtool >/dev/null; then
-	check "metrics: promtool has nothing to say" sh -c "promtool check metrics <'$dir/out'"
-fi
+check_with promtool "metrics: promtool has nothing to say" sh -c "promtool check metrics <'$dir/out'"
 dashboard=$(dirname "$0")/../../host/cswapctl/grafana.json
 only_existing() {
 	local name names
@@ -230,6 +240,18 @@ only_existing() {
 	done
 }
 check "the dashboard asks for what there is" only_existing
+# Of the balancer there are none yet.
+alerts_exist() {
+	local name names rules
+	rules=$(dirname "$0")/../../host/cswapctl/cswap.rules.yml
+	names=$(sed -n 's/^ *expr: //p' "$rules" | grep -oE '\bcswap_[a-z_]+' | grep -v '^cswap_balancer_' | sort -u)
+	[[ $(wc -w <<<"$names") -gt 5 ]] || return
+	for name in $names; do
+		grep -q "^# TYPE $name " "$dir/out" || { echo "no $name"; return 1; }
+	done
+}
+check "the alerts ask for what there is" alerts_exist
+check_with promtool "the alerts fire when they should" promtool test rules "$(dirname "$0")/alerts.yml"
 check "metrics: a file" all metrics --output "$dir/cswap.prom"
 check "it's whole, and can be read" test "$(stat -c %a "$dir/cswap.prom")" = 644 -a ! -e "$dir/cswap.prom.partial"
 check "with the same in it" grep -qx 'cswap_up{guest="web1"} 1' "$dir/cswap.prom"
