@@ -40,7 +40,7 @@ static_assert(PAGE_SIZE == VIRTIO_CSWAP_SLOT_SIZE,
 
 struct cswap_dev;
 
-/* A piece of the pool: never more than a page, never across pages. */
+/* A piece of the pool: less than a page and in one, or whole pages in one block. */
 struct cswap_piece {
 	void *va;
 	dma_addr_t dma;			/* what goes into a descriptor */
@@ -61,19 +61,19 @@ struct cswap_pool {
 /* A response buffer, posted for as long as the device runs. */
 struct cswap_posted {
 	struct cswap_piece head;	/* header, or all of an ack buffer */
-	struct cswap_piece data;	/* data buffers: the page */
-	bool is_data;
+	struct cswap_piece data;	/* data buffers: the pages */
+	unsigned int room;		/* so many; 0: an ack buffer */
 };
 
-/* The driver's side of a request in flight; the shard has the rest. */
+/* A request whose chain is with the device, or a free one. */
 struct cswap_sent {
 	struct cswap_piece head;
-	u64 cookie;			/* of the chain that is with the device */
+	u64 cookie;
+	struct cswap_sent *next;	/* of the free ones */
 };
 
 /* Where a load's page goes; [i] belongs to shard.loads[i]. */
 struct cswap_load_io {
-	struct cswap_sent sent;
 	struct page *page;		/* where the answer goes; NULL: too late for it */
 	struct page *wanted;		/* the same, for the owner */
 	unsigned int offset;
@@ -83,14 +83,17 @@ struct cswap_load_io {
 	ktime_t started;
 	struct completion done;		/* synchronous */
 	struct bio *bio;		/* asynchronous, else NULL */
-	struct llist_node node;		/* on queue->finished */
-	unsigned int tries;		/* that have failed */
+	struct llist_node node;		/* on @finished of the first of its group */
+	struct llist_head finished;	/* asynchronous loads, to be opened by @work */
+	struct work_struct work;
+	struct cswap_queue *queue;
+	unsigned int tries;		/* that have failed, for this page */
+	bool grouped;			/* the LOAD that is over was of several pages */
 	bool handed_over;		/* the owner knows; what comes later is for nobody */
 };
 
 /* [i] belongs to shard.copies[i]. */
 struct cswap_copy_io {
-	struct cswap_sent sent;
 	struct cswap_piece data;
 };
 
@@ -101,7 +104,7 @@ struct cswap_stats {
 	u64 pool_loads;			/* pages opened from the pool */
 	u64 store_errors;		/* STOREs that the device failed */
 	u64 store_refusals;		/* stores failed back to the swap core */
-	u64 load_errors;		/* LOADs that the device failed */
+	u64 load_errors;		/* LOADs of one page that the device failed */
 	u64 load_timeouts;
 	u64 retries;			/* pages fetched again since they didn't open */
 	u64 tampered;			/* pages given up since they didn't open */
@@ -129,7 +132,6 @@ struct cswap_queue {
 	struct virtqueue *request_vq, *response_vq;
 	enum cswap_state state;
 	bool quiet;			/* the device was asked not to interrupt */
-	bool unread;			/* and finish_work is to read on */
 	unsigned int pollers;		/* tasks that look at the ring themselves */
 	unsigned long probed;		/* jiffies: a store was let in though they stood still */
 	unsigned int untold;		/* pages that wait for the end of @plug */
@@ -140,13 +142,16 @@ struct cswap_queue {
 	struct cswap_load_io *load_io;
 	struct cswap_posted *posted;
 	unsigned int nr_posted;
+	struct cswap_sent *sents;
+	unsigned int nr_sents;
+	struct cswap_sent *free_sents;	/* as many as requests may be sent yet */
+	struct scatterlist sg[1 + VIRTIO_CSWAP_MAX_REQUEST_PAGES]; /* of the chain that is made */
 	struct cswap_stats stats;
 
 	wait_queue_head_t store_wait;	/* for a copy and a cipher; a wake-up is for one */
 	wait_queue_head_t cipher_wait;	/* for a cipher alone, likewise */
 	wait_queue_head_t load_wait;	/* for a load or the slot's turn */
-	struct llist_head finished;	/* asynchronous loads, to be opened */
-	struct work_struct finish_work;	/* ends those, and reads on */
+	struct work_struct read_work;	/* takes what an interrupt has left */
 	struct cswap_cipher *all_ciphers;
 	unsigned int nr_ciphers;
 } ____cacheline_aligned_in_smp;
@@ -349,7 +354,7 @@ extern struct cswap_floor {
 int cswap_pool_alloc(struct cswap_pool *pool, struct device *dma_dev,
 		     unsigned int pages);
 void cswap_pool_free(struct cswap_pool *pool);
-/* @bytes at @offset into the pool; it must not cross a page. */
+/* What lies at @offset of @page; it goes on to the end of a block, (1 << pool->order) pages. */
 struct cswap_piece cswap_pool_piece(const struct cswap_pool *pool,
 				    unsigned int page, unsigned int offset);
 
@@ -378,8 +383,6 @@ void cswap_queue_interrupt(struct virtqueue *vq);
 /* Send what can be sent; returns with the lock dropped and the device told. */
 void cswap_queue_unlock_and_send(struct cswap_queue *queue, unsigned long flags)
 	__releases(&queue->lock);
-/* Put a LOAD on the ring; load_io[@load] says where it goes. Under the lock. */
-void cswap_queue_send_load(struct cswap_queue *queue, u32 load, u64 cookie);
 /* A cipher, or NULL when all are in use; and back. Under the lock. */
 struct cswap_cipher *cswap_queue_get_cipher(struct cswap_queue *queue);
 void cswap_queue_put_cipher(struct cswap_queue *queue, struct cswap_cipher *cipher);
@@ -387,8 +390,8 @@ void cswap_queue_put_cipher(struct cswap_queue *queue, struct cswap_cipher *ciph
 void cswap_queue_wake_store(struct cswap_queue *queue);
 /* Take what is on the rings; true if they had moved. Under the lock. */
 bool cswap_queue_read(struct cswap_queue *queue);
-/* In a worker: take what an interrupt has left. Takes the lock. */
-void cswap_queue_read_on(struct cswap_queue *queue);
+/* Take what an interrupt has left. */
+void cswap_read_work(struct work_struct *work);
 /* Look at the rings; true if they had moved. Takes the lock if it's free. */
 bool cswap_queue_poll(struct cswap_queue *queue);
 /* Between these the device needn't interrupt. They take the lock. */
@@ -422,7 +425,7 @@ void cswap_reset_want(struct cswap_dev *dev);
 /* --- cswap_blk.c: the disk --- */
 
 int cswap_disk_add(struct cswap_dev *dev);
-/* Loads that were sent asynchronously are over. */
+/* Loads that were sent asynchronously are over: open their pages. */
 void cswap_finish_work(struct work_struct *work);
 /* The queue was stopped: wait for the task whose plug would have it send. */
 void cswap_wait_unplugged(struct cswap_queue *queue);

@@ -320,33 +320,22 @@ struct load_hold {
 	u32 index;			/* of the copy or the load */
 };
 
-/* A load that can't be sent: as if it had been, and were answered. Under the lock. */
-static void load_undo(struct cswap_queue *queue, u32 l, u64 cookie)
-{
-	struct cswap_event event;
-
-	cswap_chain_back(&queue->shard, cookie, &event);
-	cswap_answer_here(&queue->shard, cookie, CSWAP_COOKIE_LOAD,
-			  VIRTIO_CSWAP_S_IOERR, &event);
-	cswap_load_end(&queue->shard, l);
-}
-
 /* Begin a load, if it can be; CSWAP_LOAD_WAIT if not. Under the lock. */
 static void load_look(struct cswap_queue *queue, const struct load_to *to,
-		      struct load_hold *hold, u64 *cookie)
+		      struct load_hold *hold)
 {
 	hold->how = CSWAP_LOAD_WAIT;
 	if (queue->state == CSWAP_DEAD)
 		return;
-	hold->how = cswap_load_begin(&queue->shard, to->slot, &hold->index, cookie);
+	hold->how = cswap_load_begin(&queue->shard, to->slot, &hold->index);
 	if (hold->how == CSWAP_LOAD_DEVICE && cswap_queue_is_lost(queue)) {
-		load_undo(queue, hold->index, *cookie);
+		cswap_load_end(&queue->shard, hold->index);
 		hold->how = CSWAP_LOAD_WAIT;
 	}
 }
 
-static void load_send(struct cswap_queue *queue, const struct load_to *to,
-		      u32 l, u64 cookie)
+/* A load has been begun: say where it goes. It's sent when the lock is let go of. */
+static void load_fill(struct cswap_queue *queue, const struct load_to *to, u32 l)
 {
 	struct cswap_load_io *io = &queue->load_io[l];
 
@@ -359,7 +348,8 @@ static void load_send(struct cswap_queue *queue, const struct load_to *to,
 	io->started = ktime_get();
 	io->since = cswap_seconds(queue->dev);
 	reinit_completion(&io->done);
-	cswap_queue_send_load(queue, l, cookie);
+	/* its clock runs, and whether there are rings or not */
+	cswap_tick_soon(queue->dev);
 }
 
 /* True when the wait, which began at @since, is over: with a load, or without. */
@@ -368,18 +358,17 @@ static bool load_try(struct cswap_queue *queue, const struct load_to *to, u32 si
 {
 	bool over = cswap_load_overdue(queue->dev, since);
 	unsigned long flags;
-	u64 cookie;
 
 	spin_lock_irqsave(&queue->lock, flags);
-	load_look(queue, to, hold, &cookie);
+	load_look(queue, to, hold);
 	/* what it waits for may be on the rings, unread */
 	if (hold->how == CSWAP_LOAD_WAIT && over && cswap_queue_read(queue))
-		load_look(queue, to, hold, &cookie);
+		load_look(queue, to, hold);
 	/* nothing will be answered, and what waits for its turn has none */
 	over |= cswap_queue_is_lost(queue);
 	if (hold->how == CSWAP_LOAD_DEVICE) {
 		queue->load_io[hold->index].tries = 0;
-		load_send(queue, to, hold->index, cookie);
+		load_fill(queue, to, hold->index);
 	}
 	if (hold->how == CSWAP_LOAD_WAIT || (hold->how == CSWAP_LOAD_DEVICE && !to->bio))
 		/* about to sleep: what others wait for may have to be sent first */
@@ -502,22 +491,30 @@ static void load_wait(struct cswap_queue *queue, struct cswap_load_io *io)
 	wait_for_completion_io(&io->done);
 }
 
+/*
+ * The device has failed a LOAD of several pages: that says nothing of this one, which is
+ * asked for alone then.
+ */
+static bool load_is_blameless(const struct cswap_load_io *io, blk_status_t status)
+{
+	return status && io->grouped;
+}
+
 /* Ask again, by the same load. CSWAP_LOAD_WAIT: nothing will be answered any more. */
 static enum cswap_load_how load_again(struct cswap_queue *queue, const struct load_to *to,
 				      struct cswap_load_io *io, u32 *copy)
 {
 	enum cswap_load_how how = CSWAP_LOAD_WAIT;
 	unsigned long flags;
-	u64 cookie;
 
 	spin_lock_irqsave(&queue->lock, flags);
-	queue->stats.retries++;
+	queue->stats.retries += io->tries > 0;
 	if (cswap_queue_is_lost(queue))
 		queue->stats.load_timeouts++;
 	else
-		how = cswap_load_again(&queue->shard, io - queue->load_io, copy, &cookie);
+		how = cswap_load_again(&queue->shard, io - queue->load_io, copy);
 	if (how == CSWAP_LOAD_DEVICE) {
-		load_send(queue, to, io - queue->load_io, cookie);
+		load_fill(queue, to, io - queue->load_io);
 		cswap_queue_unlock_and_send(queue, flags);
 	} else {
 		spin_unlock_irqrestore(&queue->lock, flags);
@@ -574,7 +571,7 @@ static blk_status_t load_give_up(struct cswap_queue *queue, const struct load_to
 /*
  * A load is over. True if its reader's page is, too, and with what status; else the load is
  * with the device again, and whoever is told of its end calls this again. Needs nothing that
- * another load holds: one worker ends all those that are asynchronous.
+ * another load holds: a worker ends several, one after the other.
  */
 static bool load_finish(struct cswap_queue *queue, struct cswap_load_io *io,
 			blk_status_t *status)
@@ -593,7 +590,8 @@ static bool load_finish(struct cswap_queue *queue, struct cswap_load_io *io,
 	*status = io->status;
 	sealed = !*status && load_open(queue, &to, counter, io->tag, &queue->stats.loads);
 	while (sealed || (*status && *status != BLK_STS_TIMEOUT)) {
-		if (++io->tries == CSWAP_OPEN_TRIES) {
+		io->tries += !load_is_blameless(io, *status);
+		if (io->tries == CSWAP_OPEN_TRIES) {
 			*status = load_give_up(queue, &to, *status);
 			break;
 		}
@@ -669,14 +667,12 @@ static void load_finish_async(struct cswap_queue *queue, struct cswap_load_io *i
 
 void cswap_finish_work(struct work_struct *work)
 {
-	struct cswap_queue *queue = container_of(work, struct cswap_queue, finish_work);
+	struct cswap_load_io *io, *next, *first = container_of(work, struct cswap_load_io, work);
+	struct cswap_queue *queue = first->queue;
 	unsigned int noio = memalloc_noio_save();
-	struct cswap_load_io *io, *next;
 	struct llist_node *list;
 
-	if (READ_ONCE(queue->unread))
-		cswap_queue_read_on(queue);
-	list = llist_reverse_order(llist_del_all(&queue->finished));
+	list = llist_reverse_order(llist_del_all(&first->finished));
 	llist_for_each_entry_safe(io, next, list, node)
 		load_finish_async(queue, io);
 	memalloc_noio_restore(noio);

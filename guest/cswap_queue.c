@@ -9,12 +9,17 @@
  * is bounded so that neither ring can be full and no answer can lack a buffer:
  * of a ring of N descriptors
  *
- *	request		N/8 LOADs (1 each) and up to 7N/16 STOREs (2 each)
- *	response	N/8 data buffers (2 each) and an ack buffer (1) for each STORE
+ *	request		N/16 LOADs (1 each), and STOREs (1 each, and 1 for each page)
+ *	response	N/16 data buffers (2 each) and an ack buffer (1) for each STORE
+ *
+ * What waits to be sent goes out when somebody lets go of the lock and sends: neighbours in one
+ * request, a STORE of up to 16 pages, a LOAD of as many as a data buffer has room for, 8. So a
+ * page costs a request of its own only where it's alone. Nobody waits for neighbours to come;
+ * whoever knows of more (a bio of many pages, a plug) sends after the last.
  *
  * Response buffers are posted once and put back as soon as they have been read.
- * A page is copied out of its data buffer into the page that was asked for,
- * still sealed; whoever asked opens it there.
+ * Pages are copied out of their data buffer into the pages that were asked for,
+ * still sealed; whoever asked opens them there.
  *
  * The response ring is read before the request ring: the device gives a chain
  * back before it answers, so an answer that has been seen means that the
@@ -26,7 +31,7 @@
  * an interrupt is asked for, or by the tick.
  *
  * The host could fill buffers as fast as they are posted again, so each look at the
- * rings takes so many and no more; if an interrupt leaves some, a worker reads on.
+ * rings takes so many pages and no more; if an interrupt leaves some, a worker reads on.
  *
  * What may be done is said by the pair's state, under its lock:
  *
@@ -63,8 +68,10 @@
 #define HEAD_STRIDE		64
 #define MIN_RING		8
 #define MIN_COPIES		8
-/* Answers that are taken with interrupts off because of one. */
-#define INTERRUPT_ANSWERS	16
+/* Pages of a data buffer: what the swap core reads ahead at once, by default. */
+#define LOAD_PAGES		8U
+/* Pages and acks that are taken with interrupts off because of one interrupt. */
+#define INTERRUPT_PAGES		16
 
 /* --- sending --- */
 
@@ -103,22 +110,31 @@ void cswap_tick_soon(struct cswap_dev *dev)
 	queue_delayed_work(dev->wq, &dev->tick, HZ);
 }
 
-static void chain_add(struct cswap_queue *queue, struct cswap_sent *sent,
-		      u64 cookie, unsigned int head_len,
-		      const struct cswap_piece *data)
+static struct cswap_sent *sent_take(struct cswap_queue *queue, u64 cookie)
 {
-	struct scatterlist sg[2];
-	unsigned int nr = data ? 2 : 1;
+	/* there are as many as the shard lets out */
+	struct cswap_sent *sent = queue->free_sents;
 
-	/* the clock starts with the first request in flight */
-	if (queue->shard.sent + queue->shard.loading == 1)
-		queue->shard.moved_at = jiffies;
+	queue->free_sents = sent->next;
 	sent->cookie = cookie;
-	sg_init_table(sg, nr);
-	piece_to_sg(queue, &sg[0], &sent->head, head_len);
-	if (data)
-		piece_to_sg(queue, &sg[1], data, VIRTIO_CSWAP_SLOT_SIZE);
-	if (cswap_vq_add_out(queue->request_vq, sg, nr, sent))
+	return sent;
+}
+
+static void sent_put(struct cswap_queue *queue, struct cswap_sent *sent)
+{
+	sent->next = queue->free_sents;
+	queue->free_sents = sent;
+}
+
+/* Give the device the chain in queue->sg, of a header of @head_len bytes and @pages. */
+static void chain_add(struct cswap_queue *queue, struct cswap_sent *sent,
+		      unsigned int head_len, unsigned int pages)
+{
+	/* the clock starts with the first request in flight */
+	if (queue->shard.sent + queue->shard.asked == 1)
+		queue->shard.moved_at = jiffies;
+	piece_to_sg(queue, &queue->sg[0], &sent->head, head_len);
+	if (cswap_vq_add_out(queue->request_vq, queue->sg, 1 + pages, sent))
 		queue_break(queue, "the request ring is broken");
 	cswap_tick_soon(queue->dev);
 }
@@ -136,36 +152,43 @@ void cswap_queue_wake_store(struct cswap_queue *queue)
 	wake_one(&queue->store_wait);
 }
 
-static void stores_send(struct cswap_queue *queue)
+static void store_send(struct cswap_queue *queue, const struct cswap_group *group)
 {
-	u32 free = queue->shard.free.count;
-	u64 cookie;
+	struct cswap_sent *sent = sent_take(queue, group->cookie);
+	unsigned int i = 0;
 	u32 c;
 
-	while (queue->state == CSWAP_RUNNING &&
-	       (c = cswap_store_next(&queue->shard, &cookie)) != CSWAP_NONE) {
-		struct cswap_copy *copy = &queue->shard.copies[c];
-		struct cswap_copy_io *io = &queue->copy_io[c];
-
-		cswap_wire_put_store(io->sent.head.va, cookie, copy->slot, copy->tag);
-		chain_add(queue, &io->sent, cookie, CSWAP_STORE_HEADER_BYTES, &io->data);
+	sg_init_table(queue->sg, 1 + group->count);
+	cswap_wire_put_store(sent->head.va, group->cookie, group->slot, group->count);
+	for (c = group->first; c != CSWAP_NONE; c = queue->shard.copies[c].next) {
+		cswap_wire_put_tag(sent->head.va, i++, queue->shard.copies[c].tag);
+		piece_to_sg(queue, &queue->sg[i], &queue->copy_io[c].data, VIRTIO_CSWAP_SLOT_SIZE);
 	}
+	chain_add(queue, sent, CSWAP_STORE_HEADER_BYTES(group->count), group->count);
+}
+
+static void load_send(struct cswap_queue *queue, const struct cswap_group *group)
+{
+	struct cswap_sent *sent = sent_take(queue, group->cookie);
+
+	sg_init_table(queue->sg, 1);
+	cswap_wire_put_load(sent->head.va, group->cookie, group->slot, group->count);
+	chain_add(queue, sent, CSWAP_LOAD_HEADER_BYTES, 0);
+}
+
+/* Readers first: somebody waits for them. */
+static void requests_send(struct cswap_queue *queue)
+{
+	u32 free = queue->shard.free.count;
+	struct cswap_group group;
+
+	while (queue->state == CSWAP_RUNNING && cswap_load_next(&queue->shard, &group))
+		load_send(queue, &group);
+	while (queue->state == CSWAP_RUNNING && cswap_store_next(&queue->shard, &group))
+		store_send(queue, &group);
 	/* some were not to be sent any more; who takes the first wakes the next */
 	if (queue->shard.free.count > free)
 		cswap_queue_wake_store(queue);
-}
-
-void cswap_queue_send_load(struct cswap_queue *queue, u32 l, u64 cookie)
-{
-	struct cswap_load_io *io = &queue->load_io[l];
-
-	io->sent.cookie = cookie;
-	if (queue->state != CSWAP_RUNNING) {
-		cswap_tick_soon(queue->dev);	/* cswap_queue_start() sends it; it has its clock */
-		return;
-	}
-	cswap_wire_put_load(io->sent.head.va, cookie, queue->shard.loads[l].slot);
-	chain_add(queue, &io->sent, cookie, CSWAP_LOAD_HEADER_BYTES, NULL);
 }
 
 struct cswap_cipher *cswap_queue_get_cipher(struct cswap_queue *queue)
@@ -201,21 +224,36 @@ static blk_status_t status_of(u32 status)
 	}
 }
 
-/* The owner's turn: there's an answer, or there will be none. */
-static void load_hand_over(struct cswap_queue *queue, struct cswap_load_io *io)
+/* The owner's turn: there's an answer, or there will be none. @first's work opens it. */
+static void load_hand_over(struct cswap_queue *queue, struct cswap_load_io *io,
+			   struct cswap_load_io *first)
 {
 	if (io->handed_over)
 		return;
 	io->handed_over = true;
+	io->grouped = queue->shard.loads[first - queue->load_io].count > 1;
 	io->page = NULL;
 	queue->stats.load_ns += ktime_to_ns(ktime_sub(ktime_get(), io->started));
-	if (io->status && io->status != BLK_STS_TIMEOUT)
+	if (io->status && io->status != BLK_STS_TIMEOUT && !io->grouped)
 		queue->stats.load_errors++;
 	if (!io->bio) {
 		complete(&io->done);
 	} else {
-		llist_add(&io->node, &queue->finished);
-		queue_work(queue->dev->wq, &queue->finish_work);
+		llist_add(&io->node, &first->finished);
+		queue_work(queue->dev->wq, &first->work);
+	}
+}
+
+/* The LOAD that begins with @first is over. */
+static void loads_end(struct cswap_queue *queue, u32 first)
+{
+	u32 l;
+
+	for (l = first; l != CSWAP_NONE; l = queue->shard.loads[l].follows) {
+		if (queue->shard.loads[l].state == CSWAP_LOAD_OVER)
+			load_hand_over(queue, &queue->load_io[l], &queue->load_io[first]);
+		else
+			wake_up(&queue->load_wait);	/* it's free again, and its slot */
 	}
 }
 
@@ -231,10 +269,7 @@ static void event_handle(struct cswap_queue *queue, const struct cswap_event *ev
 		cswap_queue_wake_store(queue);
 		return;
 	}
-	if (!event->abandoned)
-		load_hand_over(queue, &queue->load_io[event->index]);
-	else
-		wake_up(&queue->load_wait);	/* a load is free again, and its slot */
+	loads_end(queue, event->index);
 }
 
 static void protocol_error(struct cswap_queue *queue, const char *what)
@@ -245,71 +280,80 @@ static void protocol_error(struct cswap_queue *queue, const char *what)
 			     queue->index, what);
 }
 
-/* Take the answer to a LOAD out of its buffer, sealed as it is. */
-static void load_take(struct cswap_load_io *io, const struct cswap_posted *posted,
-		      const struct cswap_answer *answer)
+/* Take the answer to the LOAD that begins with @l out of its buffer, sealed as it is. */
+static void loads_take(struct cswap_queue *queue, u32 l, const struct cswap_posted *posted,
+		       const struct cswap_answer *answer)
 {
-	if (!io->page)
-		return;
-	io->status = status_of(answer->outcome[0].status);
-	if (answer->has_page) {
-		memcpy_to_page(io->page, io->offset, posted->data.va,
+	unsigned int i;
+
+	for (i = 0; l != CSWAP_NONE; l = queue->shard.loads[l].follows, i++) {
+		struct cswap_load_io *io = &queue->load_io[l];
+
+		if (!io->page)
+			continue;
+		io->status = status_of(answer->outcome[0].status);
+		/* an answer has all of its LOAD's pages, or none */
+		if (i >= answer->pages)
+			continue;
+		memcpy_to_page(io->page, io->offset,
+			       (u8 *)posted->data.va + (size_t)i * VIRTIO_CSWAP_SLOT_SIZE,
 			       VIRTIO_CSWAP_SLOT_SIZE);
-		memcpy(io->tag, answer->tag, sizeof(io->tag));
+		memcpy(io->tag, answer->tag[i], sizeof(io->tag));
 	}
 }
 
-static void answer_take(struct cswap_queue *queue, const struct cswap_posted *posted,
-			u32 used)
+/* Returns how many pages and acks it had. */
+static unsigned int answer_take(struct cswap_queue *queue, const struct cswap_posted *posted,
+				u32 used)
 {
-	enum cswap_cookie_kind kind = posted->is_data ? CSWAP_COOKIE_LOAD :
-							CSWAP_COOKIE_STORE;
+	enum cswap_cookie_kind kind = posted->room ? CSWAP_COOKIE_LOAD : CSWAP_COOKIE_STORE;
 	struct cswap_answer answer;
 	struct cswap_event event;
 	unsigned int i;
 
-	if (cswap_wire_get_answer(&answer, posted->head.va, used, posted->is_data)) {
+	if (cswap_wire_get_answer(&answer, posted->head.va, used, posted->room)) {
 		protocol_error(queue, "a malformed response");
-		return;
+		return 1;
 	}
 	for (i = 0; i < answer.outcomes; i++) {
 		const struct cswap_outcome *outcome = &answer.outcome[i];
 
 		if (cswap_answer_here(&queue->shard, outcome->cookie, kind,
-				      outcome->status, &event)) {
+				      outcome->status, answer.pages, &event)) {
 			protocol_error(queue, "a response to nothing in flight");
 			continue;
 		}
 		if (kind == CSWAP_COOKIE_LOAD)
-			load_take(&queue->load_io[event.index], posted, &answer);
+			loads_take(queue, event.index, posted, &answer);
 		event_handle(queue, &event);
 	}
+	return max(answer.pages, 1U);
 }
 
 static int response_post(struct cswap_queue *queue, struct cswap_posted *posted)
 {
 	struct scatterlist sg[2];
-	unsigned int nr = posted->is_data ? 2 : 1;
+	unsigned int nr = posted->room ? 2 : 1;
 
 	sg_init_table(sg, nr);
-	piece_to_sg(queue, &sg[0], &posted->head, posted->is_data ?
-		    CSWAP_DATA_HEADER_BYTES : CSWAP_ACK_BUFFER_BYTES);
-	if (posted->is_data)
-		piece_to_sg(queue, &sg[1], &posted->data, VIRTIO_CSWAP_SLOT_SIZE);
+	piece_to_sg(queue, &sg[0], &posted->head, posted->room ?
+		    VIRTIO_CSWAP_DATA_OFFSET(posted->room) : CSWAP_ACK_BUFFER_BYTES);
+	if (posted->room)
+		piece_to_sg(queue, &sg[1], &posted->data, posted->room * VIRTIO_CSWAP_SLOT_SIZE);
 	return cswap_vq_add_in(queue->response_vq, sg, nr, posted);
 }
 
-/* Take what the device has put on the rings, @most answers of it. Under the lock. */
+/* Take what the device has put on the rings, about @most pages of it. Under the lock. */
 static bool rings_read(struct cswap_queue *queue, unsigned int most)
 {
+	unsigned int used, taken = 0;
 	struct cswap_posted *posted;
 	struct cswap_event event;
 	struct cswap_sent *sent;
 	bool moved = false;
-	unsigned int used;
 
-	while (most-- && (posted = virtqueue_get_buf(queue->response_vq, &used))) {
-		answer_take(queue, posted, used);
+	while (taken < most && (posted = virtqueue_get_buf(queue->response_vq, &used))) {
+		taken += answer_take(queue, posted, used);
 		if (response_post(queue, posted))
 			queue_break(queue, "the response ring is broken");
 		moved = true;
@@ -320,6 +364,7 @@ static bool rings_read(struct cswap_queue *queue, unsigned int most)
 			protocol_error(queue, "a chain that was not in flight");
 		else
 			event_handle(queue, &event);
+		sent_put(queue, sent);
 		moved = true;
 	}
 	if (moved)
@@ -338,7 +383,7 @@ static bool answers_awaited(const struct cswap_queue *queue)
 {
 	const struct cswap_shard *shard = &queue->shard;
 
-	return shard->loading || shard->free.count < shard->nr_copies / 2;
+	return shard->asked || shard->ask.count || shard->free.count < shard->nr_copies / 2;
 }
 
 static void interrupts_disable(struct cswap_queue *queue)
@@ -365,11 +410,9 @@ static void interrupts_set(struct cswap_queue *queue)
 	if (!queue->quiet || queue->pollers || !answers_awaited(queue) ||
 	    interrupts_enable(queue))
 		return;
-	rings_read(queue, INTERRUPT_ANSWERS);
-	if (answers_awaited(queue) && !interrupts_enable(queue)) {
-		WRITE_ONCE(queue->unread, true);
-		queue_work(queue->dev->wq, &queue->finish_work);
-	}
+	rings_read(queue, INTERRUPT_PAGES);
+	if (answers_awaited(queue) && !interrupts_enable(queue))
+		queue_work(queue->dev->wq, &queue->read_work);
 }
 
 void cswap_queue_unlock_and_send(struct cswap_queue *queue, unsigned long flags)
@@ -380,7 +423,7 @@ void cswap_queue_unlock_and_send(struct cswap_queue *queue, unsigned long flags)
 	queue->untold = 0;
 	if (queue->state == CSWAP_RUNNING) {
 		interrupts_set(queue);
-		stores_send(queue);
+		requests_send(queue);
 		/* all copies may wait for a DISCARD, and nothing be in flight here */
 		if (queue->shard.free.first == CSWAP_NONE)
 			cswap_tick_soon(queue->dev);
@@ -407,7 +450,7 @@ void cswap_queue_interrupt(struct virtqueue *vq)
 	spin_lock_irqsave(&queue->lock, flags);
 	if (queue->state == CSWAP_RUNNING) {
 		interrupts_disable(queue);
-		rings_read(queue, INTERRUPT_ANSWERS);
+		rings_read(queue, INTERRUPT_PAGES);
 	}
 	cswap_queue_unlock_and_send(queue, flags);
 }
@@ -415,17 +458,18 @@ void cswap_queue_interrupt(struct virtqueue *vq)
 bool cswap_queue_read(struct cswap_queue *queue)
 {
 	/* all that is there now: each buffer once */
-	return queue->state == CSWAP_RUNNING && rings_read(queue, queue->nr_posted);
+	return queue->state == CSWAP_RUNNING &&
+	       rings_read(queue, queue->shard.nr_loads + queue->shard.limits.stores);
 }
 
-void cswap_queue_read_on(struct cswap_queue *queue)
+void cswap_read_work(struct work_struct *work)
 {
+	struct cswap_queue *queue = container_of(work, struct cswap_queue, read_work);
 	unsigned long flags;
 
 	spin_lock_irqsave(&queue->lock, flags);
-	WRITE_ONCE(queue->unread, false);
 	if (queue->state == CSWAP_RUNNING)
-		rings_read(queue, INTERRUPT_ANSWERS);
+		rings_read(queue, INTERRUPT_PAGES);
 	cswap_queue_unlock_and_send(queue, flags);
 }
 
@@ -518,6 +562,15 @@ static void clock_move(struct cswap_dev *dev)
 	WRITE_ONCE(dev->seconds, dev->seconds + 1);
 }
 
+/* Its owner waits for the device. */
+static bool load_is_awaited(const struct cswap_queue *queue, u32 l)
+{
+	u8 state = queue->shard.loads[l].state;
+
+	return (state == CSWAP_LOAD_SENT || state == CSWAP_LOAD_QUEUED) &&
+	       !queue->load_io[l].handed_over;
+}
+
 static void loads_time_out(struct cswap_queue *queue)
 {
 	u32 i;
@@ -525,7 +578,7 @@ static void loads_time_out(struct cswap_queue *queue)
 	for (i = 0; i < queue->shard.nr_loads; i++) {
 		struct cswap_load_io *io = &queue->load_io[i];
 
-		if (queue->shard.loads[i].state != CSWAP_LOAD_SENT || io->handed_over)
+		if (!load_is_awaited(queue, i))
 			continue;
 		if (queue->state != CSWAP_BROKEN && !cswap_load_overdue(queue->dev, io->since))
 			continue;
@@ -534,7 +587,7 @@ static void loads_time_out(struct cswap_queue *queue)
 				    "slot %llu: no answer from the device; the page is given up\n",
 				    queue->shard.loads[i].slot);
 		io->status = BLK_STS_TIMEOUT;
-		load_hand_over(queue, io);
+		load_hand_over(queue, io, io);
 	}
 }
 
@@ -547,7 +600,7 @@ static bool loads_want_reset(const struct cswap_queue *queue, u32 limit)
 	for (i = 0; i < queue->shard.nr_loads; i++) {
 		const struct cswap_load_io *io = &queue->load_io[i];
 
-		if (queue->shard.loads[i].state == CSWAP_LOAD_SENT && !io->handed_over &&
+		if (load_is_awaited(queue, i) &&
 		    cswap_age_s(dev, io->since) > limit &&
 		    cswap_age_s(dev, io->since) <= cswap_age_s(dev, dev->reset_second))
 			return true;
@@ -661,18 +714,8 @@ int cswap_queue_start(struct cswap_queue *queue)
 	queue->quiet = false;
 	queue->state = CSWAP_RUNNING;
 	queue->shard.moved_at = jiffies;
-	for (i = 0; i < queue->shard.nr_loads; i++)
-		if (queue->shard.loads[i].state == CSWAP_LOAD_SENT)
-			cswap_queue_send_load(queue, i, queue->load_io[i].sent.cookie);
 	cswap_queue_unlock_and_send(queue, flags);
 	return 0;
-}
-
-static void load_resend(void *arg, u32 l, u64 cookie)
-{
-	struct cswap_queue *queue = arg;
-
-	queue->load_io[l].sent.cookie = cookie;
 }
 
 void cswap_queue_stop(struct cswap_queue *queue, enum cswap_state state)
@@ -694,41 +737,67 @@ void cswap_queue_forget(struct cswap_queue *queue)
 
 	spin_lock_irqsave(&queue->lock, flags);
 	fail = queue->state == CSWAP_DEAD;
-	cswap_shard_reset(&queue->shard, fail, load_resend, queue);
+	cswap_shard_reset(&queue->shard, fail);
+	queue->free_sents = NULL;
+	for (i = 0; i < queue->nr_sents; i++)
+		sent_put(queue, &queue->sents[i]);
 	for (i = 0; fail && i < queue->shard.nr_loads; i++) {
 		if (queue->shard.loads[i].state != CSWAP_LOAD_OVER)
 			continue;
 		if (!queue->load_io[i].handed_over)
 			queue->load_io[i].status = BLK_STS_IOERR;
-		load_hand_over(queue, &queue->load_io[i]);
+		load_hand_over(queue, &queue->load_io[i], &queue->load_io[i]);
 	}
 	spin_unlock_irqrestore(&queue->lock, flags);
 	wake_up_all(&queue->store_wait);
 	wake_up_all(&queue->load_wait);
 }
 
-/* How a pair divides @pages of pool among headers, data buffers and copies. */
+/* How a pair divides its pages of pool among headers, data buffers and copies. */
 struct layout {
-	unsigned int loads, sent, copies;
-	unsigned int head_pages;
+	struct cswap_limits limits;
+	unsigned int sent_bytes, data_bytes; /* of headers: of a request, of a data buffer */
+	unsigned int data_page, copy_page; /* the first ones */
+	unsigned int copies;
 };
 
-static bool layout_make(struct layout *layout, unsigned int ring, unsigned int pages)
+static unsigned int heads_pages(unsigned int heads, unsigned int bytes)
 {
-	unsigned int heads, bytes;
+	return DIV_ROUND_UP(heads, (unsigned int)PAGE_SIZE / bytes);
+}
+
+/* The pages of a data buffer lie in a row, which ends with a block of the pool. */
+static unsigned int load_pages(const struct cswap_dev *dev)
+{
+	unsigned int most = min(dev->geometry.max_request_pages, LOAD_PAGES);
+
+	return min(rounddown_pow_of_two(most), 1U << min(dev->pool.order, 3U));
+}
+
+static bool layout_make(struct layout *layout, const struct cswap_dev *dev, unsigned int ring,
+			unsigned int first_page, unsigned int pages)
+{
+	struct cswap_limits *limits = &layout->limits;
 
 	if (ring < MIN_RING)
 		return false;
-	layout->loads = clamp(ring / 8, 1U, max(pages / 4, 1U));
-	layout->sent = (ring - layout->loads) / 2;
-	/* an upper bound: as if all pages were copies */
-	heads = 2 * layout->loads + pages;
-	bytes = heads * HEAD_STRIDE + layout->sent * CSWAP_ACK_BUFFER_BYTES;
-	layout->head_pages = DIV_ROUND_UP(bytes, PAGE_SIZE);
-	if (pages < layout->head_pages + layout->loads + MIN_COPIES)
+	limits->load_pages = load_pages(dev);
+	limits->store_pages = dev->geometry.max_request_pages;
+	limits->loads = clamp(ring / 16, 1U, max(pages / 4 / limits->load_pages, 1U));
+	limits->store_descriptors = ring - limits->loads;
+	limits->stores = min3(limits->store_descriptors / 2, ring - 2 * limits->loads, pages / 2);
+	layout->sent_bytes = ALIGN(CSWAP_STORE_HEADER_BYTES(limits->store_pages), HEAD_STRIDE);
+	layout->data_bytes = ALIGN(VIRTIO_CSWAP_DATA_OFFSET(limits->load_pages), HEAD_STRIDE);
+	layout->data_page = first_page +
+			    heads_pages(limits->stores, CSWAP_ACK_BUFFER_BYTES) +
+			    heads_pages(limits->stores + limits->loads, layout->sent_bytes) +
+			    heads_pages(limits->loads, layout->data_bytes);
+	layout->data_page = ALIGN(layout->data_page, limits->load_pages);
+	layout->copy_page = layout->data_page + limits->loads * limits->load_pages;
+	if (layout->copy_page + MIN_COPIES > first_page + pages)
 		return false;
-	layout->copies = pages - layout->head_pages - layout->loads;
-	layout->sent = min(layout->sent, layout->copies);
+	layout->copies = first_page + pages - layout->copy_page;
+	limits->stores = min(limits->stores, layout->copies);
 	return true;
 }
 
@@ -755,25 +824,32 @@ static void queue_carve(struct cswap_queue *queue, const struct layout *layout,
 			unsigned int first_page)
 {
 	const struct cswap_pool *pool = &queue->dev->pool;
+	const struct cswap_limits *limits = &layout->limits;
 	struct carver heads = { pool, first_page, 0 };
-	unsigned int page = first_page + layout->head_pages;
 	struct cswap_posted *posted = queue->posted;
 	unsigned int i;
 
-	/* ack buffers first: they fill their pages without a gap */
-	for (i = 0; i < layout->sent; i++, posted++)
+	for (i = 0; i < limits->stores; i++, posted++)
 		posted->head = carve(&heads, CSWAP_ACK_BUFFER_BYTES);
-	for (i = 0; i < layout->loads; i++, posted++) {
-		posted->is_data = true;
-		posted->head = carve(&heads, HEAD_STRIDE);
-		posted->data = cswap_pool_piece(pool, page++, 0);
-		queue->load_io[i].sent.head = carve(&heads, HEAD_STRIDE);
-		init_completion(&queue->load_io[i].done);
+	for (i = 0; i < limits->loads; i++, posted++) {
+		posted->room = limits->load_pages;
+		posted->head = carve(&heads, layout->data_bytes);
+		posted->data = cswap_pool_piece(pool, layout->data_page + i * posted->room, 0);
 	}
-	for (i = 0; i < layout->copies; i++) {
-		queue->copy_io[i].sent.head = carve(&heads, HEAD_STRIDE);
-		queue->copy_io[i].data = cswap_pool_piece(pool, page++, 0);
+	for (i = 0; i < queue->nr_sents; i++) {
+		queue->sents[i].head = carve(&heads, layout->sent_bytes);
+		sent_put(queue, &queue->sents[i]);
 	}
+	for (i = 0; i < layout->copies; i++)
+		queue->copy_io[i].data = cswap_pool_piece(pool, layout->copy_page + i, 0);
+}
+
+static void load_io_init(struct cswap_queue *queue, struct cswap_load_io *io)
+{
+	io->queue = queue;
+	init_completion(&io->done);
+	init_llist_head(&io->finished);
+	INIT_WORK(&io->work, cswap_finish_work);
 }
 
 static int ciphers_init(struct cswap_queue *queue)
@@ -795,22 +871,29 @@ static int ciphers_init(struct cswap_queue *queue)
 
 static int queue_alloc(struct cswap_queue *queue, const struct layout *layout)
 {
+	const struct cswap_limits *limits = &layout->limits;
+	unsigned int i, nr_loads = limits->loads * limits->load_pages;
 	struct cswap_copy *copies;
 	struct cswap_load *loads;
 
-	queue->nr_posted = layout->sent + layout->loads;
+	queue->nr_posted = limits->stores + limits->loads;
+	queue->nr_sents = limits->stores + limits->loads;
 	copies = kvcalloc(layout->copies, sizeof(*copies), GFP_KERNEL);
-	loads = kcalloc(layout->loads, sizeof(*loads), GFP_KERNEL);
+	loads = kcalloc(nr_loads, sizeof(*loads), GFP_KERNEL);
 	queue->copy_io = kvcalloc(layout->copies, sizeof(*queue->copy_io), GFP_KERNEL);
-	queue->load_io = kcalloc(layout->loads, sizeof(*queue->load_io), GFP_KERNEL);
+	queue->load_io = kvcalloc(nr_loads, sizeof(*queue->load_io), GFP_KERNEL);
 	queue->posted = kcalloc(queue->nr_posted, sizeof(*queue->posted), GFP_KERNEL);
-	if (!copies || !loads || !queue->copy_io || !queue->load_io || !queue->posted) {
+	queue->sents = kcalloc(queue->nr_sents, sizeof(*queue->sents), GFP_KERNEL);
+	if (!copies || !loads || !queue->copy_io || !queue->load_io || !queue->posted ||
+	    !queue->sents) {
 		kvfree(copies);
 		kfree(loads);
 		return -ENOMEM;
 	}
 	cswap_shard_init(&queue->shard, queue->dev->records, copies, layout->copies,
-			 loads, layout->loads, layout->sent);
+			 loads, nr_loads, limits);
+	for (i = 0; i < nr_loads; i++)
+		load_io_init(queue, &queue->load_io[i]);
 	return ciphers_init(queue);
 }
 
@@ -820,7 +903,7 @@ int cswap_queue_init(struct cswap_dev *dev, struct cswap_queue *queue,
 	struct layout layout;
 	int rc;
 
-	if (!layout_make(&layout, ring, pages))
+	if (!layout_make(&layout, dev, ring, first_page, pages))
 		return -ENOSPC;
 	/* as many as tasks are likely to seal and open in a pair at once */
 	queue->nr_ciphers = 1 + DIV_ROUND_UP(num_possible_cpus(), dev->nr_queues);
@@ -843,12 +926,14 @@ void cswap_queue_exit(struct cswap_queue *queue)
 	kvfree(queue->shard.copies);
 	kfree(queue->shard.loads);
 	kvfree(queue->copy_io);
-	kfree(queue->load_io);
+	kvfree(queue->load_io);
 	kfree(queue->posted);
+	kfree(queue->sents);
 	queue->all_ciphers = NULL;
 	queue->shard.copies = NULL;
 	queue->shard.loads = NULL;
 	queue->copy_io = NULL;
 	queue->load_io = NULL;
 	queue->posted = NULL;
+	queue->sents = NULL;
 }

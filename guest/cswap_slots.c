@@ -35,6 +35,12 @@
  * for again, by the same load and under the same flag: that takes nothing which others
  * could have, and waits for nothing which others could hold.
  *
+ * A request is of one slot or of several neighbours, a group. Groups are made when requests are
+ * sent, of what waits in a row: the first copy or load of a group is its name (the cookie), the
+ * others follow it in a chain. A group is the device's business alone. It ends as one, and then
+ * each of its pages is for itself: superseded, freed, confirmed, failed, opened, asked for again.
+ * What has failed in a group is sent singly from then on, so that one bad slot keeps no others.
+ *
  * A copy stays until the device has confirmed it; a STORE that fails leaves it
  * KEPT, to be sent again. Either way loads are served from it meanwhile. No
  * page is lost by a failed STORE.
@@ -53,6 +59,7 @@
 #include <linux/build_bug.h>
 #include <linux/compiler.h>
 #include <linux/errno.h>
+#include <linux/minmax.h>
 #include <linux/nospec.h>
 #include <linux/string.h>
 
@@ -263,7 +270,8 @@ static bool slot_out_of_flight(struct cswap_shard *shard, u64 slot)
 
 void cswap_shard_init(struct cswap_shard *shard, cswap_record_t *records,
 		      struct cswap_copy *copies, u32 nr_copies,
-		      struct cswap_load *loads, u32 nr_loads, u32 max_sent)
+		      struct cswap_load *loads, u32 nr_loads,
+		      const struct cswap_limits *limits)
 {
 	const struct cswap_list empty = { CSWAP_NONE, CSWAP_NONE, 0 };
 	u32 i;
@@ -274,11 +282,12 @@ void cswap_shard_init(struct cswap_shard *shard, cswap_record_t *records,
 		.nr_copies = nr_copies,
 		.loads = loads,
 		.nr_loads = nr_loads,
-		.max_sent = max_sent,
+		.limits = *limits,
 		.max_failed = nr_copies / 2,
 		.free = empty,
 		.send = empty,
 		.kept = empty,
+		.ask = empty,
 		.free_load = CSWAP_NONE,
 	};
 	for (i = 0; i < nr_copies; i++)
@@ -311,7 +320,7 @@ static bool is_longer_ago(unsigned long then, unsigned long now, unsigned long l
 bool cswap_store_stalled(const struct cswap_shard *shard, unsigned long now,
 			 unsigned long limit)
 {
-	if (shard->sent + shard->loading && is_longer_ago(shard->moved_at, now, limit))
+	if (shard->sent + shard->asked && is_longer_ago(shard->moved_at, now, limit))
 		return true;
 	return shard->free.first == CSWAP_NONE && is_longer_ago(shard->room_at, now, limit);
 }
@@ -362,27 +371,64 @@ void cswap_store_publish(struct cswap_shard *shard, u32 c, u64 slot,
 		copy_fail(shard, c);
 }
 
-u32 cswap_store_next(struct cswap_shard *shard, u64 *cookie)
+/* The pages that a STORE may have now; 0 if it can't be sent. */
+static u32 store_room(const struct cswap_shard *shard)
+{
+	const struct cswap_limits *limits = &shard->limits;
+	u32 used = shard->sent + shard->sent_pages;
+
+	/* a descriptor for the header, and one for each page */
+	if (shard->sent == limits->stores || limits->store_descriptors - used < 2)
+		return 0;
+	return min(limits->store_pages, limits->store_descriptors - used - 1);
+}
+
+/* Take the copy in front of the queue, if it may follow @last in a group, or it's the first. */
+static u32 store_take(struct cswap_shard *shard, u32 last)
 {
 	struct cswap_copy *copy;
 	u32 c;
 
-	if (shard->sent == shard->max_sent)
-		return CSWAP_NONE;
 	do {
 		c = shard->send.first;
 		if (c == CSWAP_NONE)
 			return CSWAP_NONE;
 	} while (copy_drop_if_freed(shard, c));
-
-	list_del(shard, &shard->send, c);
 	copy = &shard->copies[c];
+	if (last != CSWAP_NONE && (copy->failed || shard->copies[last].failed ||
+				   copy->slot != shard->copies[last].slot + 1))
+		return CSWAP_NONE;
+	list_del(shard, &shard->send, c);
 	copy->state = CSWAP_COPY_SENT;
-	copy->pending = CSWAP_PART_CHAIN | CSWAP_PART_ANSWER;
-	copy->seq++;
-	shard->sent++;
-	*cookie = (u64)copy->seq << 32 | c;
+	copy->count = 0;
+	copy->next = CSWAP_NONE;
+	if (last != CSWAP_NONE)
+		shard->copies[last].next = c;
 	return c;
+}
+
+bool cswap_store_next(struct cswap_shard *shard, struct cswap_group *group)
+{
+	u32 room = store_room(shard), last, c;
+	struct cswap_copy *first;
+
+	c = room ? store_take(shard, CSWAP_NONE) : CSWAP_NONE;
+	if (c == CSWAP_NONE)
+		return false;
+	first = &shard->copies[c];
+	*group = (struct cswap_group) { .first = c, .slot = first->slot };
+	do {
+		group->count++;
+		last = c;
+		c = group->count < room ? store_take(shard, last) : CSWAP_NONE;
+	} while (c != CSWAP_NONE);
+	first->count = group->count;
+	first->pending = CSWAP_PART_CHAIN | CSWAP_PART_ANSWER;
+	first->seq++;
+	shard->sent++;
+	shard->sent_pages += group->count;
+	group->cookie = (u64)first->seq << 32 | group->first;
+	return true;
 }
 
 u32 cswap_store_retry(struct cswap_shard *shard)
@@ -415,11 +461,10 @@ static void store_confirm(struct cswap_shard *shard, u32 c)
 }
 
 /* The STORE of @c is over, one way or the other. */
-static void store_settle(struct cswap_shard *shard, u32 c, bool ok)
+static void copy_settle(struct cswap_shard *shard, u32 c, bool ok)
 {
 	struct cswap_copy *copy = &shard->copies[c];
 
-	shard->sent--;
 	if (copy_of(READ_ONCE(shard->records[copy->slot])) != c) {
 		/* superseded; the one that took its place is deferred */
 		slot_out_of_flight(shard, copy->slot);
@@ -433,7 +478,53 @@ static void store_settle(struct cswap_shard *shard, u32 c, bool ok)
 	}
 }
 
+/* That of the group that begins with @c. */
+static void store_settle(struct cswap_shard *shard, u32 c, bool ok)
+{
+	u32 next;
+
+	shard->sent--;
+	shard->sent_pages -= shard->copies[c].count;
+	for (; c != CSWAP_NONE; c = next) {
+		next = shard->copies[c].next;
+		copy_settle(shard, c, ok);
+	}
+}
+
 /* --- loads --- */
+
+/* It's to be sent, behind those that wait already. */
+static void load_queue(struct cswap_shard *shard, u32 l)
+{
+	struct cswap_list *list = &shard->ask;
+	struct cswap_load *load = &shard->loads[l];
+
+	load->state = CSWAP_LOAD_QUEUED;
+	load->prev = list->last;
+	load->next = CSWAP_NONE;
+	if (list->last == CSWAP_NONE)
+		list->first = l;
+	else
+		shard->loads[list->last].next = l;
+	list->last = l;
+	list->count++;
+}
+
+static void load_unqueue(struct cswap_shard *shard, u32 l)
+{
+	struct cswap_list *list = &shard->ask;
+	struct cswap_load *load = &shard->loads[l];
+
+	if (load->prev == CSWAP_NONE)
+		list->first = load->next;
+	else
+		shard->loads[load->prev].next = load->next;
+	if (load->next == CSWAP_NONE)
+		list->last = load->prev;
+	else
+		shard->loads[load->next].prev = load->prev;
+	list->count--;
+}
 
 static u32 load_take(struct cswap_shard *shard, u64 slot, u64 counter)
 {
@@ -444,18 +535,10 @@ static u32 load_take(struct cswap_shard *shard, u64 slot, u64 counter)
 	shard->loading++;
 	load->slot = slot;
 	load->counter = counter;
-	load->state = CSWAP_LOAD_SENT;
+	load->single = false;
 	load->abandoned = false;
+	load_queue(shard, l);
 	return l;
-}
-
-static u64 load_cookie(struct cswap_shard *shard, u32 l)
-{
-	struct cswap_load *load = &shard->loads[l];
-
-	load->pending = CSWAP_PART_CHAIN | CSWAP_PART_ANSWER;
-	load->seq++;
-	return (u64)load->seq << 32 | COOKIE_LOAD | l;
 }
 
 /* The copy that @r names; it's read now. */
@@ -467,8 +550,7 @@ static u32 copy_get(struct cswap_shard *shard, cswap_record_t r)
 	return c;
 }
 
-enum cswap_load_how cswap_load_begin(struct cswap_shard *shard, u64 slot,
-				     u32 *index, u64 *cookie)
+enum cswap_load_how cswap_load_begin(struct cswap_shard *shard, u64 slot, u32 *index)
 {
 	cswap_record_t *record = &shard->records[slot];
 	cswap_record_t old = READ_ONCE(*record);
@@ -487,12 +569,10 @@ enum cswap_load_how cswap_load_begin(struct cswap_shard *shard, u64 slot,
 	} while (!record_change(record, &old, old | LOADING));
 
 	*index = load_take(shard, slot, value_of(old));
-	*cookie = load_cookie(shard, *index);
 	return CSWAP_LOAD_DEVICE;
 }
 
-enum cswap_load_how cswap_load_again(struct cswap_shard *shard, u32 l,
-				     u32 *index, u64 *cookie)
+enum cswap_load_how cswap_load_again(struct cswap_shard *shard, u32 l, u32 *index)
 {
 	struct cswap_load *load = &shard->loads[l];
 	cswap_record_t r = READ_ONCE(shard->records[load->slot]);
@@ -502,13 +582,50 @@ enum cswap_load_how cswap_load_again(struct cswap_shard *shard, u32 l,
 		*index = copy_get(shard, r);
 		return CSWAP_LOAD_COPY;
 	case KIND_STORED:
-		load->state = CSWAP_LOAD_SENT;
+		load->single = true;
+		load_queue(shard, l);
 		*index = l;
-		*cookie = load_cookie(shard, l);
 		return CSWAP_LOAD_DEVICE;
 	default:
 		return CSWAP_LOAD_NOTHING;
 	}
+}
+
+/* Load @l may follow @last in a group. */
+static bool load_follows(const struct cswap_shard *shard, u32 l, u32 last)
+{
+	return l != CSWAP_NONE && !shard->loads[l].single && !shard->loads[last].single &&
+	       shard->loads[l].slot == shard->loads[last].slot + 1;
+}
+
+bool cswap_load_next(struct cswap_shard *shard, struct cswap_group *group)
+{
+	u32 next, l = shard->ask.first;
+	struct cswap_load *first;
+	bool more;
+
+	if (l == CSWAP_NONE || shard->asked == shard->limits.loads)
+		return false;
+	first = &shard->loads[l];
+	*group = (struct cswap_group) { .first = l, .slot = first->slot };
+	do {
+		struct cswap_load *load = &shard->loads[l];
+
+		next = load->next;
+		load_unqueue(shard, l);
+		group->count++;
+		more = group->count < shard->limits.load_pages && load_follows(shard, next, l);
+		load->state = CSWAP_LOAD_SENT;
+		load->count = 0;
+		load->follows = more ? next : CSWAP_NONE;
+		l = next;
+	} while (more);
+	first->count = group->count;
+	first->pending = CSWAP_PART_CHAIN | CSWAP_PART_ANSWER;
+	first->seq++;
+	shard->asked++;
+	group->cookie = (u64)first->seq << 32 | COOKIE_LOAD | group->first;
+	return true;
 }
 
 void cswap_copy_put(struct cswap_shard *shard, u32 c)
@@ -532,23 +649,28 @@ static bool load_free(struct cswap_shard *shard, u32 l)
 	return slot_out_of_flight(shard, load->slot);
 }
 
+/* The LOAD that begins with @l is over. What each page's owner makes of that is his. */
 static void load_settle(struct cswap_shard *shard, u32 l)
 {
-	struct cswap_load *load = &shard->loads[l];
-
-	load->state = CSWAP_LOAD_OVER;
-	if (load->abandoned)
-		load_free(shard, l);
+	shard->asked--;
+	for (; l != CSWAP_NONE; l = shard->loads[l].follows) {
+		shard->loads[l].state = CSWAP_LOAD_OVER;
+		if (shard->loads[l].abandoned)
+			load_free(shard, l);
+	}
 }
 
 bool cswap_load_end(struct cswap_shard *shard, u32 l)
 {
 	struct cswap_load *load = &shard->loads[l];
 
-	if (load->state == CSWAP_LOAD_OVER)
-		return load_free(shard, l);
-	load->abandoned = true;
-	return false;
+	if (load->state == CSWAP_LOAD_SENT) {
+		load->abandoned = true;
+		return false;
+	}
+	if (load->state == CSWAP_LOAD_QUEUED)
+		load_unqueue(shard, l);
+	return load_free(shard, l);
 }
 
 /* --- what the device says --- */
@@ -561,7 +683,7 @@ static struct cswap_copy *copy_in_flight(const struct cswap_shard *shard, u64 co
 	if (c >= shard->nr_copies)
 		return NULL;
 	c = array_index_nospec(c, shard->nr_copies);
-	if (shard->copies[c].state != CSWAP_COPY_SENT ||
+	if (shard->copies[c].state != CSWAP_COPY_SENT || !shard->copies[c].count ||
 	    shard->copies[c].seq != cookie >> 32)
 		return NULL;
 	return &shard->copies[c];
@@ -574,7 +696,7 @@ u32 cswap_load_of_cookie(const struct cswap_shard *shard, u64 cookie)
 	if (!((u32)cookie & COOKIE_LOAD) || l >= shard->nr_loads)
 		return CSWAP_NONE;
 	l = array_index_nospec(l, shard->nr_loads);
-	if (shard->loads[l].state != CSWAP_LOAD_SENT ||
+	if (shard->loads[l].state != CSWAP_LOAD_SENT || !shard->loads[l].count ||
 	    shard->loads[l].seq != cookie >> 32)
 		return CSWAP_NONE;
 	return l;
@@ -612,7 +734,6 @@ static int load_part(struct cswap_shard *shard, u64 cookie, u8 part,
 	event->kind = CSWAP_COOKIE_LOAD;
 	event->index = l;
 	event->over = !load->pending;
-	event->abandoned = load->abandoned;
 	if (event->over)
 		load_settle(shard, l);
 	return 0;
@@ -626,44 +747,70 @@ int cswap_chain_back(struct cswap_shard *shard, u64 cookie, struct cswap_event *
 	return store_part(shard, cookie, CSWAP_PART_CHAIN, 0, event);
 }
 
+/* A LOAD is answered by all of its pages, or none. */
+static bool answer_fits(const struct cswap_shard *shard, u64 cookie, u32 status, u32 pages)
+{
+	u32 l = cswap_load_of_cookie(shard, cookie);
+
+	return l != CSWAP_NONE &&
+	       pages == (status == VIRTIO_CSWAP_S_OK ? shard->loads[l].count : 0);
+}
+
 int cswap_answer_here(struct cswap_shard *shard, u64 cookie,
-		      enum cswap_cookie_kind kind, u32 status,
+		      enum cswap_cookie_kind kind, u32 status, u32 pages,
 		      struct cswap_event *event)
 {
 	*event = (struct cswap_event) { };
 	if (kind == CSWAP_COOKIE_LOAD)
-		return load_part(shard, cookie, CSWAP_PART_ANSWER, event);
+		return answer_fits(shard, cookie, status, pages) ?
+		       load_part(shard, cookie, CSWAP_PART_ANSWER, event) : -EPROTO;
 	return store_part(shard, cookie, CSWAP_PART_ANSWER, status, event);
 }
 
-void cswap_shard_reset(struct cswap_shard *shard, bool fail,
-		       void (*resend)(void *arg, u32 load, u64 cookie), void *arg)
+/* A copy whose STORE the device forgot: not its fault, so back to the queue, not to the kept ones. */
+static void copy_resend(struct cswap_shard *shard, u32 c)
+{
+	if (shard->copies[c].state != CSWAP_COPY_KEPT)
+		return;
+	list_del(shard, &shard->kept, c);
+	copy_absolve(shard, c);
+	copy_queue(shard, c);
+}
+
+static void load_reset(struct cswap_shard *shard, u32 l, bool fail)
+{
+	struct cswap_load *load = &shard->loads[l];
+
+	if (load->state == CSWAP_LOAD_QUEUED && fail)
+		load_unqueue(shard, l);
+	else if (load->state != CSWAP_LOAD_SENT)
+		return;
+	load->state = CSWAP_LOAD_OVER;
+	if (load->abandoned)
+		load_free(shard, l);
+	else if (!fail)
+		load_queue(shard, l);
+}
+
+void cswap_shard_reset(struct cswap_shard *shard, bool fail)
 {
 	u32 i;
 
 	shard->discards_lost = false;
+	shard->sent = 0;
+	shard->sent_pages = 0;
+	shard->asked = 0;
 	for (i = 0; i < shard->nr_copies; i++) {
 		/* it waited for what is never answered; that ends now */
 		if (shard->copies[i].state == CSWAP_COPY_DEFERRED)
 			copy_absolve(shard, i);
 		if (shard->copies[i].state == CSWAP_COPY_SENT) {
-			store_settle(shard, i, false);
-			/* not its fault: back to the queue, not to the kept ones */
-			if (shard->copies[i].state == CSWAP_COPY_KEPT) {
-				list_del(shard, &shard->kept, i);
-				copy_absolve(shard, i);
-				copy_queue(shard, i);
-			}
+			copy_settle(shard, i, false);
+			copy_resend(shard, i);
 		}
 	}
-	for (i = 0; i < shard->nr_loads; i++) {
-		if (shard->loads[i].state != CSWAP_LOAD_SENT)
-			continue;
-		if (fail || shard->loads[i].abandoned)
-			load_settle(shard, i);
-		else
-			resend(arg, i, load_cookie(shard, i));
-	}
+	for (i = 0; i < shard->nr_loads; i++)
+		load_reset(shard, i, fail);
 }
 
 /* --- discards --- */

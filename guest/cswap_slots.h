@@ -40,9 +40,10 @@ enum cswap_copy_state {
 struct cswap_copy {
 	u64 slot;
 	u64 counter;		/* the nonce it was sealed with */
-	u32 prev, next;		/* on a list */
+	u32 prev, next;		/* on a list; SENT: the next of its group */
 	u32 seq;		/* of its latest STORE, in the cookie */
 	u16 readers;
+	u8 count;		/* SENT: pages of the group that it's the first of, 0 if another is */
 	u8 state;		/* enum cswap_copy_state */
 	u8 pending;		/* CSWAP_PART_*: what a STORE in flight waits for */
 	bool stored;		/* the ack said so */
@@ -52,18 +53,22 @@ struct cswap_copy {
 
 enum cswap_load_state {
 	CSWAP_LOAD_FREE,
+	CSWAP_LOAD_QUEUED,	/* to be sent, on the ask list */
 	CSWAP_LOAD_SENT,
 	CSWAP_LOAD_OVER,	/* answered; its owner may ask again, and keeps the slot for that */
 };
 
-/* A LOAD in flight. Its owner and destination are the caller's business. */
+/* A page that is asked for. Its owner and destination are the caller's business. */
 struct cswap_load {
 	u64 slot;
 	u64 counter;		/* what the slot was stored with */
-	u32 next;		/* on the free list */
+	u32 prev, next;		/* on the ask list; the free list has no @prev */
+	u32 follows;		/* SENT, and just over: the next of its group, or NONE */
 	u32 seq;
 	u8 state;		/* enum cswap_load_state */
 	u8 pending;		/* CSWAP_PART_* */
+	u8 count;		/* SENT: pages of the group that it's the first of, 0 if another is */
+	bool single;		/* it has failed: not in a group again */
 	bool abandoned;		/* the owner gave up: free it once it's over */
 };
 
@@ -76,19 +81,28 @@ struct cswap_list {
 	u32 count;
 };
 
+/* What may be in flight at a time. */
+struct cswap_limits {
+	u32 stores, loads;		/* requests */
+	u32 store_pages, load_pages;	/* of one request */
+	u32 store_descriptors;		/* in all; a STORE takes one more than it has pages */
+};
+
 struct cswap_shard {
 	cswap_record_t *records;	/* of all slots of the device */
 	struct cswap_copy *copies;
 	struct cswap_load *loads;
 	u32 nr_copies, nr_loads;
-	u32 max_sent;			/* STOREs in flight at most */
+	struct cswap_limits limits;
 	u32 max_failed;			/* copies like that at which new stores fail */
 
-	struct cswap_list free, send, kept;
-	u32 sent;			/* STOREs in flight */
+	struct cswap_list free, send, kept; /* of copies */
+	struct cswap_list ask;		/* of loads */
+	u32 sent, sent_pages;		/* STOREs in flight, and their pages */
 	u32 failed;			/* copies that have failed, tried again or not */
+	u32 asked;			/* LOADs in flight */
 	u32 free_load;
-	u32 loading;			/* LOADs not free */
+	u32 loading;			/* loads not free: pages that are asked for */
 	unsigned long moved_at;		/* the caller's: the rings moved, or began to wait */
 	unsigned long room_at;		/* there was a copy to be had */
 	bool discards_lost;		/* what is in flight of them won't be answered */
@@ -97,7 +111,8 @@ struct cswap_shard {
 /* Set up a shard over arrays that are zeroed and owned by the caller. */
 void cswap_shard_init(struct cswap_shard *shard, cswap_record_t *records,
 		      struct cswap_copy *copies, u32 nr_copies,
-		      struct cswap_load *loads, u32 nr_loads, u32 max_sent);
+		      struct cswap_load *loads, u32 nr_loads,
+		      const struct cswap_limits *limits);
 
 /*
  * Before anything else: what the device may hold was left there by another guest, or this one
@@ -131,11 +146,16 @@ void cswap_store_cancel(struct cswap_shard *shard, u32 copy);
 /* @copy now holds @slot, sealed with @counter and @tag; it will be sent. */
 void cswap_store_publish(struct cswap_shard *shard, u32 copy, u64 slot,
 			 u64 counter, const u8 *tag);
-/*
- * The next copy to send, which then counts as in flight, or CSWAP_NONE. With
- * @cookie for the STORE.
- */
-u32 cswap_store_next(struct cswap_shard *shard, u64 *cookie);
+/* A request to be sent, for @count slots from @slot on. */
+struct cswap_group {
+	u64 cookie;
+	u64 slot;
+	u32 first;		/* copy or load; what follows: copy.next, load.follows */
+	u32 count;
+};
+
+/* The next copies to send in one STORE, which then count as in flight; false if there's none. */
+bool cswap_store_next(struct cswap_shard *shard, struct cswap_group *group);
 /* Kept copies are to be sent again. Returns how many there were. */
 u32 cswap_store_retry(struct cswap_shard *shard);
 
@@ -144,19 +164,19 @@ u32 cswap_store_retry(struct cswap_shard *shard);
 enum cswap_load_how {
 	CSWAP_LOAD_NOTHING,	/* never stored, or freed: no swap-in should ask */
 	CSWAP_LOAD_COPY,	/* in the pool: *@index is held, cswap_copy_put() it */
-	CSWAP_LOAD_DEVICE,	/* *@index is a load in flight: send it, with *@cookie */
+	CSWAP_LOAD_DEVICE,	/* *@index is a load, to be sent by cswap_load_next() */
 	CSWAP_LOAD_WAIT,	/* no load to be had, or one of this slot is in flight */
 };
 
-enum cswap_load_how cswap_load_begin(struct cswap_shard *shard, u64 slot,
-				     u32 *index, u64 *cookie);
+enum cswap_load_how cswap_load_begin(struct cswap_shard *shard, u64 slot, u32 *index);
 /*
- * What load @load, which is over, has brought is no good: ask again. Never has to wait. With
- * CSWAP_LOAD_DEVICE it's in flight again, with a new cookie; else it stays the owner's as it
+ * What load @load, which is over, has brought is no good: ask again, for this page alone. Never
+ * has to wait. With CSWAP_LOAD_DEVICE it's to be sent again; else it stays the owner's as it
  * is, to be ended, or asked with again.
  */
-enum cswap_load_how cswap_load_again(struct cswap_shard *shard, u32 load,
-				     u32 *index, u64 *cookie);
+enum cswap_load_how cswap_load_again(struct cswap_shard *shard, u32 load, u32 *index);
+/* The next loads to send in one LOAD, which are then in flight; false if there's none. */
+bool cswap_load_next(struct cswap_shard *shard, struct cswap_group *group);
 /*
  * The owner is done with a load that is over, or gives up one that isn't. True if a copy has
  * waited for that: send.
@@ -171,34 +191,31 @@ enum cswap_cookie_kind { CSWAP_COOKIE_STORE, CSWAP_COOKIE_LOAD };
 
 struct cswap_event {
 	enum cswap_cookie_kind kind;
-	u32 index;		/* of the copy or the load */
-	bool over;		/* both parts are in; a STORE's copy is settled */
-	bool failed;		/* STORE: the device said no; a copy still wanted is kept */
-	bool abandoned;		/* LOAD: nobody waits for it any more */
+	u32 index;		/* of the first copy or load */
+	bool over;		/* both parts are in: copies are settled, loads OVER or free */
+	bool failed;		/* STORE: the device said no; copies still wanted are kept */
 };
 
 /*
  * The chain of the request that @cookie names has come back; or its answer has.
- * @kind is what the ring allows: acks answer STOREs, data answers LOADs.
+ * @kind is what the ring allows: acks answer STOREs, data answers LOADs. @pages is how many
+ * came with it: of a LOAD that the device carried out all, else none.
  * Returns 0 with *@event, or -EPROTO for a cookie that names nothing in flight
  * (forged, repeated, late): nothing has changed then.
  */
 int cswap_chain_back(struct cswap_shard *shard, u64 cookie,
 		     struct cswap_event *event);
 int cswap_answer_here(struct cswap_shard *shard, u64 cookie,
-		      enum cswap_cookie_kind kind, u32 status,
+		      enum cswap_cookie_kind kind, u32 status, u32 pages,
 		      struct cswap_event *event);
-/* The load that an answer with @cookie would complete, or CSWAP_NONE. */
+/* The first load that an answer with @cookie would complete, or CSWAP_NONE. */
 u32 cswap_load_of_cookie(const struct cswap_shard *shard, u64 cookie);
 
 /*
- * The device was reset: nothing is in flight any more. Copies in flight are
- * queued again; @resend is called for each load, to be sent with its new
- * cookie (under the same lock; may be NULL when @fail). With @fail loads are
- * over instead, unanswered.
+ * The device was reset: nothing is in flight any more. Copies and loads in flight are
+ * to be sent again. With @fail loads are over instead, unanswered.
  */
-void cswap_shard_reset(struct cswap_shard *shard, bool fail,
-		       void (*resend)(void *arg, u32 load, u64 cookie), void *arg);
+void cswap_shard_reset(struct cswap_shard *shard, bool fail);
 
 /* --- frees and discards --- */
 

@@ -30,6 +30,7 @@ static_assert(sizeof(struct virtio_cswap_ctrl_response) == 8);
 static_assert(sizeof(struct virtio_cswap_aad) == 16);
 static_assert(CSWAP_ACK_BUFFER_BYTES == 256);
 static_assert(VIRTIO_CSWAP_DATA_BUFFER_SIZE(1) == 48 + 4096);
+static_assert(VIRTIO_CSWAP_DATA_BUFFER_SIZE(16) == 288 + 16 * 4096);
 
 /* What F_BALLOON and F_REPORT say, for a device that offers them. */
 static const char *check_features(const struct virtio_cswap_config *config, u64 features)
@@ -98,11 +99,11 @@ const char *cswap_wire_check_config(const struct virtio_cswap_config *config,
 	return NULL;
 }
 
-static void put_request(void *to, u16 op, u64 cookie, u64 slot)
+static void put_request(void *to, u16 op, u64 cookie, u64 slot, unsigned int count)
 {
 	const struct virtio_cswap_request request = {
 		.op = cpu_to_le16(op),
-		.count = cpu_to_le16(1),
+		.count = cpu_to_le16(count),
 		.cookie = cpu_to_le64(cookie),
 		.slot = cpu_to_le64(slot),
 	};
@@ -110,16 +111,19 @@ static void put_request(void *to, u16 op, u64 cookie, u64 slot)
 	memcpy(to, &request, sizeof(request));
 }
 
-void cswap_wire_put_store(void *to, u64 cookie, u64 slot, const u8 *tag)
+void cswap_wire_put_store(void *to, u64 cookie, u64 slot, unsigned int count)
 {
-	put_request(to, VIRTIO_CSWAP_OP_STORE, cookie, slot);
-	memcpy((u8 *)to + sizeof(struct virtio_cswap_request), tag,
-	       VIRTIO_CSWAP_TAG_SIZE);
+	put_request(to, VIRTIO_CSWAP_OP_STORE, cookie, slot, count);
 }
 
-void cswap_wire_put_load(void *to, u64 cookie, u64 slot)
+void cswap_wire_put_tag(void *to, unsigned int index, const u8 *tag)
 {
-	put_request(to, VIRTIO_CSWAP_OP_LOAD, cookie, slot);
+	memcpy((u8 *)to + CSWAP_STORE_HEADER_BYTES(index), tag, VIRTIO_CSWAP_TAG_SIZE);
+}
+
+void cswap_wire_put_load(void *to, u64 cookie, u64 slot, unsigned int count)
+{
+	put_request(to, VIRTIO_CSWAP_OP_LOAD, cookie, slot, count);
 }
 
 static void put_ctrl(struct virtio_cswap_ctrl *to, u16 op, unsigned int count)
@@ -220,36 +224,45 @@ static int check_acks(struct cswap_answer *to,
 	return 0;
 }
 
-/* What a DATA response holds before its page. */
+/* What a DATA response holds before its tags. */
 struct data_header {
 	struct virtio_cswap_response response;
 	struct virtio_cswap_ack ack;
-	struct virtio_cswap_tag tag;
 };
 
-static int get_data(struct cswap_answer *to, const void *from, u32 used)
+/* The tags, and not one more; @room is what the buffer has room for. */
+static void get_tags(struct cswap_answer *to, const void *from, unsigned int room)
+{
+	/* nor may a CPU that runs ahead of the check copy more */
+	unsigned int pages = array_index_nospec(to->pages, room + 1);
+
+	memcpy(to->tag, (const u8 *)from + VIRTIO_CSWAP_TAGS_OFFSET,
+	       pages * VIRTIO_CSWAP_TAG_SIZE);
+}
+
+static int get_data(struct cswap_answer *to, const void *from, u32 used, unsigned int room)
 {
 	struct data_header header;
-	unsigned int pages;
+	bool ok;
 
-	static_assert(sizeof(header) == CSWAP_DATA_HEADER_BYTES);
-	if (used < VIRTIO_CSWAP_TAGS_OFFSET ||
-	    used > VIRTIO_CSWAP_DATA_BUFFER_SIZE(1))
+	static_assert(sizeof(header) == VIRTIO_CSWAP_TAGS_OFFSET);
+	if (used < VIRTIO_CSWAP_TAGS_OFFSET || used > VIRTIO_CSWAP_DATA_BUFFER_SIZE(room))
 		return -EPROTO;
 	memcpy(&header, from, sizeof(header));
 
-	pages = le16_to_cpu(header.response.count);
+	to->pages = le16_to_cpu(header.response.count);
 	if (le16_to_cpu(header.response.type) != VIRTIO_CSWAP_RESP_DATA ||
 	    header.response.reserved0 || header.response.reserved1)
 		return -EPROTO;
 	if (check_acks(to, &header.ack, 1))
 		return -EPROTO;
-	to->has_page = to->outcome[0].status == VIRTIO_CSWAP_S_OK;
-	if (pages != (to->has_page ? 1 : 0))
+	ok = to->outcome[0].status == VIRTIO_CSWAP_S_OK;
+	if (to->pages > room || (to->pages > 0) != ok)
 		return -EPROTO;
-	if (to->has_page && used != VIRTIO_CSWAP_DATA_BUFFER_SIZE(1))
+	/* the pages begin where they may, however many there are */
+	if (ok && used != VIRTIO_CSWAP_DATA_OFFSET(room) + to->pages * VIRTIO_CSWAP_SLOT_SIZE)
 		return -EPROTO;
-	memcpy(to->tag, header.tag.b, sizeof(to->tag));
+	get_tags(to, from, room);
 	return 0;
 }
 
@@ -275,14 +288,14 @@ static int get_acks(struct cswap_answer *to, const void *from, u32 used)
 	if (!count || count > CSWAP_ACKS_PER_BUFFER ||
 	    used != sizeof(copy.response) + count * sizeof(copy.ack[0]))
 		return -EPROTO;
-	to->has_page = false;
+	to->pages = 0;
 	return check_acks(to, copy.ack, count);
 }
 
 int cswap_wire_get_answer(struct cswap_answer *to, const void *from, u32 used,
-			  bool data)
+			  unsigned int room)
 {
-	return data ? get_data(to, from, used) : get_acks(to, from, used);
+	return room ? get_data(to, from, used, room) : get_acks(to, from, used);
 }
 
 u32 cswap_wire_get_ctrl_status(const struct virtio_cswap_ctrl_response *from,

@@ -17,11 +17,10 @@
 #define CSWAP_ACK_BUFFER_BYTES \
 	(sizeof(struct virtio_cswap_response) + \
 	 CSWAP_ACKS_PER_BUFFER * sizeof(struct virtio_cswap_ack))
-/* What precedes the page in a STORE, and in the answer to a LOAD. */
-#define CSWAP_STORE_HEADER_BYTES \
-	(sizeof(struct virtio_cswap_request) + VIRTIO_CSWAP_TAG_SIZE)
+/* What precedes the pages in a STORE; a LOAD is the same without tags and pages. */
+#define CSWAP_STORE_HEADER_BYTES(pages) \
+	(sizeof(struct virtio_cswap_request) + (pages) * VIRTIO_CSWAP_TAG_SIZE)
 #define CSWAP_LOAD_HEADER_BYTES	sizeof(struct virtio_cswap_request)
-#define CSWAP_DATA_HEADER_BYTES	VIRTIO_CSWAP_DATA_OFFSET(1)
 #define CSWAP_CTRL_BYTES(ranges) \
 	(sizeof(struct virtio_cswap_ctrl) + \
 	 (ranges) * sizeof(struct virtio_cswap_range))
@@ -61,8 +60,8 @@ struct cswap_outcome {
 /* A response buffer's contents, checked, in private memory. */
 struct cswap_answer {
 	unsigned int outcomes;		/* entries in @outcome */
-	bool has_page;			/* DATA with status OK */
-	u8 tag[VIRTIO_CSWAP_TAG_SIZE];	/* if has_page */
+	unsigned int pages;		/* DATA with status OK: 1 or more, else 0 */
+	u8 tag[VIRTIO_CSWAP_MAX_REQUEST_PAGES][VIRTIO_CSWAP_TAG_SIZE]; /* [pages] */
 	struct cswap_outcome outcome[CSWAP_ACKS_PER_BUFFER];
 };
 
@@ -74,9 +73,13 @@ struct cswap_answer {
 const char *cswap_wire_check_config(const struct virtio_cswap_config *config,
 				    u64 features, struct cswap_geometry *geometry);
 
-/* Write a request for one page at @to (shared memory; it is only written). */
-void cswap_wire_put_store(void *to, u64 cookie, u64 slot, const u8 *tag);
-void cswap_wire_put_load(void *to, u64 cookie, u64 slot);
+/*
+ * Write the header of a request for @count slots from @slot on at @to (shared memory; it is
+ * only written). A STORE's tags follow, each put there by itself.
+ */
+void cswap_wire_put_store(void *to, u64 cookie, u64 slot, unsigned int count);
+void cswap_wire_put_tag(void *to, unsigned int index, const u8 *tag);
+void cswap_wire_put_load(void *to, u64 cookie, u64 slot, unsigned int count);
 
 /* Write the header of a DISCARD of @count ranges, which follow it. */
 void cswap_wire_put_discard(struct virtio_cswap_ctrl *to, unsigned int count);
@@ -93,12 +96,12 @@ void cswap_wire_put_report(struct virtio_cswap_ctrl *to, const struct cswap_repo
  * Fetch and check what the device wrote into a response buffer.
  * @from:	the buffer in shared memory; read once, it may change meanwhile
  * @used:	bytes written, as the device claims
- * @data:	this is a data buffer for one page; @from is its first
- *		CSWAP_DATA_HEADER_BYTES, the page is elsewhere and not read
+ * @room:	0: an ack buffer; else a data buffer with room for so many pages; @from is its
+ *		first VIRTIO_CSWAP_DATA_OFFSET(@room) bytes, the pages are elsewhere and not read
  * Returns 0, or -EPROTO when the device broke the protocol.
  */
 int cswap_wire_get_answer(struct cswap_answer *to, const void *from, u32 used,
-			  bool data);
+			  unsigned int room);
 
 /* The status of a control response: VIRTIO_CSWAP_S_*, IOERR if malformed. */
 u32 cswap_wire_get_ctrl_status(const struct virtio_cswap_ctrl_response *from,

@@ -630,8 +630,7 @@ static void queues_prepare(struct cswap_dev *dev)
 		init_waitqueue_head(&queue->store_wait);
 		init_waitqueue_head(&queue->cipher_wait);
 		init_waitqueue_head(&queue->load_wait);
-		init_llist_head(&queue->finished);
-		INIT_WORK(&queue->finish_work, cswap_finish_work);
+		INIT_WORK(&queue->read_work, cswap_read_work);
 	}
 	INIT_DELAYED_WORK(&dev->tick, cswap_tick);
 	mutex_init(&dev->life);
@@ -818,10 +817,10 @@ static void cswap_remove(struct virtio_device *vdev)
 	dev_end(dev);
 	/* waits for everybody who is in submit_bio */
 	del_gendisk(disk);
-	for (i = 0; i < dev->nr_queues; i++) {
+	for (i = 0; i < dev->nr_queues; i++)
 		cswap_wait_unplugged(&dev->queues[i]);
-		flush_work(&dev->queues[i].finish_work);
-	}
+	/* readers' works, which end what is over by now */
+	flush_workqueue(dev->wq);
 	flush_work(&dev->written_work);
 	cswap_balloon_exit(dev);
 	cswap_control_exit(dev);

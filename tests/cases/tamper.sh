@@ -51,15 +51,28 @@ given_up=$((always / 4 + $(fault 1 slots))) sigbus=$(figure sigbus)
 expect "the first fault hit nothing" "$always" -gt 100
 expect "the second fault hit nothing" "$four" -gt 100
 expect "the third fault hit nothing" "$less" -gt 100
-# Each read that failed was tried four times, no less and no more.
-expect "tries of pages that always fail" $((always % 4)) = 0
-expect "tries of pages that fail four times" "$four" = $((4 * $(fault 1 slots)))
-expect "tries" "$(counter retries)" = $((3 * given_up + less))
-if [ "$(fault 0 kind)" = eio-load ]; then
+if [ "$(fault 0 kind)" = eio-load ] && [ -z "${ONCE-}" ]; then
+	# The device fails a LOAD as a whole, and so the neighbours that were read with the page, too:
+	# each is asked for alone then, and that is what is counted, four tries each.
+	errors=$(counter load_errors) retries=$(counter retries)
+	expect "errors counted" "$errors" -gt 100
+	expect "errors counted" "$errors" -le $((always + four + less))
+	expect "tries of each page" $((3 * errors)) -le $((4 * retries))
+	expect "pages given up" $((errors - retries)) -le "$given_up"
+	expect "reads that didn't open" "$(counter tampered)" = 0
+	in_log 1 'slot [0-9]+: the device could not read the page'
+elif [ "$(fault 0 kind)" = eio-load ]; then
+	expect "tries of pages that always fail" $((always % 4)) = 0
+	expect "tries of pages that fail four times" "$four" = $((4 * $(fault 1 slots)))
+	expect "tries" "$(counter retries)" = $((3 * given_up + less))
 	expect "errors counted" "$(counter load_errors)" = $((always + four + less))
 	expect "reads that didn't open" "$(counter tampered)" = 0
 	in_log 1 'slot [0-9]+: the device could not read the page'
 else
+	# Each read that failed was tried four times, no less and no more.
+	expect "tries of pages that always fail" $((always % 4)) = 0
+	expect "tries of pages that fail four times" "$four" = $((4 * $(fault 1 slots)))
+	expect "tries" "$(counter retries)" = $((3 * given_up + less))
 	expect "errors counted" "$(counter load_errors)" = 0
 	expect "reads given up" "$(counter tampered)" = "$given_up"
 	in_log 1 'slot [0-9]+: the page that came back is not the last one stored'

@@ -37,9 +37,9 @@ static void try_config(struct input *input)
 	MUST(!geometry.block_size == !(features & CSWAP_FEATURE(BALLOON)));
 }
 
-static void try_answer(struct input *input, bool data)
+static void try_answer(struct input *input, unsigned int room)
 {
-	size_t bytes = data ? CSWAP_DATA_HEADER_BYTES : CSWAP_ACK_BUFFER_BYTES;
+	size_t bytes = room ? VIRTIO_CSWAP_DATA_OFFSET(room) : CSWAP_ACK_BUFFER_BYTES;
 	uint8_t *buffer = malloc(bytes);
 	uint32_t used = (uint32_t)input_u64(input);
 	struct cswap_answer answer;
@@ -47,17 +47,18 @@ static void try_answer(struct input *input, bool data)
 
 	/* Lengths near the right ones are worth more than others. */
 	if (used & 0x80000000)
-		used = data ? (used & 1 ? VIRTIO_CSWAP_DATA_BUFFER_SIZE(1) :
+		used = room ? (used & 1 ? VIRTIO_CSWAP_DATA_OFFSET(room) + 4096 * (used / 2 % 18) :
 			       VIRTIO_CSWAP_TAGS_OFFSET) : 16 * (used % 18);
 	input_take(input, buffer, bytes);
-	if (!cswap_wire_get_answer(&answer, buffer, used, data)) {
+	if (!cswap_wire_get_answer(&answer, buffer, used, room)) {
 		MUST(answer.outcomes && answer.outcomes <= CSWAP_ACKS_PER_BUFFER);
-		MUST(!data || answer.outcomes == 1);
-		MUST(data || !answer.has_page);
+		MUST(!room || answer.outcomes == 1);
+		MUST(answer.pages <= room);
 		for (i = 0; i < answer.outcomes; i++)
 			MUST(answer.outcome[i].status <= VIRTIO_CSWAP_S_UNSUPP);
-		MUST(!answer.has_page || (answer.outcome[0].status == VIRTIO_CSWAP_S_OK &&
-					  used == VIRTIO_CSWAP_DATA_BUFFER_SIZE(1)));
+		MUST(!answer.pages ||
+		     (answer.outcome[0].status == VIRTIO_CSWAP_S_OK &&
+		      used == VIRTIO_CSWAP_DATA_OFFSET(room) + answer.pages * VIRTIO_CSWAP_SLOT_SIZE));
 	}
 	free(buffer);
 }
@@ -96,7 +97,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		break;
 	case 1:
 	case 2:
-		try_answer(&input, data[0] % 5 == 1);
+		try_answer(&input, data[0] % 5 == 1 ? 1 + data[0] / 5 % 16 : 0);
 		break;
 	case 3:
 		try_control(&input);

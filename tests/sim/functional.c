@@ -364,7 +364,7 @@ static int case_shredded_many(struct guest *g, const char *socket)
 /* Checks: device-request-framing */
 static int case_byte_by_byte(struct guest *g, const char *socket)
 {
-	struct vq_segment s[CSWAP_STORE_HEADER_BYTES + 1];
+	struct vq_segment s[CSWAP_STORE_HEADER_BYTES(1) + 1];
 	const u8 tag[VIRTIO_CSWAP_TAG_SIZE] = "sixteen bytes...";
 	struct guest_pair *p;
 	unsigned int i;
@@ -374,16 +374,17 @@ static int case_byte_by_byte(struct guest *g, const char *socket)
 	p = &g->pair[0];
 	header = p->requests[0].header;
 	page = p->requests[0].pages;
-	cswap_wire_put_store(header, p->probe_cookie, 77, tag);
+	cswap_wire_put_store(header, p->probe_cookie, 77, 1);
+	cswap_wire_put_tag(header, 0, tag);
 	memset(page, 0x77, IO_PAGE_BYTES);
-	for (i = 0; i < CSWAP_STORE_HEADER_BYTES; i++)
+	for (i = 0; i < CSWAP_STORE_HEADER_BYTES(1); i++)
 		s[i] = (struct vq_segment){ fe_guest_address(&g->fe, header + i), 1, false };
 	s[i] = (struct vq_segment){ fe_guest_address(&g->fe, page), IO_PAGE_BYTES, false };
 	TRY(guest_probe(p, s, i + 1));
 	TRY(guest_probe_finish(p, 1));
 	EXPECT(g, !p->probe_status && !p->probe_data, "store: status %u", p->probe_status);
 
-	cswap_wire_put_load(header, p->probe_cookie, 77);
+	cswap_wire_put_load(header, p->probe_cookie, 77, 1);
 	TRY(guest_probe(p, s, CSWAP_LOAD_HEADER_BYTES));
 	TRY(guest_probe_finish(p, 2));
 	EXPECT(g, !p->probe_status && p->probe_data, "load: status %u", p->probe_status);

@@ -44,18 +44,6 @@ static unsigned int align64(unsigned int bytes)
 
 /* --- submission --- */
 
-static void put_multi(u8 *to, u16 op, u64 cookie, u64 slot, unsigned int count)
-{
-	const struct virtio_cswap_request request = {
-		.op = cpu_to_le16(op),
-		.count = cpu_to_le16(count),
-		.cookie = cpu_to_le64(cookie),
-		.slot = cpu_to_le64(slot),
-	};
-
-	memcpy(to, &request, sizeof(request));
-}
-
 static void seal_out(struct guest_pair *p, struct guest_request *r, u8 *tags)
 {
 	struct guest *g = p->guest;
@@ -112,21 +100,16 @@ static int send_store(struct guest_pair *p, struct guest_request *r)
 {
 	u8 tags[VIRTIO_CSWAP_MAX_REQUEST_PAGES * VIRTIO_CSWAP_TAG_SIZE];
 	struct io_op *op = r->op;
-	unsigned int bytes = store_header_bytes(op->count);
+	unsigned int k, bytes = CSWAP_STORE_HEADER_BYTES(op->count);
 	struct vq_segment segments[MAX_SEGMENTS];
 	/* The header ends where the pages begin, or it lies at its own place. */
 	u8 *header = p->guest->options.framing == GUEST_JOINED ?
 		r->pages - bytes : r->header;
 
 	seal_out(p, r, tags);
-	if (op->count == 1) {
-		cswap_wire_put_store(header, r->cookie, op->slot, tags);
-	} else {
-		put_multi(header, VIRTIO_CSWAP_OP_STORE, r->cookie, op->slot,
-			  op->count);
-		memcpy(header + sizeof(struct virtio_cswap_request), tags,
-		       op->count * VIRTIO_CSWAP_TAG_SIZE);
-	}
+	cswap_wire_put_store(header, r->cookie, op->slot, op->count);
+	for (k = 0; k < op->count; k++)
+		cswap_wire_put_tag(header, k, tags + k * VIRTIO_CSWAP_TAG_SIZE);
 	return vq_add(&p->request, segments,
 		      frame(p, segments, header, bytes, r->pages,
 			    op->count * IO_PAGE_BYTES, false), r);
@@ -136,11 +119,7 @@ static int send_load(struct guest_pair *p, struct guest_request *r)
 {
 	struct vq_segment segments[MAX_SEGMENTS];
 
-	if (r->op->count == 1)
-		cswap_wire_put_load(r->header, r->cookie, r->op->slot);
-	else
-		put_multi(r->header, VIRTIO_CSWAP_OP_LOAD, r->cookie, r->op->slot,
-			  r->op->count);
+	cswap_wire_put_load(r->header, r->cookie, r->op->slot, r->op->count);
 	return vq_add(&p->request, segments,
 		      frame(p, segments, r->header, CSWAP_LOAD_HEADER_BYTES, NULL, 0,
 			    false), r);
@@ -301,50 +280,20 @@ static void outcome(struct guest_pair *p, u64 cookie, u32 status,
 	complete(p, r, result);
 }
 
-/* The driver asks for one page at a time; this is for answers with more. */
-static void multi_answer(struct guest_pair *p, const struct guest_buffer *b, u32 used)
-{
-	unsigned int room = b->posted, pages;
-	u8 tags[VIRTIO_CSWAP_MAX_REQUEST_PAGES * VIRTIO_CSWAP_TAG_SIZE];
-	struct {
-		struct virtio_cswap_response response;
-		struct virtio_cswap_ack ack;
-	} h;
-	u32 status;
-
-	memcpy(&h, b->header, sizeof(h));
-	memcpy(tags, b->header + sizeof(h), room * VIRTIO_CSWAP_TAG_SIZE);
-	pages = le16_to_cpu(h.response.count);
-	status = le32_to_cpu(h.ack.status);
-	if (used < sizeof(h) || pages > room || h.response.reserved0 ||
-	    h.response.reserved1 || h.ack.reserved0 ||
-	    le16_to_cpu(h.response.type) != VIRTIO_CSWAP_RESP_DATA ||
-	    !pages != !!status ||
-	    (!status && used != VIRTIO_CSWAP_DATA_OFFSET(room) + pages * IO_PAGE_BYTES)) {
-		p->malformed++;
-		return;
-	}
-	outcome(p, le64_to_cpu(h.ack.cookie), status, b, tags);
-}
-
 static void answer(struct guest_pair *p, const struct guest_buffer *b, u32 used)
 {
 	struct cswap_answer a;
 	unsigned int i;
 
 	p->answers++;
-	if (b->data && p->guest->options.request_pages > 1) {
-		multi_answer(p, b, used);
-		return;
-	}
-	if (cswap_wire_get_answer(&a, b->header, used, b->data)) {
+	if (cswap_wire_get_answer(&a, b->header, used, b->posted)) {
 		p->malformed++;
 		return;
 	}
 	if (!b->data)
 		p->acks += a.outcomes;
 	for (i = 0; i < a.outcomes; i++)
-		outcome(p, a.outcome[i].cookie, a.outcome[i].status, b, a.tag);
+		outcome(p, a.outcome[i].cookie, a.outcome[i].status, b, a.tag[0]);
 }
 
 void guest_post_buffer(struct guest_pair *p, struct guest_buffer *b)

@@ -123,9 +123,10 @@ static void make_store(struct guest *g, struct vq_segment s[2])
 	static const u8 tag[VIRTIO_CSWAP_TAG_SIZE];
 	struct guest_pair *p = &g->pair[0];
 
-	cswap_wire_put_store(p->requests[0].header, p->probe_cookie, PAGES_AT, tag);
+	cswap_wire_put_store(p->requests[0].header, p->probe_cookie, PAGES_AT, 1);
+	cswap_wire_put_tag(p->requests[0].header, 0, tag);
 	s[0] = (struct vq_segment){ fe_guest_address(&g->fe, p->requests[0].header),
-				    CSWAP_STORE_HEADER_BYTES, false };
+				    CSWAP_STORE_HEADER_BYTES(1), false };
 	s[1] = (struct vq_segment){ fe_guest_address(&g->fe, p->requests[0].pages),
 				    IO_PAGE_BYTES, false };
 }
@@ -134,7 +135,7 @@ static void make_load(struct guest *g, struct vq_segment s[1])
 {
 	struct guest_pair *p = &g->pair[0];
 
-	cswap_wire_put_load(p->requests[0].header, p->probe_cookie, PAGES_AT);
+	cswap_wire_put_load(p->requests[0].header, p->probe_cookie, PAGES_AT, 1);
 	s[0] = (struct vq_segment){ fe_guest_address(&g->fe, p->requests[0].header),
 				    CSWAP_LOAD_HEADER_BYTES, false };
 }
@@ -592,7 +593,7 @@ static int case_no_buffers(struct guest *g, const char *socket)
 			make_store(g, s);
 		/* Each with a header of its own: they stay until they are read. */
 		memcpy(p->requests[i].header, p->requests[0].header,
-		       CSWAP_STORE_HEADER_BYTES);
+		       CSWAP_STORE_HEADER_BYTES(1));
 		s[0].address = fe_guest_address(&g->fe, p->requests[i].header);
 		TRY(guest_probe(p, s, i % 2 ? 1 : 2));
 	}
@@ -628,7 +629,7 @@ static int send_kind(struct guest *g, bool load, unsigned int count)
 		make_load(g, s);
 	else
 		make_store(g, s);
-	memcpy(header, p->requests[0].header, CSWAP_STORE_HEADER_BYTES);
+	memcpy(header, p->requests[0].header, CSWAP_STORE_HEADER_BYTES(1));
 	s[0].address = fe_guest_address(&g->fe, header);
 	while (count--)
 		TRY(guest_probe(p, s, load ? 1 : 2));
@@ -776,7 +777,7 @@ static int case_misaligned_buffer(struct guest *g, const char *socket)
 	p = &g->pair[0];
 	b = &p->buffers[p->nr_acks];
 	s[0] = (struct vq_segment){ fe_guest_address(&g->fe, b->header),
-				    CSWAP_DATA_HEADER_BYTES, true };
+				    VIRTIO_CSWAP_DATA_OFFSET(1), true };
 	s[1] = (struct vq_segment){ fe_guest_address(&g->fe, b->pages) + 512,
 				    IO_PAGE_BYTES, true };
 	vq_add(&p->response, s, 2, b);

@@ -28,9 +28,9 @@
 #include <stdarg.h>
 #include <time.h>
 
-#define MODEL_SLOTS	2
+#define MODEL_SLOTS	3
 #define MODEL_COPIES	4
-#define MODEL_LOADS	2
+#define MODEL_LOADS	3
 #include "slots_model.h"
 
 struct explore_config {
@@ -41,17 +41,20 @@ struct explore_config {
 
 static const struct explore_config configs[] = {
 	/* name, slots, copies, loads, sent, writers, readers, ranges */
-	{ { "one slot, two copies", 1, 2, 1, 1, 1, 1, 1, false }, SMALL, 1 },
-	{ { "one slot, three copies, two writers", 1, 3, 2, 2, 2, 2, 1, false }, SMALL, 4 },
-	{ { "one slot, four copies, two writers", 1, 4, 2, 2, 2, 2, 1, false }, SMALL, 4 },
-	{ { "two slots, two copies", 2, 2, 1, 1, 1, 1, 1, false }, SMALL, 64 },
-	{ { "one slot of another's, two copies", 1, 2, 1, 1, 1, 1, 1, true }, SMALL, 1 },
-	{ { "two slots of another's, two copies", 2, 2, 1, 1, 1, 1, 1, true }, SMALL, 64 },
-	{ { "two slots, two copies, both sent", 2, 2, 1, 2, 1, 1, 1, false }, USUAL, 0 },
-	{ { "two slots, three copies", 2, 3, 1, 1, 1, 1, 1, false }, USUAL, 1024 },
-	{ { "two slots, three copies, two sent", 2, 3, 1, 2, 1, 1, 1, false }, DEEP, 0 },
-	{ { "two slots, three copies, two of the rest", 2, 3, 2, 2, 1, 1, 2, false }, DEEP, 0 },
-	{ { "two slots, four copies, two writers", 2, 4, 2, 2, 2, 2, 2, false }, DEEP, 0 },
+	{ { "one slot, two copies", 1, 2, 1, 1, 1, 1, 1, false, 1, 0, 0 }, SMALL, 1 },
+	{ { "one slot, three copies, two writers", 1, 3, 2, 2, 2, 2, 1, false, 1, 0, 0 }, SMALL, 4 },
+	{ { "one slot, four copies, two writers", 1, 4, 2, 2, 2, 2, 1, false, 1, 0, 0 }, SMALL, 4 },
+	{ { "two slots, two copies, in groups", 2, 2, 2, 1, 1, 1, 1, false, 2, 1, 0 }, SMALL, 0 },
+	{ { "two slots, two copies", 2, 2, 1, 1, 1, 1, 1, false, 1, 0, 0 }, SMALL, 64 },
+	{ { "one slot of another's, two copies", 1, 2, 1, 1, 1, 1, 1, true, 1, 0, 0 }, SMALL, 1 },
+	{ { "two slots of another's, two copies", 2, 2, 1, 1, 1, 1, 1, true, 1, 0, 0 }, SMALL, 64 },
+	{ { "two slots, two copies, both sent", 2, 2, 1, 2, 1, 1, 1, false, 1, 0, 0 }, USUAL, 0 },
+	{ { "two slots, three copies", 2, 3, 1, 1, 1, 1, 1, false, 1, 0, 0 }, USUAL, 1024 },
+	{ { "two slots, three copies, two sent", 2, 3, 1, 2, 1, 1, 1, false, 1, 0, 0 }, DEEP, 0 },
+	{ { "two slots, three copies, two of the rest", 2, 3, 2, 2, 1, 1, 2, false, 1, 0, 0 }, DEEP, 0 },
+	{ { "two slots, four copies, two writers", 2, 4, 2, 2, 2, 2, 2, false, 1, 0, 0 }, DEEP, 0 },
+	{ { "three slots, three copies, in groups", 3, 3, 1, 1, 1, 1, 0, false, 3, 1, 0 }, DEEP, 0 },
+	{ { "two slots, three copies, in groups", 2, 3, 2, 2, 1, 1, 1, false, 2, 2, 4 }, DEEP, 0 },
 };
 
 struct key_set {
@@ -121,7 +124,7 @@ _Noreturn void model_violation(const char *format, ...)
 /* --- canonical form --- */
 
 struct canon {
-	u8 bytes[160];
+	u8 bytes[256];
 	u32 len;
 	u32 version[16];	/* of the slot at hand, by first appearance */
 	u32 versions;
@@ -163,6 +166,7 @@ static void put_copies(struct canon *canon, const struct model *m, u32 slot, u32
 		put(canon, 0xc0 | (c == named) << 5 | mc->chain_back << 4 | mc->answer << 2 |
 		    mc->exec);
 		put(canon, m->copy[c].failed << 7 | mc->readers);
+		put(canon, m->copy[mc->first].count << 1 | (mc->first == c));
 		put_version(canon, mc->tag);
 	}
 }
@@ -186,7 +190,9 @@ static void put_slot(struct canon *canon, const struct model *m, u32 slot)
 		if (!model_load_claims(ml, slot))
 			continue;
 		put(canon, ml->in_flight ? 0xe0 | ml->chain_back << 2 | ml->answered << 1 |
-		    ml->owner : 0xe8);
+		    ml->owner : ml->queued ? 0xe9 + ml->single : 0xe8);
+		if (ml->in_flight)
+			put(canon, m->load[ml->first].count << 2 | (ml->first == i) << 1 | ml->single);
 		put_version(canon, ml->expect);
 	}
 	for (i = 0; i < MODEL_RANGES; i++)
@@ -214,6 +220,13 @@ static void put_rest(struct canon *canon, const struct model *m)
 			zombies[m->copy[i].failed << 2 | (m->mcopy[i].readers & 3)]++;
 	}
 	put(canon, m->lost);
+	for (i = m->shard.ask.first; i != CSWAP_NONE; i = m->load[i].next)
+		put(canon, 1 + m->load[i].slot);
+	put(canon, 0);
+	for (i = 0; i < m->shard.nr_loads; i++)
+		if (m->mload[i].in_flight)
+			put(canon, 1 + m->mload[i].slot);
+	put(canon, 0);
 	for (i = 0; i < ARRAY_SIZE(count); i++)
 		put(canon, count[i]);
 	for (i = 0; i < ARRAY_SIZE(zombies); i++)
@@ -436,6 +449,7 @@ static void try_all(const struct model *from)
 
 	try_action(from, OP_BEGIN, 0, 0, 0);
 	try_action(from, OP_NEXT, 0, 0, 0);
+	try_action(from, OP_ASK, 0, 0, 0);
 	try_action(from, OP_RETRY, 0, 0, 0);
 	try_copies(from);
 	for (i = 0; i < ex.config->loads; i++) {
@@ -509,13 +523,13 @@ static void check_withheld(const struct model *from)
 
 	ex.doing = "one answer never comes";
 	for (i = 0; i < ex.config->copies; i++) {
-		if (!from->mcopy[i].in_flight)
+		if (!from->mcopy[i].in_flight || from->mcopy[i].first != i)
 			continue;
 		try_withheld(from, OP_STORE_CHAIN, i);
 		try_withheld(from, OP_STORE_ANSWER, i);
 	}
 	for (i = 0; i < ex.config->loads; i++) {
-		if (!from->mload[i].in_flight)
+		if (!from->mload[i].in_flight || from->mload[i].first != i)
 			continue;
 		try_withheld(from, OP_LOAD_CHAIN, i);
 		try_withheld(from, OP_LOAD_ANSWER, i);
@@ -617,6 +631,7 @@ static void check_shards(void)
 static void check_clamps(void)
 {
 	static const u64 cookies[] = { 0, 1, 7ULL << 32 | 1, 0x80000000, 7ULL << 32 | 0x80000000 };
+	static const struct cswap_limits limits = { 2, 1, 1, 1, 4 };
 	cswap_record_t record = 0;
 	struct cswap_copy copies[2] = { };
 	struct cswap_load loads[1] = { };
@@ -624,7 +639,7 @@ static void check_clamps(void)
 	struct cswap_event event;
 	u32 i;
 
-	cswap_shard_init(&shard, &record, copies, 2, loads, 1, 2);
+	cswap_shard_init(&shard, &record, copies, 2, loads, 1, &limits);
 	for (i = 0; i < ARRAY_SIZE(cookies); i++) {
 		slots_clamped = 0;
 		REQUIRE(cswap_chain_back(&shard, cookies[i], &event) == -EPROTO && slots_clamped == 1,
@@ -653,23 +668,47 @@ static void store_one(struct model *m, u32 slot)
 static void check_again(void)
 {
 	static const struct model_config config = {
-		"all loads over", 2, 2, 1, 2, 1, 1, 1, false
+		"all loads over", 2, 2, 1, 2, 1, 1, 1, false, 1, 0, 0
 	};
 	struct model m;
 	u32 none;
-	u64 cookie;
 
 	ex.config = &config;
 	model_init(&m, &config);
 	store_one(&m, 0);
 	store_one(&m, 1);
 	model_step(&m, (struct model_action) { OP_LOAD, 0, 0, 0 }, 0);
+	model_step(&m, (struct model_action) { OP_ASK, 0, 0, 0 }, 0);
 	model_step(&m, (struct model_action) { OP_LOAD_ANSWER, 0, 0, 0 }, 0);
 	model_step(&m, (struct model_action) { OP_LOAD_CHAIN, 0, 0, 0 }, 0);
-	REQUIRE(cswap_load_begin(&m.shard, 1, &none, &cookie) == CSWAP_LOAD_WAIT,
+	REQUIRE(cswap_load_begin(&m.shard, 1, &none) == CSWAP_LOAD_WAIT,
 		"another reader takes a load that is somebody's");
 	model_step(&m, (struct model_action) { OP_LOAD_AGAIN, 0, 0, 0 }, 0);
+	model_step(&m, (struct model_action) { OP_ASK, 0, 0, 0 }, 0);
 	REQUIRE(m.mload[0].in_flight, "the page isn't fetched again");
+	model_check_state(&m, config.slots);
+	model_drain(&m, &config);
+}
+
+/* A STORE takes a descriptor more than it has pages, and the ring has so many. */
+static void check_descriptors(u32 descriptors, u32 stores)
+{
+	const struct model_config config = {
+		"few descriptors", 3, 3, 1, 3, 3, 1, 1, false, 2, 1, descriptors
+	};
+	struct model m;
+	u32 c;
+
+	ex.config = &config;
+	model_init(&m, &config);
+	for (c = 0; c < config.copies; c++)
+		model_step(&m, (struct model_action) { OP_BEGIN, 0, 0, 0 }, 0);
+	for (c = 0; c < config.copies; c++)
+		model_step(&m, (struct model_action) { OP_PUBLISH, c, c, 0 }, 0);
+	for (c = 0; c < config.copies; c++)
+		model_step(&m, (struct model_action) { OP_NEXT, 0, 0, 0 }, 0);
+	REQUIRE(model_stores(&m) == stores, "%u STOREs of three pages fit into %u descriptors",
+		model_stores(&m), descriptors);
 	model_check_state(&m, config.slots);
 	model_drain(&m, &config);
 }
@@ -711,6 +750,10 @@ int main(int argc, char **argv)
 	check_shards();
 	check_clamps();
 	check_again();
+	check_descriptors(2, 1);
+	check_descriptors(4, 1);
+	check_descriptors(5, 2);
+	ex.config = &configs[0].model;
 	for (i = 0; i < ARRAY_SIZE(configs); i++)
 		if (only == ~0u ? configs[i].effort <= effort : only == i)
 			explore(&configs[i], depth);

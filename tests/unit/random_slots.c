@@ -22,7 +22,7 @@
 
 #define MODEL_SLOTS	64
 #define MODEL_COPIES	16
-#define MODEL_LOADS	4
+#define MODEL_LOADS	8
 #include "slots_model.h"
 
 #define SHARDS		2
@@ -30,10 +30,10 @@
 
 static const struct model_config random_configs[] = {
 	/* name, slots, copies, loads, sent, writers, readers, ranges */
-	{ "large, of another's", 64, 16, 4, 8, 4, 4, 4, true },
-	{ "few slots", 3, 16, 4, 8, 4, 4, 4, false },
-	{ "small pool", 64, 4, 1, 2, 2, 2, 2, false },
-	{ "one of each", 8, 1, 1, 1, 1, 1, 1, false },
+	{ "large, of another's", 64, 16, 8, 8, 4, 4, 4, true, 4, 3, 12 },
+	{ "few slots", 3, 16, 4, 8, 4, 4, 4, false, 3, 2, 0 },
+	{ "small pool", 64, 4, 1, 2, 2, 2, 2, false, 2, 0, 3 },
+	{ "one of each", 8, 1, 1, 1, 1, 1, 1, false, 1, 0, 0 },
 };
 
 static u64 seed;
@@ -74,6 +74,7 @@ static void new_odds(struct dice *dice)
 		dice->odds[i] = roll(dice, 4) ? 1 + roll(dice, 31) : 0;
 	/* these are nearly always possible, and would crowd out the rest */
 	dice->odds[OP_NEXT] /= 4;
+	dice->odds[OP_ASK] /= 4;
 	dice->odds[OP_LOAD] /= 8;
 	dice->odds[OP_CLAIM] /= 8;
 	dice->odds[OP_CANCEL] /= 8;
@@ -201,6 +202,7 @@ static void run_alone(const struct model_config *config, u64 steps)
 	steps = i;
 	for (i = 0; i < NR_OPS; i++)
 		REQUIRE(done[i], "%s: action %llu never happened", config->name, i);
+	REQUIRE(model_group(config) == 1 || m.groups, "%s: no request was of a group", config->name);
 	printf("ok - %s: %llu steps, %llu stores, %llu loads, %llu frees, %llu resets, seed %llu\n",
 	       config->name, steps, done[OP_PUBLISH], done[OP_LOAD], done[OP_FREE],
 	       done[OP_RESET], seed);

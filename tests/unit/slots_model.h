@@ -24,6 +24,8 @@
  *		or whole on the device under the counter in the record
  *	loads	whenever the device executes a LOAD, it finds the version that the
  *		driver expects; a reader who asks again never waits
+ *	groups	a request is of neighbours, of all that wait in a row and fit; what has
+ *		failed goes alone; the device does its pages one by one and tells of all at once
  *	pool	every copy and load is in exactly one place; a page that is sent or
  *		read doesn't change
  *	lies	late, repeated, forged and misdirected cookies change nothing
@@ -65,6 +67,9 @@ struct model_config {
 	u32 slots, copies, loads, max_sent;
 	u32 writers, readers, ranges;	/* at a time, at most */
 	bool taken_over;		/* the device holds what was there before */
+	u32 group;			/* pages of a request at most; 0: one */
+	u32 asked;			/* LOADs in flight at most; 0: as many as there are loads */
+	u32 descriptors;		/* of STOREs in flight; 0: enough for all */
 };
 
 enum { PAGE_NOTHING = 0, PAGE_TORN = 0xffffffff };
@@ -95,7 +100,7 @@ struct model_copy {
 	u32 page;		/* the version in the page */
 	u32 read_version;	/* what its readers read */
 	u32 slot, tag;		/* of the STORE in flight, as sent */
-	u8 readers;
+	u8 readers, first;	/* in flight: the first copy of its group */
 	bool filling, in_flight, chain_back;
 	bool failed;		/* a STORE of what is in it has failed, or waits for a reset */
 	u8 exec, answer;
@@ -104,6 +109,8 @@ struct model_copy {
 struct model_load {
 	u64 cookie, stale;
 	u32 slot, expect;
+	u8 first;		/* in flight: the first load of its group */
+	bool queued, single;	/* to be sent, and alone */
 	bool in_flight, chain_back, answered, owner;
 };
 
@@ -117,6 +124,7 @@ struct model {
 	struct model_load mload[MODEL_LOADS];
 	struct cswap_range range[MODEL_RANGES];		/* count 0: free */
 	u32 versions;
+	u32 groups;		/* requests of more than a page, so far */
 	unsigned long now;	/* the clock that begins of stores are told */
 	struct { u8 op, index; } withheld;	/* an answer that never comes: OP_BEGIN is none */
 	bool lost;		/* no DISCARD will be answered before a reset */
@@ -126,7 +134,7 @@ struct model {
 enum model_op {
 	OP_BEGIN, OP_CANCEL, OP_PUBLISH, OP_NEXT, OP_RETRY,
 	OP_STORE_EXEC, OP_STORE_CHAIN, OP_STORE_ANSWER,
-	OP_LOAD, OP_LOAD_CHAIN, OP_LOAD_ANSWER, OP_LOAD_AGAIN, OP_LOAD_END, OP_PUT,
+	OP_LOAD, OP_ASK, OP_LOAD_CHAIN, OP_LOAD_ANSWER, OP_LOAD_AGAIN, OP_LOAD_END, OP_PUT,
 	OP_FREE, OP_CLAIM, OP_DISCARD_EXEC, OP_DISCARD_DONE, OP_LOSE, OP_RESET,
 	NR_OPS
 };
@@ -145,6 +153,7 @@ static const char *const model_op_text[NR_OPS] = {
 	[OP_STORE_CHAIN] = "chain back: STORE of copy %u",
 	[OP_STORE_ANSWER] = "answer: STORE of copy %u, status %u",
 	[OP_LOAD] = "load begin: slot %u",
+	[OP_ASK] = "send next LOAD",
 	[OP_LOAD_CHAIN] = "chain back: load %u",
 	[OP_LOAD_ANSWER] = "answer: load %u",
 	[OP_LOAD_AGAIN] = "owner asks again with load %u",
@@ -263,6 +272,25 @@ static inline u32 model_ops(const struct model *m, u32 slot)
 	return ops;
 }
 
+/* STOREs, LOADs that the device has: as many as there are firsts. */
+static inline u32 model_stores(const struct model *m)
+{
+	u32 i, count = 0;
+
+	for (i = 0; i < m->shard.nr_copies; i++)
+		count += m->mcopy[i].in_flight && m->mcopy[i].first == i;
+	return count;
+}
+
+static inline u32 model_asks(const struct model *m)
+{
+	u32 i, count = 0;
+
+	for (i = 0; i < m->shard.nr_loads; i++)
+		count += m->mload[i].in_flight && m->mload[i].first == i;
+	return count;
+}
+
 static inline u32 model_count_copies(const struct model *m, enum cswap_copy_state state)
 {
 	u32 i, count = 0;
@@ -311,34 +339,62 @@ static void model_publish(struct model *m, u32 c, u32 slot)
 
 /* --- the sender, and the device's end of a STORE --- */
 
-static void model_next(struct model *m)
+/* Whether there's room for a STORE of @pages more. */
+static bool model_room(const struct model *m, u32 pages)
 {
-	u8 wanted[MODEL_SLOTS];
-	struct model_copy *mc;
-	u64 cookie;
-	u32 i, c;
+	const struct cswap_shard *shard = &m->shard;
 
-	for (i = 0; i < MODEL_SLOTS; i++)
-		wanted[i] = m->slot[i].wanted;
-	c = cswap_store_next(&m->shard, &cookie);
-	if (c == CSWAP_NONE) {
-		REQUIRE(m->shard.sent == m->shard.max_sent || !m->shard.send.count,
-			"nothing to send, yet copies are queued and %u in flight", m->shard.sent);
-		return;
-	}
-	REQUIRE(c < m->shard.nr_copies && !m->mcopy[c].in_flight && !m->mcopy[c].filling,
+	return shard->sent + shard->sent_pages + pages <= shard->limits.store_descriptors;
+}
+
+/* Copy @c goes out, the @nth of @group. */
+static void model_next_copy(struct model *m, u32 c, const struct cswap_group *group, u32 nth,
+			    const u8 *wanted)
+{
+	struct model_copy *mc = &m->mcopy[c];
+
+	REQUIRE(c < m->shard.nr_copies && !mc->in_flight && !mc->filling,
 		"copy %u sent twice or unfinished", c);
-	mc = &m->mcopy[c];
-	mc->cookie = cookie;
+	REQUIRE(m->copy[c].slot == group->slot + nth, "copy %u isn't of slot %llu", c,
+		group->slot + nth);
+	REQUIRE(group->count == 1 || !mc->failed, "copy %u has failed, and isn't sent alone", c);
 	mc->slot = m->copy[c].slot;
 	mc->tag = mc->page;
 	REQUIRE(model_is_tag(m->copy[c].tag, mc->page), "copy %u sent with another's tag", c);
 	REQUIRE(wanted[mc->slot] == WANTED, "copy %u of slot %u sent, though freed before",
 		c, mc->slot);
+	mc->first = group->first;
 	mc->in_flight = true;
 	mc->chain_back = false;
 	mc->exec = EXEC_NOT;
 	mc->answer = ANSWER_NONE;
+}
+
+static void model_next(struct model *m)
+{
+	u8 wanted[MODEL_SLOTS];
+	struct cswap_group group;
+	u32 i, c;
+
+	for (i = 0; i < MODEL_SLOTS; i++)
+		wanted[i] = m->slot[i].wanted;
+	if (!cswap_store_next(&m->shard, &group)) {
+		REQUIRE(m->shard.sent == m->shard.limits.stores || !m->shard.send.count ||
+			!model_room(m, 2),
+			"nothing to send, yet copies are queued and %u in flight", m->shard.sent);
+		return;
+	}
+	REQUIRE(group.count && group.count <= m->shard.limits.store_pages && model_room(m, 0),
+		"a STORE of %u pages", group.count);
+	m->groups += group.count > 1;
+	m->mcopy[group.first].cookie = group.cookie;
+	for (i = 0, c = group.first; i < group.count; i++, c = m->copy[c].next)
+		model_next_copy(m, c, &group, i, wanted);
+	REQUIRE(c == CSWAP_NONE, "a STORE of %u pages goes on", group.count);
+	c = m->shard.send.first;
+	REQUIRE(c == CSWAP_NONE || group.count == m->shard.limits.store_pages || !model_room(m, 1) ||
+		m->copy[c].slot != group.slot + group.count || m->mcopy[c].failed ||
+		m->mcopy[group.first].failed, "copy %u, a neighbour, isn't sent with the rest", c);
 }
 
 static void model_retry(struct model *m)
@@ -359,21 +415,13 @@ static void model_store_exec(struct model *m, u32 c, bool torn)
 	mc->exec = whole ? EXEC_WHOLE : EXEC_TORN;
 }
 
-static void model_store_event(struct model *m, u32 c, const struct cswap_event *event,
-			      bool was_named, u8 was_wanted)
+/* What the STORE of copy @c has come to, for it alone. */
+static void model_store_over(struct model *m, u32 c, bool failed, bool was_named, u8 was_wanted)
 {
 	struct model_copy *mc = &m->mcopy[c];
-	bool over = mc->chain_back && mc->answer;
-	bool failed = over && mc->answer == ANSWER_FAILED;
 	u8 state = m->copy[c].state;
 
-	REQUIRE(event->kind == CSWAP_COOKIE_STORE && event->index == c &&
-		event->over == over && event->failed == failed && !event->abandoned,
-		"wrong event for the STORE of copy %u", c);
-	if (!over)
-		return;
 	mc->in_flight = false;
-	mc->stale = mc->cookie;
 	model_sync(m, mc->slot);
 	if (state == CSWAP_COPY_KEPT)
 		mc->failed = true;
@@ -384,49 +432,101 @@ static void model_store_event(struct model *m, u32 c, const struct cswap_event *
 			"copy %u isn't needed any more, yet in state %u", c, state);
 }
 
-static void model_store_part(struct model *m, u32 c, bool answer, u32 status)
+/* Copy @first and those that were sent with it. */
+static void model_store_part(struct model *m, u32 first, bool answer, u32 status)
 {
-	struct model_copy *mc = &m->mcopy[c];
-	bool named = slots_decode(&m->record[mc->slot]).copy == c;
-	u8 wanted = m->slot[mc->slot].wanted;
+	struct model_copy *mf = &m->mcopy[first];
+	bool named[MODEL_COPIES], over, failed;
+	u8 wanted[MODEL_COPIES];
 	struct cswap_event event;
 	int error;
+	u32 c;
 
-	if (answer) {
-		mc->answer = status == VIRTIO_CSWAP_S_OK ? ANSWER_OK : ANSWER_FAILED;
-		error = cswap_answer_here(&m->shard, mc->cookie, CSWAP_COOKIE_STORE, status, &event);
-	} else {
-		mc->chain_back = true;
-		error = cswap_chain_back(&m->shard, mc->cookie, &event);
+	for (c = 0; c < m->shard.nr_copies; c++) {
+		struct model_copy *mc = &m->mcopy[c];
+
+		if (!mc->in_flight || mc->first != first)
+			continue;
+		named[c] = slots_decode(&m->record[mc->slot]).copy == c;
+		wanted[c] = m->slot[mc->slot].wanted;
+		if (answer)
+			mc->answer = status == VIRTIO_CSWAP_S_OK ? ANSWER_OK : ANSWER_FAILED;
+		else
+			mc->chain_back = true;
 	}
-	REQUIRE(!error, "STORE of copy %u: a right cookie was refused", c);
-	model_store_event(m, c, &event, named, wanted);
+	error = answer ? cswap_answer_here(&m->shard, mf->cookie, CSWAP_COOKIE_STORE, status, 0,
+					   &event) :
+			 cswap_chain_back(&m->shard, mf->cookie, &event);
+	REQUIRE(!error, "STORE of copy %u: a right cookie was refused", first);
+	over = mf->chain_back && mf->answer;
+	failed = over && mf->answer == ANSWER_FAILED;
+	REQUIRE(event.kind == CSWAP_COOKIE_STORE && event.index == first &&
+		event.over == over && event.failed == failed,
+		"wrong event for the STORE of copy %u", first);
+	if (!over)
+		return;
+	mf->stale = mf->cookie;
+	for (c = 0; c < m->shard.nr_copies; c++)
+		if (m->mcopy[c].in_flight && m->mcopy[c].first == first)
+			model_store_over(m, c, failed, named[c], wanted[c]);
 }
 
 /* --- loads --- */
 
-static void model_load_sent(struct model *m, u32 l, u32 slot, u64 cookie)
+static void model_load_queued(struct model *m, u32 l, u32 slot, bool single)
 {
 	struct model_load *ml = &m->mload[l];
 
 	REQUIRE(m->load[l].slot == slot && m->load[l].counter == model_counter(m->slot[slot].last),
 		"load of slot %u expects counter %llu, version %u was stored",
 		slot, m->load[l].counter, m->slot[slot].last);
-	ml->cookie = cookie;
 	ml->slot = slot;
 	ml->expect = m->slot[slot].last;
-	ml->in_flight = true;
+	ml->queued = true;
+	ml->single = single;
 	ml->owner = true;
-	ml->chain_back = false;
-	ml->answered = false;
 }
 
-static void model_load_device(struct model *m, u32 l, u32 slot, u64 cookie)
+static void model_load_device(struct model *m, u32 l, u32 slot)
 {
 	struct model_load *ml = &m->mload[l];
 
 	REQUIRE(l < m->shard.nr_loads && !ml->in_flight && !ml->owner, "load %u taken twice", l);
-	model_load_sent(m, l, slot, cookie);
+	model_load_queued(m, l, slot, false);
+}
+
+static void model_ask(struct model *m)
+{
+	struct cswap_group group;
+	u32 i, l;
+
+	if (!cswap_load_next(&m->shard, &group)) {
+		REQUIRE(m->shard.asked == m->shard.limits.loads || !m->shard.ask.count,
+			"no LOAD to send, yet loads are queued and %u in flight", m->shard.asked);
+		return;
+	}
+	REQUIRE(group.count && group.count <= m->shard.limits.load_pages,
+		"a LOAD of %u pages", group.count);
+	m->groups += group.count > 1;
+	REQUIRE(group.cookie != m->mload[group.first].stale, "load %u sent as before", group.first);
+	m->mload[group.first].cookie = group.cookie;
+	for (i = 0, l = group.first; i < group.count; i++, l = m->load[l].follows) {
+		struct model_load *ml = &m->mload[l];
+
+		REQUIRE(l < m->shard.nr_loads && ml->queued && !ml->in_flight, "load %u sent twice", l);
+		REQUIRE(ml->slot == group.slot + i, "load %u isn't of slot %llu", l, group.slot + i);
+		REQUIRE(group.count == 1 || !ml->single, "load %u isn't asked for alone", l);
+		ml->first = group.first;
+		ml->queued = false;
+		ml->in_flight = true;
+		ml->chain_back = false;
+		ml->answered = false;
+	}
+	REQUIRE(l == CSWAP_NONE, "a LOAD of %u pages goes on", group.count);
+	l = m->shard.ask.first;
+	REQUIRE(l == CSWAP_NONE || group.count == m->shard.limits.load_pages ||
+		m->load[l].slot != group.slot + group.count || m->mload[l].single ||
+		m->mload[group.first].single, "load %u, a neighbour, isn't sent with the rest", l);
 }
 
 static void model_load_copy(struct model *m, u32 c, u32 slot)
@@ -444,9 +544,8 @@ static void model_load(struct model *m, u32 slot)
 	u8 wanted = m->slot[slot].wanted;
 	bool busy = model_ops(m, slot), none_free = m->shard.loading == m->shard.nr_loads;
 	u32 index = CSWAP_NONE;
-	u64 cookie;
 
-	switch (cswap_load_begin(&m->shard, slot, &index, &cookie)) {
+	switch (cswap_load_begin(&m->shard, slot, &index)) {
 	case CSWAP_LOAD_NOTHING:
 		model_sync(m, slot);
 		REQUIRE(m->slot[slot].wanted != WANTED, "slot %u isn't there to be loaded", slot);
@@ -458,7 +557,7 @@ static void model_load(struct model *m, u32 slot)
 	case CSWAP_LOAD_DEVICE:
 		REQUIRE(wanted == WANTED, "slot %u loaded, though not wanted", slot);
 		REQUIRE(!busy, "slot %u loaded with another operation in flight", slot);
-		model_load_device(m, index, slot, cookie);
+		model_load_device(m, index, slot);
 		return;
 	case CSWAP_LOAD_WAIT:
 		REQUIRE(busy || none_free, "load of slot %u waits for nothing", slot);
@@ -467,27 +566,41 @@ static void model_load(struct model *m, u32 slot)
 	model_violation("load of slot %u returned nonsense", slot);
 }
 
-static void model_load_part(struct model *m, u32 l, bool answer)
+static u32 model_pages_of(const struct model *m, u32 first)
 {
-	struct model_load *ml = &m->mload[l];
+	u32 i, pages = 0;
+
+	for (i = 0; i < m->shard.nr_loads; i++)
+		pages += m->mload[i].in_flight && m->mload[i].first == first;
+	return pages;
+}
+
+/* Load @first and those that were sent with it. */
+static void model_load_part(struct model *m, u32 first, bool answer, u32 status)
+{
+	u32 l, pages = status ? 0 : model_pages_of(m, first);
+	struct model_load *mf = &m->mload[first];
 	struct cswap_event event;
 	bool over;
 	int error;
 
-	if (answer) {
-		ml->answered = true;
-		error = cswap_answer_here(&m->shard, ml->cookie, CSWAP_COOKIE_LOAD, 0, &event);
-	} else {
-		ml->chain_back = true;
-		error = cswap_chain_back(&m->shard, ml->cookie, &event);
-	}
-	over = ml->chain_back && ml->answered;
-	REQUIRE(!error, "load %u: a right cookie was refused", l);
-	REQUIRE(event.kind == CSWAP_COOKIE_LOAD && event.index == l && event.over == over &&
-		!event.failed && event.abandoned == !ml->owner, "wrong event for load %u", l);
-	if (over) {
-		ml->in_flight = false;
-		ml->stale = ml->cookie;
+	error = answer ? cswap_answer_here(&m->shard, mf->cookie, CSWAP_COOKIE_LOAD, status, pages,
+					   &event) :
+			 cswap_chain_back(&m->shard, mf->cookie, &event);
+	over = answer ? mf->chain_back : mf->answered;
+	REQUIRE(!error, "load %u: a right cookie was refused", first);
+	REQUIRE(event.kind == CSWAP_COOKIE_LOAD && event.index == first && event.over == over &&
+		!event.failed, "wrong event for load %u", first);
+	if (over)
+		mf->stale = mf->cookie;
+	for (l = 0; l < m->shard.nr_loads; l++) {
+		struct model_load *ml = &m->mload[l];
+
+		if (!ml->in_flight || ml->first != first)
+			continue;
+		ml->answered |= answer;
+		ml->chain_back |= !answer;
+		ml->in_flight = !over;
 	}
 }
 
@@ -495,9 +608,8 @@ static void model_load_again(struct model *m, u32 l)
 {
 	u32 slot = m->mload[l].slot, index = CSWAP_NONE;
 	u8 wanted = m->slot[slot].wanted;
-	u64 cookie = m->mload[l].stale;
 
-	switch (cswap_load_again(&m->shard, l, &index, &cookie)) {
+	switch (cswap_load_again(&m->shard, l, &index)) {
 	case CSWAP_LOAD_NOTHING:
 		model_sync(m, slot);
 		REQUIRE(m->slot[slot].wanted == FREED, "slot %u isn't there to be loaded again", slot);
@@ -507,9 +619,8 @@ static void model_load_again(struct model *m, u32 l)
 		model_load_copy(m, index, slot);
 		return;
 	case CSWAP_LOAD_DEVICE:
-		REQUIRE(wanted == WANTED && index == l && cookie != m->mload[l].stale,
-			"slot %u loaded again, though not wanted, or as before", slot);
-		model_load_sent(m, l, slot, cookie);
+		REQUIRE(wanted == WANTED && index == l, "slot %u loaded again, though not wanted", slot);
+		model_load_queued(m, l, slot, true);
 		return;
 	case CSWAP_LOAD_WAIT:
 		break;
@@ -525,6 +636,7 @@ static void model_load_end(struct model *m, u32 l)
 	REQUIRE(cswap_load_end(&m->shard, l) == (waits && !m->mload[l].in_flight),
 		"the end of load %u says wrongly whether a copy waited for it", l);
 	m->mload[l].owner = false;
+	m->mload[l].queued = false;
 }
 
 static void model_put(struct model *m, u32 c)
@@ -647,50 +759,36 @@ static void model_lose(struct model *m)
 	}
 }
 
-static void model_resend(void *arg, u32 l, u64 cookie)
-{
-	struct model *m = arg;
-	struct model_load *ml = &m->mload[l];
-
-	REQUIRE(l < m->shard.nr_loads && !ml->in_flight && ml->owner, "load %u sent again", l);
-	REQUIRE(cookie != ml->stale, "load %u sent again with the same cookie", l);
-	ml->cookie = cookie;
-	ml->in_flight = true;
-	ml->chain_back = false;
-	ml->answered = false;
-}
-
 /* The device forgets all requests: what it did not execute by now never happens. */
 static void model_reset(struct model *m, bool fail)
 {
-	u32 i, kept = m->shard.kept.count, loads = 0, resent = 0;
+	u32 i, kept = m->shard.kept.count;
 	bool sent[MODEL_COPIES] = { };
 
 	for (i = 0; i < m->shard.nr_copies; i++) {
 		sent[i] = m->mcopy[i].in_flight;
-		if (m->mcopy[i].in_flight)
+		if (m->mcopy[i].in_flight && m->mcopy[i].first == i)
 			m->mcopy[i].stale = m->mcopy[i].cookie;
 		m->mcopy[i].in_flight = false;
 	}
 	for (i = 0; i < m->shard.nr_loads; i++) {
-		if (m->mload[i].in_flight)
-			m->mload[i].stale = m->mload[i].cookie;
-		loads += m->mload[i].in_flight && m->mload[i].owner && !fail;
-		m->mload[i].in_flight = false;
+		struct model_load *ml = &m->mload[i];
+
+		if (ml->in_flight && ml->first == i)
+			ml->stale = ml->cookie;
+		ml->queued = (ml->queued || (ml->in_flight && ml->owner)) && !fail;
+		ml->in_flight = false;
 	}
 	for (i = 0; i < MODEL_SLOTS; i++)
 		if (m->slot[i].discard)
 			m->slot[i].discard = DISCARD_LOST;
 	m->lost = false;
-	cswap_shard_reset(&m->shard, fail, fail ? NULL : model_resend, m);
+	cswap_shard_reset(&m->shard, fail);
 	/* the device didn't fail what is queued again, as far as anybody knows */
 	for (i = 0; i < m->shard.nr_copies; i++)
 		if ((m->copy[i].state == CSWAP_COPY_QUEUED && sent[i]) ||
 		    m->copy[i].state == CSWAP_COPY_DEFERRED)
 			m->mcopy[i].failed = false;
-	for (i = 0; i < m->shard.nr_loads; i++)
-		resent += m->mload[i].in_flight;
-	REQUIRE(resent == loads, "reset: %u loads sent again, not %u", resent, loads);
 	REQUIRE(m->shard.kept.count == kept, "reset changed the kept copies");
 }
 
@@ -702,6 +800,18 @@ static bool model_range_executed(const struct model *m, u32 r)
 
 	for (slot = m->range[r].start; slot < m->range[r].start + m->range[r].count; slot++)
 		if (m->slot[slot].discard != DISCARD_DONE)
+			return false;
+	return true;
+}
+
+/* All pages of the STORE that begins with copy @first. */
+static bool model_store_executed(const struct model *m, u32 first)
+{
+	u32 c;
+
+	for (c = 0; c < m->shard.nr_copies; c++)
+		if (m->mcopy[c].in_flight && m->mcopy[c].first == first &&
+		    m->mcopy[c].exec != EXEC_WHOLE)
 			return false;
 	return true;
 }
@@ -738,24 +848,26 @@ static bool model_enabled(const struct model *m, const struct model_config *conf
 	case OP_PUBLISH:
 		return mc->filling;
 	case OP_NEXT:
+	case OP_ASK:
 		return true;
 	case OP_RETRY:
 		return m->shard.kept.count;
 	case OP_STORE_EXEC:
 		return mc->in_flight && !mc->answer;
 	case OP_STORE_CHAIN:
-		return mc->in_flight && !mc->chain_back;
+		return mc->in_flight && mc->first == act.a && !mc->chain_back;
 	case OP_STORE_ANSWER:
-		return mc->in_flight && !mc->answer && (act.b || mc->exec == EXEC_WHOLE);
+		return mc->in_flight && mc->first == act.a && !mc->answer &&
+			(act.b || model_store_executed(m, act.a));
 	case OP_LOAD:
 		return slots_decode(&m->record[act.a]).kind != SLOTS_COPY ||
 			model_readers(m) < config->readers;
 	case OP_LOAD_CHAIN:
-		return ml->in_flight && !ml->chain_back;
+		return ml->in_flight && ml->first == act.a && !ml->chain_back;
 	case OP_LOAD_ANSWER:
-		return ml->in_flight && !ml->answered;
+		return ml->in_flight && ml->first == act.a && !ml->answered;
 	case OP_LOAD_AGAIN:
-		return ml->owner && !ml->in_flight &&
+		return ml->owner && !ml->in_flight && !ml->queued &&
 			(slots_decode(&m->record[ml->slot]).kind != SLOTS_COPY ||
 			 model_readers(m) < config->readers);
 	case OP_LOAD_END:
@@ -792,8 +904,9 @@ static void model_act(struct model *m, struct model_action act)
 	case OP_STORE_CHAIN:	return model_store_part(m, act.a, false, 0);
 	case OP_STORE_ANSWER:	return model_store_part(m, act.a, true, act.b);
 	case OP_LOAD:		return model_load(m, act.a);
-	case OP_LOAD_CHAIN:	return model_load_part(m, act.a, false);
-	case OP_LOAD_ANSWER:	return model_load_part(m, act.a, true);
+	case OP_ASK:		return model_ask(m);
+	case OP_LOAD_CHAIN:	return model_load_part(m, act.a, false, 0);
+	case OP_LOAD_ANSWER:	return model_load_part(m, act.a, true, act.b);
 	case OP_LOAD_AGAIN:	return model_load_again(m, act.a);
 	case OP_LOAD_END:	return model_load_end(m, act.a);
 	case OP_PUT:		return model_put(m, act.a);
@@ -837,8 +950,21 @@ static u32 model_step(struct model *m, struct model_action act, u64 strikes)
 	return model_now.points;
 }
 
+static inline u32 model_group(const struct model_config *config)
+{
+	return config->group ? config->group : 1;
+}
+
 static void model_init(struct model *m, const struct model_config *config)
 {
+	const struct cswap_limits limits = {
+		.stores = config->max_sent,
+		.loads = config->asked ? config->asked : config->loads,
+		.store_pages = model_group(config),
+		.load_pages = model_group(config),
+		.store_descriptors = config->descriptors ? config->descriptors :
+				     config->max_sent * (1 + model_group(config)),
+	};
 	u32 i;
 
 	memset(m, 0, sizeof(*m));
@@ -851,7 +977,7 @@ static void model_init(struct model *m, const struct model_config *config)
 		m->mload[i].stale = m->mload[i].cookie = MODEL_FIRST_SEQ << 32 | MODEL_LOAD_BIT | i;
 	}
 	cswap_shard_init(&m->shard, m->record, m->copy, config->copies, m->load, config->loads,
-			 config->max_sent);
+			 &limits);
 	if (config->taken_over)
 		cswap_slots_take_over(m->record, config->slots);
 	for (i = 0; config->taken_over && i < config->slots; i++)
@@ -859,8 +985,12 @@ static void model_init(struct model *m, const struct model_config *config)
 	/* Out of the shard's bounds, but an unchecked cookie could reach them. */
 	m->copy[config->copies].state = CSWAP_COPY_SENT;
 	m->copy[config->copies].pending = CSWAP_PART_CHAIN | CSWAP_PART_ANSWER;
+	m->copy[config->copies].count = 1;
+	m->copy[config->copies].next = CSWAP_NONE;
 	m->load[config->loads].state = CSWAP_LOAD_SENT;
 	m->load[config->loads].pending = CSWAP_PART_CHAIN | CSWAP_PART_ANSWER;
+	m->load[config->loads].count = 1;
+	m->load[config->loads].follows = CSWAP_NONE;
 }
 
 /* --- what must hold in any state --- */
@@ -911,6 +1041,23 @@ static void check_failed(const struct model *m, u32 slots)
 			"stores of slot %u refused or not with %u copies failed", slot, failed);
 }
 
+static void check_asks(const struct model *m)
+{
+	u32 l, prev = CSWAP_NONE, count = 0, queued = 0;
+
+	for (l = m->shard.ask.first; l != CSWAP_NONE; l = m->load[l].next) {
+		REQUIRE(l < m->shard.nr_loads && count < m->shard.nr_loads &&
+			m->load[l].state == CSWAP_LOAD_QUEUED && m->load[l].prev == prev,
+			"list of LOADs to be sent is broken at load %u", l);
+		prev = l;
+		count++;
+	}
+	for (l = 0; l < m->shard.nr_loads; l++)
+		queued += m->load[l].state == CSWAP_LOAD_QUEUED;
+	REQUIRE(m->shard.ask.last == prev && m->shard.ask.count == count && count == queued,
+		"list of LOADs to be sent miscounts");
+}
+
 static void check_lists(const struct model *m, u32 slots)
 {
 	const struct cswap_shard *shard = &m->shard;
@@ -919,10 +1066,13 @@ static void check_lists(const struct model *m, u32 slots)
 	check_list(m, &shard->free, CSWAP_COPY_FREE);
 	check_list(m, &shard->send, CSWAP_COPY_QUEUED);
 	check_list(m, &shard->kept, CSWAP_COPY_KEPT);
-	REQUIRE(shard->sent <= shard->max_sent &&
-		shard->sent == model_count_copies(m, CSWAP_COPY_SENT),
-		"%u STOREs counted as in flight", shard->sent);
+	REQUIRE(shard->sent <= shard->limits.stores && shard->sent == model_stores(m) &&
+		shard->sent_pages == model_count_copies(m, CSWAP_COPY_SENT) && model_room(m, 0),
+		"%u STOREs of %u pages counted as in flight", shard->sent, shard->sent_pages);
+	REQUIRE(shard->asked <= shard->limits.loads && shard->asked == model_asks(m),
+		"%u LOADs counted as in flight", shard->asked);
 	check_failed(m, slots);
+	check_asks(m);
 	for (l = shard->free_load; l != CSWAP_NONE; l = m->load[l].next) {
 		REQUIRE(l < shard->nr_loads && count < shard->nr_loads &&
 			m->load[l].state == CSWAP_LOAD_FREE, "list of loads is broken");
@@ -1021,7 +1171,8 @@ static void check_load(const struct model *m, u32 l, const struct slots_view *vi
 {
 	const struct cswap_load *load = &m->load[l];
 	const struct model_load *ml = &m->mload[l];
-	u8 state = ml->in_flight ? CSWAP_LOAD_SENT : ml->owner ? CSWAP_LOAD_OVER : CSWAP_LOAD_FREE;
+	u8 state = ml->in_flight ? CSWAP_LOAD_SENT : ml->queued ? CSWAP_LOAD_QUEUED :
+		   ml->owner ? CSWAP_LOAD_OVER : CSWAP_LOAD_FREE;
 
 	REQUIRE(load->state == state, "load %u is in state %u, not %u", l, load->state, state);
 	if (state == CSWAP_LOAD_FREE)
@@ -1043,11 +1194,29 @@ static void check_refused(struct model *m, u64 cookie, bool chain, bool store, b
 		REQUIRE(cswap_chain_back(&m->shard, cookie, &event) == -EPROTO,
 			"chain of cookie %#llx accepted", cookie);
 	if (store)
-		REQUIRE(cswap_answer_here(&m->shard, cookie, CSWAP_COOKIE_STORE, 0, &event) ==
+		REQUIRE(cswap_answer_here(&m->shard, cookie, CSWAP_COOKIE_STORE, 0, 0, &event) ==
 			-EPROTO, "STORE's answer of cookie %#llx accepted", cookie);
-	if (load)
-		REQUIRE(cswap_answer_here(&m->shard, cookie, CSWAP_COOKIE_LOAD, 0, &event) ==
+	if (load) {
+		REQUIRE(cswap_answer_here(&m->shard, cookie, CSWAP_COOKIE_LOAD, 0, 1, &event) ==
 			-EPROTO, "LOAD's answer of cookie %#llx accepted", cookie);
+		REQUIRE(cswap_answer_here(&m->shard, cookie, CSWAP_COOKIE_LOAD,
+					  VIRTIO_CSWAP_S_IOERR, 0, &event) == -EPROTO,
+			"failed LOAD's answer of cookie %#llx accepted", cookie);
+	}
+}
+
+/* Not as many pages as were asked for. */
+static void check_miscounts(struct model *m, u32 l)
+{
+	u32 pages = model_pages_of(m, l);
+	u64 cookie = m->mload[l].cookie;
+	struct cswap_event event;
+
+	REQUIRE(cswap_answer_here(&m->shard, cookie, CSWAP_COOKIE_LOAD, 0, pages + 1, &event) &&
+		cswap_answer_here(&m->shard, cookie, CSWAP_COOKIE_LOAD, 0, pages - 1, &event) &&
+		cswap_answer_here(&m->shard, cookie, CSWAP_COOKIE_LOAD, VIRTIO_CSWAP_S_IOERR, 1,
+				  &event),
+		"LOAD of %u pages answered by others", pages);
 }
 
 /* Late, repeated, forged and misdirected: refused, and nothing changes. */
@@ -1063,7 +1232,7 @@ static void model_check_lies(struct model *m)
 	check_refused(m, m->shard.nr_loads | MODEL_LOAD_BIT, true, true, true);
 	for (i = 0; i < m->shard.nr_copies; i++) {
 		const struct model_copy *mc = &m->mcopy[i];
-		bool flying = mc->in_flight;
+		bool flying = mc->in_flight && mc->first == i;
 
 		check_refused(m, mc->stale, true, true, true);
 		check_refused(m, mc->cookie, !flying || mc->chain_back, !flying || mc->answer, true);
@@ -1071,9 +1240,11 @@ static void model_check_lies(struct model *m)
 	}
 	for (i = 0; i < m->shard.nr_loads; i++) {
 		const struct model_load *ml = &m->mload[i];
-		bool flying = ml->in_flight;
+		bool flying = ml->in_flight && ml->first == i;
 
 		check_refused(m, ml->stale, true, true, true);
+		if (flying)
+			check_miscounts(m, i);
 		check_refused(m, ml->cookie, !flying || ml->chain_back, true,
 			      !flying || ml->answered);
 		check_refused(m, ml->cookie + (1ULL << 32), true, true, true);
@@ -1142,7 +1313,7 @@ static bool model_is_withheld(const struct model *m, struct model_action act)
 		      act.op == OP_DISCARD_DONE;
 
 	if (m->withheld.op == OP_RESET)
-		return answer || act.op == OP_NEXT;
+		return answer || act.op == OP_NEXT || act.op == OP_ASK;
 	return m->withheld.op == act.op && answer && m->withheld.index == act.a;
 }
 
@@ -1162,7 +1333,6 @@ static bool drain_copy(struct model *m, const struct model_config *config, u32 c
 
 	moved |= drain_do(m, config, OP_PUT, c, 0);
 	moved |= drain_do(m, config, OP_STORE_CHAIN, c, 0);
-	drain_do(m, config, OP_STORE_EXEC, c, 0);
 	moved |= drain_do(m, config, OP_STORE_ANSWER, c, VIRTIO_CSWAP_S_OK);
 	return moved;
 }
@@ -1171,8 +1341,10 @@ static bool drain_copy(struct model *m, const struct model_config *config, u32 c
 static bool drain_pass(struct model *m, const struct model_config *config)
 {
 	bool moved = false;
-	u32 i, sent;
+	u32 i, sent, asked;
 
+	for (i = 0; i < config->copies; i++)
+		drain_do(m, config, OP_STORE_EXEC, i, 0);
 	for (i = 0; i < config->copies; i++)
 		moved |= drain_copy(m, config, i);
 	for (i = 0; i < config->loads; i++) {
@@ -1187,6 +1359,11 @@ static bool drain_pass(struct model *m, const struct model_config *config)
 		moved |= drain_do(m, config, OP_DISCARD_DONE, i, 0);
 	}
 	moved |= drain_do(m, config, OP_RETRY, 0, 0);
+	do {
+		asked = m->shard.asked;
+		drain_do(m, config, OP_ASK, 0, 0);
+		moved |= m->shard.asked != asked;
+	} while (m->shard.asked != asked);
 	do {
 		sent = m->shard.sent;
 		drain_do(m, config, OP_NEXT, 0, 0);

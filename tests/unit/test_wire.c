@@ -74,34 +74,39 @@ static void builds_store(void **state)
 {
 	static const u8 tag[] = {
 		0xf0, 0xf1, 0xf2, 0xf3, 0xf4, 0xf5, 0xf6, 0xf7,
-		0xf8, 0xf9, 0xfa, 0xfb, 0xfc, 0xfd, 0xfe, 0xff,
+		0xf8, 0xf9, 0xfa, 0xfb, 0xfc, 0xfd, 0xfe, 0xff, 0x5a,
 	};
-	static const u8 expected[CSWAP_STORE_HEADER_BYTES] = {
-		0x01, 0x00, 0x01, 0x00, 0, 0, 0, 0,
+	static const u8 expected[CSWAP_STORE_HEADER_BYTES(2)] = {
+		0x01, 0x00, 0x02, 0x00, 0, 0, 0, 0,
 		0x08, 0x07, 0x06, 0x05, 0x04, 0x03, 0x02, 0x01,
 		0x18, 0x17, 0x16, 0x15, 0x14, 0x13, 0x12, 0x11,
 		0, 0, 0, 0, 0, 0, 0, 0,
 		0xf0, 0xf1, 0xf2, 0xf3, 0xf4, 0xf5, 0xf6, 0xf7,
 		0xf8, 0xf9, 0xfa, 0xfb, 0xfc, 0xfd, 0xfe, 0xff,
+		0xf1, 0xf2, 0xf3, 0xf4, 0xf5, 0xf6, 0xf7, 0xf8,
+		0xf9, 0xfa, 0xfb, 0xfc, 0xfd, 0xfe, 0xff, 0x5a,
 	};
+	u8 *to = blank(64);
 
 	(void)state;
-	cswap_wire_put_store(blank(48), 0x0102030405060708ULL, 0x1112131415161718ULL, tag);
-	expect_bytes(expected, 48);
+	cswap_wire_put_store(to, 0x0102030405060708ULL, 0x1112131415161718ULL, 2);
+	cswap_wire_put_tag(to, 1, tag + 1);
+	cswap_wire_put_tag(to, 0, tag);
+	expect_bytes(expected, 64);
 }
 
 /* Checks: driver-request-reserved */
 static void builds_load(void **state)
 {
 	static const u8 expected[CSWAP_LOAD_HEADER_BYTES] = {
-		0x02, 0x00, 0x01, 0x00, 0, 0, 0, 0,
+		0x02, 0x00, 0x10, 0x00, 0, 0, 0, 0,
 		0x08, 0x07, 0x06, 0x05, 0x04, 0x03, 0x02, 0x81,
 		0xff, 0xff, 0xff, 0xff, 0x0f, 0, 0, 0,
 		0, 0, 0, 0, 0, 0, 0, 0,
 	};
 
 	(void)state;
-	cswap_wire_put_load(blank(32), 0x8102030405060708ULL, 0xfffffffffULL);
+	cswap_wire_put_load(blank(32), 0x8102030405060708ULL, 0xfffffffffULL, 16);
 	expect_bytes(expected, 32);
 }
 
@@ -453,7 +458,7 @@ static void expect_acks(const struct cswap_answer *answer, u32 count)
 	u32 i;
 
 	assert_int_equal(answer->outcomes, count);
-	assert_false(answer->has_page);
+	assert_int_equal(answer->pages, 0);
 	for (i = 0; i < count; i++) {
 		assert_int_equal(answer->outcome[i].cookie, COOKIE(i));
 		assert_int_equal(answer->outcome[i].status, i % 5);
@@ -474,7 +479,7 @@ static void acks_of_all_lengths(void **state)
 			struct cswap_answer answer;
 			const u8 *from = put_acks(there, count);
 			bool right = count >= 1 && count <= 15 && used == 16 + 16 * count;
-			int error = cswap_wire_get_answer(&answer, from, used, false);
+			int error = cswap_wire_get_answer(&answer, from, used, 0);
 
 			assert_int_equal(error, right ? 0 : -EPROTO);
 			if (right)
@@ -492,9 +497,9 @@ static void acks_of_absurd_lengths(void **state)
 
 	(void)state;
 	for (i = 0; i < ARRAY_SIZE(used); i++) {
-		assert_int_equal(cswap_wire_get_answer(&answer, put_acks(256, 15), used[i], false),
+		assert_int_equal(cswap_wire_get_answer(&answer, put_acks(256, 15), used[i], 0),
 				 -EPROTO);
-		assert_int_equal(cswap_wire_get_answer(&answer, put_acks(256, 15), used[i], true),
+		assert_int_equal(cswap_wire_get_answer(&answer, put_acks(256, 15), used[i], 1),
 				 -EPROTO);
 	}
 }
@@ -507,7 +512,7 @@ static void acks_of_all_counts(void **state)
 
 	(void)state;
 	for (count = 0; count <= 0xffff; count++)
-		assert_int_equal(cswap_wire_get_answer(&answer, put_acks(256, count), 256, false),
+		assert_int_equal(cswap_wire_get_answer(&answer, put_acks(256, count), 256, 0),
 				 count == 15 ? 0 : -EPROTO);
 }
 
@@ -523,7 +528,7 @@ static void statuses(void **state)
 		u8 *from = put_acks(32, 1);
 
 		put_ack(from + 16, COOKIE(0), status);
-		assert_int_equal(cswap_wire_get_answer(&answer, from, 32, false), 0);
+		assert_int_equal(cswap_wire_get_answer(&answer, from, 32, 0), 0);
 		assert_int_equal(answer.outcome[0].status,
 				 status <= 4 ? status : VIRTIO_CSWAP_S_IOERR);
 	}
@@ -543,7 +548,7 @@ static void acks_reserved(void **state)
 		bool header = byte < 16, free = header ? false : byte % 16 < 12;
 
 		from[byte] ^= 1 << bit % 8;
-		assert_int_equal(cswap_wire_get_answer(&answer, from, 256, false),
+		assert_int_equal(cswap_wire_get_answer(&answer, from, 256, 0),
 				 free ? 0 : -EPROTO);
 	}
 }
@@ -559,16 +564,16 @@ static void types(void **state)
 		u8 *from = put_acks(48, 1);
 
 		put16(from, type);
-		assert_int_equal(cswap_wire_get_answer(&answer, from, 32, false),
+		assert_int_equal(cswap_wire_get_answer(&answer, from, 32, 0),
 				 type == VIRTIO_CSWAP_RESP_ACKS ? 0 : -EPROTO);
-		assert_int_equal(cswap_wire_get_answer(&answer, from, 48 + 4096, true),
+		assert_int_equal(cswap_wire_get_answer(&answer, from, 48 + 4096, 1),
 				 type == VIRTIO_CSWAP_RESP_DATA ? 0 : -EPROTO);
 	}
 }
 
 static u8 *put_data(u16 count, u32 status)
 {
-	u8 *at = fence - CSWAP_DATA_HEADER_BYTES;
+	u8 *at = fence - VIRTIO_CSWAP_DATA_OFFSET(1);
 
 	put_response(at, VIRTIO_CSWAP_RESP_DATA, count);
 	put_ack(at + 16, COOKIE(7), status);
@@ -593,15 +598,48 @@ static void data_of_all_lengths(void **state)
 					used >= 32 && used <= 48 + 4096 && !counts[i];
 				const void *at = put_data(counts[i], status);
 				int error = cswap_wire_get_answer(&answer, at,
-								  used, true);
+								  used, 1);
 
 				assert_int_equal(error, right ? 0 : -EPROTO);
 				if (!right)
 					continue;
 				assert_int_equal(answer.outcomes, 1);
-				assert_int_equal(answer.has_page, ok);
+				assert_int_equal(answer.pages, ok);
 				assert_int_equal(answer.outcome[0].cookie, COOKIE(7));
 				assert_int_equal(answer.outcome[0].status, status < 5 ? status : 1);
+			}
+		}
+	}
+}
+
+/* A buffer for many pages has its pages in one place, however many it got. */
+/* Checks: driver-response-check, driver-response-length */
+static void data_of_many_pages(void **state)
+{
+	u32 room, count, pages, k;
+
+	(void)state;
+	for (room = 1; room <= 16; room++) {
+		u8 *at = fence - VIRTIO_CSWAP_DATA_OFFSET(room);
+
+		for (count = 0; count <= 18; count++) {
+			for (pages = 0; pages <= 17; pages++) {
+				struct cswap_answer answer;
+				bool right = count == pages && count >= 1 && count <= room;
+				int error;
+
+				put_response(at, VIRTIO_CSWAP_RESP_DATA, count);
+				put_ack(at + 16, COOKIE(7), VIRTIO_CSWAP_S_OK);
+				for (k = 0; k < room; k++)
+					memset(at + 32 + 16 * k, 0xc0 + k, 16);
+				error = cswap_wire_get_answer(&answer, at, VIRTIO_CSWAP_DATA_OFFSET(room) +
+							      pages * 4096, room);
+				assert_int_equal(error, right ? 0 : -EPROTO);
+				if (!right)
+					continue;
+				assert_int_equal(answer.pages, count);
+				for (k = 0; k < count; k++)
+					assert_memory_equal(answer.tag[k], at + 32 + 16 * k, 16);
 			}
 		}
 	}
@@ -616,9 +654,9 @@ static void data_counts(void **state)
 	(void)state;
 	for (count = 0; count <= 0xffff; count++) {
 		assert_int_equal(cswap_wire_get_answer(&answer, put_data(count, 0),
-						       48 + 4096, true),
+						       48 + 4096, 1),
 				 count == 1 ? 0 : -EPROTO);
-		assert_int_equal(cswap_wire_get_answer(&answer, put_data(count, 1), 32, true),
+		assert_int_equal(cswap_wire_get_answer(&answer, put_data(count, 1), 32, 1),
 				 count == 0 ? 0 : -EPROTO);
 	}
 }
@@ -630,17 +668,17 @@ static void data_reserved(void **state)
 	u32 bit;
 
 	(void)state;
-	for (bit = 0; bit < 8 * CSWAP_DATA_HEADER_BYTES; bit++) {
+	for (bit = 0; bit < 8 * VIRTIO_CSWAP_DATA_OFFSET(1); bit++) {
 		u32 byte = bit / 8;
 		bool cookie = byte >= 16 && byte < 24, tag = byte >= 32;
 		u8 *from = put_data(1, VIRTIO_CSWAP_S_OK);
 
 		/* a status bit makes it an error, and then the count of 1 is wrong */
 		from[byte] ^= 1 << bit % 8;
-		assert_int_equal(cswap_wire_get_answer(&answer, from, 48 + 4096, true),
+		assert_int_equal(cswap_wire_get_answer(&answer, from, 48 + 4096, 1),
 				 cookie || tag ? 0 : -EPROTO);
 		if (tag)
-			assert_memory_equal(answer.tag, from + 32, 16);
+			assert_memory_equal(answer.tag[0], from + 32, 16);
 	}
 }
 
@@ -729,7 +767,7 @@ static void *scribble(void *arg)
 	return NULL;
 }
 
-static void while_scribbled(u32 used, bool data, u32 *accepted, u32 *refused)
+static void while_scribbled(u32 used, u32 room, u32 *accepted, u32 *refused)
 {
 	u8 *shared = fence - CSWAP_ACK_BUFFER_BYTES;
 	pthread_t thread;
@@ -742,13 +780,13 @@ static void while_scribbled(u32 used, bool data, u32 *accepted, u32 *refused)
 	for (i = 0; i < 200000 || ((!*accepted || !*refused) && i < 50000000); i++) {
 		struct cswap_answer answer;
 
-		if (cswap_wire_get_answer(&answer, shared, used, data)) {
+		if (cswap_wire_get_answer(&answer, shared, used, room)) {
 			++*refused;
 			continue;
 		}
 		++*accepted;
-		assert_int_equal(answer.outcomes, data ? 1 : (used - 16) / 16);
-		assert_int_equal(answer.has_page, data && answer.outcome[0].status == 0);
+		assert_int_equal(answer.outcomes, room ? 1 : (used - 16) / 16);
+		assert_int_equal(answer.pages, room && answer.outcome[0].status == 0);
 		for (j = 0; j < answer.outcomes; j++)
 			assert_in_range(answer.outcome[j].status, 0, 4);
 	}
@@ -765,7 +803,7 @@ static void scribbled_acks(void **state)
 	put_acks(256, 15);
 	memcpy(views[0], fence - 256, 256);
 	memset(views[1], 0xff, 256);
-	while_scribbled(256, false, &accepted, &refused);
+	while_scribbled(256, 0, &accepted, &refused);
 }
 
 static void scribbled_data(void **state)
@@ -777,7 +815,7 @@ static void scribbled_data(void **state)
 	memset(views, 0, sizeof(views));
 	memcpy(views[0], put_data(1, VIRTIO_CSWAP_S_OK), 48);
 	memcpy(views[1], put_data(1, VIRTIO_CSWAP_S_IOERR), 48);
-	while_scribbled(48 + 4096, true, &accepted, &refused);
+	while_scribbled(48 + 4096, 1, &accepted, &refused);
 }
 #endif
 
@@ -804,6 +842,7 @@ int main(void)
 		cmocka_unit_test(statuses),
 		cmocka_unit_test(types),
 		cmocka_unit_test(data_of_all_lengths),
+		cmocka_unit_test(data_of_many_pages),
 		cmocka_unit_test(data_counts),
 		cmocka_unit_test(data_reserved),
 		cmocka_unit_test(control_status),

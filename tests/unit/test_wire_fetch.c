@@ -83,10 +83,12 @@ static void requests_are_only_written(void **state)
 
 	(void)state;
 	forget();
-	cswap_wire_put_store(shared, 1, 2, tag);
-	expect_once(writes, reads, CSWAP_STORE_HEADER_BYTES);
+	cswap_wire_put_store(shared, 1, 2, 2);
+	cswap_wire_put_tag(shared, 0, tag);
+	cswap_wire_put_tag(shared, 1, tag);
+	expect_once(writes, reads, CSWAP_STORE_HEADER_BYTES(2));
 	forget();
-	cswap_wire_put_load(shared, 1, 2);
+	cswap_wire_put_load(shared, 1, 2, 3);
 	expect_once(writes, reads, CSWAP_LOAD_HEADER_BYTES);
 	forget();
 	cswap_wire_put_discard((void *)shared, 1);
@@ -118,7 +120,7 @@ static void acks_are_fetched_once(void **state)
 		forget();
 		behind[0] = VIRTIO_CSWAP_RESP_ACKS;
 		behind[2] = count;
-		assert_int_equal(cswap_wire_get_answer(&answer, shared, 16 + 16 * count, false), 0);
+		assert_int_equal(cswap_wire_get_answer(&answer, shared, 16 + 16 * count, 0), 0);
 		assert_int_equal(answer.outcomes, count);
 		expect_once(reads, writes, 16 + 16 * count);
 	}
@@ -136,11 +138,11 @@ static void refused_answers_are_fetched_once(void **state)
 		behind[0] = VIRTIO_CSWAP_RESP_ACKS;
 		behind[2] = 1;
 		behind[bit / 8] ^= 1 << bit % 8;
-		assert_int_equal(cswap_wire_get_answer(&answer, shared, 32, false), -EPROTO);
+		assert_int_equal(cswap_wire_get_answer(&answer, shared, 32, 0), -EPROTO);
 		expect_once(reads, writes, 32);
 	}
 	forget();
-	assert_int_equal(cswap_wire_get_answer(&answer, shared, 257, false), -EPROTO);
+	assert_int_equal(cswap_wire_get_answer(&answer, shared, 257, 0), -EPROTO);
 	expect_once(reads, writes, 0);
 }
 
@@ -149,15 +151,21 @@ static void data_is_fetched_once(void **state)
 {
 	struct cswap_answer answer;
 
+	u32 pages;
+
 	(void)state;
-	forget();
-	behind[0] = VIRTIO_CSWAP_RESP_DATA;
-	behind[2] = 1;
-	behind[32] = 0xc7;
-	assert_int_equal(cswap_wire_get_answer(&answer, shared, 48 + 4096, true), 0);
-	assert_true(answer.has_page);
-	assert_int_equal(answer.tag[0], 0xc7);
-	expect_once(reads, writes, CSWAP_DATA_HEADER_BYTES);
+	for (pages = 1; pages <= 8; pages++) {
+		u32 used = VIRTIO_CSWAP_DATA_OFFSET(8) + 4096 * pages;
+
+		forget();
+		behind[0] = VIRTIO_CSWAP_RESP_DATA;
+		behind[2] = pages;
+		behind[32 + 16 * (pages - 1)] = 0xc7;
+		assert_int_equal(cswap_wire_get_answer(&answer, shared, used, 8), 0);
+		assert_int_equal(answer.pages, pages);
+		assert_int_equal(answer.tag[pages - 1][0], 0xc7);
+		expect_once(reads, writes, VIRTIO_CSWAP_DATA_OFFSET(pages));
+	}
 }
 
 static void control_status_is_fetched_once(void **state)
