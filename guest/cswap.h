@@ -3,8 +3,9 @@
  * cswap.h - the device's state, and what each file of the driver offers the
  * others. Read it after cswap_slots.h and cswap_seal.h.
  *
- * Locks: each queue pair has one spinlock (irqs off) that guards its shard, its
- * rings and its ciphers; no path takes two of them. The control queue and the
+ * Locks: each queue pair has one spinlock (irqs off) that guards its shard and its
+ * rings; no path takes two of them. It's the innermost: outside of it come a CPU's cipher
+ * (a mutex, held while a page is sealed or opened) and then the seal's SRCU. The control queue and the
  * list of writes to be ended have their own, and the balloon's blocks have one
  * (never taken in interrupts); they nest in none. All else is either set up before
  * the disk exists, one worker's, or atomic.
@@ -137,7 +138,6 @@ struct cswap_queue {
 	unsigned int untold;		/* pages that wait for the end of @plug */
 	struct blk_plug *plug;		/* of a task that will call @unplug, or NULL */
 	struct blk_plug_cb unplug;
-	struct cswap_cipher *ciphers;	/* free ones */
 	struct cswap_copy_io *copy_io;
 	struct cswap_load_io *load_io;
 	struct cswap_posted *posted;
@@ -148,12 +148,9 @@ struct cswap_queue {
 	struct scatterlist sg[1 + VIRTIO_CSWAP_MAX_REQUEST_PAGES]; /* of the chain that is made */
 	struct cswap_stats stats;
 
-	wait_queue_head_t store_wait;	/* for a copy and a cipher; a wake-up is for one */
-	wait_queue_head_t cipher_wait;	/* for a cipher alone, likewise */
+	wait_queue_head_t store_wait;	/* for a copy; a wake-up is for one */
 	wait_queue_head_t load_wait;	/* for a load or the slot's turn */
 	struct work_struct read_work;	/* takes what an interrupt has left */
-	struct cswap_cipher *all_ciphers;
-	unsigned int nr_ciphers;
 } ____cacheline_aligned_in_smp;
 
 /* What is said on the control queue: one request of each kind at a time. */
@@ -383,10 +380,7 @@ void cswap_queue_interrupt(struct virtqueue *vq);
 /* Send what can be sent; returns with the lock dropped and the device told. */
 void cswap_queue_unlock_and_send(struct cswap_queue *queue, unsigned long flags)
 	__releases(&queue->lock);
-/* A cipher, or NULL when all are in use; and back. Under the lock. */
-struct cswap_cipher *cswap_queue_get_cipher(struct cswap_queue *queue);
-void cswap_queue_put_cipher(struct cswap_queue *queue, struct cswap_cipher *cipher);
-/* There may be a copy or a cipher for a store: wake one that waits, if one does. Under the lock. */
+/* There may be a copy for a store: wake one that waits, if one does. Under the lock. */
 void cswap_queue_wake_store(struct cswap_queue *queue);
 /* Take what is on the rings; true if they had moved. Under the lock. */
 bool cswap_queue_read(struct cswap_queue *queue);

@@ -157,10 +157,9 @@ void cswap_wait_unplugged(struct cswap_queue *queue)
 
 /* --- store --- */
 
-/* What a store holds while it seals; taken together or not at all. */
+/* What a store holds while it seals. */
 struct store_hold {
 	u32 copy;
-	struct cswap_cipher *cipher;
 	bool probe;			/* see probe_due() */
 };
 
@@ -185,19 +184,7 @@ static void store_await_key(struct cswap_dev *dev)
 	cswap_seal_await(&dev->seal, stall_jiffies());
 }
 
-/* Take what a store needs, if there is all of it. Under the lock. */
-static bool store_hold_take(struct cswap_queue *queue, struct store_hold *hold)
-{
-	if (queue->shard.free.first == CSWAP_NONE)
-		return false;
-	hold->cipher = cswap_queue_get_cipher(queue);
-	if (!hold->cipher)
-		return false;
-	hold->copy = cswap_store_begin(&queue->shard, jiffies);
-	return true;
-}
-
-/* True when the wait is over: with something to hold, or with an error. */
+/* True when the wait is over: with a copy, or with an error. */
 static bool store_try(struct cswap_queue *queue, u64 slot, struct store_hold *hold,
 		      blk_status_t *status)
 {
@@ -213,7 +200,8 @@ static bool store_try(struct cswap_queue *queue, u64 slot, struct store_hold *ho
 	if (cswap_queue_is_lost(queue) || cswap_store_refused(&queue->shard, slot) ||
 	    (stalled && !probe_due(queue)))
 		goto out;
-	over = store_hold_take(queue, hold);
+	hold->copy = cswap_store_begin(&queue->shard, jiffies);
+	over = hold->copy != CSWAP_NONE;
 	if (over) {
 		*status = BLK_STS_OK;
 		hold->probe = stalled;
@@ -262,9 +250,38 @@ static void store_give_up(struct cswap_queue *queue, struct store_hold *hold)
 
 	spin_lock_irqsave(&queue->lock, flags);
 	cswap_store_cancel(&queue->shard, hold->copy);
-	cswap_queue_put_cipher(queue, hold->cipher);
+	cswap_queue_wake_store(queue);
 	queue->stats.store_refusals++;
 	spin_unlock_irqrestore(&queue->lock, flags);
+}
+
+/* Seal the page into the copy, and publish that. */
+static int store_seal(struct cswap_queue *queue, u64 slot, struct page *page,
+		      unsigned int offset, const struct store_hold *hold)
+{
+	struct cswap_seal *seal = &queue->dev->seal;
+	struct cswap_cipher *cipher = cswap_cipher_get(seal);
+	unsigned long flags;
+	int srcu, rc = -EIO;
+	s64 counter;
+
+	counter = cswap_seal_begin(seal, &srcu);
+	if (counter < 0 || cswap_seal_page(seal, cipher, counter, slot, page, offset))
+		goto out;
+	memcpy(queue->copy_io[hold->copy].data.va, cipher->page, VIRTIO_CSWAP_SLOT_SIZE);
+	rc = 0;
+
+	spin_lock_irqsave(&queue->lock, flags);
+	cswap_store_publish(&queue->shard, hold->copy, slot, counter, cipher->tag);
+	if (hold->probe)
+		queue->stats.store_refusals++;
+	else
+		queue->stats.stores++;
+	spin_unlock_irqrestore(&queue->lock, flags);
+out:
+	cswap_seal_end(seal, srcu);
+	cswap_cipher_put(cipher);
+	return rc;
 }
 
 static blk_status_t store_page(struct cswap_dev *dev, u64 slot, struct page *page,
@@ -273,33 +290,15 @@ static blk_status_t store_page(struct cswap_dev *dev, u64 slot, struct page *pag
 	struct cswap_queue *queue = cswap_queue_of(dev, slot);
 	struct store_hold hold;
 	blk_status_t status;
-	unsigned long flags;
-	s64 counter;
-	int srcu;
 
 	batch_turn(batch, queue);
 	status = store_take(queue, slot, &hold);
 	if (status)
 		return status;
-	counter = cswap_seal_begin(&dev->seal, &srcu);
-	if (counter < 0 || cswap_seal_page(&dev->seal, hold.cipher, counter, slot,
-					   page, offset)) {
-		cswap_seal_end(&dev->seal, srcu);
+	if (store_seal(queue, slot, page, offset, &hold)) {
 		store_give_up(queue, &hold);
 		return BLK_STS_IOERR;
 	}
-	memcpy(queue->copy_io[hold.copy].data.va, hold.cipher->page,
-	       VIRTIO_CSWAP_SLOT_SIZE);
-
-	spin_lock_irqsave(&queue->lock, flags);
-	cswap_store_publish(&queue->shard, hold.copy, slot, counter, hold.cipher->tag);
-	cswap_queue_put_cipher(queue, hold.cipher);
-	if (hold.probe)
-		queue->stats.store_refusals++;
-	else
-		queue->stats.stores++;
-	spin_unlock_irqrestore(&queue->lock, flags);
-	cswap_seal_end(&dev->seal, srcu);
 	batch_add(batch);
 	return hold.probe ? BLK_STS_IOERR : BLK_STS_OK;
 }
@@ -426,34 +425,15 @@ static blk_status_t load_nothing(struct cswap_dev *dev, const struct load_to *to
 	return BLK_STS_IOERR;
 }
 
-static struct cswap_cipher *cipher_take(struct cswap_queue *queue)
-{
-	struct cswap_cipher *cipher;
-	unsigned long flags;
-
-	spin_lock_irqsave(&queue->lock, flags);
-	cipher = cswap_queue_get_cipher(queue);
-	spin_unlock_irqrestore(&queue->lock, flags);
-	return cipher;
-}
-
-/* Open what lies in the page. Waits for a cipher; they come back soon. */
+/* Open what lies in the page. */
 static int load_open(struct cswap_queue *queue, const struct load_to *to,
-		     u64 counter, const u8 *tag, u64 *count)
+		     u64 counter, const u8 *tag)
 {
-	struct cswap_cipher *cipher;
-	unsigned long flags;
-	int rc;
+	struct cswap_cipher *cipher = cswap_cipher_get(&queue->dev->seal);
+	int rc = cswap_open_page(&queue->dev->seal, cipher, counter, to->slot, tag,
+				 to->page, to->offset);
 
-	wait_event_one_timeout(queue->cipher_wait, (cipher = cipher_take(queue)),
-			       MAX_SCHEDULE_TIMEOUT);
-	rc = cswap_open_page(&queue->dev->seal, cipher, counter, to->slot, tag,
-			     to->page, to->offset);
-	spin_lock_irqsave(&queue->lock, flags);
-	cswap_queue_put_cipher(queue, cipher);
-	if (!rc)
-		(*count)++;
-	spin_unlock_irqrestore(&queue->lock, flags);
+	cswap_cipher_put(cipher);
 	return rc;
 }
 
@@ -466,8 +446,9 @@ static int load_from_copy(struct cswap_queue *queue, const struct load_to *to, u
 
 	memcpy_to_page(to->page, to->offset, queue->copy_io[c].data.va,
 		       VIRTIO_CSWAP_SLOT_SIZE);
-	rc = load_open(queue, to, copy->counter, copy->tag, &queue->stats.pool_loads);
+	rc = load_open(queue, to, copy->counter, copy->tag);
 	spin_lock_irqsave(&queue->lock, flags);
+	queue->stats.pool_loads += !rc;
 	cswap_copy_put(&queue->shard, c);
 	cswap_queue_wake_store(queue);
 	spin_unlock_irqrestore(&queue->lock, flags);
@@ -531,11 +512,13 @@ static void load_retried(struct cswap_queue *queue)
 	spin_unlock_irqrestore(&queue->lock, flags);
 }
 
-static void load_let_go(struct cswap_queue *queue, struct cswap_load_io *io)
+/* @opened: what the load has brought. */
+static void load_let_go(struct cswap_queue *queue, struct cswap_load_io *io, bool opened)
 {
 	unsigned long flags;
 
 	spin_lock_irqsave(&queue->lock, flags);
+	queue->stats.loads += opened;
 	if (cswap_load_end(&queue->shard, io - queue->load_io)) {
 		/* that copy is sent, or free if its slot is */
 		cswap_queue_wake_store(queue);
@@ -584,11 +567,12 @@ static bool load_finish(struct cswap_queue *queue, struct cswap_load_io *io,
 	};
 	u64 counter = queue->shard.loads[io - queue->load_io].counter;
 	enum cswap_load_how how;
-	bool sealed;
+	bool sealed, opened;
 	u32 copy;
 
 	*status = io->status;
-	sealed = !*status && load_open(queue, &to, counter, io->tag, &queue->stats.loads);
+	sealed = !*status && load_open(queue, &to, counter, io->tag);
+	opened = !*status && !sealed;
 	while (sealed || (*status && *status != BLK_STS_TIMEOUT)) {
 		io->tries += !load_is_blameless(io, *status);
 		if (io->tries == CSWAP_OPEN_TRIES) {
@@ -606,7 +590,7 @@ static bool load_finish(struct cswap_queue *queue, struct cswap_load_io *io,
 		*status = BLK_STS_OK;
 		sealed = load_from_copy(queue, &to, copy);
 	}
-	load_let_go(queue, io);
+	load_let_go(queue, io, opened);
 	return true;
 }
 

@@ -191,23 +191,6 @@ static void requests_send(struct cswap_queue *queue)
 		cswap_queue_wake_store(queue);
 }
 
-struct cswap_cipher *cswap_queue_get_cipher(struct cswap_queue *queue)
-{
-	struct cswap_cipher *cipher = queue->ciphers;
-
-	if (cipher)
-		queue->ciphers = cipher->next;
-	return cipher;
-}
-
-void cswap_queue_put_cipher(struct cswap_queue *queue, struct cswap_cipher *cipher)
-{
-	cipher->next = queue->ciphers;
-	queue->ciphers = cipher;
-	wake_one(&queue->cipher_wait);
-	cswap_queue_wake_store(queue);
-}
-
 /* --- answers --- */
 
 static blk_status_t status_of(u32 status)
@@ -852,23 +835,6 @@ static void load_io_init(struct cswap_queue *queue, struct cswap_load_io *io)
 	INIT_WORK(&io->work, cswap_finish_work);
 }
 
-static int ciphers_init(struct cswap_queue *queue)
-{
-	unsigned int i, nr = queue->nr_ciphers;
-	int rc;
-
-	queue->all_ciphers = kcalloc(nr, sizeof(*queue->all_ciphers), GFP_KERNEL);
-	if (!queue->all_ciphers)
-		return -ENOMEM;
-	for (i = 0; i < nr; i++) {
-		rc = cswap_cipher_init(&queue->all_ciphers[i], &queue->dev->seal);
-		if (rc)
-			return rc;
-		cswap_queue_put_cipher(queue, &queue->all_ciphers[i]);
-	}
-	return 0;
-}
-
 static int queue_alloc(struct cswap_queue *queue, const struct layout *layout)
 {
 	const struct cswap_limits *limits = &layout->limits;
@@ -894,7 +860,7 @@ static int queue_alloc(struct cswap_queue *queue, const struct layout *layout)
 			 loads, nr_loads, limits);
 	for (i = 0; i < nr_loads; i++)
 		load_io_init(queue, &queue->load_io[i]);
-	return ciphers_init(queue);
+	return 0;
 }
 
 int cswap_queue_init(struct cswap_dev *dev, struct cswap_queue *queue,
@@ -905,8 +871,6 @@ int cswap_queue_init(struct cswap_dev *dev, struct cswap_queue *queue,
 
 	if (!layout_make(&layout, dev, ring, first_page, pages))
 		return -ENOSPC;
-	/* as many as tasks are likely to seal and open in a pair at once */
-	queue->nr_ciphers = 1 + DIV_ROUND_UP(num_possible_cpus(), dev->nr_queues);
 	rc = queue_alloc(queue, &layout);
 	if (rc) {
 		cswap_queue_exit(queue);
@@ -918,18 +882,12 @@ int cswap_queue_init(struct cswap_dev *dev, struct cswap_queue *queue,
 
 void cswap_queue_exit(struct cswap_queue *queue)
 {
-	unsigned int i;
-
-	for (i = 0; queue->all_ciphers && i < queue->nr_ciphers; i++)
-		cswap_cipher_exit(&queue->all_ciphers[i]);
-	kfree(queue->all_ciphers);
 	kvfree(queue->shard.copies);
 	kfree(queue->shard.loads);
 	kvfree(queue->copy_io);
 	kvfree(queue->load_io);
 	kfree(queue->posted);
 	kfree(queue->sents);
-	queue->all_ciphers = NULL;
 	queue->shard.copies = NULL;
 	queue->shard.loads = NULL;
 	queue->copy_io = NULL;

@@ -39,6 +39,7 @@
 #include <linux/random.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
+#include <linux/smp.h>
 #include <linux/string.h>
 
 #include "cswap_seal.h"
@@ -330,6 +331,81 @@ void cswap_seal_end(struct cswap_seal *seal, int srcu)
 	srcu_read_unlock(&seal->srcu, srcu);
 }
 
+/* --- ciphers --- */
+
+int cswap_cipher_init(struct cswap_cipher *cipher, struct cswap_seal *seal)
+{
+	struct cswap_epochs *epochs = rcu_dereference_protected(seal->epochs, 1);
+
+	mutex_init(&cipher->lock);
+	cipher->page = (u8 *)__get_free_page(GFP_KERNEL);
+	cipher->request = aead_request_alloc(epochs->epoch[0].key, GFP_KERNEL);
+	if (!cipher->page || !cipher->request) {
+		cswap_cipher_exit(cipher);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+void cswap_cipher_exit(struct cswap_cipher *cipher)
+{
+	/* zeroed: it may hold traces of a page */
+	if (cipher->request)
+		aead_request_free(cipher->request);
+	free_page((unsigned long)cipher->page);
+	cipher->request = NULL;
+	cipher->page = NULL;
+}
+
+static void ciphers_free(struct cswap_seal *seal)
+{
+	unsigned int cpu;
+
+	for (cpu = 0; seal->ciphers && cpu < nr_cpu_ids; cpu++) {
+		if (seal->ciphers[cpu])
+			cswap_cipher_exit(seal->ciphers[cpu]);
+		kfree(seal->ciphers[cpu]);
+	}
+	kfree(seal->ciphers);
+	seal->ciphers = NULL;
+}
+
+/* Not per-CPU memory: the cipher takes addresses of the direct map only. */
+static int ciphers_make(struct cswap_seal *seal)
+{
+	unsigned int cpu;
+	int rc;
+
+	seal->ciphers = kcalloc(nr_cpu_ids, sizeof(*seal->ciphers), GFP_KERNEL);
+	if (!seal->ciphers)
+		return -ENOMEM;
+	for_each_possible_cpu(cpu) {
+		struct cswap_cipher *cipher = kzalloc_node(sizeof(*cipher), GFP_KERNEL,
+							   cpu_to_node(cpu));
+
+		seal->ciphers[cpu] = cipher;
+		rc = cipher ? cswap_cipher_init(cipher, seal) : -ENOMEM;
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
+
+struct cswap_cipher *cswap_cipher_get(struct cswap_seal *seal)
+{
+	struct cswap_cipher *cipher = seal->ciphers[raw_smp_processor_id()];
+
+	mutex_lock(&cipher->lock);
+	return cipher;
+}
+
+void cswap_cipher_put(struct cswap_cipher *cipher)
+{
+	mutex_unlock(&cipher->lock);
+}
+
+/* --- life cycle --- */
+
 int cswap_seal_init(struct cswap_seal *seal, u64 device, u64 rekey_pages,
 		    void (*in_use)(struct cswap_seal *seal,
 				   const struct cswap_epochs *epochs,
@@ -355,7 +431,9 @@ int cswap_seal_init(struct cswap_seal *seal, u64 device, u64 rekey_pages,
 	seal->wq = alloc_workqueue("cswap_keys", WQ_MEM_RECLAIM | WQ_UNBOUND, 1);
 	if (!epochs || !seal->wq)
 		goto err;
-	rc = init_srcu_struct(&seal->srcu);
+	epochs->epoch[epochs->nr++] = (struct cswap_epoch) { 0, tfm };
+	rcu_assign_pointer(seal->epochs, epochs);
+	rc = ciphers_make(seal) ?: init_srcu_struct(&seal->srcu);
 	if (rc)
 		goto err;
 	/* the same implementation for later keys: requests are sized for it */
@@ -368,12 +446,12 @@ int cswap_seal_init(struct cswap_seal *seal, u64 device, u64 rekey_pages,
 	cswap_counter_init(&seal->counter, rekey_pages);
 	seal->failing = false;
 	init_waitqueue_head(&seal->renewed);
-	epochs->epoch[epochs->nr++] = (struct cswap_epoch) { 0, tfm };
-	rcu_assign_pointer(seal->epochs, epochs);
 	INIT_DELAYED_WORK(&seal->rekey_work, rekey_work);
 	return 0;
 
 err:
+	ciphers_free(seal);
+	RCU_INIT_POINTER(seal->epochs, NULL);
 	if (seal->wq)
 		destroy_workqueue(seal->wq);
 	kfree(epochs);
@@ -388,6 +466,7 @@ void cswap_seal_exit(struct cswap_seal *seal)
 
 	cancel_delayed_work_sync(&seal->rekey_work);
 	destroy_workqueue(seal->wq);
+	ciphers_free(seal);
 	/* freeing a transform zeroes its key */
 	for (i = 0; i < epochs->nr; i++)
 		crypto_free_aead(epochs->epoch[i].key);
@@ -396,30 +475,7 @@ void cswap_seal_exit(struct cswap_seal *seal)
 	cleanup_srcu_struct(&seal->srcu);
 }
 
-/* --- ciphers --- */
-
-int cswap_cipher_init(struct cswap_cipher *cipher, struct cswap_seal *seal)
-{
-	struct cswap_epochs *epochs = rcu_dereference_protected(seal->epochs, 1);
-
-	cipher->page = (u8 *)__get_free_page(GFP_KERNEL);
-	cipher->request = aead_request_alloc(epochs->epoch[0].key, GFP_KERNEL);
-	if (!cipher->page || !cipher->request) {
-		cswap_cipher_exit(cipher);
-		return -ENOMEM;
-	}
-	return 0;
-}
-
-void cswap_cipher_exit(struct cswap_cipher *cipher)
-{
-	/* zeroed: it may hold traces of a page */
-	if (cipher->request)
-		aead_request_free(cipher->request);
-	free_page((unsigned long)cipher->page);
-	cipher->request = NULL;
-	cipher->page = NULL;
-}
+/* --- sealing and opening --- */
 
 static void put_nonce(u8 nonce[VIRTIO_CSWAP_NONCE_SIZE], u64 counter)
 {

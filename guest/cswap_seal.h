@@ -7,6 +7,7 @@
 #define CSWAP_SEAL_H
 
 #include <linux/crypto.h>
+#include <linux/mutex.h>
 #include <linux/scatterlist.h>
 #include <linux/srcu.h>
 #include <linux/types.h>
@@ -30,6 +31,7 @@ struct cswap_seal {
 	wait_queue_head_t renewed;	/* stores that wait for a new key */
 	struct srcu_struct srcu;	/* readers of @epochs */
 	struct cswap_epochs __rcu *epochs; /* keys are transforms; written by @rekey_work alone */
+	struct cswap_cipher **ciphers;	/* [nr_cpu_ids], of possible CPUs */
 
 	struct workqueue_struct *wq;	/* of its own: stores in reclaim wait for it */
 	struct delayed_work rekey_work;
@@ -42,9 +44,12 @@ struct cswap_seal {
 		       unsigned long *used);
 };
 
-/* What one seal or open needs beside the page, allocated beforehand. */
+/*
+ * What one seal or open needs beside the page, allocated beforehand, one for each CPU. A task
+ * that is moved to another CPU while it has one keeps it, and others wait for it meanwhile.
+ */
 struct cswap_cipher {
-	struct cswap_cipher *next;	/* for the owner's list */
+	struct mutex lock;		/* held by whoever has it */
 	struct aead_request *request;
 	struct virtio_cswap_aad aad;
 	u8 tag[VIRTIO_CSWAP_TAG_SIZE];
@@ -77,8 +82,15 @@ void cswap_seal_await(struct cswap_seal *seal, unsigned long timeout);
 /* The number of keys there have been is of interest to people: 1 and up. */
 unsigned int cswap_seal_epochs(struct cswap_seal *seal);
 
+/* One beside those that the seal has; @cipher is zeroed. */
 int cswap_cipher_init(struct cswap_cipher *cipher, struct cswap_seal *seal);
 void cswap_cipher_exit(struct cswap_cipher *cipher);
+/*
+ * Have this CPU's cipher until it's put back. May sleep, but only for somebody who seals or
+ * opens a page.
+ */
+struct cswap_cipher *cswap_cipher_get(struct cswap_seal *seal);
+void cswap_cipher_put(struct cswap_cipher *cipher);
 
 /*
  * Between begin and end of a store its counter keeps its key alive; the record

@@ -628,7 +628,6 @@ static void queues_prepare(struct cswap_dev *dev)
 		queue->index = i;
 		spin_lock_init(&queue->lock);
 		init_waitqueue_head(&queue->store_wait);
-		init_waitqueue_head(&queue->cipher_wait);
 		init_waitqueue_head(&queue->load_wait);
 		INIT_WORK(&queue->read_work, cswap_read_work);
 	}
