@@ -103,6 +103,8 @@ struct cswap_stats {
 	u64 stores;			/* pages sealed */
 	u64 loads;			/* pages opened that came from the device */
 	u64 pool_loads;			/* pages opened from the pool */
+	u64 store_requests;		/* STOREs sent, of several pages each */
+	u64 load_requests;		/* LOADs sent, the same */
 	u64 store_errors;		/* STOREs that the device failed */
 	u64 store_refusals;		/* stores failed back to the swap core */
 	u64 load_errors;		/* LOADs of one page that the device failed */

@@ -165,6 +165,7 @@ static void store_send(struct cswap_queue *queue, const struct cswap_group *grou
 		piece_to_sg(queue, &queue->sg[i], &queue->copy_io[c].data, VIRTIO_CSWAP_SLOT_SIZE);
 	}
 	chain_add(queue, sent, CSWAP_STORE_HEADER_BYTES(group->count), group->count);
+	queue->stats.store_requests++;
 }
 
 static void load_send(struct cswap_queue *queue, const struct cswap_group *group)
@@ -174,6 +175,7 @@ static void load_send(struct cswap_queue *queue, const struct cswap_group *group
 	sg_init_table(queue->sg, 1);
 	cswap_wire_put_load(sent->head.va, group->cookie, group->slot, group->count);
 	chain_add(queue, sent, CSWAP_LOAD_HEADER_BYTES, 0);
+	queue->stats.load_requests++;
 }
 
 /* Readers first: somebody waits for them. */

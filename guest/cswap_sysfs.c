@@ -29,6 +29,8 @@ static DEVICE_ATTR_RO(_name)
 CSWAP_STAT(stores);
 CSWAP_STAT(loads);
 CSWAP_STAT(pool_loads);
+CSWAP_STAT(store_requests);
+CSWAP_STAT(load_requests);
 CSWAP_STAT(store_errors);
 CSWAP_STAT(store_refusals);
 CSWAP_STAT(load_errors);
@@ -173,6 +175,8 @@ static struct attribute *cswap_attrs[] = {
 	&dev_attr_stores.attr,
 	&dev_attr_loads.attr,
 	&dev_attr_pool_loads.attr,
+	&dev_attr_store_requests.attr,
+	&dev_attr_load_requests.attr,
 	&dev_attr_store_errors.attr,
 	&dev_attr_store_refusals.attr,
 	&dev_attr_load_errors.attr,

@@ -4,7 +4,8 @@
 # A program fills twice the memory that it may have, and touches nothing twice.
 # Proves: what doesn't fit is written, and hardly anything else: a disk whose writes end when
 # reclaim doesn't expect it has the same pages written that fit, too. And the device is told of
-# pages by the dozen, and answers without an interrupt for each few of them.
+# pages by the dozen, in few requests, and answers without an interrupt for each few of them. What
+# is read ahead comes back in few requests, too.
 #
 # beds: uml vm-newest
 # fast vm-newest: ahead
@@ -36,7 +37,13 @@ overflow=$(((mib - limit) * pages_per_mib))
 expect "pages stored of $overflow that didn't fit" "$stores" -ge $((overflow * 9 / 10))
 expect "pages stored of $overflow that didn't fit" "$stores" -le $((overflow * 5 / 4))
 expect "interrupts for $stores pages" "$interrupted" -le $((stores / 16))
+expect "requests for $stores pages" "$(counter store_requests)" -le $((stores / 4))
 stress_end
+loads=$(counter loads) asked=$(counter load_requests)
+if [ "$(counter synchronous)" = 0 ]; then
+	expect "pages read" "$loads" -gt 1000
+	expect "requests for $loads pages" "$asked" -le $((loads / 2))
+fi
 expect_clean
 swap_off
-finish "$stores pages stored of $overflow that did not fit, $interrupted interrupts"
+finish "$stores pages stored of $overflow that did not fit, $(counter store_requests) requests, $interrupted interrupts; $loads read by $asked requests"
