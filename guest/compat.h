@@ -116,7 +116,7 @@ static inline int cswap_find_vqs(struct virtio_device *vdev, unsigned int nr,
 
 /* A disk of 4 KiB blocks whose pages must not change under writeback. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 11, 0)
-static inline struct gendisk *cswap_alloc_disk(bool synchronous, u32 max_discard)
+static inline struct gendisk *cswap_alloc_disk(u32 max_discard)
 {
 	struct gendisk *disk = blk_alloc_disk(NUMA_NO_NODE);
 
@@ -132,14 +132,10 @@ static inline struct gendisk *cswap_alloc_disk(bool synchronous, u32 max_discard
 	blk_queue_flag_clear(QUEUE_FLAG_ADD_RANDOM, disk->queue);
 	blk_queue_flag_set(QUEUE_FLAG_STABLE_WRITES, disk->queue);
 	blk_queue_dma_alignment(disk->queue, VIRTIO_CSWAP_SLOT_SIZE - 1);
-#ifdef QUEUE_FLAG_SYNCHRONOUS
-	if (synchronous)
-		blk_queue_flag_set(QUEUE_FLAG_SYNCHRONOUS, disk->queue);
-#endif
 	return disk;
 }
 #else
-static inline struct gendisk *cswap_alloc_disk(bool synchronous, u32 max_discard)
+static inline struct gendisk *cswap_alloc_disk(u32 max_discard)
 {
 	struct queue_limits lim = {
 		.logical_block_size = VIRTIO_CSWAP_SLOT_SIZE,
@@ -149,17 +145,11 @@ static inline struct gendisk *cswap_alloc_disk(bool synchronous, u32 max_discard
 		.max_hw_discard_sectors = max_discard,
 		.discard_granularity = VIRTIO_CSWAP_SLOT_SIZE,
 		.dma_alignment = VIRTIO_CSWAP_SLOT_SIZE - 1,
-		.features = BLK_FEAT_STABLE_WRITES |
-			    (synchronous ? BLK_FEAT_SYNCHRONOUS : 0),
+		.features = BLK_FEAT_STABLE_WRITES,
 	};
 
 	return blk_alloc_disk(&lim, NUMA_NO_NODE);
 }
-#endif
-
-/* Before 6.3 the swap core reads synchronously from disks that have rw_page. */
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
-#define CSWAP_NEED_RW_PAGE
 #endif
 
 /*
@@ -231,7 +221,7 @@ static inline unsigned long cswap_unaccepted_pages(struct zone *zone)
 #endif
 }
 
-/* Since 7.3 the swap core gathers pages into one write, if the disk is asynchronous. */
+/* Since 7.3 the swap core gathers pages into one write. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(7, 3, 0)
 #define CSWAP_WRITES_ARE_GATHERED	false
 #define CSWAP_WQ_PERCPU			0

@@ -15,7 +15,6 @@
 
 #include <linux/bio.h>
 #include <linux/blkdev.h>
-#include <linux/completion.h>
 #include <linux/nodemask.h>
 #include <linux/notifier.h>
 #include <linux/spinlock.h>
@@ -82,10 +81,9 @@ struct cswap_load_io {
 	u8 tag[VIRTIO_CSWAP_TAG_SIZE];
 	u32 since;			/* seconds of the tick's: it was sent then */
 	ktime_t started;
-	struct completion done;		/* synchronous */
-	struct bio *bio;		/* asynchronous, else NULL */
+	struct bio *bio;		/* that the page is a part of */
 	struct llist_node node;		/* on @finished of the first of its group */
-	struct llist_head finished;	/* asynchronous loads, to be opened by @work */
+	struct llist_head finished;	/* loads to be opened by @work */
 	struct work_struct work;
 	struct cswap_queue *queue;
 	unsigned int tries;		/* that have failed, for this page */
@@ -135,7 +133,6 @@ struct cswap_queue {
 	struct virtqueue *request_vq, *response_vq;
 	enum cswap_state state;
 	bool quiet;			/* the device was asked not to interrupt */
-	unsigned int pollers;		/* tasks that look at the ring themselves */
 	unsigned long probed;		/* jiffies: a store was let in though they stood still */
 	unsigned int untold;		/* pages that wait for the end of @plug */
 	struct blk_plug *plug;		/* of a task that will call @unplug, or NULL */
@@ -294,7 +291,6 @@ struct cswap_dev {
 	struct virtio_device *vdev;
 	struct cswap_geometry geometry;
 	int number;			/* of cswapN */
-	bool synchronous;
 
 	struct mutex life;		/* held while rings are made or deleted */
 	enum cswap_state state;		/* read without it: all pairs' but BROKEN */
@@ -336,7 +332,6 @@ struct cswap_dev {
 /* Module parameters, virtio_cswap.c. */
 extern ulong cswap_stall_ms;
 extern ulong cswap_load_timeout_s;
-extern ulong cswap_spin_us;
 extern bool cswap_balloon_enabled;
 extern bool cswap_reports_enabled;
 extern bool cswap_single_pages;
@@ -388,11 +383,6 @@ void cswap_queue_wake_store(struct cswap_queue *queue);
 bool cswap_queue_read(struct cswap_queue *queue);
 /* Take what an interrupt has left. */
 void cswap_read_work(struct work_struct *work);
-/* Look at the rings; true if they had moved. Takes the lock if it's free. */
-bool cswap_queue_poll(struct cswap_queue *queue);
-/* Between these the device needn't interrupt. They take the lock. */
-void cswap_queue_poll_begin(struct cswap_queue *queue);
-void cswap_queue_poll_end(struct cswap_queue *queue);
 /* No answer for longer than a store may be kept waiting. Under the lock. */
 bool cswap_queue_stalled(const struct cswap_queue *queue);
 void cswap_tick(struct work_struct *work);
@@ -421,7 +411,7 @@ void cswap_reset_want(struct cswap_dev *dev);
 /* --- cswap_blk.c: the disk --- */
 
 int cswap_disk_add(struct cswap_dev *dev);
-/* Loads that were sent asynchronously are over: open their pages. */
+/* Loads are over: open their pages, and end their bios. */
 void cswap_finish_work(struct work_struct *work);
 /* The queue was stopped: wait for the task whose plug would have it send. */
 void cswap_wait_unplugged(struct cswap_queue *queue);

@@ -440,7 +440,7 @@ static u64 waited_ns(struct cswap_dev *dev)
 {
 	u64 ns = cswap_stats_sum(dev, offsetof(struct cswap_stats, load_ns));
 
-	return ns / num_online_cpus() / (dev->synchronous ? 1 : 8);
+	return ns / num_online_cpus() / 8;
 }
 
 static struct cswap_policy_verdict decide(struct cswap_balloon *balloon)

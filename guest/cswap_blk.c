@@ -15,8 +15,8 @@
  * them off when they are clean, a bio that ends inside submit_bio ends too
  * soon: clean pages would stay there among the others, and as many again be
  * written instead. There the bio ends in a worker, on the same CPU, as it would
- * by an interrupt. Where pages are written singly, or the disk is synchronous,
- * reclaim looks at once whether the page is clean: there it ends right away.
+ * by an interrupt. Where pages are written singly reclaim looks at once whether the
+ * page is clean: there it ends right away.
  *
  * Load: from the pool, or by a LOAD whose answer lands, sealed, in the page
  * that was asked for, where it is opened. A page that doesn't open was torn,
@@ -26,10 +26,9 @@
  * open or given up: it's sent again as it is, and its next answer comes the same
  * way as the first.
  *
- * Reads are synchronous (submit_bio returns when the data is there; the swap
- * core then reads page by page, as it faults) or asynchronous (a worker opens
- * what arrives; the swap core reads ahead). A bio of several pages is always
- * read the second way, so that the device has all of them to do at once.
+ * A worker opens what arrives, and ends the bio after its last page. So the swap core reads
+ * ahead, its tasks wait for pages as they do for any disk's (and can be killed meanwhile), and
+ * the device has all pages of a bio, or of a plug, to do at once.
  *
  * All of submit_bio runs without permission to start I/O for memory, and
  * allocates nothing: it runs in reclaim, and a swap-out that it caused would
@@ -310,7 +309,8 @@ struct load_to {
 	u64 slot;
 	struct page *page;
 	unsigned int offset;
-	struct bio *bio;		/* asynchronous: to be ended then */
+	struct bio *bio;		/* the page is a part of; ended then */
+	unsigned int tries;		/* that have failed */
 };
 
 /* A load that has been begun, in the way that @how says. */
@@ -342,11 +342,11 @@ static void load_fill(struct cswap_queue *queue, const struct load_to *to, u32 l
 	io->wanted = to->page;
 	io->offset = to->offset;
 	io->bio = to->bio;
+	io->tries = to->tries;
 	io->status = BLK_STS_OK;
 	io->handed_over = false;
 	io->started = ktime_get();
 	io->since = cswap_seconds(queue->dev);
-	reinit_completion(&io->done);
 	/* its clock runs, and whether there are rings or not */
 	cswap_tick_soon(queue->dev);
 }
@@ -365,11 +365,9 @@ static bool load_try(struct cswap_queue *queue, const struct load_to *to, u32 si
 		load_look(queue, to, hold);
 	/* nothing will be answered, and what waits for its turn has none */
 	over |= cswap_queue_is_lost(queue);
-	if (hold->how == CSWAP_LOAD_DEVICE) {
-		queue->load_io[hold->index].tries = 0;
+	if (hold->how == CSWAP_LOAD_DEVICE)
 		load_fill(queue, to, hold->index);
-	}
-	if (hold->how == CSWAP_LOAD_WAIT || (hold->how == CSWAP_LOAD_DEVICE && !to->bio))
+	if (hold->how == CSWAP_LOAD_WAIT)
 		/* about to sleep: what others wait for may have to be sent first */
 		cswap_queue_unlock_and_send(queue, flags);
 	else
@@ -453,23 +451,6 @@ static int load_from_copy(struct cswap_queue *queue, const struct load_to *to, u
 	cswap_queue_wake_store(queue);
 	spin_unlock_irqrestore(&queue->lock, flags);
 	return rc;
-}
-
-/* Poll for an answer that is likely to come soon, then sleep. */
-static void load_wait(struct cswap_queue *queue, struct cswap_load_io *io)
-{
-	ktime_t until = ktime_add_us(io->started, cswap_spin_us);
-
-	if (cswap_spin_us) {
-		cswap_queue_poll_begin(queue);
-		while (!completion_done(&io->done) && !need_resched() &&
-		       ktime_before(ktime_get(), until)) {
-			if (!cswap_queue_poll(queue))
-				cpu_relax();
-		}
-		cswap_queue_poll_end(queue);
-	}
-	wait_for_completion_io(&io->done);
 }
 
 /*
@@ -559,11 +540,12 @@ static blk_status_t load_give_up(struct cswap_queue *queue, const struct load_to
 static bool load_finish(struct cswap_queue *queue, struct cswap_load_io *io,
 			blk_status_t *status)
 {
-	const struct load_to to = {
+	struct load_to to = {
 		.slot = queue->shard.loads[io - queue->load_io].slot,
 		.page = io->wanted,
 		.offset = io->offset,
 		.bio = io->bio,
+		.tries = io->tries,
 	};
 	u64 counter = queue->shard.loads[io - queue->load_io].counter;
 	enum cswap_load_how how;
@@ -579,6 +561,7 @@ static bool load_finish(struct cswap_queue *queue, struct cswap_load_io *io,
 			*status = load_give_up(queue, &to, *status);
 			break;
 		}
+		to.tries = io->tries;
 		how = load_again(queue, &to, io, &copy);
 		if (how == CSWAP_LOAD_DEVICE)
 			return false;
@@ -594,39 +577,6 @@ static bool load_finish(struct cswap_queue *queue, struct cswap_load_io *io,
 	return true;
 }
 
-/* Load a page, in this context, after @tries that have failed. */
-static blk_status_t load_page(struct cswap_dev *dev, const struct load_to *to,
-			      unsigned int tries)
-{
-	struct cswap_queue *queue = cswap_queue_of(dev, to->slot);
-	struct cswap_load_io *io;
-	struct load_hold hold;
-	blk_status_t status;
-
-	for (; tries < CSWAP_OPEN_TRIES; tries++) {
-		if (tries)
-			load_retried(queue);
-		if (!load_begin(queue, to, &hold))
-			return BLK_STS_TIMEOUT;
-		switch (hold.how) {
-		case CSWAP_LOAD_NOTHING:
-			return load_nothing(dev, to);
-		case CSWAP_LOAD_COPY:
-			if (!load_from_copy(queue, to, hold.index))
-				return BLK_STS_OK;
-			break;
-		default:
-			io = &queue->load_io[hold.index];
-			io->tries = tries;
-			do {
-				load_wait(queue, io);
-			} while (!load_finish(queue, io, &status));
-			return status;
-		}
-	}
-	return load_give_up(queue, to, BLK_STS_OK);
-}
-
 /* The first error of a bio's parts is its own. */
 static void bio_note_status(struct bio *bio, blk_status_t status)
 {
@@ -640,58 +590,65 @@ static void bio_end_part(struct bio *bio, blk_status_t status)
 	bio_endio(bio);
 }
 
-static void load_finish_async(struct cswap_queue *queue, struct cswap_load_io *io)
-{
-	struct bio *bio = io->bio;
-	blk_status_t status;
-
-	if (load_finish(queue, io, &status))
-		bio_end_part(bio, status);
-}
-
 void cswap_finish_work(struct work_struct *work)
 {
 	struct cswap_load_io *io, *next, *first = container_of(work, struct cswap_load_io, work);
 	struct cswap_queue *queue = first->queue;
 	unsigned int noio = memalloc_noio_save();
 	struct llist_node *list;
+	blk_status_t status;
+	struct bio *bio;
 
 	list = llist_reverse_order(llist_del_all(&first->finished));
-	llist_for_each_entry_safe(io, next, list, node)
-		load_finish_async(queue, io);
+	llist_for_each_entry_safe(io, next, list, node) {
+		bio = io->bio;
+		if (load_finish(queue, io, &status))
+			bio_end_part(bio, status);
+	}
 	memalloc_noio_restore(noio);
 }
 
+/* Load a page; false if its part of the bio ends later. */
+static bool load_page_now(struct cswap_queue *queue, struct load_to *to, struct batch *batch,
+			  blk_status_t *status)
+{
+	struct load_hold hold;
+
+	for (; to->tries < CSWAP_OPEN_TRIES; to->tries++) {
+		if (to->tries)
+			load_retried(queue);
+		*status = BLK_STS_TIMEOUT;
+		if (!load_begin(queue, to, &hold))
+			return true;
+		*status = BLK_STS_OK;
+		switch (hold.how) {
+		case CSWAP_LOAD_DEVICE:
+			batch_add(batch);
+			return false;
+		case CSWAP_LOAD_COPY:
+			/* what doesn't open may be with the device by now */
+			if (!load_from_copy(queue, to, hold.index))
+				return true;
+			break;
+		default:
+			*status = load_nothing(queue->dev, to);
+			return true;
+		}
+	}
+	*status = load_give_up(queue, to, BLK_STS_OK);
+	return true;
+}
+
 /* Load a page and end its part of the bio, now or later. */
-static void load_page_async(struct cswap_dev *dev, const struct load_to *to,
-			    struct batch *batch)
+static void load_page(struct cswap_dev *dev, struct load_to *to, struct batch *batch)
 {
 	struct cswap_queue *queue = cswap_queue_of(dev, to->slot);
-	struct load_hold hold;
 	blk_status_t status;
 
 	bio_inc_remaining(to->bio);
 	batch_turn(batch, queue);
-	if (!load_begin(queue, to, &hold)) {
-		bio_end_part(to->bio, BLK_STS_TIMEOUT);
-		return;
-	}
-	switch (hold.how) {
-	case CSWAP_LOAD_DEVICE:
-		batch_add(batch);
-		return;
-	case CSWAP_LOAD_COPY:
-		status = BLK_STS_OK;
-		if (load_from_copy(queue, to, hold.index))
-			status = load_page(dev, &(struct load_to) {
-				.slot = to->slot, .page = to->page,
-				.offset = to->offset }, 1);
-		break;
-	default:
-		status = load_nothing(dev, to);
-		break;
-	}
-	bio_end_part(to->bio, status);
+	if (load_page_now(queue, to, batch, &status))
+		bio_end_part(to->bio, status);
 }
 
 /* --- the disk --- */
@@ -700,14 +657,11 @@ static blk_status_t transfer_page(struct cswap_dev *dev, struct bio *bio, u64 sl
 				  struct page *page, unsigned int offset,
 				  struct batch *batch)
 {
-	struct load_to to = { .slot = slot, .page = page, .offset = offset };
+	struct load_to to = { .slot = slot, .page = page, .offset = offset, .bio = bio };
 
 	if (op_is_write(bio_op(bio)))
 		return store_page(dev, slot, page, offset, batch);
-	if (dev->synchronous && bio->bi_iter.bi_size == VIRTIO_CSWAP_SLOT_SIZE)
-		return load_page(dev, &to, 0);
-	to.bio = bio;
-	load_page_async(dev, &to, batch);
+	load_page(dev, &to, batch);
 	return BLK_STS_OK;
 }
 
@@ -830,45 +784,6 @@ static void cswap_free_disk(struct gendisk *disk)
 	cswap_dev_free(disk->private_data);
 }
 
-#ifdef CSWAP_NEED_RW_PAGE
-/* That it exists makes the swap core read synchronously. */
-static int cswap_rw_page(struct block_device *bdev, sector_t sector,
-			 struct page *page, enum req_op op)
-{
-	struct cswap_dev *dev = bdev->bd_disk->private_data;
-	struct load_to to = { .slot = sector / CSWAP_SECTORS, .page = page };
-	struct batch batch = { };
-	unsigned int noio;
-	blk_status_t status;
-
-	if (PageTransHuge(page))
-		return -EOPNOTSUPP;
-	noio = memalloc_noio_save();
-	if (op_is_write(op)) {
-		store_await_key(dev);
-		status = store_page(dev, to.slot, page, 0, &batch);
-		batch_end(&batch);
-	} else {
-		status = load_page(dev, &to, 0);
-	}
-	memalloc_noio_restore(noio);
-	if (status)
-		return blk_status_to_errno(status);	/* the caller sends a bio then */
-	page_endio(page, op_is_write(op), 0);
-	return 0;
-}
-
-static const struct block_device_operations cswap_sync_fops = {
-	.owner = THIS_MODULE,
-	.submit_bio = cswap_submit_bio,
-	.rw_page = cswap_rw_page,
-	.swap_slot_free_notify = cswap_swap_slot_free_notify,
-	.free_disk = cswap_free_disk,
-};
-#else
-#define cswap_sync_fops cswap_fops
-#endif
-
 static const struct block_device_operations cswap_fops = {
 	.owner = THIS_MODULE,
 	.submit_bio = cswap_submit_bio,
@@ -882,10 +797,10 @@ int cswap_disk_add(struct cswap_dev *dev)
 	struct gendisk *disk;
 	int rc;
 
-	disk = cswap_alloc_disk(dev->synchronous, max_discard);
+	disk = cswap_alloc_disk(max_discard);
 	if (IS_ERR(disk))
 		return PTR_ERR(disk);
-	disk->fops = dev->synchronous ? &cswap_sync_fops : &cswap_fops;
+	disk->fops = &cswap_fops;
 	disk->private_data = dev;
 	disk->flags |= GENHD_FL_NO_PART;
 	snprintf(disk->disk_name, sizeof(disk->disk_name), "cswap%d", dev->number);

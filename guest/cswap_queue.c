@@ -221,12 +221,8 @@ static void load_hand_over(struct cswap_queue *queue, struct cswap_load_io *io,
 	queue->stats.load_ns += ktime_to_ns(ktime_sub(ktime_get(), io->started));
 	if (io->status && io->status != BLK_STS_TIMEOUT && !io->grouped)
 		queue->stats.load_errors++;
-	if (!io->bio) {
-		complete(&io->done);
-	} else {
-		llist_add(&io->node, &first->finished);
-		queue_work(queue->dev->wq, &first->work);
-	}
+	llist_add(&io->node, &first->finished);
+	queue_work(queue->dev->wq, &first->work);
 }
 
 /* The LOAD that begins with @first is over. */
@@ -387,13 +383,12 @@ static bool interrupts_enable(struct cswap_queue *queue)
 	return false;
 }
 
-/* Have interrupts or not; whoever polls turns them on again. */
+/* Have interrupts or not. */
 static void interrupts_set(struct cswap_queue *queue)
 {
 	if (!queue->quiet && !answers_awaited(queue))
 		interrupts_disable(queue);
-	if (!queue->quiet || queue->pollers || !answers_awaited(queue) ||
-	    interrupts_enable(queue))
+	if (!queue->quiet || !answers_awaited(queue) || interrupts_enable(queue))
 		return;
 	rings_read(queue, INTERRUPT_PAGES);
 	if (answers_awaited(queue) && !interrupts_enable(queue))
@@ -455,40 +450,6 @@ void cswap_read_work(struct work_struct *work)
 	spin_lock_irqsave(&queue->lock, flags);
 	if (queue->state == CSWAP_RUNNING)
 		rings_read(queue, INTERRUPT_PAGES);
-	cswap_queue_unlock_and_send(queue, flags);
-}
-
-bool cswap_queue_poll(struct cswap_queue *queue)
-{
-	unsigned long flags;
-	bool moved;
-
-	if (!spin_trylock_irqsave(&queue->lock, flags))
-		return false;
-	moved = cswap_queue_read(queue);
-	if (moved)
-		cswap_queue_unlock_and_send(queue, flags);
-	else
-		spin_unlock_irqrestore(&queue->lock, flags);
-	return moved;
-}
-
-void cswap_queue_poll_begin(struct cswap_queue *queue)
-{
-	unsigned long flags;
-
-	spin_lock_irqsave(&queue->lock, flags);
-	if (!queue->pollers++ && queue->state == CSWAP_RUNNING)
-		interrupts_disable(queue);
-	spin_unlock_irqrestore(&queue->lock, flags);
-}
-
-void cswap_queue_poll_end(struct cswap_queue *queue)
-{
-	unsigned long flags;
-
-	spin_lock_irqsave(&queue->lock, flags);
-	queue->pollers--;
 	cswap_queue_unlock_and_send(queue, flags);
 }
 
@@ -832,7 +793,6 @@ static void queue_carve(struct cswap_queue *queue, const struct layout *layout,
 static void load_io_init(struct cswap_queue *queue, struct cswap_load_io *io)
 {
 	io->queue = queue;
-	init_completion(&io->done);
 	init_llist_head(&io->finished);
 	INIT_WORK(&io->work, cswap_finish_work);
 }

@@ -96,12 +96,20 @@ static ssize_t queue_pairs_show(struct device *device, struct device_attribute *
 }
 static DEVICE_ATTR_RO(queue_pairs);
 
-static ssize_t synchronous_show(struct device *device, struct device_attribute *attr,
-				char *buf)
+/* What the device says that it keeps pages on. */
+static ssize_t medium_show(struct device *device, struct device_attribute *attr,
+			   char *buf)
 {
-	return sysfs_emit(buf, "%d\n", to_cswap(device)->synchronous);
+	static const char * const names[] = {
+		[VIRTIO_CSWAP_MEDIUM_UNKNOWN] = "unknown",
+		[VIRTIO_CSWAP_MEDIUM_MEMORY] = "memory",
+		[VIRTIO_CSWAP_MEDIUM_FLASH] = "flash",
+		[VIRTIO_CSWAP_MEDIUM_DISK] = "disk",
+	};
+
+	return sysfs_emit(buf, "%s\n", names[to_cswap(device)->geometry.medium]);
 }
-static DEVICE_ATTR_RO(synchronous);
+static DEVICE_ATTR_RO(medium);
 
 /* Times that the driver has reset the device, at its wish or for want of an answer. */
 static ssize_t resets_show(struct device *device, struct device_attribute *attr,
@@ -191,7 +199,7 @@ static struct attribute *cswap_attrs[] = {
 	&dev_attr_keys.attr,
 	&dev_attr_cipher.attr,
 	&dev_attr_queue_pairs.attr,
-	&dev_attr_synchronous.attr,
+	&dev_attr_medium.attr,
 	&dev_attr_resets.attr,
 	&dev_attr_epoch.attr,
 	&dev_attr_balloon_target.attr,

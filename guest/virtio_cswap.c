@@ -57,10 +57,6 @@
 #define LEAST_RESTART_S		30U
 #define MOST_RESTART_S		3600U
 
-static char *sync = "auto";
-module_param(sync, charp, 0444);
-MODULE_PARM_DESC(sync, "Read synchronously, page by page: 1; or with read-ahead: 0; auto: by what the device says of its medium (default)");
-
 static unsigned int queues;
 module_param(queues, uint, 0444);
 MODULE_PARM_DESC(queues, "Queue pairs at most (default 0: a pair for each CPU, up to 4)");
@@ -109,10 +105,6 @@ MODULE_PARM_DESC(stall_ms, "Refuse stores when the device has not moved for so l
 ulong cswap_load_timeout_s = 180;
 BOUNDED_PARAM(load_timeout_s, cswap_load_timeout_s, 0, 86400, 0644);
 MODULE_PARM_DESC(load_timeout_s, "Give a page up when the device has not returned it for so long, in seconds (up to 86400, default 180, 0: never)");
-
-ulong cswap_spin_us = 20;
-BOUNDED_PARAM(spin_us, cswap_spin_us, 0, 1000, 0644);
-MODULE_PARM_DESC(spin_us, "Poll so long for a page before sleeping, in microseconds (up to 1000, default 20, 0: never)");
 
 bool cswap_balloon_enabled = true;
 module_param_named(balloon, cswap_balloon_enabled, bool, 0644);
@@ -248,18 +240,6 @@ static int config_read(struct cswap_dev *dev)
 			dev->geometry.capacity * sizeof(cswap_record_t) >> 20,
 			RECORDS_RAM_SHARE);
 		return -E2BIG;
-	}
-	return 0;
-}
-
-/* Read-ahead pays where a read costs much more than a copy. */
-static int sync_parse(struct cswap_dev *dev)
-{
-	if (!strcmp(sync, "auto")) {
-		dev->synchronous = dev->geometry.medium == VIRTIO_CSWAP_MEDIUM_MEMORY;
-	} else if (kstrtobool(sync, &dev->synchronous)) {
-		dev_err(&dev->vdev->dev, "sync=%s: must be 0, 1 or auto\n", sync);
-		return -EINVAL;
 	}
 	return 0;
 }
@@ -663,7 +643,7 @@ static bool wq_for_writes(struct cswap_dev *dev)
 	spin_lock_init(&dev->written_lock);
 	bio_list_init(&dev->written);
 	INIT_WORK(&dev->written_work, cswap_written_work);
-	if (dev->synchronous || !CSWAP_WRITES_ARE_GATHERED)
+	if (!CSWAP_WRITES_ARE_GATHERED)
 		return true;
 	dev->written_wq = alloc_workqueue("virtio_cswap_written",
 					  WQ_MEM_RECLAIM | CSWAP_WQ_PERCPU, 0);
@@ -680,7 +660,7 @@ static struct cswap_dev *dev_alloc(struct virtio_device *vdev)
 		return ERR_PTR(-ENOMEM);
 	dev->vdev = vdev;
 	dev->number = -1;
-	rc = config_read(dev) ?: sync_parse(dev);
+	rc = config_read(dev);
 	if (rc)
 		goto err;
 	dev->nr_queues = min(dev->geometry.queue_pairs, most);
@@ -783,11 +763,11 @@ static int cswap_probe(struct virtio_device *vdev)
 	rc = cswap_disk_add(dev);
 	if (rc)
 		goto err_notifiers;
-	dev_info(&vdev->dev, "cswap%d: %llu MiB, %u queue pairs, %u KiB shared, %s, %s\n",
+	dev_info(&vdev->dev, "cswap%d: %llu MiB, %u queue pairs, %u KiB shared, %s\n",
 		 dev->number,
 		 dev->geometry.capacity * VIRTIO_CSWAP_SLOT_SIZE >> 20, dev->nr_queues,
 		 (unsigned int)(dev->pool.nr_pages * (PAGE_SIZE / 1024)),
-		 dev->synchronous ? "synchronous" : "read-ahead", dev->seal.alg);
+		 dev->seal.alg);
 	return 0;
 
 err_notifiers:

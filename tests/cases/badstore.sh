@@ -14,10 +14,10 @@
 # beside: yes
 # run: --env MIB=12 --allow "swapstress.[0-9]+.: segfault at"
 # run uml: --mem 256M
-# variant nospc-all: --faulty-cswapd "--store mem --size 40M --fault-report @RUN@/report --fault nospc-store" --module-args sync=1
-# variant eio-some: --faulty-cswapd "--store mem --size 40M --fault-report @RUN@/report --fault eio-store:every=97" --module-args sync=1
-# variant eio-once: --faulty-cswapd "--store mem --size 40M --fault-report @RUN@/report --fault eio-store:every=3:times=1" --module-args sync=0
-# variant lose-store: --faulty-cswapd "--store mem --size 40M --fault-report @RUN@/report --fault lose-store:every=3" --module-args sync=1 --env TOLERATE=--tolerate-sigbus
+# variant nospc-all: --faulty-cswapd "--store mem --size 40M --fault-report @RUN@/report --fault nospc-store"
+# variant eio-some: --faulty-cswapd "--store mem --size 40M --fault-report @RUN@/report --fault eio-store:every=97"
+# variant eio-once: --faulty-cswapd "--store mem --size 40M --fault-report @RUN@/report --fault eio-store:every=3:times=1"
+# variant lose-store: --faulty-cswapd "--store mem --size 40M --fault-report @RUN@/report --fault lose-store:every=3" --env TOLERATE=--tolerate-sigbus
 
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"

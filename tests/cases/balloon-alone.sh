@@ -11,7 +11,6 @@
 # slow: uml-debug vm-newest
 # timeout: 240
 # beside: yes
-# run: --module-args sync=1
 # run uml: --mem 256M
 # variant convert: --cswapd "--store mem --size 48M --release convert" --env "WHY=--release punch"
 # variant large: --cswapd "--store mem --size 48M --release punch --block-size 4M" --env "WHY=larger than 2 MiB"

@@ -13,7 +13,7 @@
 # timeout: 600
 # beside: yes
 # run: --cswapd "--store mem --size 512M --release punch --report-period 200"
-# run: --module-args "sync=1 floor=32 brake_percent=0"
+# run: --module-args "floor=32 brake_percent=0"
 # run uml: --aes --mem 256M --env MIB=120
 # run uml-debug: --kmemleak
 # run vm: --mem 512M --env MIB=240

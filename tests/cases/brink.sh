@@ -9,17 +9,15 @@
 # Checks: driver-security-progress
 #
 # beds: uml uml-debug vm-newest
-# fast uml-debug: faults-sync faults-ahead
+# fast uml-debug: faults
 # slow: uml-smp vm-6.12 vm-6.1 tdx-newest snp-newest tdx-6.12 snp-6.12
 # timeout: 360
 # run: --cswapd "--store mem --size 96M"
 # run uml: --mem 256M --env LEAVE=40 --env MIB=44
 # run uml-smp: --cpus 2 --queues 2
 # run vm: --mem 256M --cpus 2 --queues 2 --env LEAVE=40 --env MIB=56
-# variant global-sync: --module-args sync=1
-# variant global-ahead uml: --module-args sync=0
-# variant faults-sync uml-debug: --module-args sync=1 --env INJECT=1 --allow FAULT_INJECTION
-# variant faults-ahead uml-debug: --module-args sync=0 --env INJECT=1 --allow FAULT_INJECTION
+# variant global:
+# variant faults uml-debug: --env INJECT=1 --allow FAULT_INJECTION
 
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"

@@ -11,7 +11,7 @@
 # timeout: 240
 # beside: yes
 # run: --faulty-cswapd "--store mem --size 48M --release punch --fault-report @RUN@/report --bad-config report_period_ms=1 --balloon-fault report-stall --balloon-fault event-never"
-# run: --module-args "sync=1 brake_percent=0"
+# run: --module-args "brake_percent=0"
 # run uml: --mem 256M
 
 # shellcheck source-path=SCRIPTDIR source=lib.sh

@@ -14,8 +14,8 @@
 # run uml: --mem 256M --env MIB=14 --env LIMIT=6
 # run uml-debug: --env KILLS=20
 # run vm: --mem 384M --cpus 2 --queues 2 --env MIB=40 --env LIMIT=20
-# variant file: --cswapd "--store @RUN@/store --size 160M" --module-args sync=0
-# variant mem uml: --cswapd "--store mem --size 160M" --module-args sync=1
+# variant file: --cswapd "--store @RUN@/store --size 160M"
+# variant mem uml: --cswapd "--store mem --size 160M"
 
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"

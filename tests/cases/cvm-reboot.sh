@@ -9,7 +9,7 @@
 # slow: tdx-newest tdx-6.12 snp-newest snp-6.12
 # timeout: 600
 # beside: yes
-# run: --mem 512M --cpus 2 --cswapd "--store mem --size 64M" --module-args "sync=1 floor=96 brake_percent=0"
+# run: --mem 512M --cpus 2 --cswapd "--store mem --size 64M" --module-args "floor=96 brake_percent=0"
 # run: --qemu "-action reboot=reset"
 
 # shellcheck source-path=SCRIPTDIR source=lib-cvm.sh

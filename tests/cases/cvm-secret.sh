@@ -9,12 +9,11 @@
 # Checks: driver-seal-always
 #
 # beds: tdx-newest snp-newest
-# slow: tdx-6.12 snp-6.12 ahead
+# slow: tdx-6.12 snp-6.12
 # timeout: 900
 # beside: yes
 # run: --mem 512M --cpus 2 --queues 2 --cswapd "--store @RUN@/store --size 128M" --env MIB=32
-# variant sync: --module-args "sync=1 stall_ms=60000"
-# variant ahead: --module-args "sync=0 stall_ms=60000"
+# run: --module-args "stall_ms=60000"
 
 # shellcheck source-path=SCRIPTDIR source=lib-cvm.sh
 . "$(dirname "$0")/lib-cvm.sh"

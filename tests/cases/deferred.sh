@@ -10,7 +10,7 @@
 # timeout: 240
 # beside: yes
 # guest-programs: blkdiscard
-# run: --faulty-cswapd "--store mem --size 64M --fault-report @RUN@/report --balloon-fault discard-never" --module-args "sync=1 stall_ms=4000"
+# run: --faulty-cswapd "--store mem --size 64M --fault-report @RUN@/report --balloon-fault discard-never" --module-args "stall_ms=4000"
 # run: --mem 256M --queues 1
 
 # shellcheck source-path=SCRIPTDIR source=lib.sh

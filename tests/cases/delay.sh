@@ -15,8 +15,8 @@
 # run: --env MIB=10
 # run uml-smp: --cpus 2 --queues 2
 # run uml: --mem 256M
-# variant store: --faulty-cswapd "--store mem --size 14M --fault-armed --fault-report @RUN@/report --fault delay-store:every=3:ms=20" --module-args sync=1
-# variant both-ahead: --faulty-cswapd "--store mem --size 14M --fault-armed --fault-report @RUN@/report --fault delay-store:every=3:ms=20 --fault delay-load:every=40:ms=10" --module-args sync=0
+# variant store: --faulty-cswapd "--store mem --size 14M --fault-armed --fault-report @RUN@/report --fault delay-store:every=3:ms=20"
+# variant both-ahead: --faulty-cswapd "--store mem --size 14M --fault-armed --fault-report @RUN@/report --fault delay-store:every=3:ms=20 --fault delay-load:every=40:ms=10"
 
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"

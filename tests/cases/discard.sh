@@ -10,7 +10,7 @@
 # slow: uml-debug vm-6.12 vm-6.1 tdx-newest snp-newest tdx-6.12 snp-6.12
 # timeout: 300
 # beside: yes
-# run: --cswapd "--store @RUN@/store --size 64M" --module-args sync=1 --env MIB=12
+# run: --cswapd "--store @RUN@/store --size 64M" --env MIB=12
 # run uml: --mem 256M
 # guest-programs: blkdiscard
 

@@ -9,7 +9,7 @@
 # Checks: driver-config-range, driver-config-reserved, driver-security-broken
 #
 # beds: uml-debug
-# fast uml-debug: broken
+# fast uml-debug: broken-ahead
 # slow: uml-smp
 # timeout: 900
 # beside: yes
@@ -19,15 +19,12 @@
 # run uml: --mem 256M
 # run uml-debug: --kmemleak
 # run uml-smp: --cpus 2 --queues 2
-# variant broken: --evil-cswapd "--store mem --size 32M --rate 60 --only wild-id,chain-wild-id --report @RUN@/report --log @RUN@/lies" --module-args "sync=1 stall_ms=200" --env END=broken --env TIMES=8
-# variant broken-ahead: --evil-cswapd "--store mem --size 32M --rate 60 --only wild-id,chain-wild-id --report @RUN@/report --log @RUN@/lies" --module-args "sync=0 stall_ms=200" --env END=broken --env TIMES=8
-# variant removed: --evil-cswapd "--store mem --size 32M --rate 4 --report @RUN@/report --log @RUN@/lies" --module-args "sync=1 load_timeout_s=1 stall_ms=200" --env END=removed --env TIMES=4
-# variant removed-ahead: --evil-cswapd "--store mem --size 32M --rate 4 --report @RUN@/report --log @RUN@/lies" --module-args "sync=0 load_timeout_s=1 stall_ms=200" --env END=removed --env TIMES=4
-# variant same: --evil-cswapd "--store mem --size 32M --rate 60 --only same-id,chain-same-id --report @RUN@/report --log @RUN@/lies" --module-args "sync=1 load_timeout_s=1 stall_ms=200" --env END=same --env TIMES=8
-# variant same-ahead: --evil-cswapd "--store mem --size 32M --rate 60 --only same-id,chain-same-id --report @RUN@/report --log @RUN@/lies" --module-args "sync=0 load_timeout_s=1 stall_ms=200" --env END=same --env TIMES=8
-# variant control: --evil-cswapd "--store mem --size 32M --rate 2 --only control-wild-id --report @RUN@/report --log @RUN@/lies" --module-args "sync=1 stall_ms=200" --env END=control --env TIMES=4
-# variant discard: --evil-cswapd "--store mem --size 32M --rate 1 --only control-wild-id --report @RUN@/report --log @RUN@/lies" --module-args "sync=1 reports=0 stall_ms=20000" --env END=discard --env TIMES=3
-# variant config: --evil-cswapd "--store mem --size 32M --rate 1 --only config --report @RUN@/report --log @RUN@/lies" --module-args "sync=1" --env END=config --env TIMES=40
+# variant broken-ahead: --evil-cswapd "--store mem --size 32M --rate 60 --only wild-id,chain-wild-id --report @RUN@/report --log @RUN@/lies" --module-args "stall_ms=200" --env END=broken --env TIMES=8
+# variant removed-ahead: --evil-cswapd "--store mem --size 32M --rate 4 --report @RUN@/report --log @RUN@/lies" --module-args "load_timeout_s=1 stall_ms=200" --env END=removed --env TIMES=4
+# variant same-ahead: --evil-cswapd "--store mem --size 32M --rate 60 --only same-id,chain-same-id --report @RUN@/report --log @RUN@/lies" --module-args "load_timeout_s=1 stall_ms=200" --env END=same --env TIMES=8
+# variant control: --evil-cswapd "--store mem --size 32M --rate 2 --only control-wild-id --report @RUN@/report --log @RUN@/lies" --module-args "stall_ms=200" --env END=control --env TIMES=4
+# variant discard: --evil-cswapd "--store mem --size 32M --rate 1 --only control-wild-id --report @RUN@/report --log @RUN@/lies" --module-args "reports=0 stall_ms=20000" --env END=discard --env TIMES=3
+# variant config: --evil-cswapd "--store mem --size 32M --rate 1 --only config --report @RUN@/report --log @RUN@/lies" --env END=config --env TIMES=40
 
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 # shellcheck disable=SC2317	# functions are called by wait_until

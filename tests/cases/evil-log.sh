@@ -10,7 +10,7 @@
 # slow: uml-debug
 # timeout: 300
 # beside: yes
-# run: --evil-cswapd "--store mem --size 32M --rate 1 --only twice --report @RUN@/report --log @RUN@/lies" --module-args "sync=1"
+# run: --evil-cswapd "--store mem --size 32M --rate 1 --only twice --report @RUN@/report --log @RUN@/lies"
 # run uml: --mem 256M
 
 # shellcheck source-path=SCRIPTDIR source=lib.sh

@@ -10,7 +10,7 @@
 # Checks: driver-response-cookie, driver-response-check, driver-seal-open
 #
 # beds: uml-debug uml-smp
-# fast uml-debug: sync
+# fast uml-debug: ahead
 # fast uml-smp: ahead
 # slow: many uml
 # timeout: 1800
@@ -19,9 +19,8 @@
 # run uml: --mem 256M
 # run uml-debug: --kmemleak
 # run uml-smp: --cpus 2 --queues 2
-# variant sync: --evil-cswapd "--store mem --size 32M --rate 4 --report @RUN@/report --log @RUN@/lies" --module-args "sync=1 load_timeout_s=1 stall_ms=200"
-# variant ahead: --evil-cswapd "--store mem --size 32M --rate 4 --report @RUN@/report --log @RUN@/lies" --module-args "sync=0 load_timeout_s=1 stall_ms=200"
-# variant many: --evil-cswapd "--store mem --size 32M --rate 3 --report @RUN@/report --log @RUN@/lies" --module-args "sync=1 load_timeout_s=1 stall_ms=200" --env LIES=20000
+# variant ahead: --evil-cswapd "--store mem --size 32M --rate 4 --report @RUN@/report --log @RUN@/lies" --module-args "load_timeout_s=1 stall_ms=200"
+# variant many: --evil-cswapd "--store mem --size 32M --rate 3 --report @RUN@/report --log @RUN@/lies" --module-args "load_timeout_s=1 stall_ms=200" --env LIES=20000
 
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"

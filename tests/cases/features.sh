@@ -10,7 +10,7 @@
 # slow: uml-debug
 # timeout: 240
 # beside: yes
-# run: --module-args "sync=1 brake_percent=0" --mem 256M
+# run: --module-args "brake_percent=0" --mem 256M
 # variant more: --faulty-cswapd "--store mem --size 48M --release punch --bad-config offer=28 --bad-config offer=35" --env WANTED=1110
 # variant less: --faulty-cswapd "--store mem --size 48M --release punch --bad-config withhold=0 --bad-config withhold=1 --bad-config withhold=2" --env WANTED=0000
 

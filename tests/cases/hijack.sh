@@ -13,7 +13,7 @@
 # fast vm-newest: flags
 # timeout: 240
 # module: tests/kmod/engine
-# run: --cswapd "--store mem --size 48M" --module-args "sync=1 rekey_pages=500"
+# run: --cswapd "--store mem --size 48M" --module-args "rekey_pages=500"
 # run uml: --mem 256M
 # run vm: --mem 256M
 # variant flags: --env ENGINE=async=1

@@ -10,8 +10,7 @@
 # slow: uml-builtin uml-module
 # timeout: 240
 # run: --cswapd "--store @RUN@/store --size 160M" --mem 256M --env MIB=14 --env LIMIT=6
-# variant sync: --module-args "sync=1 stall_ms=1500"
-# variant ahead: --module-args "sync=0 stall_ms=1500"
+# run: --module-args "stall_ms=1500"
 
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"

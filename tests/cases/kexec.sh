@@ -12,7 +12,7 @@
 # timeout: 600
 # beside: yes
 # guest-programs: cpio vmlinuz
-# run: --mem 512M --module-args "sync=1 floor=96 brake_percent=0"
+# run: --mem 512M --module-args "floor=96 brake_percent=0"
 # run: --cswapd "--store mem --size 64M --release punch --report-period 200"
 
 # shellcheck source-path=SCRIPTDIR source=lib.sh

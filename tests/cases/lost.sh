@@ -6,13 +6,11 @@
 # for nobody, and the slot is as good as any other. (Traps A7, I3.)
 #
 # beds: uml uml-debug
-# fast uml-debug: ahead
 # timeout: 240
 # beside: yes
 # run: --env MIB=12 --allow "swapstress.[0-9]+.: segfault at"
 # run uml: --mem 256M
-# variant sync: --faulty-cswapd "--store mem --size 40M --fault-report @RUN@/report --fault stall:every=301" --module-args "sync=1 load_timeout_s=2"
-# variant ahead: --faulty-cswapd "--store mem --size 40M --fault-report @RUN@/report --fault stall:every=301" --module-args "sync=0 load_timeout_s=2"
+# run: --faulty-cswapd "--store mem --size 40M --fault-report @RUN@/report --fault stall:every=301" --module-args "load_timeout_s=2"
 
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"

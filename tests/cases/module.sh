@@ -8,7 +8,7 @@
 # beds: uml-debug vm-newest
 # slow: uml-smp vm-6.12 vm-6.1 tdx-newest snp-newest tdx-6.12 snp-6.12
 # timeout: 240
-# run: --cswapd "--store mem --size 48M" --module-args sync=0 --env TIMES=5
+# run: --cswapd "--store mem --size 48M" --env TIMES=5
 # run uml-debug: --mem 256M --kmemleak
 # run uml-smp: --mem 256M --cpus 2 --queues 2
 # run vm: --mem 256M --cpus 2 --queues 2

@@ -9,7 +9,6 @@
 # Checks: driver-security-stall
 #
 # beds: uml uml-debug vm-newest
-# fast uml: ahead
 # slow: uml-debug vm-newest
 # timeout: 300
 # beside: yes
@@ -17,8 +16,6 @@
 # run: --allow "blocked for more" --allow "rcu.*(stall|detected)" --allow "clocksource|lockup"
 # run uml: --mem 256M --env READERS=40
 # run vm: --mem 384M --env READERS=160
-# variant ahead: --module-args sync=0
-# variant sync: --module-args sync=1
 
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 # shellcheck disable=SC2317	# functions are called by wait_until

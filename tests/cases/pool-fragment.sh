@@ -10,7 +10,7 @@
 # slow: uml vm-6.12 vm-6.1 tdx-newest snp-newest
 # timeout: 240
 # module: tests/kmod/fragment
-# run: --cswapd "--store mem --size 48M" --module-args sync=0
+# run: --cswapd "--store mem --size 48M"
 # run uml: --mem 256M
 # run vm: --mem 512M --cpus 2 --queues 2
 

@@ -7,16 +7,12 @@
 # Checks: driver-seal-discarded
 #
 # beds: uml uml-debug vm-newest
-# fast uml-debug: ahead
-# fast vm-newest: sync
 # slow: vm-6.12 vm-6.1 tdx-newest snp-newest tdx-6.12 snp-6.12
 # timeout: 360
 # run: --cswapd "--store mem --size 48M" --env MIB=16 --env LIMIT=7 --env CYCLES=20
 # run uml: --mem 256M
 # run uml-debug: --env CYCLES=6
 # run vm: --cpus 2 --queues 2 --env CYCLES=8
-# variant sync: --module-args sync=1
-# variant ahead: --module-args sync=0
 
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"

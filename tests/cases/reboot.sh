@@ -10,7 +10,7 @@
 # beds: vm-newest
 # slow: vm-6.12 vm-6.1
 # timeout: 600
-# run: --mem 384M --cpus 2 --queues 2 --module-args sync=0 --qemu "-action reboot=reset"
+# run: --mem 384M --cpus 2 --queues 2 --qemu "-action reboot=reset"
 # run: --cswapd "--store mem --size 64M"
 
 # shellcheck source-path=SCRIPTDIR source=lib.sh

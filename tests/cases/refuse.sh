@@ -10,7 +10,7 @@
 # beds: uml-debug vm-newest tdx-newest
 # slow: vm-6.12 vm-6.1 tdx-6.12 snp-newest snp-6.12
 # timeout: 240
-# run: --cswapd "--store mem --size 32M" --module-args sync=1
+# run: --cswapd "--store mem --size 32M"
 # run uml: --mem 256M
 # run vm: --mem 256M
 # run: --daemon 13 "build/bed/cswapd-faulty --socket @SOCK@ --store mem --size 8M --bad-config capacity=0"

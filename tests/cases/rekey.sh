@@ -6,15 +6,13 @@
 # that wait for a key are refused, not lost. (Trap C16.)
 #
 # beds: uml uml-debug
-# fast uml-debug: sync
 # slow: uml-smp
 # timeout: 300
 # run uml-debug: --env MIB=8 --env LIMIT=4
 # run: --env MIB=12 --env LIMIT=6
 # run uml: --mem 256M
 # run uml-smp: --cpus 2 --queues 2
-# variant sync: --cswapd "--store mem --size 64M" --module-args "sync=1 rekey_pages=1000"
-# variant ahead: --cswapd "--store mem --size 64M" --module-args "sync=0 rekey_pages=1000"
+# run: --cswapd "--store mem --size 64M" --module-args "rekey_pages=1000"
 
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"

@@ -7,8 +7,6 @@
 # new device works.
 #
 # beds: uml-debug vm-newest
-# fast uml-debug: sync
-# fast vm-newest: ahead
 # slow: uml-smp vm-6.12 vm-6.1 tdx-newest snp-newest tdx-6.12 snp-6.12
 # timeout: 240
 # beside: yes
@@ -18,8 +16,6 @@
 # run uml: --mem 256M
 # run uml-smp: --cpus 2 --queues 2
 # run vm: --mem 256M --cpus 2 --queues 2
-# variant sync: --module-args sync=1
-# variant ahead: --module-args sync=0
 
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 # shellcheck disable=SC2317	# functions are called by wait_until

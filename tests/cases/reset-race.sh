@@ -16,9 +16,8 @@
 # run uml: --mem 256M
 # run uml-smp: --cpus 2 --queues 2
 # run vm: --mem 384M --cpus 2 --queues 2
-# variant storm: --cswapd "--store mem --size 48M" --module-args sync=0 --env RACE=storm
-# variant sync: --cswapd "--store mem --size 48M" --module-args sync=1 --env RACE=storm
-# variant discard: --faulty-cswapd "--store mem --size 48M --fault-report @RUN@/report --balloon-fault discard-never" --module-args sync=0 --env RACE=discard
+# variant storm: --cswapd "--store mem --size 48M" --env RACE=storm
+# variant discard: --faulty-cswapd "--store mem --size 48M --fault-report @RUN@/report --balloon-fault discard-never" --env RACE=discard
 
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 # shellcheck disable=SC2317,SC2153	# functions are called by wait_until; TIMES comes with the run

@@ -8,15 +8,13 @@
 # said once, readers get errors at once, and the module goes.
 #
 # beds: uml-debug
-# slow: uml-smp sync
+# slow: uml-smp
 # timeout: 300
 # module: tests/kmod/reset
 # run: --env MIB=6 --cswapd "--store mem --size 48M" --allow "swapstress.[0-9]+.: segfault at"
 # run uml: --mem 256M
 # run uml-debug: --kmemleak
 # run uml-smp: --cpus 2 --queues 2
-# variant ahead: --module-args sync=0
-# variant sync: --module-args sync=1
 
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 # shellcheck disable=SC2317	# functions are called by wait_until

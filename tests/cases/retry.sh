@@ -6,15 +6,13 @@
 # Proves: a retry needs nothing that another reader could have taken, and no other read waits for it.
 #
 # beds: uml uml-smp
-# fast uml: ahead
 # slow: uml-smp vm-newest
 # timeout: 420
 # beside: yes
 # run: --faulty-cswapd "--store mem --size 48M --fault-report @RUN@/report --fault flip:slots=5-5:times=1 --fault stall:slots=5-5:after=1 --fault flip:slots=6-3000:times=1"
 # run uml: --mem 256M --env READERS=48
 # run vm: --mem 384M --cpus 2 --env READERS=160
-# variant ahead: --module-args "sync=0 load_timeout_s=30"
-# variant sync: --module-args "sync=1 load_timeout_s=30"
+# run: --module-args "load_timeout_s=30"
 
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 # shellcheck disable=SC2317	# functions are called by wait_until

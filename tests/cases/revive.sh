@@ -14,9 +14,8 @@
 # run: --env MIB=8 --queues 1
 # run uml: --mem 256M
 # run vm: --mem 384M
-# variant sync: --faulty-cswapd "--store mem --size 40M --fault-report @RUN@/report --fault stall:every=301:slots=300-700:times=1" --module-args "sync=1 load_timeout_s=12" --env LOST=loads
-# variant ahead: --faulty-cswapd "--store mem --size 40M --fault-report @RUN@/report --fault stall:every=301:slots=300-700:times=1" --module-args "sync=0 load_timeout_s=12" --env LOST=loads
-# variant discard: --faulty-cswapd "--store mem --size 40M --fault-report @RUN@/report --balloon-fault discard-never" --module-args "sync=1 load_timeout_s=12 stall_ms=500" --env LOST=discard
+# variant ahead: --faulty-cswapd "--store mem --size 40M --fault-report @RUN@/report --fault stall:every=301:slots=300-700:times=1" --module-args "load_timeout_s=12" --env LOST=loads
+# variant discard: --faulty-cswapd "--store mem --size 40M --fault-report @RUN@/report --balloon-fault discard-never" --module-args "load_timeout_s=12 stall_ms=500" --env LOST=discard
 
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 # shellcheck disable=SC2317	# functions are called by wait_until

@@ -14,9 +14,8 @@
 # run: --env CSWAP_END=reboot
 # beside: yes
 # run: --env MIB=12 --cswapd "--store mem --size 48M --release punch --report-period 200" --mem 256M --cpus 2 --queues 2
-# variant sync: --module-args sync=1
-# variant ahead: --module-args sync=0
-# variant balloon: --module-args "sync=1 floor=48 brake_percent=0" --env BALLOON=64
+# variant ahead:
+# variant balloon: --module-args "floor=48 brake_percent=0" --env BALLOON=64
 
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 # shellcheck disable=SC2317	# functions are called by wait_until

@@ -11,7 +11,7 @@
 # slow: uml-smp vm-newest tdx-newest snp-newest
 # timeout: 300
 # beside: yes
-# run: --env MIB=12 --module-args "sync=1 stall_ms=500"
+# run: --env MIB=12 --module-args "stall_ms=500"
 # run uml: --mem 256M --env BIG=/usr/bin/qemu-system-x86_64
 # run vm: --mem 384M --env BIG=/dev/bed/results
 # run: --faulty-cswapd "--store mem --size 96M --fault-report @RUN@/report --fault stall"
@@ -42,7 +42,8 @@ echo 64K >$cgroup/mixed/memory.reclaim
 sleep 1	# the stall clock and more
 before=$(counter stores)
 stress --mib 2 --pageout
-expect "stores refused while the host stalled" "$(counter store_refusals)" -gt 400
+# (A write of many pages fails with the first of them.)
+expect "stores refused while the host stalled" "$(counter store_refusals)" -gt 50
 
 # 2. In the same group, whose other pages can't be swapped, much more is read than it may have.
 (

@@ -9,11 +9,11 @@
 # Checks: driver-response-ack-size
 #
 # beds: uml uml-debug uml-smp vm-newest vm-6.1 tdx-newest
-# fast uml: sync-file ahead-mem
-# fast uml-debug: sync-mem ahead-file
-# fast uml-smp: sync-mem ahead-file
-# fast vm-6.1: sync-mem
-# fast tdx-newest: sync-mem
+# fast uml: mem file
+# fast uml-debug: mem file
+# fast uml-smp: mem file
+# fast vm-6.1: mem
+# fast tdx-newest: mem
 # slow: vm-6.12 snp-newest tdx-6.12 snp-6.12
 # timeout: 900
 # beside: yes
@@ -21,10 +21,8 @@
 # run uml-smp: --cpus 2 --queues 2
 # run uml-debug uml-smp: --mem 256M
 # run vm: --mem 384M --cpus 2 --queues 2 --env MIB=40 --env LIMIT=20
-# variant sync-mem: --cswapd "--store mem --size 160M" --module-args sync=1
-# variant ahead-file: --cswapd "--store @RUN@/store --size 160M" --module-args sync=0 --env STORE=file
-# variant ahead-mem uml: --cswapd "--store mem --size 160M" --module-args sync=0
-# variant sync-file uml: --cswapd "--store @RUN@/store --size 160M" --module-args sync=1 --env STORE=file
+# variant file: --cswapd "--store @RUN@/store --size 160M" --env STORE=file
+# variant mem: --cswapd "--store mem --size 160M"
 
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 # shellcheck disable=SC2317	# functions are called by wait_until

@@ -7,13 +7,9 @@
 # (Trap A6.)
 #
 # beds: vm-newest vm-6.1
-# fast vm-newest: sync
-# fast vm-6.1: sync
 # slow: vm-6.12 tdx-newest snp-newest tdx-6.12 snp-6.12
 # timeout: 300
 # run: --mem 384M --cpus 2 --queues 2 --cswapd "--store mem --size 160M"
-# variant sync: --module-args sync=1
-# variant ahead: --module-args sync=0
 
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"

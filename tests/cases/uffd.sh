@@ -8,7 +8,7 @@
 # beds: uml vm-newest
 # slow: uml-debug vm-6.12 vm-6.1
 # timeout: 240
-# run: --cswapd "--store mem --size 48M" --module-args sync=0 --mem 256M
+# run: --cswapd "--store mem --size 48M" --mem 256M
 # run vm: --mem 384M --cpus 2 --queues 2
 
 # shellcheck source-path=SCRIPTDIR source=lib.sh

@@ -11,7 +11,7 @@
 # slow: vm-6.12 vm-6.1
 # timeout: 900
 # module: tests/vmfork
-# run: --cswapd "--store mem --size 160M" --mem 384M --cpus 2 --queues 2 --module-args "sync=1 stall_ms=20000"
+# run: --cswapd "--store mem --size 160M" --mem 384M --cpus 2 --queues 2 --module-args "stall_ms=20000"
 
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 # shellcheck disable=SC2317	# functions are called by wait_until

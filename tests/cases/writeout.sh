@@ -8,14 +8,11 @@
 # is read ahead comes back in few requests, too.
 #
 # beds: uml vm-newest
-# fast vm-newest: ahead
 # slow: vm-6.12 vm-6.1
 # timeout: 200
 # run uml: --mem 128M
 # run vm: --mem 384M
 # run: --cswapd "--store @RUN@/store --size 160M"
-# variant ahead: --module-args sync=0
-# variant sync: --module-args sync=1
 
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -40,10 +37,8 @@ expect "interrupts for $stores pages" "$interrupted" -le $((stores / 16))
 expect "requests for $stores pages" "$(counter store_requests)" -le $((stores / 4))
 stress_end
 loads=$(counter loads) asked=$(counter load_requests)
-if [ "$(counter synchronous)" = 0 ]; then
-	expect "pages read" "$loads" -gt 1000
-	expect "requests for $loads pages" "$asked" -le $((loads / 2))
-fi
+expect "pages read" "$loads" -gt 1000
+expect "requests for $loads pages" "$asked" -le $((loads / 4))
 expect_clean
 swap_off
 finish "$stores pages stored of $overflow that did not fit, $(counter store_requests) requests, $interrupted interrupts; $loads read by $asked requests"

@@ -8,7 +8,7 @@
 # beds: uml
 # slow: uml-debug vm-newest
 # timeout: 240
-# run: --cswapd "--store mem --size 64M" --module-args sync=0 --mem 256M
+# run: --cswapd "--store mem --size 64M" --mem 256M
 # run vm: --mem 384M --cpus 2 --queues 2
 
 # shellcheck source-path=SCRIPTDIR source=lib.sh

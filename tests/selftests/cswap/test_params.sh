@@ -6,10 +6,10 @@
 ktap_begin
 parameters=/sys/module/virtio_cswap/parameters
 
-for name in sync queues rekey_pages stall_ms load_timeout_s spin_us; do
+for name in queues rekey_pages stall_ms load_timeout_s; do
 	check "parameter $name can be read" test -n "$(cat "$parameters/$name")"
 done
-for name in stall_ms load_timeout_s spin_us; do
+for name in stall_ms load_timeout_s; do
 	before=$(cat "$parameters/$name")
 	at_exit "echo $before >$parameters/$name"
 	echo $((before + 1)) >"$parameters/$name"
@@ -37,7 +37,6 @@ refused stall_ms 0
 refused stall_ms 600001
 refused load_timeout_s 86401
 refused load_timeout_s 4294967297
-refused spin_us 1001
 refused brake_percent 101
 at_exit "echo $(cat "$parameters/floor") >$parameters/floor"
 for floor in 0 15 0% 101% 25%% '16 MiB' '' -1; do
@@ -48,13 +47,13 @@ for floor in 16 100% 1%; do
 	check "floor $floor is taken" test "$(cat "$parameters/floor")" = "$floor"
 done
 
-for name in sync queues rekey_pages; do
+for name in queues rekey_pages; do
 	check "parameter $name is for loading only" \
 		test "$(stat -c %a "$parameters/$name")" = 444
 done
 
-for name in stores loads pool_loads store_errors store_refusals load_errors load_timeouts retries \
-	tampered protocol_errors load_ns discards kept copies keys queue_pairs synchronous; do
+for name in stores loads pool_loads store_requests load_requests store_errors store_refusals load_errors load_timeouts retries \
+	tampered protocol_errors load_ns discards kept copies keys queue_pairs; do
 	case $(counter $name) in
 	'' | *[!0-9]*) fail "$name is '$(counter $name)'" ;;
 	*) pass "$name is a number" ;;
