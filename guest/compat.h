@@ -129,6 +129,7 @@ static inline struct gendisk *cswap_alloc_disk(u32 max_discard)
 	disk->queue->limits.discard_granularity = VIRTIO_CSWAP_SLOT_SIZE;
 	blk_queue_max_discard_sectors(disk->queue, max_discard);
 	blk_queue_flag_set(QUEUE_FLAG_NONROT, disk->queue);
+	blk_queue_flag_set(QUEUE_FLAG_IO_STAT, disk->queue);
 	blk_queue_flag_clear(QUEUE_FLAG_ADD_RANDOM, disk->queue);
 	blk_queue_flag_set(QUEUE_FLAG_STABLE_WRITES, disk->queue);
 	blk_queue_dma_alignment(disk->queue, VIRTIO_CSWAP_SLOT_SIZE - 1);
@@ -145,12 +146,33 @@ static inline struct gendisk *cswap_alloc_disk(u32 max_discard)
 		.max_hw_discard_sectors = max_discard,
 		.discard_granularity = VIRTIO_CSWAP_SLOT_SIZE,
 		.dma_alignment = VIRTIO_CSWAP_SLOT_SIZE - 1,
-		.features = BLK_FEAT_STABLE_WRITES,
+		.features = BLK_FEAT_STABLE_WRITES | BLK_FEAT_IO_STAT,
 	};
 
 	return blk_alloc_disk(&lim, NUMA_NO_NODE);
 }
 #endif
+
+/* An I/O of so many sectors begins, for the disk's statistics; when it did, for its end. */
+static inline unsigned long cswap_account_begin(struct block_device *bdev, enum req_op op,
+						unsigned int sectors)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 4, 0)
+	return bdev_start_io_acct(bdev, sectors, op, jiffies);
+#else
+	return bdev_start_io_acct(bdev, op, jiffies);
+#endif
+}
+
+static inline void cswap_account_end(struct block_device *bdev, enum req_op op,
+				     unsigned int sectors, unsigned long begun)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 4, 0)
+	bdev_end_io_acct(bdev, op, begun);
+#else
+	bdev_end_io_acct(bdev, op, sectors, begun);
+#endif
+}
 
 /*
  * Take just these pages, moving what is in them elsewhere. Each has a reference of

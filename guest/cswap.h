@@ -82,6 +82,7 @@ struct cswap_load_io {
 	u32 since;			/* seconds of the tick's: it was sent then */
 	ktime_t started;
 	struct bio *bio;		/* that the page is a part of */
+	unsigned long begun;		/* for the disk's statistics */
 	struct llist_node node;		/* on @finished of the first of its group */
 	struct llist_head finished;	/* loads to be opened by @work */
 	struct work_struct work;

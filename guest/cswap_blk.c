@@ -311,6 +311,7 @@ struct load_to {
 	unsigned int offset;
 	struct bio *bio;		/* the page is a part of; ended then */
 	unsigned int tries;		/* that have failed */
+	unsigned long begun;		/* for the disk's statistics */
 };
 
 /* A load that has been begun, in the way that @how says. */
@@ -343,6 +344,7 @@ static void load_fill(struct cswap_queue *queue, const struct load_to *to, u32 l
 	io->offset = to->offset;
 	io->bio = to->bio;
 	io->tries = to->tries;
+	io->begun = to->begun;
 	io->status = BLK_STS_OK;
 	io->handed_over = false;
 	io->started = ktime_get();
@@ -546,6 +548,7 @@ static bool load_finish(struct cswap_queue *queue, struct cswap_load_io *io,
 		.offset = io->offset,
 		.bio = io->bio,
 		.tries = io->tries,
+		.begun = io->begun,
 	};
 	u64 counter = queue->shard.loads[io - queue->load_io].counter;
 	enum cswap_load_how how;
@@ -590,20 +593,34 @@ static void bio_end_part(struct bio *bio, blk_status_t status)
 	bio_endio(bio);
 }
 
+/* In the disk's statistics a page that is read is an I/O: it waits by itself. */
+static void load_account_begin(struct load_to *to)
+{
+	to->begun = cswap_account_begin(to->bio->bi_bdev, REQ_OP_READ, CSWAP_SECTORS);
+}
+
+static void load_end_part(struct bio *bio, unsigned long begun, blk_status_t status)
+{
+	cswap_account_end(bio->bi_bdev, REQ_OP_READ, CSWAP_SECTORS, begun);
+	bio_end_part(bio, status);
+}
+
 void cswap_finish_work(struct work_struct *work)
 {
 	struct cswap_load_io *io, *next, *first = container_of(work, struct cswap_load_io, work);
 	struct cswap_queue *queue = first->queue;
 	unsigned int noio = memalloc_noio_save();
 	struct llist_node *list;
+	unsigned long begun;
 	blk_status_t status;
 	struct bio *bio;
 
 	list = llist_reverse_order(llist_del_all(&first->finished));
 	llist_for_each_entry_safe(io, next, list, node) {
 		bio = io->bio;
+		begun = io->begun;
 		if (load_finish(queue, io, &status))
-			bio_end_part(bio, status);
+			load_end_part(bio, begun, status);
 	}
 	memalloc_noio_restore(noio);
 }
@@ -646,9 +663,10 @@ static void load_page(struct cswap_dev *dev, struct load_to *to, struct batch *b
 	blk_status_t status;
 
 	bio_inc_remaining(to->bio);
+	load_account_begin(to);
 	batch_turn(batch, queue);
 	if (load_page_now(queue, to, batch, &status))
-		bio_end_part(to->bio, status);
+		load_end_part(to->bio, to->begun, status);
 }
 
 /* --- the disk --- */
@@ -680,11 +698,13 @@ void cswap_written_work(struct work_struct *work)
 		bio_endio(bio);
 }
 
-static void write_end(struct cswap_dev *dev, struct bio *bio, blk_status_t status)
+static void write_end(struct cswap_dev *dev, struct bio *bio, unsigned long begun,
+		      blk_status_t status)
 {
 	unsigned long flags;
 
 	bio_note_status(bio, status);
+	bio_end_io_acct(bio, begun);
 	if (!dev->written_wq) {
 		bio_endio(bio);
 		return;
@@ -701,9 +721,12 @@ static void transfer(struct cswap_dev *dev, struct bio *bio)
 	u64 slot = bio->bi_iter.bi_sector / CSWAP_SECTORS;
 	struct batch batch = { };
 	blk_status_t status = BLK_STS_OK;
+	unsigned long begun = 0;
 	struct bvec_iter iter;
 	struct bio_vec bv;
 
+	if (op_is_write(bio_op(bio)))
+		begun = bio_start_io_acct(bio);
 	bio_for_each_segment(bv, bio, iter) {
 		unsigned int done;
 
@@ -720,7 +743,7 @@ static void transfer(struct cswap_dev *dev, struct bio *bio)
 	}
 	batch_end(&batch);
 	if (op_is_write(bio_op(bio)))
-		write_end(dev, bio, status);
+		write_end(dev, bio, begun, status);
 	else
 		bio_end_part(bio, status);
 }
@@ -735,12 +758,14 @@ static void discard(struct cswap_dev *dev, struct bio *bio)
 {
 	u64 slot = bio->bi_iter.bi_sector / CSWAP_SECTORS;
 	u64 end = slot + bio->bi_iter.bi_size / VIRTIO_CSWAP_SLOT_SIZE;
+	unsigned long begun = bio_start_io_acct(bio);
 
 	for (; slot < end; slot++) {
 		slot_free(dev, slot);
 		if (!(slot % 65536))
 			cond_resched();
 	}
+	bio_end_io_acct(bio, begun);
 	bio_endio(bio);
 }
 
