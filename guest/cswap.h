@@ -38,6 +38,9 @@ static_assert(PAGE_SIZE == VIRTIO_CSWAP_SLOT_SIZE,
 /* A page is fetched so often before it's given up. */
 #define CSWAP_OPEN_TRIES	4
 
+/* Of the histogram of loads: below 1 us, 2, 4 ... 8 s, and more. */
+#define CSWAP_LATENCY_BUCKETS	25
+
 struct cswap_dev;
 
 /* A piece of the pool: less than a page and in one, or whole pages in one block. */
@@ -147,6 +150,7 @@ struct cswap_queue {
 	struct cswap_sent *free_sents;	/* as many as requests may be sent yet */
 	struct scatterlist sg[1 + VIRTIO_CSWAP_MAX_REQUEST_PAGES]; /* of the chain that is made */
 	struct cswap_stats stats;
+	u64 load_us[CSWAP_LATENCY_BUCKETS]; /* pages by how long they were waited for */
 
 	wait_queue_head_t store_wait;	/* for a copy; a wake-up is for one */
 	wait_queue_head_t load_wait;	/* for a load or the slot's turn */
@@ -327,6 +331,8 @@ struct cswap_dev {
 	u32 seconds;			/* in which the tick ran; see cswap_age_s() */
 	unsigned long second_at;	/* jiffies: the last of them, the tick's */
 	struct notifier_block fork_notifier, pm_notifier;
+	struct dentry *debugfs;
+	struct work_struct tampered_work; /* tells of it by a uevent */
 	bool nothing_warned;		/* of a swap-in of what isn't stored */
 };
 
@@ -529,6 +535,16 @@ const char *cswap_balloon_stopped(const struct cswap_balloon *balloon);
 void cswap_report_init(struct cswap_dev *dev);
 void cswap_report_start(struct cswap_dev *dev);
 void cswap_report_stop(struct cswap_dev *dev);
+
+/* --- cswap_observe.c: what engineers see of the disk; tracepoints are in cswap_trace.h --- */
+
+/* Before anything else. */
+void cswap_observe_init(struct cswap_dev *dev);
+/* The disk is there; and nobody reads from it any more, who would have to be told of. They sleep. */
+void cswap_observe_begin(struct cswap_dev *dev);
+void cswap_observe_end(struct cswap_dev *dev);
+/* A page was given up since it didn't open. Any context. */
+void cswap_observe_tampered(struct cswap_dev *dev);
 
 /* --- cswap_sysfs.c --- */
 

@@ -42,6 +42,7 @@
 
 #include "compat.h"
 #include "cswap.h"
+#include "cswap_trace.h"
 
 /* Half of what reclaim writes at a time: the device works on it while the rest is sealed. */
 #define BATCH_PAGES		16
@@ -236,6 +237,7 @@ static blk_status_t store_take(struct cswap_queue *queue, u64 slot,
 	if (status) {
 		spin_lock_irqsave(&queue->lock, flags);
 		queue->stats.store_refusals++;
+		trace_cswap_stall(queue->dev->number, queue->index, slot, queue->shard.free.count);
 		/* if this one was woken, it was for nothing */
 		cswap_queue_wake_store(queue);
 		spin_unlock_irqrestore(&queue->lock, flags);
@@ -528,6 +530,7 @@ static blk_status_t load_give_up(struct cswap_queue *queue, const struct load_to
 	spin_lock_irqsave(&queue->lock, flags);
 	queue->stats.tampered++;
 	spin_unlock_irqrestore(&queue->lock, flags);
+	cswap_observe_tampered(queue->dev);
 	dev_err_ratelimited(&queue->dev->vdev->dev,
 			    "slot %llu: the page that came back is not the last one stored (%u tries); the read fails\n",
 			    to->slot, CSWAP_OPEN_TRIES);
@@ -560,6 +563,8 @@ static bool load_finish(struct cswap_queue *queue, struct cswap_load_io *io,
 	opened = !*status && !sealed;
 	while (sealed || (*status && *status != BLK_STS_TIMEOUT)) {
 		io->tries += !load_is_blameless(io, *status);
+		if (sealed)
+			trace_cswap_not_open(queue->dev->number, queue->index, to.slot, io->tries);
 		if (io->tries == CSWAP_OPEN_TRIES) {
 			*status = load_give_up(queue, &to, *status);
 			break;

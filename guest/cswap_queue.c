@@ -63,6 +63,7 @@
 
 #include "compat.h"
 #include "cswap.h"
+#include "cswap_trace.h"
 
 /* Headers lie in cache lines of their own: the device reads one while we write the next. */
 #define HEAD_STRIDE		64
@@ -166,6 +167,7 @@ static void store_send(struct cswap_queue *queue, const struct cswap_group *grou
 	}
 	chain_add(queue, sent, CSWAP_STORE_HEADER_BYTES(group->count), group->count);
 	queue->stats.store_requests++;
+	trace_cswap_store(queue->dev->number, queue->index, group->slot, group->count);
 }
 
 static void load_send(struct cswap_queue *queue, const struct cswap_group *group)
@@ -176,6 +178,7 @@ static void load_send(struct cswap_queue *queue, const struct cswap_group *group
 	cswap_wire_put_load(sent->head.va, group->cookie, group->slot, group->count);
 	chain_add(queue, sent, CSWAP_LOAD_HEADER_BYTES, 0);
 	queue->stats.load_requests++;
+	trace_cswap_load(queue->dev->number, queue->index, group->slot, group->count);
 }
 
 /* Readers first: somebody waits for them. */
@@ -213,12 +216,19 @@ static blk_status_t status_of(u32 status)
 static void load_hand_over(struct cswap_queue *queue, struct cswap_load_io *io,
 			   struct cswap_load_io *first)
 {
+	u64 ns;
+
 	if (io->handed_over)
 		return;
 	io->handed_over = true;
 	io->grouped = queue->shard.loads[first - queue->load_io].count > 1;
 	io->page = NULL;
-	queue->stats.load_ns += ktime_to_ns(ktime_sub(ktime_get(), io->started));
+	ns = ktime_to_ns(ktime_sub(ktime_get(), io->started));
+	queue->stats.load_ns += ns;
+	queue->load_us[min(fls64(ns / NSEC_PER_USEC), CSWAP_LATENCY_BUCKETS - 1)]++;
+	trace_cswap_loaded(queue->dev->number, queue->index,
+			   queue->shard.loads[io - queue->load_io].slot, ns / NSEC_PER_USEC,
+			   (__force unsigned int)io->status);
 	if (io->status && io->status != BLK_STS_TIMEOUT && !io->grouped)
 		queue->stats.load_errors++;
 	llist_add(&io->node, &first->finished);
@@ -243,6 +253,8 @@ static void event_handle(struct cswap_queue *queue, const struct cswap_event *ev
 	if (!event->over)
 		return;
 	if (event->kind == CSWAP_COOKIE_STORE) {
+		trace_cswap_stored(queue->dev->number, queue->index,
+				   queue->shard.copies[event->index].slot, event->failed);
 		if (event->failed) {
 			queue->stats.store_errors++;
 			cswap_tick_soon(queue->dev);

@@ -19,6 +19,7 @@
  *	cswap_mem.c	memory taken from the guest, and back
  *	cswap_report.c	reports to the host
  *	cswap_pool.c	memory shared with the device
+ *	cswap_observe.c	tracepoints, a histogram, a uevent
  *
  * Probe builds them from the bottom up, and the disk appears last. Whatever the
  * device says is checked; what it has once said of itself is not asked again.
@@ -38,6 +39,7 @@
 
 #include "compat.h"
 #include "cswap.h"
+#include "cswap_trace.h"
 
 /* The pool: so much, and so much again for each pair, but no more of all memory. */
 #define POOL_BYTES		SZ_2M
@@ -336,6 +338,7 @@ static int queues_start(struct cswap_dev *dev)
 			return rc;
 	}
 	WRITE_ONCE(dev->state, CSWAP_RUNNING);
+	trace_cswap_reset(dev->number, true);
 	cswap_control_start(dev);
 	cswap_discard_start(dev);
 	cswap_balloon_start(dev);
@@ -395,8 +398,10 @@ static void rings_delete(struct cswap_dev *dev)
 /* Stop, and reset the device; it isn't known to have been. */
 static void dev_stop(struct cswap_dev *dev, enum cswap_state state)
 {
-	if (dev->state == CSWAP_RUNNING)
+	if (dev->state == CSWAP_RUNNING) {
 		dev->stopped_at = jiffies;
+		trace_cswap_reset(dev->number, false);
+	}
 	rings_stop(dev, state);
 	virtio_reset_device(dev->vdev);
 	rings_delete(dev);
@@ -611,6 +616,7 @@ static void queues_prepare(struct cswap_dev *dev)
 		init_waitqueue_head(&queue->load_wait);
 		INIT_WORK(&queue->read_work, cswap_read_work);
 	}
+	cswap_observe_init(dev);
 	INIT_DELAYED_WORK(&dev->tick, cswap_tick);
 	mutex_init(&dev->life);
 	INIT_DELAYED_WORK(&dev->reset_work, reset_work);
@@ -763,6 +769,7 @@ static int cswap_probe(struct virtio_device *vdev)
 	rc = cswap_disk_add(dev);
 	if (rc)
 		goto err_notifiers;
+	cswap_observe_begin(dev);
 	dev_info(&vdev->dev, "cswap%d: %llu MiB, %u queue pairs, %u KiB shared, %s\n",
 		 dev->number,
 		 dev->geometry.capacity * VIRTIO_CSWAP_SLOT_SIZE >> 20, dev->nr_queues,
@@ -800,6 +807,7 @@ static void cswap_remove(struct virtio_device *vdev)
 		cswap_wait_unplugged(&dev->queues[i]);
 	/* readers' works, which end what is over by now */
 	flush_workqueue(dev->wq);
+	cswap_observe_end(dev);
 	flush_work(&dev->written_work);
 	cswap_balloon_exit(dev);
 	cswap_control_exit(dev);
