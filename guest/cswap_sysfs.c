@@ -7,6 +7,7 @@
  */
 #include <linux/blkdev.h>
 #include <linux/device.h>
+#include <linux/sizes.h>
 #include <linux/sysfs.h>
 
 #include "cswap.h"
@@ -73,6 +74,29 @@ static ssize_t copies_show(struct device *device, struct device_attribute *attr,
 	return sysfs_emit(buf, "%u\n", copies);
 }
 static DEVICE_ATTR_RO(copies);
+
+/* Of these, what isn't free: to be sent, on its way, kept, or being read or written. */
+static ssize_t copies_used_show(struct device *device, struct device_attribute *attr,
+				char *buf)
+{
+	struct cswap_dev *dev = to_cswap(device);
+	unsigned int i, used = 0;
+
+	for (i = 0; i < dev->nr_queues; i++)
+		used += dev->queues[i].shard.nr_copies -
+			READ_ONCE(dev->queues[i].shard.free.count);
+	return sysfs_emit(buf, "%u\n", used);
+}
+static DEVICE_ATTR_RO(copies_used);
+
+/* Memory that is shared with the device for life: copies, and buffers of reads and of headers. */
+static ssize_t pool_kib_show(struct device *device, struct device_attribute *attr,
+			     char *buf)
+{
+	return sysfs_emit(buf, "%lu\n",
+			  to_cswap(device)->pool.nr_pages * (PAGE_SIZE / SZ_1K));
+}
+static DEVICE_ATTR_RO(pool_kib);
 
 /* Keys in use. */
 static ssize_t keys_show(struct device *device, struct device_attribute *attr,
@@ -196,6 +220,8 @@ static struct attribute *cswap_attrs[] = {
 	&dev_attr_discards.attr,
 	&dev_attr_kept.attr,
 	&dev_attr_copies.attr,
+	&dev_attr_copies_used.attr,
+	&dev_attr_pool_kib.attr,
 	&dev_attr_keys.attr,
 	&dev_attr_cipher.attr,
 	&dev_attr_queue_pairs.attr,

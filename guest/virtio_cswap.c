@@ -100,6 +100,10 @@ static ulong rekey_pages = CSWAP_MAX_REKEY;
 BOUNDED_PARAM(rekey_pages, rekey_pages, 1, CSWAP_MAX_REKEY, 0444);
 MODULE_PARM_DESC(rekey_pages, "Make a new key after so many stores (default 2^40, which is also the most)");
 
+static ulong pool_kib;
+BOUNDED_PARAM(pool_kib, pool_kib, 0, 1024 * 1024, 0444);
+MODULE_PARM_DESC(pool_kib, "Share so much memory with the device, in KiB (up to 1048576; default 0: 2 MiB and 512 KiB for each queue pair, but no more than 1/128 of all memory)");
+
 ulong cswap_stall_ms = 2000;
 BOUNDED_PARAM(stall_ms, cswap_stall_ms, 50, 600000, 0644);
 MODULE_PARM_DESC(stall_ms, "Refuse stores when the device has not moved for so long, in milliseconds (50 to 600000, default 2000)");
@@ -569,7 +573,7 @@ static unsigned int pool_pages(const struct cswap_dev *dev)
 	u64 bytes = POOL_BYTES + (u64)POOL_PAIR_BYTES * dev->nr_queues;
 	u64 most = (u64)totalram_pages() * PAGE_SIZE / POOL_RAM_SHARE;
 
-	bytes = min(bytes, most);
+	bytes = pool_kib ? (u64)pool_kib * SZ_1K : min(bytes, most);
 	return max_t(u64, bytes, (u64)POOL_MIN_PAIR_BYTES * dev->nr_queues) >> PAGE_SHIFT;
 }
 
