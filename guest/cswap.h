@@ -296,6 +296,8 @@ struct cswap_dev {
 	struct virtio_device *vdev;
 	struct cswap_geometry geometry;
 	int number;			/* of cswapN */
+	/* its owner's settings of this device, or CSWAP_UNSET: the module's parameters are for it */
+	long stall_ms, load_timeout_s;
 
 	struct mutex life;		/* held while rings are made or deleted */
 	enum cswap_state state;		/* read without it: all pairs' but BROKEN */
@@ -335,6 +337,11 @@ struct cswap_dev {
 	struct work_struct tampered_work; /* tells of it by a uevent */
 	bool nothing_warned;		/* of a swap-in of what isn't stored */
 };
+
+#define CSWAP_UNSET	(-1L)
+#define CSWAP_LEAST_STALL_MS	50
+#define CSWAP_MOST_STALL_MS	600000
+#define CSWAP_MOST_LOAD_TIMEOUT_S 86400
 
 /* Module parameters, virtio_cswap.c. */
 extern ulong cswap_stall_ms;
@@ -559,6 +566,23 @@ static inline u64 cswap_stats_sum(const struct cswap_dev *dev, size_t offset)
 	for (i = 0; i < dev->nr_queues; i++)
 		total += READ_ONCE(*(u64 *)((u8 *)&dev->queues[i].stats + offset));
 	return total;
+}
+
+static inline unsigned long cswap_setting(long own, ulong all)
+{
+	return own == CSWAP_UNSET ? all : own;
+}
+
+/* How long a store may be kept waiting. */
+static inline unsigned int cswap_stall_ms_of(const struct cswap_dev *dev)
+{
+	return cswap_setting(READ_ONCE(dev->stall_ms), READ_ONCE(cswap_stall_ms));
+}
+
+/* How long a reader waits; 0: for ever. */
+static inline u32 cswap_load_timeout_of(const struct cswap_dev *dev)
+{
+	return cswap_setting(READ_ONCE(dev->load_timeout_s), READ_ONCE(cswap_load_timeout_s));
 }
 
 static inline struct cswap_queue *cswap_queue_of(struct cswap_dev *dev, u64 slot)

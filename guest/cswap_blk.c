@@ -59,9 +59,9 @@
 	__ret;									\
 })
 
-static unsigned long stall_jiffies(void)
+static unsigned long stall_jiffies(const struct cswap_dev *dev)
 {
-	return msecs_to_jiffies(cswap_stall_ms);
+	return msecs_to_jiffies(cswap_stall_ms_of(dev));
 }
 
 /* --- batches --- */
@@ -171,7 +171,7 @@ struct store_hold {
  */
 static bool probe_due(const struct cswap_queue *queue)
 {
-	return time_after(jiffies, queue->probed + stall_jiffies());
+	return time_after(jiffies, queue->probed + stall_jiffies(queue->dev));
 }
 
 /*
@@ -181,7 +181,7 @@ static bool probe_due(const struct cswap_queue *queue)
  */
 static void store_await_key(struct cswap_dev *dev)
 {
-	cswap_seal_await(&dev->seal, stall_jiffies());
+	cswap_seal_await(&dev->seal, stall_jiffies(dev));
 }
 
 /* True when the wait is over: with a copy, or with an error. */
@@ -230,7 +230,7 @@ static blk_status_t store_take(struct cswap_queue *queue, u64 slot,
 	do {
 		left = wait_event_one_timeout(queue->store_wait,
 					      store_try(queue, slot, hold, &status),
-					      stall_jiffies());
+					      stall_jiffies(queue->dev));
 	} while (!left && cswap_clock_jumped(queue->dev, &jumps));
 	if (!left)
 		status = BLK_STS_IOERR;

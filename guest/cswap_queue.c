@@ -485,7 +485,7 @@ bool cswap_clock_jumped(const struct cswap_dev *dev, unsigned int *jumps)
 bool cswap_queue_stalled(const struct cswap_queue *queue)
 {
 	return !tick_is_late(queue->dev) &&
-	       cswap_store_stalled(&queue->shard, jiffies, msecs_to_jiffies(cswap_stall_ms));
+	       cswap_store_stalled(&queue->shard, jiffies, msecs_to_jiffies(cswap_stall_ms_of(queue->dev)));
 }
 
 bool cswap_queue_is_lost(const struct cswap_queue *queue)
@@ -505,7 +505,7 @@ u32 cswap_age_s(const struct cswap_dev *dev, u32 since)
 
 bool cswap_load_overdue(const struct cswap_dev *dev, u32 since)
 {
-	u32 limit = READ_ONCE(cswap_load_timeout_s);
+	u32 limit = cswap_load_timeout_of(dev);
 
 	/* the first second may have been a short one */
 	return limit && cswap_age_s(dev, since) > limit;
@@ -574,7 +574,7 @@ static bool loads_want_reset(const struct cswap_queue *queue, u32 limit)
  */
 static bool queue_wants_reset(const struct cswap_queue *queue)
 {
-	u32 limit = READ_ONCE(cswap_load_timeout_s);
+	u32 limit = cswap_load_timeout_of(queue->dev);
 
 	if (!CSWAP_CAN_RESET || !limit || queue->state != CSWAP_RUNNING)
 		return false;

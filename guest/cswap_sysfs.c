@@ -7,6 +7,7 @@
  */
 #include <linux/blkdev.h>
 #include <linux/device.h>
+#include <linux/kstrtox.h>
 #include <linux/sizes.h>
 #include <linux/sysfs.h>
 
@@ -16,6 +17,41 @@ static struct cswap_dev *to_cswap(struct device *dev)
 {
 	return dev_to_disk(dev)->private_data;
 }
+
+/* --- settings of this device; "default" is what the module's parameter says --- */
+
+static ssize_t setting_store(long *setting, const char *buf, size_t count, long least, long most)
+{
+	long value;
+
+	if (sysfs_streq(buf, "default")) {
+		WRITE_ONCE(*setting, CSWAP_UNSET);
+		return count;
+	}
+	if (kstrtol(buf, 0, &value) || value < least || value > most)
+		return -EINVAL;
+	WRITE_ONCE(*setting, value);
+	return count;
+}
+
+#define CSWAP_SETTING(_name, _value, _least, _most)				\
+static ssize_t _name##_show(struct device *device,				\
+			    struct device_attribute *attr, char *buf)		\
+{										\
+	return sysfs_emit(buf, "%u\n", _value(to_cswap(device)));		\
+}										\
+static ssize_t _name##_store(struct device *device,				\
+			     struct device_attribute *attr,			\
+			     const char *buf, size_t count)			\
+{										\
+	return setting_store(&to_cswap(device)->_name, buf, count, _least, _most); \
+}										\
+static DEVICE_ATTR_RW(_name)
+
+CSWAP_SETTING(stall_ms, cswap_stall_ms_of, CSWAP_LEAST_STALL_MS, CSWAP_MOST_STALL_MS);
+CSWAP_SETTING(load_timeout_s, cswap_load_timeout_of, 0, CSWAP_MOST_LOAD_TIMEOUT_S);
+
+/* --- counters --- */
 
 #define CSWAP_STAT(_name)							\
 static ssize_t _name##_show(struct device *device,				\
@@ -204,6 +240,8 @@ static ssize_t reports_show(struct device *device, struct device_attribute *attr
 static DEVICE_ATTR_RO(reports);
 
 static struct attribute *cswap_attrs[] = {
+	&dev_attr_stall_ms.attr,
+	&dev_attr_load_timeout_s.attr,
 	&dev_attr_stores.attr,
 	&dev_attr_loads.attr,
 	&dev_attr_pool_loads.attr,

@@ -105,11 +105,11 @@ BOUNDED_PARAM(pool_kib, pool_kib, 0, 1024 * 1024, 0444);
 MODULE_PARM_DESC(pool_kib, "Share so much memory with the device, in KiB (up to 1048576; default 0: 2 MiB and 512 KiB for each queue pair, but no more than 1/128 of all memory)");
 
 ulong cswap_stall_ms = 2000;
-BOUNDED_PARAM(stall_ms, cswap_stall_ms, 50, 600000, 0644);
+BOUNDED_PARAM(stall_ms, cswap_stall_ms, CSWAP_LEAST_STALL_MS, CSWAP_MOST_STALL_MS, 0644);
 MODULE_PARM_DESC(stall_ms, "Refuse stores when the device has not moved for so long, in milliseconds (50 to 600000, default 2000)");
 
 ulong cswap_load_timeout_s = 180;
-BOUNDED_PARAM(load_timeout_s, cswap_load_timeout_s, 0, 86400, 0644);
+BOUNDED_PARAM(load_timeout_s, cswap_load_timeout_s, 0, CSWAP_MOST_LOAD_TIMEOUT_S, 0644);
 MODULE_PARM_DESC(load_timeout_s, "Give a page up when the device has not returned it for so long, in seconds (up to 86400, default 180, 0: never)");
 
 bool cswap_balloon_enabled = true;
@@ -519,7 +519,7 @@ static bool reset_is_due(struct cswap_dev *dev)
 /* Memory may be had later: the rings are made again then, as long as readers may wait. */
 static bool restart_later(struct cswap_dev *dev, int rc)
 {
-	unsigned long limit = clamp(READ_ONCE(cswap_load_timeout_s), LEAST_RESTART_S,
+	unsigned long limit = clamp(cswap_load_timeout_of(dev), LEAST_RESTART_S,
 				    MOST_RESTART_S) * HZ;
 
 	if (rc != -ENOMEM || time_after(jiffies, dev->stopped_at + limit))
@@ -670,6 +670,8 @@ static struct cswap_dev *dev_alloc(struct virtio_device *vdev)
 		return ERR_PTR(-ENOMEM);
 	dev->vdev = vdev;
 	dev->number = -1;
+	dev->stall_ms = CSWAP_UNSET;
+	dev->load_timeout_s = CSWAP_UNSET;
 	rc = config_read(dev);
 	if (rc)
 		goto err;

@@ -33,6 +33,24 @@ refused() {
 said() {
 	dmesg | grep -qF "$1"
 }
+# The disk's own settings stand in for the module's, until they are "default" again.
+settings=/sys/block/$(basename "$disk")/cswap
+for name in stall_ms load_timeout_s; do
+	before=$(cat "$parameters/$name")
+	check "$name of the disk is the module's" test "$(cat "$settings/$name")" = "$before"
+	echo 777 >"$settings/$name"
+	check "$name of the disk can be changed" test "$(cat "$settings/$name")" = 777
+	check "and the module's stays" test "$(cat "$parameters/$name")" = "$before"
+	for value in -1 nonsense 700000; do
+		if echo $value 2>/dev/null >"$settings/$name"; then
+			fail "$name of the disk takes $value"
+		else
+			check "$name of the disk refuses $value" test "$(cat "$settings/$name")" = 777
+		fi
+	done
+	echo default >"$settings/$name"
+	check "$name of the disk is the module's again" test "$(cat "$settings/$name")" = "$before"
+done
 refused stall_ms 0
 refused stall_ms 600001
 refused load_timeout_s 86401
