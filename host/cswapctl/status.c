@@ -71,6 +71,7 @@ void status_read(struct json_object *answer, struct status *status)
 	status->files = number(measured, "memory_file_bytes");
 	status->cgroup = number(measured, "cgroup_bytes");
 	status->cgroup_path = string(measured, "cgroup");
+	status->kept = number(measured, "kept_bytes");
 	status->stored_pages = number(store, "stored_pages");
 	status->loaded_pages = number(store, "loaded_pages");
 	status->tags_memory = number(store, "tags_memory_bytes");
@@ -170,18 +171,25 @@ static const char *size_text(uint64_t bytes)
 	return to;
 }
 
-static const char *kept_text(const struct status *status)
+static const char *remaining_text(const struct status *status)
 {
 	if (status->memory == STATUS_UNKNOWN || status->released > status->memory)
 		return "unknown";
 	return size_text(status->memory - status->released);
 }
 
+/* So much that it's no rounding of the kernel's: its counts differ by up to 256 KiB for each CPU. */
+static bool is_kept(const struct status *status)
+{
+	return status->kept != STATUS_UNKNOWN && status->released != STATUS_UNKNOWN &&
+	       status->kept >= 64 << 20 && status->kept > status->released / 8;
+}
+
 void status_print_line(const struct status *status)
 {
 	printf("released %s of %s, the guest keeps %s",
 	       size_text(status->released), size_text(status->target),
-	       kept_text(status));
+	       remaining_text(status));
 	/* A report about another target says nothing of this one. */
 	if (is_reached(status))
 		printf("; the target is reached");
@@ -193,6 +201,8 @@ void status_print_line(const struct status *status)
 		printf("; the VMM's cgroup uses %s", size_text(status->cgroup));
 	else if (status->files != STATUS_UNKNOWN)
 		printf("; its memory's files occupy %s", size_text(status->files));
+	if (is_kept(status))
+		printf("; %s of what was discarded ISN'T FREE", size_text(status->kept));
 	putchar('\n');
 	fflush(stdout);
 }
@@ -263,12 +273,15 @@ void status_print(const struct status *status)
 	puts("the guest claims:");
 	printf("  released           %s of %s (it keeps %s)\n",
 	       size_text(status->released), size_text(status->target),
-	       kept_text(status));
+	       remaining_text(status));
 	print_report(status);
 	puts("the host measures:");
 	printf("  memory's files     %s occupied\n", size_text(status->files));
 	printf("  VMM's cgroup       %s%s%s\n", size_text(status->cgroup),
 	       status->cgroup_path ? ", " : "",
 	       status->cgroup_path ? status->cgroup_path : "");
+	if (is_kept(status))
+		printf("  NOT FREE           %s were discarded, and something has them pinned: an assigned device? Then the host gains nothing, and with --release punch the device's DMA goes astray; stop the balloon (cswapctl target 0)\n",
+		       size_text(status->kept));
 	print_store(status);
 }

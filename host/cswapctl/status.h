@@ -21,6 +21,7 @@ struct status {
 	uint64_t files;
 	uint64_t cgroup;
 	const char *cgroup_path;	/* NULL: unknown */
+	uint64_t kept;			/* discarded, and not free */
 	uint64_t stored_pages;
 	uint64_t loaded_pages;
 	uint64_t tags_memory;		/* bytes */

@@ -15,6 +15,15 @@ $(out)/guest/memkinds: LIBS := -lpthread
 $(out)/guest/memkinds: $(out)/obj/tests/guest/memkinds.o
 	$(link)
 
+$(out)/guest/pin_pages: $(out)/obj/tests/guest/pin_pages.o
+	$(link)
+
+# The daemon's own measure.
+$(out)/obj/tests/guest/measure_kept.o: OBJ_CFLAGS := -Ihost/cswapd
+$(out)/guest/measure_kept: LIBS := -lpthread
+$(out)/guest/measure_kept: $(out)/obj/tests/guest/measure_kept.o $(out)/obj/host/cswapd/balloon/measure.o $(out)/obj/host/common/log.o
+	$(link)
+
 # In the sanitizers' build there is nothing to lock: they map terabytes.
 .PHONY: check-unit check-swapstress bed-programs
 ifeq ($(SAN),)
@@ -25,4 +34,4 @@ check-unit: check-swapstress
 endif
 
 bed-programs:: $(out)/guest/swapstress $(out)/guest/diskload $(out)/guest/kexec_now \
-	$(out)/guest/memkinds
+	$(out)/guest/memkinds $(out)/guest/pin_pages $(out)/guest/measure_kept

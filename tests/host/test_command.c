@@ -51,7 +51,7 @@ static int bench_setup(void **state)
 	log_init(LOG_CRIT);
 	b->conf.slots = SLOTS;
 	b->conf.block_bytes = 4096;
-	b->measure.cgroup_fd = -1;
+	b->measure = (struct measure)MEASURE_NONE;
 	balloon_init(&b->balloon, 4096);
 	workers.store = b->store = store_open(NULL, SLOTS);
 	assert_true(b->store->ops->activate(b->store));
@@ -182,7 +182,7 @@ static void what_is_known_and_what_not(void **state)
 			 "\"memory_bytes\":null,\"target_bytes\":0,\"told_bytes\":0,"
 			 "\"claimed\":{\"released_bytes\":0},\"report\":null,"
 			 "\"measured\":{\"memory_file_bytes\":null,"
-			 "\"cgroup_bytes\":null,\"cgroup\":null}"));
+			 "\"cgroup_bytes\":null,\"cgroup\":null,\"kept_bytes\":null}"));
 	share_memory(b, 16 * MIB);
 	/* Several regions of one file are one file. */
 	assert_true(says(b, "{\"request\":\"status\"}", "\"memory_bytes\":16777216,"));
@@ -262,6 +262,34 @@ static void cgroups_are_measured(void **state)
 	close(fds[1]);
 }
 
+static void stat_is(struct bench *b, const char *text)
+{
+	if (b->measure.stat_fd >= 0)
+		close(b->measure.stat_fd);
+	b->measure.stat_fd = memfd_create("memory.stat", MFD_CLOEXEC);
+	assert_int_equal(write(b->measure.stat_fd, text, strlen(text)), strlen(text));
+}
+
+/* What is charged and of no kind is kept: discarded, and held by a device. */
+static void what_is_kept_is_measured(void **state)
+{
+	struct bench *b = *state;
+
+	b->measure.cgroup_fd = memfd_create("memory.current", MFD_CLOEXEC);
+	assert_int_equal(write(b->measure.cgroup_fd, "1000000\n", 8), 8);
+	assert_true(says(b, "{\"request\":\"status\"}", "\"kept_bytes\":null"));
+	stat_is(b, "anon 100000\nfile 200000\nkernel 30000\nfile_mapped 9\nsock 4000\n");
+	assert_true(says(b, "{\"request\":\"status\"}", "\"kept_bytes\":666000"));
+	stat_is(b, "anon 100000\nfile 200000\nkernel 30000\nsock 4000\nhugetlb 66000\n");
+	assert_true(says(b, "{\"request\":\"status\"}", "\"kept_bytes\":600000"));
+	/* Charged between the two looks. */
+	stat_is(b, "anon 1100000\nfile 200000\nkernel 30000\nsock 4000\n");
+	assert_true(says(b, "{\"request\":\"status\"}", "\"kept_bytes\":0"));
+	/* A kernel before 5.18 doesn't list its own. */
+	stat_is(b, "anon 100000\nfile 200000\nsock 4000\n");
+	assert_true(says(b, "{\"request\":\"status\"}", "\"kept_bytes\":null"));
+}
+
 #define CASE(test) \
 	cmocka_unit_test_setup_teardown(test, bench_setup, bench_teardown)
 
@@ -274,6 +302,7 @@ int main(void)
 		CASE(reports_are_shown),
 		CASE(watches_have_an_interval),
 		CASE(cgroups_are_measured),
+		CASE(what_is_kept_is_measured),
 	};
 
 	return cmocka_run_group_tests_name("command", tests, NULL, NULL);

@@ -9,10 +9,14 @@
  * private memory (guest_memfd has no such count), and sink when a file is
  * punched even where an assigned device has the pages pinned.
  *
- * The cgroup's file is opened when the front end connects, and kept.
+ * That last the cgroup shows: a page that was discarded while a device has it pinned is
+ * charged until the device lets go of it, and is of no kind that memory.stat lists.
+ *
+ * The cgroup's files are opened when the front end connects, and kept.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,6 +60,13 @@ static bool find_peer_path(int socket, char *path, size_t size)
 	       peer.pid > 0 && find_path(peer.pid, path, size);
 }
 
+/* A file of the cgroup's; -1 with errno. */
+static int open_file(const struct measure *measure, const char *file, char *name, size_t size)
+{
+	snprintf(name, size, "%s%s/%s", CGROUP_ROOT, measure->cgroup, file);
+	return open(name, O_RDONLY | O_CLOEXEC);
+}
+
 void measure_open(struct measure *measure, int socket, const char *path)
 {
 	char name[sizeof(CGROUP_ROOT "/memory.current") + sizeof(measure->cgroup)];
@@ -65,9 +76,8 @@ void measure_open(struct measure *measure, int socket, const char *path)
 		snprintf(measure->cgroup, sizeof(measure->cgroup), "%s", path);
 	else if (!find_peer_path(socket, measure->cgroup, sizeof(measure->cgroup)))
 		return;
-	snprintf(name, sizeof(name), "%s%s/memory.current", CGROUP_ROOT,
-		 measure->cgroup);
-	measure->cgroup_fd = open(name, O_RDONLY | O_CLOEXEC);
+	measure->stat_fd = open_file(measure, "memory.stat", name, sizeof(name));
+	measure->cgroup_fd = open_file(measure, "memory.current", name, sizeof(name));
 	if (measure->cgroup_fd >= 0)
 		log_debug("front end is in cgroup %s", measure->cgroup);
 	else if (path)
@@ -78,25 +88,67 @@ void measure_close(struct measure *measure)
 {
 	if (measure->cgroup_fd >= 0)
 		close(measure->cgroup_fd);
+	if (measure->stat_fd >= 0)
+		close(measure->stat_fd);
 	measure->cgroup_fd = -1;
+	measure->stat_fd = -1;
 	measure->cgroup[0] = '\0';
+}
+
+/* All of a small file, as text. */
+static bool read_text(int fd, char *text, size_t size)
+{
+	ssize_t n = fd < 0 ? -1 : pread(fd, text, size - 1, 0);
+
+	if (n <= 0)
+		return false;
+	text[n] = '\0';
+	return true;
 }
 
 bool measure_cgroup(const struct measure *measure, uint64_t *bytes)
 {
 	char text[32];
 	char *end;
-	ssize_t n;
 
-	if (measure->cgroup_fd < 0)
+	if (!read_text(measure->cgroup_fd, text, sizeof(text)))
 		return false;
-	n = pread(measure->cgroup_fd, text, sizeof(text) - 1, 0);
-	if (n <= 0)
-		return false;
-	text[n] = '\0';
 	errno = 0;
 	*bytes = strtoull(text, &end, 10);
 	return !errno && end != text;
+}
+
+/* The member of that name, in a text of lines "name number"; false if there is none. */
+static bool find_number(const char *text, const char *name, uint64_t *number)
+{
+	const size_t len = strlen(name);
+
+	for (; text; text = strchr(text, '\n'), text += text ? 1 : 0)
+		if (!strncmp(text, name, len) && text[len] == ' ')
+			return sscanf(text + len, "%" SCNu64, number) == 1;
+	return false;
+}
+
+bool measure_kept(const struct measure *measure, uint64_t *bytes)
+{
+	/* What is charged is of one of these kinds; the last is counted in some hosts only. */
+	static const char *const kinds[] = { "anon", "file", "kernel", "sock", "hugetlb" };
+	char text[16384];
+	uint64_t used = 0, part;
+	unsigned int i;
+
+	/* In this order: what is charged meanwhile isn't taken for kept. */
+	if (!measure_cgroup(measure, bytes) ||
+	    !read_text(measure->stat_fd, text, sizeof(text)))
+		return false;
+	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		if (find_number(text, kinds[i], &part))
+			used += part;
+		else if (strcmp(kinds[i], "hugetlb"))
+			return false;
+	}
+	*bytes = *bytes > used ? *bytes - used : 0;
+	return true;
 }
 
 bool measure_files(const struct memory *memory, uint64_t *bytes)

@@ -120,6 +120,8 @@ static struct json_object *measured_object(const struct command_context *context
 	known = measure_cgroup(measure, &bytes);
 	add_known(to, "cgroup_bytes", known, bytes);
 	add_string(to, "cgroup", known ? measure->cgroup : NULL);
+	known = measure_kept(measure, &bytes);
+	add_known(to, "kept_bytes", known, bytes);
 	return to;
 }
 
