@@ -25,6 +25,7 @@
 #include "common/log.h"
 #include "store/store_files.h"
 #include "store/store_slots.h"
+#include "store/tags_room.h"
 #include "store_fault.h"
 
 #define SLOTS 4096
@@ -524,6 +525,63 @@ static void tags_without_room_are_never_touched(void **state)
 	store_close(store);
 	close(fd);
 	unlink(path);
+}
+
+/* A cgroup as the kernel shows it: max, current, stat. */
+static void put_cgroup(const char *name, const char *max, const char *current, const char *stat)
+{
+	static const char *const names[] = { "memory.max", "memory.current", "memory.stat" };
+	const char *texts[] = { max, current, stat };
+	char path[700];
+	unsigned int i;
+	FILE *file;
+
+	mkdir(path_of(name), 0700);
+	for (i = 0; i < 3; i++) {
+		snprintf(path, sizeof(path), "%s/%s", path_of(name), names[i]);
+		file = fopen(path, "we");
+		assert_non_null(file);
+		fputs(texts[i], file);
+		fclose(file);
+	}
+}
+
+static void remove_cgroup(const char *name)
+{
+	char command[700];
+
+	snprintf(command, sizeof(command), "rm -r %s", path_of(name));
+	assert_int_equal(system(command), 0);
+}
+
+static bool has_room(uint64_t bytes)
+{
+	struct tags_room room;
+	bool has;
+
+	tags_room_open(&room, directory, "/slice/unit");
+	has = tags_room_has(&room, bytes);
+	tags_room_close(&room);
+	return has;
+}
+
+/* Rather than that the kernel kills: no limit, one's own, one above, page cache. */
+static void a_full_cgroup_gives_no_room(void **state)
+{
+	(void)state;
+	assert_true(has_room(1 << 30));
+	put_cgroup("slice", "max\n", "1048576\n", "anon 1\ninactive_file 0\nactive_file 0\n");
+	put_cgroup("slice/unit", "max\n", "1048576\n", "anon 1\n");
+	assert_true(has_room(1 << 30));
+	put_cgroup("slice/unit", "67108864\n", "62910464\n", "anon 1\ninactive_file 0\nactive_file 0\n");
+	assert_true(has_room(4096));
+	assert_false(has_room(8192));
+	put_cgroup("slice/unit", "67108864\n", "62910464\n", "anon 1\ninactive_file 4096\nactive_file 8192\n");
+	assert_true(has_room(16384));
+	assert_false(has_room(20480));
+	put_cgroup("slice", "1048576\n", "1048576\n", "anon 1\ninactive_file 0\nactive_file 0\n");
+	assert_false(has_room(4096));
+	remove_cgroup("slice");
 }
 
 /* --- what is owed --- */
@@ -1173,6 +1231,7 @@ int main(void)
 		cmocka_unit_test(tags_take_memory_as_slots_do),
 		cmocka_unit_test(no_memory_for_tags_is_no_space),
 		cmocka_unit_test(tags_without_room_are_never_touched),
+		cmocka_unit_test(a_full_cgroup_gives_no_room),
 		cmocka_unit_test(discards_are_owed),
 		cmocka_unit_test(whole_units_are_given_back),
 		cmocka_unit_test(a_full_medium_is_given_back_to_first),

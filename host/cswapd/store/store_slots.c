@@ -15,8 +15,8 @@
  * owed any more. On a medium that is memory a discard gives back at once.
  *
  * Tags need memory as slots come into use. It's reserved before it's touched, by the
- * kernel's own threads, and only for STOREs: if there is none the STORE fails as on a full
- * disk. A LOAD never needs any.
+ * kernel's own threads, and only for STOREs: if there is none, or none is left of what the
+ * daemon's cgroup may have, the STORE fails as on a full disk. A LOAD never needs any.
  *
  * What an engine has lost may read as zeros, without an error (STORE_READS_ZEROS). A sealed
  * page is never all zeros, but for odds of 2^-128; so a LOAD that finds such a page fails.
@@ -104,15 +104,37 @@ static void end_read(struct slots_lane *lane, struct store_op *op)
 	lane->lane.done(lane->lane.context, op);
 }
 
-/* --- STOREs --- */
+/* --- what is owed, and who waits for it --- */
 
+/* Begin with up to @most slots. False: nothing can be given back now. */
+static bool begin_giving(struct slots_lane *lane, uint64_t most, struct store_op *giver)
+{
+	struct store_slots *store = slots_of(&lane->lane);
+
+	if (!owed_pick(&store->owed, most, &lane->run))
+		return false;
+	lane->giving = true;
+	lane->giver = giver;
+	lane->give.kind = STORE_DISCARD;
+	lane->give.error = 0;
+	lane->give.slot = lane->run.slot;
+	lane->give.count = lane->run.count;
+	lane->engine->store->ops->trim(lane->engine, &lane->give);
+	return true;
+}
+
+/* It's outside of its chunks. */
 static void wait_for_tick(struct slots_lane *lane, struct store_op *op)
 {
 	struct io_uring_sqe *sqe = lane->ticking ? NULL : store_get_sqe(lane->lane.ring);
 
+	if (!lane->ticking && !sqe) {
+		end(lane, op, -EAGAIN);
+		return;
+	}
 	op->next = lane->waiting;
 	lane->waiting = op;
-	if (!sqe)
+	if (lane->ticking)
 		return;
 	lane->ticking = true;
 	lane->delay.tv_nsec = WAIT_NS;
@@ -120,14 +142,62 @@ static void wait_for_tick(struct slots_lane *lane, struct store_op *op)
 	store_tag_sqe(sqe, &lane->tick, STORE_PART_TAGS);
 }
 
-/* It has begun, and ends with an error. */
-static void fail_write(struct slots_lane *lane, struct store_op *op, int error)
+/* The medium is full: is it worth to try again, when more was given back? */
+static bool can_wait_for_space(struct slots_lane *lane, struct store_op *op)
 {
 	struct store_slots *store = slots_of(&lane->lane);
 
-	if (store->owes)
-		owed_leave(&store->owed, op->slot, op->count);
-	end(lane, op, error);
+	if (!store->owes || (op->error != -ENOSPC && op->error != -EDQUOT))
+		return false;
+	if (op->given != owed_given(&store->owed))
+		return true;
+	if (op->waits >= MAX_WAITS || !owed_total(&store->owed))
+		return false;
+	if (!lane->giving && !begin_giving(lane, OWED_CHUNK, NULL))
+		/* Others are at it, or what is owed can't be given back. */
+		op->waits++;
+	return true;
+}
+
+/* An engine has used up the vector. */
+static void rewind_data(struct store_op *op)
+{
+	uint64_t i;
+
+	for (i = 0; i < op->count; i++)
+		op->data[i] = (struct iovec) { store_page_of(&op->data[i]), STORE_SLOT_SIZE };
+	op->error = 0;
+}
+
+/* --- STOREs --- */
+
+static void end_write(struct slots_lane *lane, struct store_op *op)
+{
+	struct store_slots *store = slots_of(&lane->lane);
+
+	if (!store->owes) {
+		lane->lane.done(lane->lane.context, op);
+		return;
+	}
+	/* Not inside: its chunk may be what is given back. */
+	owed_leave(&store->owed, op->slot, op->count);
+	if (can_wait_for_space(lane, op)) {
+		rewind_data(op);
+		wait_for_tick(lane, op);
+		return;
+	}
+	/* What is in the slots now nobody knows. */
+	if (op->error)
+		owed_discard(&store->owed, op->slot, op->count);
+	lane->lane.done(lane->lane.context, op);
+}
+
+/* It has begun, and comes to nothing; the engine has not heard of it. */
+static void fail_write(struct slots_lane *lane, struct store_op *op, int error)
+{
+	op->given = owed_given(&slots_of(&lane->lane)->owed);
+	op->error = error;
+	end_write(lane, op);
 }
 
 /* Memory for its tags is there. */
@@ -167,8 +237,10 @@ static void try_write(struct slots_lane *lane, struct store_op *op)
 		wait_for_tick(lane, op);
 	else if (tags_mem_has(&store->tags, op->slot, op->count))
 		begin_write(lane, op);
-	else
+	else if (tags_mem_may_grow(&store->tags, op->slot, op->count))
 		reserve_tags(lane, op);
+	else
+		fail_write(lane, op, -ENOSPC);
 }
 
 static void slots_write(struct store_lane *base, struct store_op *op)
@@ -192,23 +264,6 @@ static void tags_reserved(struct slots_lane *lane, struct store_op *op, int resu
 }
 
 /* --- giving back --- */
-
-/* Begin with up to @most slots. False: nothing can be given back now. */
-static bool begin_giving(struct slots_lane *lane, uint64_t most, struct store_op *giver)
-{
-	struct store_slots *store = slots_of(&lane->lane);
-
-	if (!owed_pick(&store->owed, most, &lane->run))
-		return false;
-	lane->giving = true;
-	lane->giver = giver;
-	lane->give.kind = STORE_DISCARD;
-	lane->give.error = 0;
-	lane->give.slot = lane->run.slot;
-	lane->give.count = lane->run.count;
-	lane->engine->store->ops->trim(lane->engine, &lane->give);
-	return true;
-}
 
 static void slots_give_back(struct store_lane *base, struct store_op *op)
 {
@@ -246,56 +301,6 @@ static void end_giving(struct slots_lane *lane)
 		end(lane, giver, lane->give.error);
 	}
 	try_waiting(lane);
-}
-
-/* The medium is full: is it worth to try again, when more was given back? */
-static bool can_wait_for_space(struct slots_lane *lane, struct store_op *op)
-{
-	struct store_slots *store = slots_of(&lane->lane);
-
-	if (!store->owes || (op->error != -ENOSPC && op->error != -EDQUOT))
-		return false;
-	if (op->given != owed_given(&store->owed))
-		return true;
-	if (op->waits >= MAX_WAITS || !owed_total(&store->owed))
-		return false;
-	if (!lane->giving && !begin_giving(lane, OWED_CHUNK, NULL))
-		/* Others are at it, or what is owed can't be given back. */
-		op->waits++;
-	return true;
-}
-
-/* An engine has used up the vector. */
-static void rewind_data(struct store_op *op)
-{
-	uint64_t i;
-
-	for (i = 0; i < op->count; i++)
-		op->data[i] = (struct iovec) { store_page_of(&op->data[i]), STORE_SLOT_SIZE };
-	op->error = 0;
-}
-
-static void end_write(struct slots_lane *lane, struct store_op *op)
-{
-	struct store_slots *store = slots_of(&lane->lane);
-	bool again;
-
-	if (!store->owes) {
-		lane->lane.done(lane->lane.context, op);
-		return;
-	}
-	/* Not inside: its chunk may be what is given back. */
-	owed_leave(&store->owed, op->slot, op->count);
-	again = can_wait_for_space(lane, op);
-	if (again) {
-		rewind_data(op);
-		wait_for_tick(lane, op);
-		return;
-	}
-	/* What is in the slots now nobody knows. */
-	if (op->error)
-		owed_discard(&store->owed, op->slot, op->count);
-	lane->lane.done(lane->lane.context, op);
 }
 
 /* --- discards --- */

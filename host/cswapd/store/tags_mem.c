@@ -4,7 +4,8 @@
  *
  * Theory of operation: a page of the file that isn't there would be made by touching it,
  * and where there is no memory that is a signal. So a page is reserved by fallocate()
- * first, which fails instead, and which of them are there stands in a map of bits. The
+ * first, which fails instead (or kills somebody, in a cgroup that is full: tags_room.c looks
+ * before that), and which of them are there stands in a map of bits. The
  * map is the process's own; who comes after it finds the same by looking for holes.
  *
  * The file can't change its size. The unit keeps the host from swapping it out
@@ -57,6 +58,11 @@ bool tags_mem_has(const struct tags_mem *tags, uint64_t slot, uint64_t count)
 		      1ULL << page % BITS))
 			return false;
 	return true;
+}
+
+bool tags_mem_may_grow(const struct tags_mem *tags, uint64_t slot, uint64_t count)
+{
+	return tags_room_has(&tags->room, tags_mem_bytes(slot, count));
 }
 
 uint64_t tags_mem_offset(uint64_t slot)
@@ -149,6 +155,7 @@ bool tags_mem_map(struct tags_mem *tags, int fd, uint64_t slots)
 		tags_mem_unmap(tags);
 		return false;
 	}
+	tags_room_open(&tags->room, "/sys/fs/cgroup", "");
 	return true;
 }
 
@@ -157,6 +164,7 @@ void tags_mem_unmap(struct tags_mem *tags)
 	if (tags->tag && tags->tag != MAP_FAILED)
 		munmap(tags->tag, file_bytes(tags->slots));
 	free(tags->present);
+	tags_room_close(&tags->room);
 	tags->tag = NULL;
 	tags->present = NULL;
 	tags->pages = 0;

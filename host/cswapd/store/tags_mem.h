@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "store.h"
+#include "tags_room.h"
 
 #define TAGS_MEM_PAGE 4096
 /* Slots whose tags share a page. */
@@ -35,6 +36,7 @@ struct tags_mem {
 	struct virtio_cswap_tag *tag;	/* NULL: not mapped */
 	uint64_t *present;		/* a bit a page: it may be touched */
 	uint64_t pages;			/* of those */
+	struct tags_room room;
 };
 
 /* A descriptor of as much memory, of which there is nothing yet. -1: logged. */
@@ -43,6 +45,9 @@ int tags_mem_create(uint64_t slots);
 /* Map it, and find out which pages are there. False: logged. */
 bool tags_mem_map(struct tags_mem *tags, int fd, uint64_t slots);
 void tags_mem_unmap(struct tags_mem *tags);
+
+/* May the process take memory for the pages of these slots? */
+bool tags_mem_may_grow(const struct tags_mem *tags, uint64_t slot, uint64_t count);
 
 /* Are the pages of these slots there? If not they have to be reserved, then noted. */
 bool tags_mem_has(const struct tags_mem *tags, uint64_t slot, uint64_t count);
