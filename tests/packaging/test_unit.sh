@@ -144,6 +144,13 @@ keeps_nothing() {
 	done
 }
 
+# A store made anew, as the configuration has it from now on.
+starts_with() { # ARGS
+	systemctl stop cswapd@guest
+	echo "ARGS=$1" >/etc/cswapd/guest.conf
+	systemctl start cswapd@guest
+}
+
 # A start that fails, and isn't tried again.
 fails_once() { # UNIT STATUS-OF-ITS-PROCESS
 	! systemctl start "$1" || return
@@ -344,6 +351,11 @@ use_it() {
 	check "nothing is kept when the guest has gone" keeps_nothing
 	check "a guest's store is never larger than it was made" \
 		sh -c 'test $(du -kc --apparent-size /var/lib/cswapd/guest/store* | tail -n 1 | cut -f 1) -le $((65536 + 256 + 1024 + 4))'
+	check "with tags in a file it starts" starts_with "--store store --tags store.tags --size 64M"
+	check "restarts aren't noticed then either" under_load 3 systemctl restart cswapd@guest
+	check "nor is the death of all of it" under_load 3 kill_all
+	check "nor tags elsewhere, which are refused until that is mended" under_load 1 mistype "--store store --size 64M"
+	check "it starts with tags in memory" starts_with "--store store --size 64M"
 	check "libvirt's guests have it from their start to their end" beside_libvirt
 	check "it starts again" systemctl start cswapd@guest
 	check "its store says in which boot it is used" signed_by_this_boot
