@@ -882,4 +882,5 @@ MODULE_DEVICE_TABLE(virtio, cswap_id_table);
 MODULE_DESCRIPTION("Virtio cooperative swap: sealed swap for confidential guests");
 MODULE_AUTHOR("The virtio-cswap maintainers");
 MODULE_LICENSE("GPL");
+MODULE_VERSION("0.2.0");
 MODULE_SOFTDEP("pre: gcm aesni_intel");

@@ -14,9 +14,20 @@ COMPLETIONDIR ?= $(PREFIX)/share/bash-completion/completions
 UNITDIR ?= $(PREFIX)/lib/systemd/system
 INSTALL ?= install
 
+# What the programs say that they are. The commit is nobody's choice, so it's looked up each time.
+cswap_commit := $(shell git -C $(CURDIR) rev-parse --short=12 HEAD 2>/dev/null)
+cswap_found_version := $(shell cat VERSION)$(if $(cswap_commit), ($(cswap_commit)))
+$(out)/obj/host/common/version.o: OBJ_CFLAGS := -DCSWAP_FOUND_VERSION='"$(cswap_found_version)"'
+$(out)/obj/host/common/version.o: $(out)/version
+$(out)/version: FORCE
+	@mkdir -p $(@D)
+	@echo '$(cswap_found_version) $(CPPFLAGS)' | cmp -s - $@ || echo '$(cswap_found_version) $(CPPFLAGS)' >$@
+.PHONY: FORCE
+FORCE:
+
 CSWAPD_LIBS = $(shell $(PKG_CONFIG) --libs liburing libsystemd json-c libseccomp blkid) -lpthread
 # What the daemons share.
-COMMON_OBJS := $(patsubst %,$(out)/obj/host/common/%.o,ctl listener log signature)
+COMMON_OBJS := $(patsubst %,$(out)/obj/host/common/%.o,ctl listener log signature version)
 # The threads that serve: host/cswapd/serve/worker_parts.h.
 WORKER_PARTS := $(addprefix serve/worker,.o _answer.o _attach.o _control.o _loop.o _op.o _owed.o _pair.o _request.o _ring.o)
 # All of cswapd but main(); the tests link these as well.
@@ -35,7 +46,7 @@ $(out)/cswapd: $(CSWAPD_OBJS) $(out)/obj/host/cswapd/cswapd.o
 
 CSWAPCTL_OBJS := $(patsubst %,$(out)/obj/host/cswapctl/%.o,\
 	balancer connection cswapctl found guest instances list metrics screen status stores top) \
-	$(out)/obj/host/common/signature.o
+	$(patsubst %,$(out)/obj/host/common/%.o,signature version)
 
 $(out)/cswapctl: LIBS = $(shell $(PKG_CONFIG) --libs json-c libsystemd)
 $(out)/cswapctl: $(CSWAPCTL_OBJS)

@@ -26,11 +26,8 @@
 #include "answers.h"
 #include "check.h"
 #include "common/log.h"
+#include "common/version.h"
 #include "requests.h"
-
-#ifndef CSWAP_VERSION
-#define CSWAP_VERSION "0.1"
-#endif
 
 #define DEFAULT_CONFIG "/etc/cswap-balancer.conf"
 #define DEFAULT_CONTROL "/run/cswap-balancer/control"
@@ -92,7 +89,7 @@ static int parse_options(struct options *options, int argc, char **argv)
 			}
 			break;
 		case 'h': usage(stdout); return 0;
-		case 'V': puts("cswap-balancer " CSWAP_VERSION); return 0;
+		case 'V': printf("cswap-balancer %s\n", cswap_version); return 0;
 		default: usage(stderr); return 2;
 		}
 	}

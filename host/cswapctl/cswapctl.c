@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "common/version.h"
 #include "balancer.h"
 #include "guest.h"
 #include "instances.h"
@@ -16,10 +17,6 @@
 #include "options.h"
 #include "stores.h"
 #include "top.h"
-
-#ifndef CSWAP_VERSION
-#define CSWAP_VERSION "0.1"
-#endif
 
 static const char usage[] =
 "usage: cswapctl [--guest NAME|--socket PATH] [--json] COMMAND\n"
@@ -148,7 +145,7 @@ static int parse_options(struct options *options, int argc, char **argv)
 			fputs(usage, stdout);
 			return 0;
 		case OPT_VERSION:
-			puts("cswapctl " CSWAP_VERSION);
+			printf("cswapctl %s\n", cswap_version);
 			return 0;
 		default:
 			return EXIT_USAGE;

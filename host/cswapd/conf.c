@@ -13,10 +13,7 @@
 #include "conf.h"
 #include "life/keep.h"
 #include "common/log.h"
-
-#ifndef CSWAP_VERSION
-#define CSWAP_VERSION "0.1"
-#endif
+#include "common/version.h"
 
 #define DEFAULT_QUEUE_PAIRS 4
 #define DEFAULT_POLL_US 20
@@ -420,7 +417,7 @@ enum conf_result conf_parse(struct conf *conf, int argc, char **argv,
 			return CONF_EXIT_0;
 		}
 		if (option == OPT_VERSION) {
-			printf("%s %s\n", program, CSWAP_VERSION);
+			printf("%s %s\n", program, cswap_version);
 			return CONF_EXIT_0;
 		}
 		if (option == OPT_KEEP_LAYOUT) {

@@ -14,7 +14,8 @@ deb:
 check-deb:
 	$(Q)tests/packaging/test_deb.sh || [ $$? = 4 ]
 
-check-packaging:
+check-packaging: $(addprefix $(out)/,cswapd cswapctl cswap-balancer)
+	$(Q)tests/packaging/test_version.sh $^
 	$(Q)tests/packaging/test_swapon.sh
 	$(Q)tests/packaging/test_guard_rules.sh
 	$(Q)tests/packaging/test_reclaim.sh
