@@ -5,26 +5,45 @@
 #
 # Usage: swapout-guest.sh MIB LIMIT
 # A program fills MIB in a memory cgroup of LIMIT MiB and touches nothing twice, with each LRU that the
-# kernel has. Prints for each what reclaim did: pages that had to go, pages written, reclaimed, scanned.
+# kernel has. Prints for each what reclaim had done when it was full: pages that had to go, pages
+# written, reclaimed, scanned.
 set -eu
 mib=$1 limit=$2
 lru_gen=/sys/kernel/mm/lru_gen/enabled
+group=/sys/fs/cgroup/filler
+tmp=$(mktemp -d)
 
-# The sum of the lines of /proc/vmstat that begin with $1 and aren't about one kind of page.
-events() {
-	awk -v name="$1" '$1 ~ "^" name "(_kswapd|_direct|_khugepaged|_proactive)?$" { sum += $2 }
-		END { print sum + 0 }' /proc/vmstat
+# event NAME: of the group's.
+event() {
+	sed -n "s/^$1 //p" $group/memory.stat
 }
 
 measure() {
-	out=$(events pswpout) steal=$(events pgsteal) scan=$(events pgscan)
-	start=$(cut -d ' ' -f 1 /proc/uptime)
-	swapstress --mib "$mib" --limit "$limit" --once >/dev/null
-	echo "lru=$1 needed=$(((mib - limit) * 256)) out=$(($(events pswpout) - out))" \
-		"steal=$(($(events pgsteal) - steal)) scan=$(($(events pgscan) - scan))" \
-		"seconds=$(awk -v a="$start" '{ print $1 - a }' /proc/uptime)"
+	mkdir $group
+	echo $((limit << 20)) >$group/memory.high
+	mkfifo "$tmp/gate" "$tmp/said"
+	out=$(sed -n 's/^pswpout //p' /proc/vmstat)
+	(
+		echo 0 >$group/cgroup.procs
+		exec swapstress --mib "$mib" --once --gate "$tmp/gate" >"$tmp/said"
+	) &
+	filler=$!
+	exec 7<"$tmp/said"
+	while read -r said <&7 && [ "$said" != gate ]; do
+		:
+	done
+	echo "lru=$1 needed=$(((mib - limit) * 256))" \
+		"out=$(($(sed -n 's/^pswpout //p' /proc/vmstat) - out))" \
+		"steal=$(event pgsteal) scan=$(event pgscan)"
+	: >"$tmp/gate"
+	cat <&7 >/dev/null
+	exec 7<&-
+	wait $filler
+	rmdir $group
+	rm "$tmp/gate" "$tmp/said"
 }
 
+echo +memory >/sys/fs/cgroup/cgroup.subtree_control
 mkswap "$CSWAP_DISK" >/dev/null
 swapon "$CSWAP_DISK"
 [ ! -e "$lru_gen" ] || echo n >"$lru_gen"

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # The specification's chapter against the header, and in itself.
-## check-spec: the specification's chapter agrees with the header
+## check-spec: the specification agrees with the header, and the description of sysfs with the driver
 ## check-spec-mutants: faults put into the chapter and the header, each must be found
 ## spec: the chapter as PDF, in build/virtio-cswap.pdf (Debian: texlive-latex-base)
 ## check-latex: LaTeX compiles the chapter
@@ -9,6 +9,7 @@
 check-spec:
 	$(Q)tests/spec/check-abi
 	$(Q)tests/spec/check-claims
+	$(Q)tests/spec/check-sysfs
 
 check-spec-mutants:
 	$(Q)tests/spec/test_check_abi.sh
