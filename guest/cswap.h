@@ -261,6 +261,7 @@ struct cswap_balloon {
 	struct cswap_mem_counts counts;
 	struct cswap_mem_range ranges[VIRTIO_CSWAP_MAX_RANGES];
 	struct cswap_mem_range fresh[CSWAP_TAKE_RANGES]; /* just taken */
+	u32 run_pages;			/* that are converted together; anybody's */
 	u64 target;			/* bytes, as the device says; any value */
 	u64 floor;			/* pages */
 	u32 stopped;			/* VIRTIO_CSWAP_STOP_* */

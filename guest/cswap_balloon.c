@@ -115,12 +115,20 @@ static unsigned long backoff_left(const struct cswap_backoff *backoff)
 
 /* --- blocks --- */
 
+/* What is converted together, and lost if that fails. */
+static u64 run_pages(const struct cswap_balloon *balloon, u64 most)
+{
+	return min(most, (u64)READ_ONCE(balloon->run_pages));
+}
+
 static void lose(struct cswap_balloon *balloon, const struct cswap_mem_range *range, int rc)
 {
 	if (!atomic64_fetch_add(range->pages, &balloon->lost))
 		dev_err(&to_dev(balloon)->vdev->dev,
 			"memory at 0x%llx could not be converted (%d): it is lost until the next boot (more is counted silently)\n",
 			range->pfn << PAGE_SHIFT, rc);
+	/* what fails once may fail again: from now on that costs a block */
+	WRITE_ONCE(balloon->run_pages, CSWAP_BLOCK_PAGES);
 }
 
 /* Back into the guest's use. */
@@ -187,7 +195,8 @@ static void rescue(struct cswap_balloon *balloon)
 	memory.nodes = balloon->rescue_nodes;
 	spin_unlock(&balloon->lock);
 	while (done < RESCUE_PAGES &&
-	       range_get(balloon, true, RESCUE_PAGES - done, &memory.wanted, &range)) {
+	       range_get(balloon, true, run_pages(balloon, RESCUE_PAGES - done), &memory.wanted,
+			 &range)) {
 		give_back(balloon, &range);
 		done += range.pages;
 		atomic64_add(range.pages, &balloon->rescued);
@@ -271,7 +280,7 @@ static bool part_vacate(struct cswap_balloon *balloon, u64 start, u64 pages)
 	/* I5; and before kexec nothing is converted any more */
 	if (releasing || READ_ONCE(balloon->shut_down))
 		return false;
-	while (range_get(balloon, true, CSWAP_TAKE_PAGES, &part.wanted, &range)) {
+	while (range_get(balloon, true, run_pages(balloon, part.end), &part.wanted, &range)) {
 		give_back(balloon, &range);
 		cond_resched();
 	}
@@ -524,7 +533,7 @@ static unsigned long shrink(struct cswap_balloon *balloon, u64 goal, u32 why)
 
 	while ((out = cswap_balloon_pages(balloon)) > goal && done < STEP_PAGES &&
 	       is_running(balloon) &&
-	       range_get(balloon, urgent, min(out - goal, CSWAP_TAKE_PAGES), NULL, &range)) {
+	       range_get(balloon, urgent, run_pages(balloon, out - goal), NULL, &range)) {
 		give_back(balloon, &range);
 		done += range.pages;
 		cond_resched();
@@ -588,22 +597,23 @@ static int blocks_take(struct cswap_balloon *balloon, u64 pages)
 {
 	struct cswap_mem_range *fresh = balloon->fresh;
 	struct cswap_block *structs;
-	int i, nr, rc = 0;
+	int i, nr, rc, failed = 0;
 
 	structs = structs_get(balloon, pages / CSWAP_BLOCK_PAGES);
 	if (!structs)
 		return -ENOMEM;
 	nr = cswap_mem_take(&balloon->mem, pages, balloon->single, is_interrupted, balloon, fresh);
 	for (i = 0; i < nr; i++) {
+		/* each is marked by now, and must become the balloon's, or lost */
 		rc = cswap_mem_share(&balloon->mem, &fresh[i]);
 		if (rc)
 			lose(balloon, &fresh[i], rc);
 		else
 			range_add(balloon, &fresh[i], &structs);
-		rc = rc ? -EIO : 0;
+		failed = rc ? -EIO : failed;
 	}
 	structs_put(balloon, structs);
-	return nr < 0 ? nr : rc;
+	return nr < 0 ? nr : failed;
 }
 
 static unsigned long grow(struct cswap_balloon *balloon, u64 goal)
@@ -623,7 +633,7 @@ static unsigned long grow(struct cswap_balloon *balloon, u64 goal)
 
 		if (now + CSWAP_BLOCK_PAGES > until)
 			break;
-		rc = blocks_take(balloon, min(until - now, CSWAP_TAKE_PAGES));
+		rc = blocks_take(balloon, run_pages(balloon, until - now));
 		cond_resched();
 	}
 	release_send(balloon);
@@ -779,6 +789,7 @@ int cswap_balloon_init(struct cswap_dev *dev)
 	if (cswap_mem_init(&balloon->mem))
 		return -ENOMEM;
 	cswap_policy_init(&balloon->policy);
+	balloon->run_pages = CSWAP_TAKE_PAGES;
 	balloon->wq = alloc_workqueue("cswap_balloon",
 				      WQ_UNBOUND | WQ_FREEZABLE | WQ_MEM_RECLAIM, 1);
 	if (!balloon->wq)
@@ -805,7 +816,7 @@ void cswap_balloon_exit(struct cswap_dev *dev)
 	}
 	if (balloon->rescuer)
 		kthread_stop(balloon->rescuer);
-	while (range_get(balloon, false, CSWAP_TAKE_PAGES, NULL, &range)) {
+	while (range_get(balloon, false, run_pages(balloon, ~0ULL), NULL, &range)) {
 		give_back(balloon, &range);
 		cond_resched();
 	}

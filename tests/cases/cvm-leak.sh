@@ -43,7 +43,7 @@ settle 0
 host cvm retry-shared=0 retry-private=0
 retries=$(cvm_moved retries-injected)
 # Each conversion met one; other drivers may have converted something meanwhile.
-expect "RETRYs" "$retries" -ge $target
+expect "RETRYs" "$retries" -ge "$(balloon conversions)"
 expect "MiB lost to RETRY" "$(balloon lost)" = 0
 if [ "$CSWAP_BED" = snp ]; then
 	expect "memory, KiB" "$(memory_kib MemTotal)" = "$total_kib"
@@ -54,14 +54,16 @@ if [ "$CSWAP_BED" = snp ]; then
 	finish "$retries RETRYs, nothing lost; $(figure checked) pages checked, 0 wrong"
 fi
 
-# Each lost block is one that failed: 2 MiB.
+# What fails first costs what was converted together; from then on each that fails is a block, 2 MiB.
 cvm_note map-failures-injected
-host cvm fail-shared=4
+host cvm fail-shared=2
 settle $target
 host cvm fail-shared=0
 outwards=$(cvm_moved map-failures-injected)
 expect "failures on the way out" "$outwards" -gt 0
-expect "MiB lost on the way out" "$(balloon lost)" = $((outwards * 2))
+lost_out=$(balloon lost)
+expect "MiB lost on the way out" "$lost_out" -ge $((outwards * 2))
+expect "MiB lost on the way out" "$lost_out" -le $((outwards * 2 + 30))
 
 cvm_note map-failures-injected
 host cvm fail-private=4
@@ -69,7 +71,7 @@ settle 0
 host cvm fail-private=0
 inwards=$(cvm_moved map-failures-injected)
 expect "failures on the way in" "$inwards" -gt 0
-expect "MiB lost on the way in" "$(balloon lost)" = $(((outwards + inwards) * 2))
+expect "MiB lost on the way in" $(($(balloon lost) - lost_out)) = $((inwards * 2))
 
 # Every second acceptance: 2 MiB fails, the first page of it doesn't, the second does.
 settle $target
