@@ -1,0 +1,196 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# harness.sh - a daemon and the guest simulator, for scripts that test them: to be sourced, with the
+# script's own arguments.
+#
+# Arguments: DIR [TEXT]
+#   DIR    where cswapd, cswapd-faulty and cswap-sim were built
+#   TEXT   only the tests (or suites) whose names contain it
+
+bin=$(cd "$1" && pwd)
+filter=${2:-}
+# ext4 or xfs, so that O_DIRECT and holes are real; /tmp is often a tmpfs.
+work=$(mktemp -d "${TMPDIR:-/var/tmp}/cswap-sim.XXXXXX")
+socket=$work/socket
+number=0 failures=0 skipped=0
+daemon='' log_reader='' mounted='' other='' group=''
+sim_options=()
+pages=4096	# of the guest
+runner=()	# of the daemon
+tags_file=(--tags "$work/store.tags")
+
+# The daemon may be slow under sanitizers, but never this slow.
+patience_s=${PATIENCE:-60}
+
+# --- the daemon ---
+
+# start_daemon PROGRAM STORE [OPTION...]: until it says that it's ready
+start_daemon() {
+	local program=$1 store=$2 line
+	shift 2
+	rm -f "$socket" "$work/log.fifo"
+	mkfifo "$work/log.fifo"
+	"${runner[@]}" "$bin/$program" --socket "$socket" --control "$socket.ctl" --store "$store" --queues 4 "$@" \
+		2>"$work/log.fifo" >&2 &
+	daemon=$!
+	exec 9<"$work/log.fifo"
+	: >"$work/log"
+	while IFS= read -r -t "$patience_s" line <&9; do
+		printf '%s\n' "$line" >>"$work/log"
+		if [[ $line == *ready:* ]]; then
+			cat <&9 >>"$work/log" &
+			log_reader=$!
+			exec 9<&-
+			return 0
+		fi
+	done
+	exec 9<&-
+	wait "$daemon" || true
+	daemon=''
+	echo "# the daemon doesn't start: $(tail -n 1 "$work/log")"
+	return 1
+}
+
+# stop_daemon [SIGNAL]: its exit code in $stopped
+stop_daemon() {
+	stopped=0
+	[[ -n $daemon ]] || return 0
+	kill "-${1:-TERM}" "$daemon" 2>/dev/null || true
+	wait "$daemon" 2>/dev/null || stopped=$?
+	wait "$log_reader" 2>/dev/null || true
+	daemon=''
+}
+
+# Sanitizers write where the daemon logs; anything of theirs is a failure.
+daemon_is_clean() {
+	! grep -E -A 20 'AddressSanitizer|LeakSanitizer|runtime error' "$work/log"
+}
+
+# stop_cleanly: SIGTERM must end it with 0, and nothing to complain about
+stop_cleanly() {
+	stop_daemon TERM
+	if [[ $stopped != 0 ]]; then
+		echo "# the daemon's exit code is $stopped: $(tail -n 1 "$work/log")"
+		return 1
+	fi
+	daemon_is_clean
+}
+
+sim() {
+	timeout "$patience_s" "$bin/cswap-sim" --socket "$socket" "$@"
+}
+
+# with_huge_pages COMMAND...: while there are some, if this machine lets us have them
+with_huge_pages() {
+	local knob=/proc/sys/vm/nr_hugepages had
+	had=$(cat "$knob" 2>/dev/null || echo 0)
+	((had >= 4)) || echo 4 2>/dev/null >"$knob" || true
+	"$@"
+	((had >= 4)) || echo "$had" 2>/dev/null >"$knob" || true
+}
+
+cleanup() {
+	stop_daemon KILL
+	[[ -z $group ]] || rmdir "$group" 2>/dev/null || true
+	[[ -z $other ]] || kill -KILL "$other" 2>/dev/null || true
+	[[ -z $mounted ]] || umount "$mounted" 2>/dev/null || true
+	rm -rf "$work"
+}
+trap cleanup EXIT
+
+# --- TAP ---
+
+# check NAME FUNCTION [ARG...]: 0 = ok, 77 = skipped ($reason)
+check() {
+	local name=$1 code=0
+	shift
+	[[ $name == *"$filter"* ]] || return 0
+	number=$((number + 1))
+	reason=''
+	"$@" || code=$?
+	if [[ -n $daemon ]]; then
+		stop_daemon KILL
+	fi
+	case $code in
+	0) echo "ok $number - $name" ;;
+	77)
+		echo "ok $number - $name # SKIP $reason"
+		skipped=$((skipped + 1))
+		;;
+	*)
+		echo "not ok $number - $name"
+		failures=$((failures + 1))
+		;;
+	esac
+	rm -f "$work"/store* "$work"/state "$work"/report "$work"/out
+}
+
+skip() {
+	reason=$1
+	return 77
+}
+
+# Numbers of a JSON line: json FIELD, the first; json_after NAME FIELD, in NAME.
+json() {
+	sed -n "s/.*\"$1\":\([0-9.]*\).*/\1/p" | head -n 1
+}
+
+json_in() {
+	sed -n "s/.*\"$1\":{[^}]*\"$2\":\([0-9.]*\).*/\1/p" | head -n 1
+}
+
+# --- suites of the simulator ---
+
+# suite NAME TITLE PROGRAM STORE [OPTION...]: its cases are tests of ours; $sim_options
+# are the simulator's
+suite() {
+	local name=$1 title=$2 line code=0
+	shift 2
+	[[ "$name: $title" == *"$filter"* ]] || return 0
+	start_daemon "$@" || code=1
+	((code)) || sim "${sim_options[@]}" "$name" >"$work/out" 2>&1 || code=$?
+	while IFS= read -r line; do
+		case $line in
+		"ok "* | "not ok "*)
+			number=$((number + 1))
+			[[ $line == ok* ]] || failures=$((failures + 1))
+			[[ $line != *"# SKIP"* ]] || skipped=$((skipped + 1))
+			echo "${line%%ok *}ok $number - $name: $title: ${line#*- }"
+			;;
+		"#"*) echo "$line" ;;
+		esac
+	done <"$work/out"
+	check "$name: $title: all cases ran, and the daemon ends" suite_ended
+}
+
+suite_ended() {
+	grep -q '^1\.\.[1-9]' "$work/out" || complain "the simulator was cut short" || return 1
+	stop_cleanly
+}
+
+# --- a guest's pages ---
+
+# fill and verify: the same guest, by $work/state
+fill() {
+	sim --pages "$pages" --state "$work/state" --json "$@" fill >"$work/out" 2>&1
+}
+
+verify() {
+	sim --pages "$pages" --state "$work/state" --json "$@" verify >"$work/out" 2>&1
+}
+
+complain() {
+	echo "# $1"
+	tail -n 3 "$work/out" 2>/dev/null | sed 's/^/# /'
+	return 1
+}
+
+exec 8<> <(:)	# never readable: for read -t
+
+# The plan, and the end.
+finish() {
+	echo "1..$number"
+	echo "# $number tests, $failures failed, $skipped skipped, ${SECONDS} s"
+	[[ $failures == 0 && $number -gt 0 ]]
+}
