@@ -25,10 +25,15 @@
 /* Whose the ids derived from machine-ids are; never to be changed. */
 #define HOST_ID_OF_STORES SD_ID128_MAKE(2f, 9c, 41, d7, 5e, 0b, 4a, 86, 93, 1d, c8, 70, 6a, e4, 35, bf)
 
+bool signature_is_one(const struct signature *signature)
+{
+	return !memcmp(signature->magic, MAGIC, sizeof(signature->magic));
+}
+
 bool signature_read(int fd, struct signature *signature)
 {
 	return pread(fd, signature, sizeof(*signature), 0) == sizeof(*signature) &&
-	       !memcmp(signature->magic, MAGIC, sizeof(signature->magic));
+	       signature_is_one(signature);
 }
 
 static void tell_boot(char boot_id[40])

@@ -35,6 +35,9 @@ enum signature_origin {
 	SIGNATURE_OTHER_HOST,
 };
 
+/* Is this one, of whatever version? */
+bool signature_is_one(const struct signature *signature);
+
 /* The file begins with one, of whatever version. May wait for the disk. */
 bool signature_read(int fd, struct signature *signature);
 

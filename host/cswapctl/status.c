@@ -79,6 +79,8 @@ void status_read(struct json_object *answer, struct status *status)
 	status->store_file = string(store, "file");
 	status->store_state = string(store, "state");
 	status->errors_writeback = number(store, "errors_writeback");
+	status->server_away_ms = number(store, "server_away_ms");
+	status->server_losses = number(store, "server_losses");
 	read_report(member(answer, "report"), status);
 }
 
@@ -256,6 +258,12 @@ static void print_store(const struct status *status)
 	if (status->owed != STATUS_UNKNOWN && status->owed)
 		printf("  owed               %s that the guest has freed, and the disk gets back later\n",
 		       size_text(status->owed));
+	if (status->server_away_ms != STATUS_UNKNOWN && status->server_away_ms)
+		printf("  server             AWAY for %.0f s: loads wait, stores wait or are refused; nothing is lost; see the daemon's log\n",
+		       (double)status->server_away_ms / 1000);
+	else if (status->server_away_ms != STATUS_UNKNOWN)
+		printf("  server             there; lost %ju times\n",
+		       (uintmax_t)status->server_losses);
 	if (status->errors_writeback != STATUS_UNKNOWN && status->errors_writeback)
 		printf("  write-back         FAILED %ju times; look at the disk\n",
 		       (uintmax_t)status->errors_writeback);

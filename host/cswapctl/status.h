@@ -29,6 +29,8 @@ struct status {
 	const char *store_file;		/* NULL: memory, or unknown, as is the next */
 	const char *store_state;	/* whole, moved, deleted, cut */
 	uint64_t errors_writeback;
+	uint64_t server_away_ms;	/* UNKNOWN: the store is at none */
+	uint64_t server_losses;
 
 	/* The guest's last report, if there was one. */
 	bool reported;

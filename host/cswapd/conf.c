@@ -12,6 +12,7 @@
 
 #include "conf.h"
 #include "life/keep.h"
+#include "store/store_nbd.h"
 #include "common/log.h"
 #include "common/version.h"
 
@@ -25,7 +26,7 @@
 #define MAX_EXTRA_OPTIONS 8
 
 enum {
-	OPT_SOCKET = 256, OPT_FD, OPT_STORE, OPT_TAGS, OPT_FORMAT, OPT_SIZE, OPT_QUEUES,
+	OPT_SOCKET = 256, OPT_FD, OPT_STORE, OPT_TAGS, OPT_CONNECTIONS, OPT_FORMAT, OPT_SIZE, OPT_QUEUES,
 	OPT_WORKERS, OPT_MEDIUM, OPT_POLL_US, OPT_ACCESS_PLATFORM,
 	OPT_RELEASE, OPT_BLOCK_SIZE, OPT_REPORT_PERIOD, OPT_CONTROL,
 	OPT_CGROUP, OPT_SANDBOX, OPT_WATCHDOG,
@@ -38,6 +39,7 @@ static const struct option options[] = {
 	{ "fd", required_argument, NULL, OPT_FD },
 	{ "store", required_argument, NULL, OPT_STORE },
 	{ "tags", required_argument, NULL, OPT_TAGS },
+	{ "connections", required_argument, NULL, OPT_CONNECTIONS },
 	{ "format", no_argument, NULL, OPT_FORMAT },
 	{ "size", required_argument, NULL, OPT_SIZE },
 	{ "queues", required_argument, NULL, OPT_QUEUES },
@@ -62,12 +64,16 @@ static const struct option options[] = {
 #define NUM_OPTIONS (sizeof(options) / sizeof(options[0]))
 
 static const char usage[] =
-"usage: %s --socket PATH --store FILE|mem --size SIZE [options]\n"
+"usage: %s --socket PATH --store FILE|nbd:SOCKET|mem --size SIZE [options]\n"
 "Keeps the sealed pages that a guest's virtio-cswap driver swaps out.\n"
 "\n"
 "  --socket PATH       listen for the VMM (vhost-user front end) here\n"
 "  --fd N              or use this socket, listening or connected\n"
 "  --store FILE        sparse file (made if missing) or block device; or \"mem\"\n"
+"  --store nbd:SOCKET[:EXPORT]\n"
+"                      an NBD server behind a Unix socket, which admits no more\n"
+"                      connections than --workers times --connections\n"
+"  --connections N     to an NBD server, for each worker (default 1)\n"
 "  --tags FILE         the tags go into this file (default: into memory, 16 bytes\n"
 "                      for each page that is swapped out)\n"
 "  --format            make a store of what is there, whatever it is\n"
@@ -251,6 +257,9 @@ static bool take_option(struct conf *conf, int option, const char *value)
 	case OPT_TAGS:
 		conf->tags_path = value;
 		return *value;
+	case OPT_CONNECTIONS:
+		return parse_number(value, STORE_MAX_CONNECTIONS, &conf->connections) &&
+		       conf->connections;
 	case OPT_FORMAT:
 		conf->format = true;
 		return true;
@@ -335,6 +344,22 @@ static bool complain(const char *program, const char *what)
 	return false;
 }
 
+/* From here on @connections are those of all workers. */
+static bool check_server(struct conf *conf, const char *program)
+{
+	char path[STORE_NBD_PATH_BYTES];
+	const char *export_name;
+
+	if (!store_nbd_is_name(conf->store_path))
+		return !conf->connections ||
+		       complain(program, "--connections is for an NBD server");
+	if (!store_nbd_parse(conf->store_path, path, &export_name))
+		return complain(program, "--store: no nbd:SOCKET[:EXPORT], or too long");
+	conf->connections = (conf->connections ? conf->connections : 1) * conf->workers;
+	return conf->connections <= STORE_MAX_CONNECTIONS ||
+	       complain(program, "too many connections: --connections times --workers");
+}
+
 /* What is missing, or doesn't go together. */
 static bool check(struct conf *conf, const char *program)
 {
@@ -352,7 +377,7 @@ static bool check(struct conf *conf, const char *program)
 	/* More threads than pairs would have nothing to do. */
 	if (conf->workers > conf->queue_pairs)
 		conf->workers = conf->queue_pairs;
-	return true;
+	return check_server(conf, program);
 }
 
 /* The common options and the extra ones, in one table for getopt. */

@@ -25,6 +25,7 @@ struct conf {
 	int fd;				/* -1: none was given */
 	const char *store_path;		/* NULL: anonymous memory */
 	const char *tags_path;		/* NULL: in memory */
+	unsigned int connections;	/* to a server, in all */
 	bool format;			/* make a store of whatever is there */
 	uint64_t slots;
 	unsigned int queue_pairs;

@@ -180,6 +180,21 @@ static void answer_watchdog(struct daemon *daemon)
 }
 
 /*
+ * The store's server is away, so nothing that is at it ends. All of it is in the log, for
+ * whoever goes on; it's as if we were killed, but that we clean up.
+ */
+static _Noreturn void leave_without_server(struct daemon *daemon)
+{
+	log_warning("ending without the store's server: what waits for it is left to the next daemon");
+	report_counters(daemon);
+	if (daemon->ctl)
+		ctl_close(daemon->ctl);
+	if (daemon->variant)
+		daemon->variant->end();
+	_exit(0);
+}
+
+/*
  * The last event is all that is wanted of the workers: no other comes, and one under
  * way never came. True: it's over. If the medium hangs that takes as long as it does.
  */
@@ -192,6 +207,8 @@ static bool has_ended(struct daemon *daemon)
 	if (daemon->phase != ENDS)
 		worker_ask(daemon->workers, VHOST_USER_LOSS_NEEDS);
 	daemon->phase = ENDS;
+	if (!worker_is_still(daemon->workers) && health_server_away_ms(&daemon->health))
+		leave_without_server(daemon);
 	return worker_is_still(daemon->workers);
 }
 

@@ -2,7 +2,7 @@
 # The host's unit tests: cswapd's parts against hostile rings, requests, messages and full disks.
 ## check-host: the host daemon's unit tests
 
-host_tests := memory blockmap vring device vhost_user vu_message store store_files conf ctl command sandbox log fdstore \
+host_tests := memory nbd blockmap vring device vhost_user vu_message store store_files conf ctl command sandbox log fdstore \
 	watchdog
 host_test_programs := $(host_tests:%=$(out)/tests/test_host_%)
 # With a worker that dies where it's told to.

@@ -24,7 +24,7 @@
 #include "common/log.h"
 
 /* Changed whenever the layout or its meaning is. */
-#define KEEP_VERSION 6
+#define KEEP_VERSION 7
 #define KEEP_MAGIC (0x3030504157534355ULL + ((uint64_t)KEEP_VERSION << 48))
 
 bool keep_send(int channel, const void *packet, size_t bytes, const int *fd,

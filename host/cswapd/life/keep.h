@@ -42,6 +42,7 @@ struct keep_state {
 	_Alignas(64) struct worker_counters counters[WORKER_MAX_WORKERS];
 	struct inflight inflight;
 	struct health_log health;
+	struct store_server_log server;
 	struct balloon_log balloon;	/* of whole pages */
 };
 

@@ -41,6 +41,7 @@
 #include "fdstore.h"
 #include "common/listener.h"
 #include "common/log.h"
+#include "link.h"
 #include "monitor.h"
 
 /*
@@ -51,6 +52,9 @@
 #define SHORT_LIFE_MS 1000
 #define SHORT_PAUSE_MS 20
 #define LONG_PAUSE_MS 1000
+/* So long the next worker waits for a server, and so long a server that can't be used is left alone. */
+#define SERVER_PAUSE_MS 100
+#define UNFIT_PAUSE_MS 5000
 
 /* Front ends that may wait while one is served; a VMM may not want to wait for connect(). */
 #define BACKLOG 16
@@ -77,6 +81,8 @@ struct monitor {
 	int state_fd;
 	struct store_files files;
 	struct store *store;		/* of @files, or memory; never active here */
+	struct link link;		/* to a server that the store is at */
+	bool relieved;			/* the worker is on its way out: the next one has what it lacked */
 	int kept_file[STORE_NUM_FILES];	/* of another monitor's; -1: none */
 	struct watchdog watchdog;
 	uint64_t alive_ms;		/* every so often systemd wants to hear of us; 0: never */
@@ -218,14 +224,17 @@ static bool guest_waits(const struct monitor *monitor)
 	       poll(&front_end, 1, 0) == 0;
 }
 
-static struct store_request request_of(const struct conf *conf)
+static struct store_request request_of(struct monitor *monitor)
 {
+	const struct conf *conf = monitor->config->conf;
+
 	return (struct store_request) {
 		.data_path = conf->store_path,
 		.tags_path = conf->tags_path,
 		.slots = conf->slots,
 		.format = conf->format,
 		.user = conf->socket_path,
+		.server = &monitor->link.server,
 	};
 }
 
@@ -233,7 +242,7 @@ static struct store_request request_of(const struct conf *conf)
 static bool state_fits(struct monitor *monitor, char wrong[STORE_WRONG_BYTES])
 {
 	const struct conf *conf = monitor->config->conf;
-	const struct store_request request = request_of(conf);
+	const struct store_request request = request_of(monitor);
 	const struct keep_state *state = monitor->state;
 	const char *option = keep_find_difference(state, conf);
 
@@ -282,7 +291,7 @@ static void keep_files(const struct monitor *monitor)
 static bool open_state(struct monitor *monitor)
 {
 	const struct conf *conf = monitor->config->conf;
-	const struct store_request request = request_of(conf);
+	const struct store_request request = request_of(monitor);
 
 	/* Anonymous memory isn't kept: without its pages the rest is worth nothing. */
 	monitor->store_fds = conf->store_path && fdstore_exists();
@@ -303,12 +312,26 @@ static bool open_state(struct monitor *monitor)
 	return true;
 }
 
+/*
+ * Connect from @at_ms on. From @start_ms on there is to be a worker; one that has no server
+ * only if to connect takes its time.
+ */
+static void find_server(struct monitor *monitor, uint64_t start_ms, uint64_t at_ms, bool anew)
+{
+	if (!monitor->link.exists)
+		return;
+	link_begin(&monitor->link, now_ms(), at_ms, anew);
+	monitor->start_at_ms = start_ms + SERVER_PAUSE_MS;
+}
+
 static bool open_store(struct monitor *monitor)
 {
 	const struct conf *conf = monitor->config->conf;
 
 	monitor->store = store_open(conf->store_path ? &monitor->files : NULL,
 				    conf->slots);
+	monitor->link.server.log = &monitor->state->server;
+	find_server(monitor, now_ms(), now_ms(), true);
 	return monitor->store;
 }
 
@@ -572,6 +595,7 @@ static int be_worker(struct monitor *monitor, int channel, pid_t parent)
 	if (monitor->listen_fd >= 0)
 		close(monitor->listen_fd);
 	close(monitor->state_fd);
+	link_forget(&monitor->link);
 	fdstore_close();
 	/* What the message under way brought comes by the channel. */
 	vu_message_close_fds(&monitor->event.message);
@@ -588,12 +612,14 @@ static bool start_worker(struct monitor *monitor)
 		return false;
 	}
 	monitor->started_ms = now_ms();
+	link_give(&monitor->link);
 	monitor->worker = fork();
 	if (!monitor->worker) {
 		close(channel[0]);
 		exit(be_worker(monitor, channel[1], parent));
 	}
 	close(channel[1]);
+	link_given(&monitor->link);
 	if (monitor->worker < 0) {
 		log_err("can't start a worker: %s", strerror(errno));
 		close(channel[0]);
@@ -620,6 +646,32 @@ static void plan_next(struct monitor *monitor)
 	monitor->start_at_ms = now + monitor->pause_ms;
 }
 
+/* The one that died, so, had a server, or had none and was in the way. */
+static void plan_next_and_server(struct monitor *monitor, bool exited, int code)
+{
+	bool lost = link_was_lost(&monitor->link, exited, code);
+	uint64_t at_ms;
+
+	if (monitor->relieved) {
+		monitor->relieved = false;
+		monitor->pause_ms = 0;
+		monitor->start_at_ms = now_ms();
+		return;
+	}
+	plan_next(monitor);
+	at_ms = monitor->start_at_ms;
+	if (lost)
+		monitor->state->server.losses++;
+	if (lost && code == STORE_EXIT_UNFIT)
+		at_ms += UNFIT_PAUSE_MS;
+	find_server(monitor, monitor->start_at_ms, at_ms, lost);
+}
+
+static bool was_expected(const struct monitor *monitor, bool exited, int code)
+{
+	return monitor->relieved || link_was_lost(&monitor->link, exited, code);
+}
+
 /* It has ended, or is about to, which a signal tells: until then don't spin. */
 static void lose_channel(struct monitor *monitor)
 {
@@ -630,6 +682,7 @@ static void lose_channel(struct monitor *monitor)
 /* True: we have to end, too, with *@code. */
 static bool bury_worker(struct monitor *monitor, int *code)
 {
+	bool exited, expected;
 	int status;
 
 	if (waitpid(monitor->worker, &status, WNOHANG) != monitor->worker)
@@ -641,17 +694,18 @@ static bool bury_worker(struct monitor *monitor, int *code)
 		lose_channel(monitor);
 	watchdog_end(&monitor->watchdog);
 	monitor->worker = 0;
-	*code = WIFEXITED(status) ? WEXITSTATUS(status) : 1;
-	if (monitor->quitting || !monitor->was_ready ||
-	    (WIFEXITED(status) && !*code) ||
+	exited = WIFEXITED(status);
+	*code = exited ? WEXITSTATUS(status) : 1;
+	expected = was_expected(monitor, exited, *code);
+	if (monitor->quitting || (!monitor->was_ready && !expected) || (exited && !*code) ||
 	    (monitor->front_end < 0 && monitor->listen_fd < 0))
 		return true;
-	if (WIFSIGNALED(status))
+	if (WIFSIGNALED(status) && !expected)
 		log_warning("worker was killed by signal %d (%s)",
 			    WTERMSIG(status), strsignal(WTERMSIG(status)));
-	else
+	else if (!expected)
 		log_warning("worker ended with %d", *code);
-	plan_next(monitor);
+	plan_next_and_server(monitor, exited, *code);
 	monitor->ready = false;
 	return false;
 }
@@ -696,6 +750,7 @@ static int timeout_ms(const struct monitor *monitor)
 	if (monitor->hurry_ms)
 		next = earlier(next, monitor->hurry_ms);
 	next = earlier(next, watchdog_next_ms(&monitor->watchdog));
+	next = earlier(next, nbd_dial_next_ms(&monitor->link.dial));
 	if (monitor->alive_ms)
 		next = earlier(next, monitor->alive_at_ms);
 	if (next == UINT64_MAX)
@@ -732,11 +787,26 @@ static void tell_alive(struct monitor *monitor)
 		fdstore_tell("WATCHDOG=1");
 }
 
+/* There are connections: for the next one, which comes at once. */
+static void relieve_worker(struct monitor *monitor)
+{
+	monitor->start_at_ms = now_ms();
+	if (!monitor->worker || monitor->relieved)
+		return;
+	monitor->relieved = true;
+	watchdog_end(&monitor->watchdog);
+	kill(monitor->worker, SIGKILL);
+}
+
 static void do_what_is_due(struct monitor *monitor)
 {
+	if (link_run(&monitor->link, now_ms()) && !monitor->quitting)
+		relieve_worker(monitor);
 	if (!monitor->worker && now_ms() >= monitor->start_at_ms &&
-	    !start_worker(monitor))
+	    !start_worker(monitor)) {
 		plan_next(monitor);
+		find_server(monitor, monitor->start_at_ms, monitor->start_at_ms, false);
+	}
 	if (monitor->talk == TALK_KEEPING && !fdstore_is_busy())
 		end_event(monitor);
 	drop_slow_front_end(monitor);
@@ -751,14 +821,16 @@ static int serve(struct monitor *monitor)
 	int code = 0;
 
 	for (;;) {
-		struct pollfd fds[4];
+		struct pollfd fds[4 + STORE_MAX_CONNECTIONS + 1];
+		nfds_t count;
 
 		do_what_is_due(monitor);
 		fds[0] = (struct pollfd){ .fd = monitor->signal_fd, .events = POLLIN };
 		fds[1] = (struct pollfd){ .fd = monitor->channel, .events = POLLIN };
 		fds[2] = front_end_poll(monitor);
 		fds[3] = fdstore_poll();
-		if (poll(fds, 4, timeout_ms(monitor)) < 0) {
+		count = 4 + nbd_dial_poll(&monitor->link.dial, fds + 4);
+		if (poll(fds, count, timeout_ms(monitor)) < 0) {
 			if (errno == EINTR)
 				continue;
 			return 1;
@@ -846,6 +918,7 @@ int monitor_run(const struct monitor_config *config)
 	int passed_fd, code = 1;
 
 	memset(monitor.kept, -1, sizeof(monitor.kept));
+	link_init(&monitor.link, config->conf);
 	passed_fd = fdstore_take(found_fd, &monitor);
 	if (take_signals(&monitor) && open_state(&monitor) && open_store(&monitor) &&
 	    open_watchdogs(&monitor) && open_front_end(&monitor, passed_fd))

@@ -135,6 +135,9 @@ static void add_files(struct json_object *to, struct health *health)
 	add_string(to, "tags_file", files && !files->tags_in_memory ?
 				    files->names.name[STORE_TAGS_FILE] : NULL);
 	add_string(to, "state", files ? store_state_name(health_state(health)) : NULL);
+	add_known(to, "server_away_ms", files && files->server, health_server_away_ms(health));
+	add_known(to, "server_losses", files && files->server,
+		  files && files->server ? files->server->log->losses : 0);
 	add_known(to, "errors_writeback", files, files ? health->log->errors_writeback : 0);
 }
 

@@ -89,6 +89,17 @@ enum store_state health_state(const struct health *health)
 	return health->state[0] > health->state[1] ? health->state[0] : health->state[1];
 }
 
+uint64_t health_server_away_ms(const struct health *health)
+{
+	const struct store_server *server = health->files ? health->files->server : NULL;
+	uint64_t since, now = now_ms();
+
+	if (!server)
+		return 0;
+	since = __atomic_load_n(&server->log->away_since_ms, __ATOMIC_RELAXED);
+	return since && since < now ? now - since : !!since;
+}
+
 int health_timeout_ms(const struct health *health)
 {
 	uint64_t now = now_ms();

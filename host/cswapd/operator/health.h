@@ -30,6 +30,9 @@ void health_look(struct health *health);
 /* The worse of both files. */
 enum store_state health_state(const struct health *health);
 
+/* Of a server: since when it's away, in ms; 0: it's there, or there is none. */
+uint64_t health_server_away_ms(const struct health *health);
+
 /* Until it's time to look again: ms, -1 for never. */
 int health_timeout_ms(const struct health *health);
 

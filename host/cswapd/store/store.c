@@ -14,6 +14,8 @@ static const struct store_ops *engine_of(const struct store_files *files)
 {
 	if (!files)
 		return &store_mem_ops;
+	if (files->server)
+		return &store_nbd_ops;
 	return files->is_device ? &store_block_ops : &store_file_ops;
 }
 

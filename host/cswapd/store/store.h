@@ -52,8 +52,11 @@ enum store_part {
 
 #define STORE_PART_MASK 7
 
-/* Indices of the descriptors that a lane registers with its ring. */
-enum { STORE_FD_TAGS, STORE_FD_DATA, STORE_NUM_FDS };
+/* An engine behind a server may have so many connections, in all. */
+#define STORE_MAX_CONNECTIONS 64
+
+/* Indices of the descriptors that a lane registers with its ring; an engine's are the last. */
+enum { STORE_FD_TAGS, STORE_FD_DATA, STORE_NUM_FDS = STORE_FD_DATA + STORE_MAX_CONNECTIONS };
 
 struct store_op {
 	struct store_op *next;		/* the present owner's */
@@ -70,6 +73,7 @@ struct store_op {
 
 	/* The engine's own. */
 	struct iovec *data_left;
+	uint64_t slots_done;
 	uint32_t data_bytes_left;
 	uint8_t retries;
 
@@ -208,7 +212,7 @@ static inline void store_submit(struct store_lane *lane, struct store_op *op)
 
 /* --- for engines and layers --- */
 
-extern const struct store_ops store_file_ops, store_block_ops, store_mem_ops;
+extern const struct store_ops store_file_ops, store_block_ops, store_mem_ops, store_nbd_ops;
 
 struct tags;
 

@@ -47,6 +47,7 @@
 #include "common/signature.h"
 #include "store_files.h"
 #include "store_found.h"
+#include "store_nbd.h"
 #include "tags_mem.h"
 
 #define LOCK_WAIT_MS 5000
@@ -91,6 +92,12 @@ static unsigned int num_named(const struct store_files *files)
 	return files->tags_in_memory ? STORE_TAGS_FILE : STORE_NUM_FILES;
 }
 
+/* Not memory, and not at a server. */
+static bool is_file(const struct store_files *files, unsigned int which)
+{
+	return which < num_named(files) && !(which == STORE_DATA_FILE && files->server);
+}
+
 static bool name_files(struct store_files *files, const struct store_request *request)
 {
 	char (*path)[STORE_NAME_BYTES] = files->paths.name;
@@ -106,6 +113,9 @@ static bool name_files(struct store_files *files, const struct store_request *re
 	}
 	for (i = 0; i < num_named(files); i++)
 		name_file(files->names.name[i], path[i]);
+	if (files->server)
+		snprintf(files->names.name[STORE_DATA_FILE], STORE_NAME_BYTES, "%s",
+			 path[STORE_DATA_FILE]);
 	return true;
 }
 
@@ -263,20 +273,42 @@ static void examine(struct finding *found, int fd, unsigned int which, bool is_d
 	}
 }
 
-static bool write_signature(int fd, const struct store_files *files, unsigned int which,
-			    const char *user)
+void store_files_sign(const struct store_files *files, unsigned int which,
+		      uint8_t block[STORE_SIGNATURE_BYTES])
 {
-	union {
-		struct signature signature;
-		uint8_t block[SIGNATURE_BLOCK];
-	} first = { .block = { 0 } };
+	struct signature signature;
 
-	signature_begin(&first.signature, user);
-	first.signature.file = htole32(which);
-	first.signature.slots = htole64(files->slots);
-	memcpy(first.signature.store_id, files->id, STORE_ID_BYTES);
-	memcpy(first.signature.id, files->identity.id[which], STORE_ID_BYTES);
-	return pwrite(fd, &first, sizeof(first), 0) == sizeof(first);
+	memset(&signature, 0, sizeof(signature));
+	signature_begin(&signature, files->user);
+	signature.file = htole32(which);
+	signature.slots = htole64(files->slots);
+	memcpy(signature.store_id, files->id, STORE_ID_BYTES);
+	memcpy(signature.id, files->identity.id[which], STORE_ID_BYTES);
+	memset(block, 0, STORE_SIGNATURE_BYTES);
+	memcpy(block, &signature, sizeof(signature));
+}
+
+static bool write_signature(int fd, const struct store_files *files, unsigned int which)
+{
+	uint8_t block[STORE_SIGNATURE_BYTES];
+
+	store_files_sign(files, which, block);
+	return pwrite(fd, block, sizeof(block), 0) == sizeof(block);
+}
+
+enum store_found store_files_judge(const struct store_files *files, unsigned int which,
+				   const uint8_t *bytes, size_t n)
+{
+	struct signature signature;
+
+	if (!bytes[0] && !memcmp(bytes, bytes + 1, n - 1))
+		return STORE_FOUND_NOTHING;
+	memcpy(&signature, bytes, sizeof(signature));
+	if (!signature_is_one(&signature) ||
+	    le32toh(signature.file) != which)
+		return STORE_FOUND_OTHER;
+	return memcmp(signature.id, files->identity.id[which], STORE_ID_BYTES) ?
+		       STORE_FOUND_STORE : STORE_FOUND_OURS;
 }
 
 /* --- finding them --- */
@@ -389,7 +421,7 @@ static bool settle_ids(struct store_files *files, const struct finding *found)
 	if (!is_known)
 		return getrandom(files->id, STORE_ID_BYTES, 0) == STORE_ID_BYTES;
 	for (i = 0; i < num_named(files); i++)
-		if (found[i].content != CONTENT_STORE)
+		if (found[i].content != CONTENT_STORE && is_file(files, i))
 			log_warning("%s is new: what the store held there is lost",
 				    files->paths.name[i]);
 	return true;
@@ -462,7 +494,7 @@ static void discard_device(int fd, const char *name, uint64_t bytes)
 }
 
 static bool claim_file(struct store_files *files, unsigned int which,
-		       const struct finding *found, const char *user)
+		       const struct finding *found)
 {
 	const char *name = files->paths.name[which];
 	uint64_t bytes = store_files_bytes(files, which);
@@ -480,7 +512,7 @@ static bool claim_file(struct store_files *files, unsigned int which,
 		discard_device(fd, name, bytes);
 	if (done && found->is_left && which == STORE_DATA_FILE)
 		log_notice("%s was last used before this host was started: emptied", name);
-	if (done && !write_signature(fd, files, which, user)) {
+	if (done && !write_signature(fd, files, which)) {
 		log_err("can't write to %s: %s", name, strerror(errno));
 		done = false;
 	}
@@ -524,12 +556,34 @@ static bool make_tags(struct store_files *files)
 	return getrandom(id, STORE_ID_BYTES, 0) == STORE_ID_BYTES;
 }
 
+/*
+ * What is at the server is found when it's there, by who serves (store_nbd.c). Whose it is
+ * has to be known before; by tags in a file the next daemon knows it, too.
+ */
+static bool find_and_claim_at_server(struct store_files *files,
+				     const struct store_request *request)
+{
+	struct finding found[STORE_NUM_FILES] = { { .content = CONTENT_NOTHING } };
+	struct finding *tags = &found[STORE_TAGS_FILE];
+
+	if (!files->tags_in_memory && !find_file(files, STORE_TAGS_FILE, request->user, tags))
+		return false;
+	if (!may_take(files, found, request->format) || !settle_ids(files, found))
+		return false;
+	memcpy(files->identity.id[STORE_DATA_FILE], files->id, STORE_ID_BYTES);
+	if (files->tags_in_memory)
+		return make_tags(files);
+	return claim_file(files, STORE_TAGS_FILE, tags) && hold(files, STORE_TAGS_FILE);
+}
+
 static bool find_and_claim(struct store_files *files, const struct store_request *request)
 {
 	struct finding found[STORE_NUM_FILES] = { 0 };
 	bool is_device, exists;
 	unsigned int i;
 
+	if (files->server)
+		return find_and_claim_at_server(files, request);
 	if (!check_type(files->paths.name[STORE_DATA_FILE], STORE_DATA_FILE, &exists,
 			&is_device))
 		return false;
@@ -540,8 +594,7 @@ static bool find_and_claim(struct store_files *files, const struct store_request
 	if (!may_take(files, found, request->format) || !settle_ids(files, found))
 		return false;
 	for (i = 0; i < num_named(files); i++)
-		if (!claim_file(files, i, &found[i], request->user) ||
-		    !hold(files, i))
+		if (!claim_file(files, i, &found[i]) || !hold(files, i))
 			return false;
 	warn_of_memory(files->fd[STORE_DATA_FILE], request->data_path);
 	return !files->tags_in_memory || make_tags(files);
@@ -552,6 +605,9 @@ static void begin(struct store_files *files, const struct store_request *request
 	*files = (struct store_files) STORE_FILES_NONE;
 	files->slots = request->slots;
 	files->tags_in_memory = !request->tags_path;
+	files->format = request->format;
+	files->user = request->user;
+	files->server = store_nbd_is_name(request->data_path) ? request->server : NULL;
 }
 
 bool store_files_open(struct store_files *files, const struct store_request *request)
@@ -620,6 +676,8 @@ static bool go_on_with(struct store_files *files, unsigned int which,
 
 	if (which >= num_named(files))
 		return go_on_with_memory(files, identity, kept);
+	if (!is_file(files, which))
+		return !strcmp(files->names.name[which], names->name[which]);
 	if (!leads_there(files, which, identity, names, kept >= 0))
 		return false;
 	if (kept < 0)
@@ -643,7 +701,7 @@ bool store_files_go_on(struct store_files *files, const struct store_request *re
 
 	begin(files, request);
 	files->identity = *identity;
-	files->is_device = !identity->inode[STORE_DATA_FILE];
+	files->is_device = !files->server && !identity->inode[STORE_DATA_FILE];
 	if (!name_files(files, request)) {
 		snprintf(wrong, STORE_WRONG_BYTES, "--store is no name");
 		return false;
@@ -664,7 +722,7 @@ bool store_files_go_on(struct store_files *files, const struct store_request *re
 		else
 			snprintf(wrong, STORE_WRONG_BYTES,
 				 "its tags were in memory, and that is gone");
-		if (i && kept[0] < 0)
+		if (i && kept[0] < 0 && files->fd[0] >= 0)
 			close(files->fd[0]);
 		*files = (struct store_files) STORE_FILES_NONE;
 		return false;
@@ -703,7 +761,7 @@ enum store_state store_files_state(const struct store_files *files, unsigned int
 	int fd = files->fd[which];
 	struct stat st;
 
-	if (which >= num_named(files))
+	if (!is_file(files, which))
 		return STORE_WHOLE;
 	/* Of a device, too, without asking it. */
 	if (fstat(fd, &st))
@@ -722,7 +780,8 @@ bool store_files_is_signed(const struct store_files *files, unsigned int which)
 {
 	struct signature signature;
 
-	if (which >= num_named(files))
+	/* Of a server who serves says it. */
+	if (!is_file(files, which))
 		return true;
 	return signature_read(files->fd[which], &signature) &&
 	       !memcmp(signature.id, files->identity.id[which], STORE_ID_BYTES);
@@ -737,7 +796,7 @@ int store_files_take_error(const struct store_files *files, unsigned int which)
 {
 	off64_t end = (off64_t)store_files_bytes(files, which);
 
-	if (which >= num_named(files) ||
+	if (!is_file(files, which) ||
 	    !sync_file_range(files->fd[which], end, 1, SYNC_FILE_RANGE_WAIT_BEFORE))
 		return 0;
 	return errno == EIO || errno == ENOSPC || errno == EDQUOT ? errno : 0;

@@ -31,6 +31,22 @@ struct store_names {
 	char name[STORE_NUM_FILES][STORE_NAME_BYTES];
 };
 
+/* What is known of a server, whichever process serves (keep.h). */
+struct store_server_log {
+	uint64_t away_since_ms;		/* CLOCK_MONOTONIC; 0: it's there */
+	uint64_t losses;
+	uint8_t claimed;		/* its export has our signature */
+};
+
+/* Data at a server: what the process that serves is born with. */
+struct store_server {
+	unsigned int count;		/* of connections, */
+	unsigned int lanes;		/* and of lanes that share them evenly */
+	uint16_t flags;			/* of the export, NBD_FLAG_* */
+	int fd[STORE_MAX_CONNECTIONS];	/* -1: there are none */
+	struct store_server_log *log;
+};
+
 /* What an operator asks for. */
 struct store_request {
 	const char *data_path;
@@ -38,6 +54,7 @@ struct store_request {
 	uint64_t slots;
 	bool format;			/* whatever is there */
 	const char *user;		/* who will use it, for the signature; or NULL */
+	struct store_server *server;	/* if @data_path names one, and outlives the files */
 };
 
 /*
@@ -48,6 +65,9 @@ struct store_files {
 	uint64_t slots;
 	bool is_device;			/* the data */
 	bool tags_in_memory;		/* the tags' descriptor is memory (tags_mem.h) */
+	bool format;
+	struct store_server *server;	/* NULL: the data is a file */
+	const char *user;
 	int fd[STORE_NUM_FILES];	/* -1: none */
 	uint8_t id[STORE_ID_BYTES];	/* what data and tags have in common */
 	struct store_names paths;	/* as they were asked for */
@@ -96,6 +116,17 @@ const char *store_state_name(enum store_state state);
 enum store_state store_files_state(const struct store_files *files, unsigned int which);
 
 /* Is the signature still there? May wait for the disk. */
+/* What bytes from a place's begin on say that it is. */
+enum store_found { STORE_FOUND_NOTHING, STORE_FOUND_OURS, STORE_FOUND_STORE, STORE_FOUND_OTHER };
+
+enum store_found store_files_judge(const struct store_files *files, unsigned int which,
+				   const uint8_t *bytes, size_t n);
+
+/* The block that belongs there. */
+#define STORE_SIGNATURE_BYTES 4096
+void store_files_sign(const struct store_files *files, unsigned int which,
+		      uint8_t block[STORE_SIGNATURE_BYTES]);
+
 bool store_files_is_signed(const struct store_files *files, unsigned int which);
 
 /* 0, or an error of write-back that nobody was told yet. */

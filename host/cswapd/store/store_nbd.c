@@ -1,0 +1,515 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * store_nbd.c - the engine whose pages are at an NBD server, behind a Unix socket.
+ *
+ * Theory of operation: the process that lives longest connects (nbd_dial.c); the one that
+ * serves is born with connections that the server has admitted, or with none. Each lane
+ * has some of them, and talks by the io_uring operations that files take; what is said is
+ * nbd_conn.c's.
+ *
+ * A lane begins with a look at what the export has in front: our signature
+ * (store_files.c). All operations that come meanwhile
+ * are held, as long as that takes; without connections that's until the process ends.
+ *
+ * A lost server is this process's end, on purpose. There is one way to go on with what is
+ * in hand, for a worker that was killed, a server that was, and all of the daemon: a
+ * process that has the log. It finds connections by being born with them, so nothing in
+ * the sandbox can connect to anything.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "nbd_conn.h"
+#include "nbd_hello.h"
+#include "store_files.h"
+#include "store_nbd.h"
+
+/* What is looked at of an export: where file systems, partitions and such begin. */
+#define LOOK_PAGES 32
+/* Slots before the first one: where the signature is. */
+#define SIGNATURE_SLOT (0 - (uint64_t)STORE_DATA_OFFSET / STORE_SLOT_SIZE)
+
+struct store_nbd {
+	struct store store;
+	const struct store_files *files;
+	char path[STORE_NBD_PATH_BYTES];
+	uint8_t signature[STORE_SIGNATURE_BYTES]; /* which says what the sandbox wouldn't see */
+	unsigned int lanes;		/* that were opened, */
+	unsigned int ready;		/* and those that serve */
+	unsigned int taken;		/* connections that lanes have */
+};
+
+/* A connection as the ring knows it: what its completions carry are two operations. */
+struct nbd_link {
+	struct nbd_conn conn;
+	struct nbd_lane *lane;
+	unsigned int index;		/* of its descriptor, */
+	int fd;				/* which is the store's */
+	bool sending, receiving;
+	struct store_op tx, rx;		/* nothing of them is used */
+};
+
+enum lane_phase {
+	LANE_AWAY,			/* there is no server */
+	LANE_LOOKS,			/* at what is in front */
+	LANE_SIGNS,
+	LANE_SERVES,
+};
+
+struct nbd_lane {
+	struct store_lane lane;
+	enum lane_phase phase;
+	bool first;			/* of all lanes: the one that signs */
+	struct store_op *held, **last;	/* until it serves */
+	struct store_op own;		/* to look, and to sign */
+	uint8_t *front;			/* what is looked at */
+	unsigned int num_links;
+	unsigned int next;		/* link to look at first */
+	struct nbd_link link[];
+};
+
+/* --- names --- */
+
+bool store_nbd_is_name(const char *name)
+{
+	return name && !strncmp(name, "nbd:", 4);
+}
+
+bool store_nbd_parse(const char *name, char socket_path[STORE_NBD_PATH_BYTES],
+		     const char **export_name)
+{
+	const char *path = name + 4, *colon = strchr(path, ':');
+	size_t n = colon ? (size_t)(colon - path) : strlen(path);
+
+	*export_name = colon ? colon + 1 : "";
+	if (!n || n >= STORE_NBD_PATH_BYTES || strlen(*export_name) >= NBD_EXPORT_BYTES)
+		return false;
+	memcpy(socket_path, path, n);
+	socket_path[n] = '\0';
+	return true;
+}
+
+/* --- the end --- */
+
+static struct store_nbd *store_of(const struct nbd_lane *lane)
+{
+	return (struct store_nbd *)lane->lane.store;
+}
+
+/* All threads end here and now: nothing may be answered that the next process does again. */
+static _Noreturn void leave(const struct nbd_lane *lane, const char *wrong, bool unfit)
+{
+	log_err("the store's server at %s %s%s", store_of(lane)->path, wrong,
+		unfit ? ": it isn't used" : "; connecting again");
+	_exit(unfit ? STORE_EXIT_UNFIT : STORE_EXIT_LOST);
+}
+
+/* --- sending and receiving --- */
+
+static void send_some(struct nbd_link *link)
+{
+	struct nbd_conn *conn = &link->conn;
+	struct io_uring_sqe *sqe;
+
+	if (link->sending || !nbd_conn_gather(conn))
+		return;
+	sqe = store_get_sqe(link->lane->lane.ring);
+	if (!sqe)
+		return;
+	io_uring_prep_writev(sqe, (int)link->index, conn->iov + conn->iov_done,
+			     conn->iov_count - conn->iov_done, 0);
+	sqe->flags |= IOSQE_FIXED_FILE;
+	store_tag_sqe(sqe, &link->tx, STORE_PART_DATA);
+	link->sending = true;
+}
+
+static void receive_some(struct nbd_link *link)
+{
+	struct io_uring_sqe *sqe;
+	uint8_t *to;
+	size_t n;
+
+	if (link->receiving)
+		return;
+	sqe = store_get_sqe(link->lane->lane.ring);
+	if (!sqe)
+		return;
+	to = nbd_conn_room(&link->conn, &n);
+	io_uring_prep_read(sqe, (int)link->index, to, (unsigned int)n, 0);
+	sqe->flags |= IOSQE_FIXED_FILE;
+	store_tag_sqe(sqe, &link->rx, STORE_PART_DATA);
+	link->receiving = true;
+}
+
+static void pump(struct nbd_link *link)
+{
+	send_some(link);
+	receive_some(link);
+}
+
+/* --- operations --- */
+
+/* The connection that has the least to do. */
+static struct nbd_link *find_link(struct nbd_lane *lane)
+{
+	struct nbd_link *best = NULL;
+	unsigned int i, least = 0;
+
+	for (i = 0; i < lane->num_links; i++) {
+		struct nbd_link *link = &lane->link[(lane->next + i) % lane->num_links];
+		unsigned int load = NBD_IN_FLIGHT - link->conn.num_free;
+
+		if (best && load >= least)
+			continue;
+		best = link;
+		least = load;
+	}
+	lane->next = (lane->next + 1) % lane->num_links;
+	return best;
+}
+
+static void submit(struct nbd_lane *lane, struct store_op *op)
+{
+	struct nbd_link *link = lane->num_links == 1 ? &lane->link[0] : find_link(lane);
+
+	nbd_conn_queue(&link->conn, op);
+	send_some(link);
+}
+
+static void nbd_submit(struct store_lane *base, struct store_op *op)
+{
+	struct nbd_lane *lane = (struct nbd_lane *)base;
+
+	if (lane->phase == LANE_SERVES) {
+		submit(lane, op);
+		return;
+	}
+	op->next = NULL;
+	*lane->last = op;
+	lane->last = &op->next;
+}
+
+/* A server without trims has done all it can. */
+static void nbd_trim(struct store_lane *base, struct store_op *op)
+{
+	struct nbd_lane *lane = (struct nbd_lane *)base;
+
+	if (lane->phase == LANE_SERVES && !(store_of(lane)->files->server->flags & NBD_FLAG_SEND_TRIM))
+		base->done(base->context, op);
+	else
+		nbd_submit(base, op);
+}
+
+static void nbd_hurry(struct store_lane *lane)
+{
+	(void)lane;
+}
+
+/* --- the beginning --- */
+
+static void serve(struct nbd_lane *lane)
+{
+	struct store_nbd *store = store_of(lane);
+	struct store_op *op = lane->held;
+
+	lane->phase = LANE_SERVES;
+	lane->held = NULL;
+	lane->last = &lane->held;
+	while (op) {
+		struct store_op *next = op->next;
+
+		if (op->kind == STORE_DISCARD)
+			nbd_trim(&lane->lane, op);
+		else
+			submit(lane, op);
+		op = next;
+	}
+	if (__atomic_add_fetch(&store->ready, 1, __ATOMIC_ACQ_REL) <
+	    __atomic_load_n(&store->lanes, __ATOMIC_ACQUIRE))
+		return;
+	__atomic_store_n(&store->files->server->log->away_since_ms, 0, __ATOMIC_RELAXED);
+	log_notice("the store's server at %s serves", store->path);
+}
+
+static void begin_own(struct nbd_lane *lane, enum lane_phase phase, enum store_kind kind,
+		      unsigned int pages)
+{
+	struct store_op *own = &lane->own;
+	unsigned int i;
+
+	lane->phase = phase;
+	own->kind = kind;
+	own->slot = SIGNATURE_SLOT;
+	own->count = pages;
+	for (i = 0; i < pages; i++)
+		own->data[i] = (struct iovec) {
+			lane->front + i * STORE_SLOT_SIZE, STORE_SLOT_SIZE
+		};
+	nbd_conn_queue(&lane->link[0].conn, own);
+	send_some(&lane->link[0]);
+}
+
+/* What the export has in front is known: is it ours? */
+static void judge(struct nbd_lane *lane)
+{
+	const struct store_files *files = store_of(lane)->files;
+	enum store_found found = store_files_judge(files, STORE_DATA_FILE, lane->front,
+						   LOOK_PAGES * STORE_SLOT_SIZE);
+
+	if (__atomic_load_n(&files->server->log->claimed, __ATOMIC_ACQUIRE)) {
+		if (found != STORE_FOUND_OURS)
+			leave(lane, "has another export now than the one that the guest's pages are in", true);
+		serve(lane);
+		return;
+	}
+	if (found == STORE_FOUND_OTHER && !files->format)
+		leave(lane, "has an export that is no store, and not empty: was another one meant? If it may be destroyed, start with --format", true);
+	if (!lane->first) {
+		serve(lane);
+		return;
+	}
+	memcpy(lane->front, store_of(lane)->signature, STORE_SIGNATURE_BYTES);
+	begin_own(lane, LANE_SIGNS, STORE_WRITE, 1);
+}
+
+static void own_done(struct nbd_lane *lane)
+{
+	if (lane->own.error)
+		leave(lane, "can't read or write what is in front of its export", true);
+	if (lane->phase == LANE_LOOKS) {
+		judge(lane);
+		return;
+	}
+	__atomic_store_n(&store_of(lane)->files->server->log->claimed, 1, __ATOMIC_RELEASE);
+	serve(lane);
+}
+
+static void conn_done(void *context, struct store_op *op)
+{
+	struct nbd_lane *lane = context;
+
+	if (op == &lane->own)
+		own_done(lane);
+	else
+		lane->lane.done(lane->lane.context, op);
+}
+
+/* --- completions --- */
+
+static void sent(struct nbd_link *link, int result)
+{
+	link->sending = false;
+	if (result > 0)
+		nbd_conn_sent(&link->conn, (size_t)result);
+	else if (result != -EAGAIN && result != -EINTR)
+		leave(link->lane, "has hung up", false);
+}
+
+static void received(struct nbd_link *link, int result)
+{
+	link->receiving = false;
+	if (result == -EAGAIN || result == -EINTR)
+		return;
+	if (result <= 0)
+		leave(link->lane, "has hung up", false);
+	if (!nbd_conn_received(&link->conn, (size_t)result))
+		leave(link->lane, link->conn.wrong, false);
+}
+
+static void nbd_complete(struct store_lane *base, struct store_op *op,
+			 enum store_part part, int result)
+{
+	struct nbd_lane *lane = (struct nbd_lane *)base;
+	struct nbd_link *link = lane->link;
+
+	(void)part;
+	while (op != &link->tx && op != &link->rx)
+		link++;
+	if (op == &link->tx)
+		sent(link, result);
+	else
+		received(link, result);
+	pump(link);
+}
+
+/* --- lanes --- */
+
+static bool is_busy(const struct nbd_lane *lane)
+{
+	unsigned int i;
+
+	for (i = 0; i < lane->num_links; i++)
+		if (lane->link[i].sending || lane->link[i].receiving)
+			return true;
+	return false;
+}
+
+static void note_over(struct nbd_lane *lane, uint64_t token)
+{
+	const void *op = (const void *)(uintptr_t)(token & ~(uint64_t)STORE_PART_MASK);
+	unsigned int i;
+
+	for (i = 0; i < lane->num_links; i++) {
+		if (op == &lane->link[i].tx)
+			lane->link[i].sending = false;
+		if (op == &lane->link[i].rx)
+			lane->link[i].receiving = false;
+	}
+}
+
+/* Nothing is under way but our waiting for the next word. What else the ring has nobody wants. */
+static void hang_up(struct nbd_lane *lane)
+{
+	struct io_uring_cqe *cqe;
+	unsigned int i;
+
+	for (i = 0; i < lane->num_links; i++)
+		shutdown(lane->link[i].fd, SHUT_RDWR);
+	while (is_busy(lane) && io_uring_submit_and_wait(lane->lane.ring, 1) >= 0 &&
+	       !io_uring_peek_cqe(lane->lane.ring, &cqe)) {
+		note_over(lane, cqe->user_data);
+		io_uring_cqe_seen(lane->lane.ring, cqe);
+	}
+}
+
+static void nbd_lane_close(struct store_lane *base)
+{
+	struct nbd_lane *lane = (struct nbd_lane *)base;
+	unsigned int i;
+
+	hang_up(lane);
+	store_unregister_fds(lane->lane.ring);
+	for (i = 0; i < lane->num_links; i++)
+		nbd_conn_free(&lane->link[i].conn);
+	free(lane->front);
+	free(lane);
+}
+
+static int open_link(struct nbd_lane *lane, struct nbd_link *link, int fd)
+{
+	link->lane = lane;
+	link->fd = fd;
+	if (!nbd_conn_init(&link->conn, conn_done, lane))
+		return -ENOMEM;
+	/* The ring waits for us: it's to be told when there's something, and not that there isn't. */
+	if (fcntl(fd, F_SETFL, 0))
+		return -errno;
+	return store_register_fd(lane->lane.ring, link->index, fd);
+}
+
+/* A lane's share: every so-manyth of them. */
+static int open_links(struct nbd_lane *lane, unsigned int share)
+{
+	struct store_nbd *store = store_of(lane);
+	const struct store_server *server = store->files->server;
+	unsigned int i, at;
+	int error = 0;
+
+	for (i = 0; i < share && !error; i++) {
+		at = __atomic_fetch_add(&store->taken, 1, __ATOMIC_RELAXED);
+		lane->link[i].index = STORE_FD_DATA + i;
+		lane->num_links++;
+		error = open_link(lane, &lane->link[i], server->fd[at]);
+	}
+	return error;
+}
+
+static struct store_lane *nbd_lane_open(struct store *base, struct io_uring *ring,
+					unsigned int depth, store_done_fn *done,
+					void *context)
+{
+	struct store_nbd *store = (struct store_nbd *)base;
+	const struct store_server *server = store->files->server;
+	unsigned int share = server->fd[0] < 0 ? 0 : server->count / server->lanes, i;
+	struct nbd_lane *lane = calloc(1, sizeof(*lane) + share * sizeof(lane->link[0]));
+	int error = -ENOMEM;
+
+	(void)depth;
+	if (!lane)
+		return NULL;
+	lane->lane = (struct store_lane) { base, ring, done, context };
+	lane->last = &lane->held;
+	lane->first = !__atomic_fetch_add(&store->lanes, 1, __ATOMIC_ACQ_REL);
+	lane->front = aligned_alloc(STORE_SLOT_SIZE, LOOK_PAGES * STORE_SLOT_SIZE);
+	if (lane->front)
+		error = open_links(lane, share);
+	if (error) {
+		nbd_lane_close(&lane->lane);
+		errno = -error;
+		return NULL;
+	}
+	for (i = 0; i < share; i++)
+		pump(&lane->link[i]);
+	if (share)
+		begin_own(lane, LANE_LOOKS, STORE_READ, LOOK_PAGES);
+	return &lane->lane;
+}
+
+/* --- the store --- */
+
+/* Connections were admitted, which is what a lock is to a file. */
+static bool nbd_activate(struct store *store)
+{
+	(void)store;
+	return true;
+}
+
+static void nbd_deactivate(struct store *base)
+{
+	const struct store_nbd *store = (struct store_nbd *)base;
+	struct store_server *server = store->files->server;
+	unsigned int i;
+
+	for (i = 0; i < server->count; i++) {
+		if (server->fd[i] >= 0)
+			close(server->fd[i]);
+		server->fd[i] = -1;
+	}
+}
+
+static void nbd_close(struct store *store)
+{
+	nbd_deactivate(store);
+	free(store);
+}
+
+static struct store *nbd_open(const struct store_files *files, uint64_t slots)
+{
+	struct store_nbd *nbd = calloc(1, sizeof(*nbd));
+	const char *export_name;
+
+	if (!nbd)
+		return NULL;
+	nbd->store.ops = &store_nbd_ops;
+	nbd->store.facts = (struct store_facts) {
+		.slots = slots,
+		.trim_bytes = STORE_SLOT_SIZE,
+		.merge_pages = STORE_MAX_PAGES,
+		.medium = VIRTIO_CSWAP_MEDIUM_DISK,
+		.flags = STORE_READS_ZEROS,
+	};
+	nbd->files = files;
+	store_files_sign(files, STORE_DATA_FILE, nbd->signature);
+	store_nbd_parse(files->paths.name[STORE_DATA_FILE], nbd->path, &export_name);
+	return &nbd->store;
+}
+
+const struct store_ops store_nbd_ops = {
+	.name = "NBD",
+	.open = nbd_open,
+	.activate = nbd_activate,
+	.deactivate = nbd_deactivate,
+	.lane_open = nbd_lane_open,
+	.read = nbd_submit,
+	.write = nbd_submit,
+	.trim = nbd_trim,
+	.complete = nbd_complete,
+	.hurry = nbd_hurry,
+	.lane_close = nbd_lane_close,
+	.close = nbd_close,
+};
