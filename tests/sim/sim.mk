@@ -2,7 +2,7 @@
 # The guest simulator. tests/sim/run-tests drives cswapd with it.
 
 sim_program := $(out)/cswap-sim
-sim_objects := $(patsubst %.c,$(out)/obj/%.o,$(wildcard tests/sim/*.c) \
+sim_objects := $(patsubst %.c,$(out)/obj/%.o,$(filter-out %/slow_disk.c,$(wildcard tests/sim/*.c)) \
 	guest/cswap_wire.c host/cswap-seal/sealed_page.c)
 
 $(out)/obj/tests/sim/%.o: OBJ_CFLAGS := $(SHIM_CFLAGS) -Ihost
@@ -17,12 +17,23 @@ $(sim_program): $(sim_objects)
 sim: $(sim_program)
 
 # Functional cases, attacks, faults and a verified load, against the daemon of this build.
-.PHONY: check-sim check-cswapctl
+# A disk for nbdkit, which isn't everywhere; without it the tests of it are skipped.
+slow_disk := $(if $(wildcard /usr/include/nbdkit-plugin.h),$(out)/nbdkit-slow-disk.so)
+$(out)/nbdkit-slow-disk.so: tests/sim/slow_disk.c
+	@mkdir -p $(@D)
+	$(if $(Q),@echo "  CC      $<")
+	$(Q)$(CC) -std=gnu11 -g -O2 -Wall -Wextra -D_GNU_SOURCE $(CPPFLAGS) $(CFLAGS) -fPIC -shared -o $@ $<
+
+.PHONY: check-sim check-nbd check-cswapctl
 ## check-sim: cswapd under the guest simulator
 ## check-cswapctl: cswapctl, with daemons that serve simulated guests
 check-sim: $(sim_program) $(out)/cswapd $(out)/cswapd-faulty $(out)/cswapctl
 	tests/sim/run-tests $(out)
 	tests/sim/test_restart.py $(out)
+
+## check-nbd: the same with the store at NBD servers
+check-nbd: $(sim_program) $(out)/cswapd $(out)/cswapctl $(slow_disk)
+	tests/sim/run-nbd $(out)
 
 check-cswapctl: $(sim_program) $(out)/cswapd $(out)/cswapctl $(out)/cswap-balancer
 	tests/sim/test_cswapctl.sh $(out)
@@ -31,9 +42,10 @@ check-cswapctl: $(sim_program) $(out)/cswapd $(out)/cswapctl $(out)/cswap-balanc
 .PHONY: check-crash
 KILLS ?= 2000
 ## check-crash: cswapd, killed KILLS (2000) times at random moments under load, and all of it KILLS / 4 times
-check-crash: $(sim_program) $(out)/cswapd
+check-crash: $(sim_program) $(out)/cswapd $(out)/cswapctl
 	KILLS=$(KILLS) tests/sim/run-tests $(out) "crash: file"
 	KILLS=$(KILLS) tests/sim/run-tests $(out) "restart: file"
+	KILLS=$(KILLS) tests/sim/run-nbd $(out) "crash: "
 
-check-unit: check-sim check-cswapctl
+check-unit: check-sim check-nbd check-cswapctl
 check-slow: check-crash
