@@ -24,5 +24,16 @@ bench-discard: $(out)/cswapd $(out)/cswap-sim
 bench-balloon:
 	tests/bench/balloon-bench $(BENCH_ARGS)
 
+# cswapd's NBD client beside the library that it isn't: see docs/benchmarks.md.
+$(out)/obj/tests/bench/%.o: OBJ_CFLAGS := -Ihost/cswapd
+$(out)/nbd-clients: LIBS = $(CSWAPD_LIBS) $(shell $(PKG_CONFIG) --libs libnbd)
+$(out)/nbd-clients: $(out)/obj/tests/bench/nbd_clients.o $(CSWAPD_OBJS)
+	$(link)
+
+.PHONY: bench-nbd
+## bench-nbd: cswapd's NBD client beside libnbd (needs nbdkit and libnbd-dev)
+bench-nbd: $(out)/nbd-clients
+	tests/bench/nbd-bench --bin $(out) $(BENCH_ARGS)
+
 ## bench: all benchmarks, as recorded in docs/benchmarks.md
-bench: bench-host bench-discard bench-guest bench-balloon
+bench: bench-host bench-nbd bench-discard bench-guest bench-balloon
