@@ -367,6 +367,9 @@ static bool has_ended(const struct worker *worker)
 	for_each_pair(worker, pair)
 		if (worker_stands(worker, pair) && pair->running)
 			return false;
+	/* What is given back touches no memory of the guest's, but it's I/O of ours. */
+	if (worker->stand.still == WORKER_ALL && worker->giving.running)
+		return false;
 	return !worker_stands(worker, NULL) ||
 	       !control_is_busy(worker, worker->stand.still == WORKER_MEMORY);
 }

@@ -18,14 +18,18 @@
 #define GIVE_IDLE_NS 1000000
 /* No page was served for so long: nobody minds. */
 #define IDLE_NS 1000000000ULL
-/* How many times as long as a piece took it rests while pages are served. */
-#define GIVE_REST_FACTOR 3
+/*
+ * How many times as long as a piece took it rests while pages are served: if room is short,
+ * and if not, when most of what is given back is likely to be used again soon.
+ */
+#define GIVE_SHORT_REST_FACTOR 3
+#define GIVE_REST_FACTOR 30
 /* When there is nothing that could be given back now, or it fails. */
 #define PAUSE_NS 10000000000ULL
 /* How often the medium's room is looked at. */
 #define LOOK_NS 1000000000ULL
 /* Much: a part of all slots; until there is half of that. */
-#define MUCH_PART 4
+#define MUCH_PART 2
 /* Little room, whatever is owed. */
 #define LITTLE_ROOM_BYTES (256ULL << 20)
 
@@ -90,14 +94,20 @@ static bool is_idle(const struct worker *worker, uint64_t now)
 	return now - worker->giving.quiet_ns >= IDLE_NS;
 }
 
+/* A piece, if it were time for one. */
+static bool can_begin(const struct worker *worker)
+{
+	return !worker->index && !worker->giving.running && worker->free_ops &&
+	       !worker_stands(worker, NULL);
+}
+
 unsigned int owed_begin(struct worker *worker)
 {
 	struct giving *giving = &worker->giving;
 	struct store_op *op;
 	uint64_t now, owed;
 
-	if (worker->index || giving->running || !worker->free_ops ||
-	    worker_stands(worker, NULL))
+	if (!can_begin(worker))
 		return 0;
 	owed = owed_slots(worker);
 	if (!owed)
@@ -140,7 +150,8 @@ void owed_finish(struct worker *worker, struct store_op *op)
 	if (op->error || !op->count)
 		giving->next_ns = now + PAUSE_NS;
 	else if (!is_idle(worker, now))
-		giving->next_ns = now + GIVE_REST_FACTOR * taken;
+		giving->next_ns = now + taken * (giving->is_short ? GIVE_SHORT_REST_FACTOR :
+								    GIVE_REST_FACTOR);
 	adapt(giving, op->count, taken, is_idle(worker, now) ? GIVE_IDLE_NS : GIVE_BUSY_NS);
 	COUNT(worker, given_back, op->count);
 	op_put(worker, op);
@@ -151,7 +162,7 @@ uint64_t owed_wait_ns(const struct worker *worker)
 	const struct giving *giving = &worker->giving;
 	uint64_t now, due = giving->quiet_ns + IDLE_NS;
 
-	if (worker->index || giving->running || !owed_slots(worker))
+	if (!can_begin(worker) || !owed_slots(worker))
 		return 0;
 	now = worker_now_ns();
 	if (giving->is_much || giving->is_short)
