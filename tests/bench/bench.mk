@@ -19,6 +19,11 @@ bench-guest:
 bench-discard: $(out)/cswapd $(out)/cswap-sim
 	tests/bench/discard-bench --bin $(out) $(BENCH_ARGS)
 
+.PHONY: bench-churn
+## bench-churn: store, free, store again, with tags in memory and in a file (needs root)
+bench-churn: $(out)/cswapd $(out)/cswap-sim
+	tests/bench/churn-bench --bin $(out) $(BENCH_ARGS)
+
 .PHONY: bench-balloon
 ## bench-balloon: the balloon beside virtio-balloon in the same guest (needs root)
 bench-balloon:
@@ -36,4 +41,4 @@ bench-nbd: $(out)/nbd-clients
 	tests/bench/nbd-bench --bin $(out) $(BENCH_ARGS)
 
 ## bench: all benchmarks, as recorded in docs/benchmarks.md
-bench: bench-host bench-nbd bench-discard bench-guest bench-balloon
+bench: bench-host bench-churn bench-nbd bench-discard bench-guest bench-balloon

@@ -24,6 +24,7 @@ struct arguments {
 	struct guest_options guest;
 	bool blk, json, verify, tolerate;
 	u64 start, count;
+	unsigned int passes;
 };
 
 static const char usage[] =
@@ -78,6 +79,9 @@ static const char usage[] =
 "                  and leave them to the next\n"
 "  --start SLOT --count N\n"
 "                  what to discard; with load: beside it, for as long as that takes\n"
+"  --passes N      with load: instead of random pages, free half of them and store\n"
+"                  these again, N times\n"
+"  --scatter       ... these in an order in which no page follows its neighbour\n"
 "  --kills N       of crash and restart, by all cases together (default 200); of gone: deeds\n"
 "  --json          one JSON object for each phase\n";
 
@@ -86,7 +90,7 @@ static const char usage[] =
 enum option_id {
 	O_SOCKET = 256, O_PAIRS, O_PAGES, O_DEPTH, O_READ, O_SECONDS, O_OPS, O_VERIFY,
 	O_TOLERATE, O_NO_SEAL, O_SPIN, O_UML, O_BLK, O_STATE, O_START, O_COUNT, O_JSON,
-	O_KILLS, O_HELP,
+	O_KILLS, O_PASSES, O_SCATTER, O_HELP,
 };
 
 static const struct option options[] = {
@@ -108,6 +112,8 @@ static const struct option options[] = {
 	{ "count", required_argument, NULL, O_COUNT },
 	{ "json", no_argument, NULL, O_JSON },
 	{ "kills", required_argument, NULL, O_KILLS },
+	{ "passes", required_argument, NULL, O_PASSES },
+	{ "scatter", no_argument, NULL, O_SCATTER },
 	{ "help", no_argument, NULL, O_HELP },
 	{ }
 };
@@ -148,6 +154,8 @@ static void take_option(struct arguments *a, int option, const char *value)
 	case O_COUNT: a->count = number(value, 0, UINT64_MAX); break;
 	case O_JSON: a->json = true; break;
 	case O_KILLS: crash_kills = number(value, 1, 1000000); break;
+	case O_PASSES: a->passes = number(value, 1, 1000000); break;
+	case O_SCATTER: a->load.scatter = true; break;
 	case O_HELP: fputs(usage, stdout); exit(0);
 	default: fputs(usage, stderr); exit(2);
 	}
@@ -164,7 +172,10 @@ static int fail(const char *why)
 /* Run a phase and report it; 1 if it proved something wrong. */
 static int run_phase(struct load *l, const struct arguments *a, enum load_phase phase)
 {
-	static const char *const names[] = { "fill", "run", "verify" };
+	static const char *const names[] = {
+		[LOAD_FILL] = "fill", [LOAD_RUN] = "run", [LOAD_REFILL] = "refill",
+		[LOAD_VERIFY] = "verify",
+	};
 	static struct load_report r;
 	int rc = load_run(l, phase, &r);
 
@@ -225,6 +236,49 @@ static int run_beside_discard(struct load *l, const struct arguments *a, struct 
 	return d.rc ? fail(g->error) : rc;
 }
 
+/* Pages that are freed together: what a small process had, or a part of a large one. */
+#define FREED_TOGETHER	32
+
+/* Free every second run of pages: other ones in each pass. */
+static int free_half(struct load *l, struct guest *g, unsigned int pass)
+{
+	struct guest_range ranges[VIRTIO_CSWAP_MAX_RANGES];
+	u64 at = pass % 2 * FREED_TOGETHER, i;
+	unsigned int count = 0;
+	u32 status;
+
+	while (at < l->options.pages || count) {
+		if (at < l->options.pages) {
+			ranges[count].start = at;
+			ranges[count].count = l->options.pages - at < FREED_TOGETHER ?
+					      l->options.pages - at : FREED_TOGETHER;
+			for (i = at; i < at + ranges[count].count; i++)
+				l->records->counter[i] = 0;
+			at += 2 * FREED_TOGETHER;
+			if (++count < VIRTIO_CSWAP_MAX_RANGES)
+				continue;
+		}
+		if (guest_discard(g, ranges, count, &status) || status)
+			return fail("a discard failed");
+		count = 0;
+	}
+	return 0;
+}
+
+/* As guests live: what was stored is freed, and something else is stored there. */
+static int run_passes(struct load *l, const struct arguments *a, struct guest *g)
+{
+	unsigned int pass;
+	int rc = 0;
+
+	for (pass = 0; pass < a->passes && !rc; pass++) {
+		rc = free_half(l, g, pass);
+		if (!rc)
+			rc = run_phase(l, a, LOAD_REFILL);
+	}
+	return rc;
+}
+
 static int run_load(struct load *l, const struct arguments *a, struct guest *g)
 {
 	const struct sigaction action = { .sa_handler = time_is_up, .sa_flags = SA_RESTART };
@@ -233,7 +287,8 @@ static int run_load(struct load *l, const struct arguments *a, struct guest *g)
 	sigaction(SIGUSR1, &action, NULL);
 	rc = run_phase(l, a, LOAD_FILL);
 	if (!rc)
-		rc = g && a->count ? run_beside_discard(l, a, g) :
+		rc = g && a->passes ? run_passes(l, a, g) :
+		     g && a->count ? run_beside_discard(l, a, g) :
 				     run_phase(l, a, LOAD_RUN);
 	if (!rc && a->verify)
 		rc = run_phase(l, a, LOAD_VERIFY);

@@ -20,7 +20,7 @@ struct worker {
 	struct io_queue *queue;
 	enum load_phase phase;
 	u64 first, end;			/* its pages */
-	u64 next;			/* FILL, VERIFY */
+	u64 next;			/* FILL, REFILL, VERIFY */
 	u64 random;
 	u64 started;			/* operations */
 	u64 deadline_ns;
@@ -93,16 +93,37 @@ static bool choose_random(struct worker *w, struct io_op *op)
 	return true;
 }
 
+/* A prime: all pages have their turn, unless there are as many, or a multiple. */
+#define SCATTER	1000003
+
+static bool choose_refill(struct worker *w, struct io_op *op)
+{
+	u64 pages = w->end - w->first, at;
+
+	while (w->next < w->end) {
+		at = w->next++ - w->first;
+		op->slot = w->first + (w->load->options.scatter ? at * SCATTER % pages : at);
+		if (!w->load->records->counter[op->slot])
+			break;
+		if (w->next == w->end)
+			return false;
+	}
+	op->kind = IO_STORE;
+	return true;
+}
+
 static bool choose(struct worker *w, struct io_op *op)
 {
 	if (w->phase == LOAD_RUN)
 		return choose_random(w, op);
+	if (w->phase == LOAD_REFILL)
+		return w->next < w->end && choose_refill(w, op);
 	if (w->phase == LOAD_VERIFY)
 		while (w->next < w->end && !w->load->records->counter[w->next])
 			w->next++;
 	if (w->next == w->end)
 		return false;
-	op->kind = w->phase == LOAD_FILL ? IO_STORE : IO_LOAD;
+	op->kind = w->phase == LOAD_VERIFY ? IO_LOAD : IO_STORE;
 	op->slot = w->next++;
 	return true;
 }

@@ -17,6 +17,7 @@
 enum load_phase {
 	LOAD_FILL,	/* store every page once */
 	LOAD_RUN,	/* stores and loads of random pages */
+	LOAD_REFILL,	/* store every page that has no record */
 	LOAD_VERIFY,	/* load every page that has a record */
 };
 
@@ -26,6 +27,7 @@ struct load_options {
 	unsigned int read_percent;
 	double seconds;
 	u64 ops;		/* instead of seconds, for each queue; 0 = seconds */
+	bool scatter;		/* REFILL: no two neighbours after each other */
 	bool stamp_only;	/* compare the first bytes of a page, not all of it */
 };
 
