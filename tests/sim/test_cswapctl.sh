@@ -220,6 +220,8 @@ if [[ $(id -u) == 0 ]]; then
 fi
 expect_all "metrics" '^cswap_claimed_released_bytes\{guest="web1"\} 31457280$' metrics
 check "metrics: who doesn't answer" grep -qx 'cswap_up{guest="mute"} 0' "$dir/out"
+check "metrics: what tags take" grep -qE '^cswap_store_tags_memory_bytes\{guest="web1"\} [0-9]+$' "$dir/out"
+check "metrics: what is owed" grep -qx 'cswap_store_owed_bytes{guest="web1"} 0' "$dir/out"
 check "metrics: errors by kind" grep -q '^cswap_store_errors_total{guest="web1",kind="io"} 0$' "$dir/out"
 # In the text format each name is described once, before its samples, which stand together.
 well_formed() {
