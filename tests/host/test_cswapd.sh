@@ -148,6 +148,8 @@ while told.count("WATCHDOG=1") < 5:
 daemon.send_signal(signal.SIGTERM)
 while "STOPPING=1" not in told:
     told.append(notify.recv(4096).decode())
+# How it is, in words, is for people.
+told = [text for text in told if not text.startswith("STATUS=")]
 print(*sorted(set(told)), told.count("READY=1"), daemon.wait())
 END
 python3 "$dir/systemd.py" "$dir/notify" "$cswapd" --socket "$sock" "${mem[@]}" >"$dir/log" 2>&1 || true
