@@ -18,37 +18,38 @@ bin=$repo/build/bed
 # --- as the unit that systemd starts ---
 
 number=0
+guest=guest	# whose daemon is meant
 explain() {
-	journalctl -u cswapd@guest --no-pager -n 20 -o cat
+	journalctl -u "cswapd@$guest" -u "cswapd-nbd@$guest" --no-pager -n 20 -o cat
 }
 
 # The monitor and the process that serves, both.
 process_says() { # PATTERN
 	local pid
-	pid=$(systemctl show -P MainPID cswapd@guest)
+	pid=$(systemctl show -P MainPID "cswapd@$guest")
 	for pid in "$pid" $(cat "/proc/$pid/task/$pid/children"); do
 		grep -E "$1" "/proc/$pid/status" || return
 	done
 }
 
 sim() {
-	"$bin/cswap-sim" --socket /run/cswapd/guest/socket "$@"
+	"$bin/cswap-sim" --socket "/run/cswapd/$guest"/socket "$@"
 }
 
 is_in_namespace() { # KIND
 	local pid
-	pid=$(systemctl show -P MainPID cswapd@guest)
+	pid=$(systemctl show -P MainPID "cswapd@$guest")
 	[[ $(readlink "/proc/$pid/ns/$1") != "$(readlink "/proc/self/ns/$1")" ]]
 }
 
 status_of_unit() { # STATE
-	[[ $(systemctl show -P ActiveState cswapd@guest) == "$1" ]]
+	[[ $(systemctl show -P ActiveState "cswapd@$guest") == "$1" ]]
 }
 
 # A guest that stores and loads without a pause, until load_ends; every page is compared.
 load_begins() {
 	local line
-	coproc LOAD { exec "$bin/cswap-sim" --socket /run/cswapd/guest/socket --pages 4096 --seconds 3600 \
+	coproc LOAD { exec "$bin/cswap-sim" --socket "/run/cswapd/$guest"/socket --pages 4096 --seconds 3600 \
 		--verify load 2>&1; }
 	load=$LOAD_PID
 	# A copy: bash closes its own when the simulator ends.
@@ -66,7 +67,7 @@ load_ends() {
 
 # What was stored ever since the daemon began for the first time; nothing if nobody is there to ask.
 stored_pages() {
-	cswapctl --socket /run/cswapd/guest/control --json status |
+	cswapctl --socket "/run/cswapd/$guest"/control --json status |
 		sed -n 's/.*"stored_pages": *\([0-9]*\).*/\1/p'
 }
 
@@ -107,7 +108,7 @@ says_status() {
 }
 
 main_pid() {
-	systemctl show -P MainPID cswapd@guest
+	systemctl show -P MainPID "cswapd@$guest"
 }
 
 kill_all() {
@@ -124,13 +125,13 @@ kill_all() {
 keeps_counting() {
 	local before
 	before=$(stored_pages)
-	[[ $before -gt 0 ]] && systemctl restart cswapd@guest && (($(stored_pages) >= before))
+	[[ $before -gt 0 ]] && systemctl restart "cswapd@$guest" && (($(stored_pages) >= before))
 }
 
 # As a package does: another file takes the place of the one that runs.
 upgrade() {
 	cp /usr/sbin/cswapd /usr/sbin/cswapd.new && mv /usr/sbin/cswapd.new /usr/sbin/cswapd || return
-	! runs_what_is_installed && systemctl restart cswapd@guest && runs_what_is_installed
+	! runs_what_is_installed && systemctl restart "cswapd@$guest" && runs_what_is_installed
 }
 
 runs_what_is_installed() {
@@ -314,6 +315,82 @@ use_balancer() {
 	systemctl stop cswapd@frozen vmm
 }
 
+# --- a server beside the daemon
+
+# The example as it is, but for where the other end of TLS is.
+serve_by() { # EXAMPLE
+	mkdir -p /etc/systemd/system/cswapd-nbd@.service.d
+	rm -f /etc/systemd/system/cswapd-nbd@.service.d/*
+	cp "/usr/share/virtio-cswap/stores/$1.conf" /etc/systemd/system/cswapd-nbd@.service.d/ && systemctl daemon-reload
+}
+server_pid() {
+	systemctl show -P MainPID cswapd-nbd@remote
+}
+server_is() { # STATE
+	[[ $(systemctl show -P ActiveState cswapd-nbd@remote) == "$1" ]]
+}
+# As the packages do.
+starts_with_its_server() {
+	systemd-sysusers "$repo/debian/cswapd.sysusers" || return
+	mkdir -p /etc/systemd/system/cswapd@remote.service.d
+	cp "$repo/debian/cswapd.group.conf" /etc/systemd/system/cswapd@remote.service.d/
+	echo "ARGS=--store nbd:/run/cswapd-nbd/remote/socket:store --size 64M" >/etc/cswapd/remote.conf
+	serve_by nbdkit && systemctl enable cswapd-nbd@remote && systemctl start cswapd@remote && server_is active
+}
+server_is_nobody() {
+	grep -E '^Uid:[[:space:]]+6[1-5][0-9]{3}' "/proc/$(server_pid)/status" &&
+		[[ $(stat -c %G:%a /run/cswapd-nbd/remote) == cswap-store:750 ]]
+}
+kill_server() {
+	local pid
+	pid=$(server_pid)
+	kill -KILL "$pid"
+	until server_is active && [[ $(server_pid) != "$pid" ]]; do
+		sleep 0.02
+	done
+}
+# The daemon is another process, the server isn't.
+restart_alone() {
+	local pid
+	pid=$(server_pid)
+	systemctl restart cswapd@remote && [[ $(server_pid) == "$pid" ]]
+}
+ends_with_its_daemon() {
+	systemctl stop cswapd@remote || return
+	until server_is inactive; do
+		sleep 0.02
+	done
+}
+# What the example has as the other side, on this machine.
+by_tls() {
+	local tls=/etc/cswapd/tls
+	mkdir -p "$tls" /srv/cswap && truncate -s 65M /srv/cswap/remote || return
+	printf 'host1:%s\n' "$(od -An -N 32 -tx1 /dev/urandom | tr -d ' \n')" >"$tls/keys.psk"
+	grep -q storage.example /etc/hosts || echo "127.0.0.1 storage.example" >>/etc/hosts
+	serve_by tls && systemctl start cswapd@remote || return
+	# The other side comes later: the server is tried again and again.
+	until (($(systemctl show -P NRestarts cswapd-nbd@remote) >= 2)); do
+		sleep 0.02
+	done
+	status_of_unit active || return
+	nbdkit -i 127.0.0.1 --tls=require --tls-psk="$tls/keys.psk" --filter=limit file dir=/srv/cswap limit=1 || return
+	sim --pages 4096 --ops 4000 --verify load
+}
+
+use_server() {
+	guest=remote
+	check "a daemon starts with its server" starts_with_its_server
+	check "the server is nobody else's user, and its socket the daemons'" server_is_nobody
+	check "a guest stores and loads through it" sim --pages 4096 --ops 4000 --verify load
+	check "a guest at work doesn't notice that the server is killed" under_load 4 kill_server
+	check "nor that the daemon is" under_load 4 kill_all
+	check "nor that it is restarted, without its server" under_load 4 restart_alone
+	check "the server ends with its daemon" ends_with_its_daemon
+	check "one that speaks TLS to another one, which comes later, serves as well" by_tls
+	check "and ends" ends_with_its_daemon
+	guest=guest
+}
+
 use_it() {
 	check "without a configuration it isn't started again and again" without_configuration
 	check "nor with a typo" with_a_typo
@@ -361,6 +438,7 @@ use_it() {
 	check "its store says in which boot it is used" signed_by_this_boot
 	check "what an earlier boot left there is emptied" empties_what_an_earlier_boot_left
 	use_balancer
+	use_server
 	check "it stops" systemctl stop cswapd@guest
 	check "and has not failed" status_of_unit inactive
 	check "it leaves no socket" test ! -e /run/cswapd/guest/socket
@@ -395,6 +473,8 @@ boot() {
 	mount -t tmpfs -o mode=755 run /run
 	umount -l /sys/fs/cgroup
 	mount -t cgroup2 cgroup /sys/fs/cgroup
+	# As it would itself if this weren't called a container: units' credentials are mounted elsewhere first.
+	mount --make-rshared /
 	exec env container=cswap-test /usr/lib/systemd/systemd --unit=cswap-test.service --log-target=null \
 		--show-status=0
 }
