@@ -16,7 +16,7 @@ static void print_table(const struct instances *instances, struct json_object *b
 {
 	const struct instance *instance;
 	const struct status *status;
-	const char *remark;
+	const char *remark, *trouble;
 	unsigned int columns = instances_name_columns(instances);
 	size_t i;
 
@@ -28,13 +28,15 @@ static void print_table(const struct instances *instances, struct json_object *b
 		instance = &instances->list[i];
 		status = &instance->status;
 		remark = balancer_remark(balancer, instance->socket);
-		printf("%s %8s %8s %8s %8s %8s  %s%s%s\n",
+		trouble = status_trouble(status);
+		printf("%s %8s %8s %8s %8s %8s  %s%s%s%s%s\n",
 		       instances_name(instance->name, columns),
 		       instances_size(status->memory),
 		       instances_size(instances_kept(status)),
 		       instances_size(status->released),
 		       instances_size(status->target),
 		       instances_size(instances_used(status)), instance->state,
+		       trouble ? ", " : "", trouble ? trouble : "",
 		       remark ? ", " : "", remark ? remark : "");
 	}
 }

@@ -12,6 +12,8 @@
 
 /* The guest works in blocks of this size: nearer it may not come. */
 #define GUEST_BLOCK_BYTES (2 * 1024 * 1024)
+/* A disk with less to spare has none: file systems give it away in larger pieces. */
+#define FULL_BYTES (4 * 1024 * 1024)
 
 /* --- from JSON --- */
 
@@ -78,9 +80,13 @@ void status_read(struct json_object *answer, struct status *status)
 	status->owed = number(store, "owed_bytes");
 	status->store_file = string(store, "file");
 	status->store_state = string(store, "state");
+	status->occupied = number(store, "occupied_bytes");
+	status->disk_free = number(store, "disk_free_bytes");
 	status->errors_writeback = number(store, "errors_writeback");
 	status->server_away_ms = number(store, "server_away_ms");
 	status->server_losses = number(store, "server_losses");
+	status->errors_io = number(store, "errors_io");
+	status->errors_nospc = number(store, "errors_nospc");
 	read_report(member(answer, "report"), status);
 }
 
@@ -245,6 +251,54 @@ static const char *store_text(const char *state)
 	return ": in a state that is unknown here";
 }
 
+static bool is_some(uint64_t number)
+{
+	return number && number != STATUS_UNKNOWN;
+}
+
+static bool is_full(const struct status *status)
+{
+	return status->disk_free < FULL_BYTES;
+}
+
+/* The worst first: what was lost, what stands still, what may be mended. */
+const char *status_trouble(const struct status *status)
+{
+	if (status->store_state && !strcmp(status->store_state, "cut"))
+		return "store cut";
+	if (is_some(status->server_away_ms))
+		return "server gone";
+	if (is_full(status))
+		return "disk full";
+	if (is_some(status->errors_io) || is_some(status->errors_writeback))
+		return "disk errors";
+	if (status->store_state && strcmp(status->store_state, "whole"))
+		return "store moved";
+	return NULL;
+}
+
+static void print_space(const struct status *status)
+{
+	if (status->occupied == STATUS_UNKNOWN)
+		return;
+	printf("  occupied           %s of the disk, which has %s left%s\n",
+	       size_text(status->occupied), size_text(status->disk_free),
+	       is_full(status) ? ": FULL; the guest's stores fail, and its pages stay in memory" : "");
+}
+
+static void print_errors(const struct status *status)
+{
+	if (is_some(status->errors_nospc))
+		printf("  no space           %ju requests since the daemon's first start\n",
+		       (uintmax_t)status->errors_nospc);
+	if (is_some(status->errors_io))
+		printf("  FAILED             %ju requests since the daemon's first start; look at the disk\n",
+		       (uintmax_t)status->errors_io);
+	if (is_some(status->errors_writeback))
+		printf("  write-back         FAILED %ju times; look at the disk\n",
+		       (uintmax_t)status->errors_writeback);
+}
+
 static void print_store(const struct status *status)
 {
 	printf("sealed store         %ju pages stored, %ju loaded\n",
@@ -252,6 +306,7 @@ static void print_store(const struct status *status)
 	if (status->store_file && status->store_state)
 		printf("  in                 %s%s\n", status->store_file,
 		       store_text(status->store_state));
+	print_space(status);
 	if (status->tags_memory != STATUS_UNKNOWN && status->tags_memory)
 		printf("  tags               %s of the host's memory\n",
 		       size_text(status->tags_memory));
@@ -264,9 +319,7 @@ static void print_store(const struct status *status)
 	else if (status->server_away_ms != STATUS_UNKNOWN)
 		printf("  server             there; lost %ju times\n",
 		       (uintmax_t)status->server_losses);
-	if (status->errors_writeback != STATUS_UNKNOWN && status->errors_writeback)
-		printf("  write-back         FAILED %ju times; look at the disk\n",
-		       (uintmax_t)status->errors_writeback);
+	print_errors(status);
 }
 
 void status_print(const struct status *status)

@@ -28,9 +28,13 @@ struct status {
 	uint64_t owed;			/* bytes */
 	const char *store_file;		/* NULL: memory, or unknown, as is the next */
 	const char *store_state;	/* whole, moved, deleted, cut */
-	uint64_t errors_writeback;
+	uint64_t occupied;		/* bytes of the disk */
+	uint64_t disk_free;		/* ... that are left there */
 	uint64_t server_away_ms;	/* UNKNOWN: the store is at none */
 	uint64_t server_losses;
+	uint64_t errors_writeback;	/* requests, as is what follows */
+	uint64_t errors_io;
+	uint64_t errors_nospc;
 
 	/* The guest's last report, if there was one. */
 	bool reported;
@@ -65,6 +69,9 @@ const char *status_reason(const struct status *status);
  * such reason lasts: a guest that boots has its driver later.
  */
 const char *status_obstacle(const struct status *status);
+
+/* What is wrong with the store, in two words; NULL: nothing that is known. */
+const char *status_trouble(const struct status *status);
 
 /* Many lines, and one. */
 void status_print(const struct status *status);

@@ -272,6 +272,7 @@ static void draw_guest(struct top *top, const struct line *line)
 {
 	const struct status *status = &line->instance->status;
 	const char *remark = balancer_remark(top->balancer, line->instance->socket);
+	const char *trouble = status_trouble(status);
 	char text[512], history[3 * BARS + 1];
 
 	draw_history(top, line, history);
@@ -279,7 +280,7 @@ static void draw_guest(struct top *top, const struct line *line)
 		 instances_name(line->instance->name, top->name_columns), instances_size(status->memory),
 		 instances_size(instances_kept(status)), instances_size(status->target),
 		 instances_size(instances_used(status)), line->past->out, line->past->in,
-		 history, remark ? remark : line->instance->state);
+		 history, trouble ? trouble : remark ? remark : line->instance->state);
 	screen_line(&top->screen, false, text);
 }
 

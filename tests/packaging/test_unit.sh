@@ -372,7 +372,7 @@ by_tls() {
 	until (($(systemctl show -P NRestarts cswapd-nbd@remote) >= 2)); do
 		sleep 0.02
 	done
-	status_of_unit active || return
+	status_of_unit active && cswapctl list | tee /dev/stderr | grep -q '^remote .*server gone' || return
 	nbdkit -i 127.0.0.1 --tls=require --tls-psk="$tls/keys.psk" --filter=limit file dir=/srv/cswap limit=1 || return
 	sim --pages 4096 --ops 4000 --verify load
 }

@@ -129,6 +129,8 @@ static struct json_object *measured_object(const struct command_context *context
 static void add_files(struct json_object *to, struct health *health)
 {
 	const struct store_files *files = health->files;
+	uint64_t occupied = 0, disk_free = 0;
+	bool measured = health_measure(health, &occupied, &disk_free);
 
 	health_look(health);
 	add_string(to, "file", files ? files->names.name[STORE_DATA_FILE] : NULL);
@@ -138,6 +140,8 @@ static void add_files(struct json_object *to, struct health *health)
 	add_known(to, "server_away_ms", files && files->server, health_server_away_ms(health));
 	add_known(to, "server_losses", files && files->server,
 		  files && files->server ? files->server->log->losses : 0);
+	add_known(to, "occupied_bytes", measured, occupied);
+	add_known(to, "disk_free_bytes", measured, disk_free);
 	add_known(to, "errors_writeback", files, files ? health->log->errors_writeback : 0);
 }
 

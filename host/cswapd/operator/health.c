@@ -7,6 +7,8 @@
  * the page cache, and whatever fails there later isn't the outcome of any request.
  */
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
 #include <time.h>
 
 #include "health.h"
@@ -98,6 +100,25 @@ uint64_t health_server_away_ms(const struct health *health)
 		return 0;
 	since = __atomic_load_n(&server->log->away_since_ms, __ATOMIC_RELAXED);
 	return since && since < now ? now - since : !!since;
+}
+
+bool health_measure(const struct health *health, uint64_t *occupied_bytes, uint64_t *free_bytes)
+{
+	const struct store_files *files = health->files;
+	struct statfs fs;
+	struct stat st;
+	unsigned int i;
+
+	*occupied_bytes = 0;
+	if (!files || files->is_device || files->fd[STORE_DATA_FILE] < 0 ||
+	    fstatfs(files->fd[STORE_DATA_FILE], &fs))
+		return false;
+	for (i = 0; i < STORE_NUM_FILES; i++)
+		if (files->fd[i] >= 0 && !fstat(files->fd[i], &st))
+			*occupied_bytes += (uint64_t)st.st_blocks * 512;
+	/* What others than root may use. */
+	*free_bytes = (uint64_t)fs.f_bavail * (uint64_t)fs.f_bsize;
+	return true;
 }
 
 int health_timeout_ms(const struct health *health)

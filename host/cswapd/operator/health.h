@@ -33,6 +33,9 @@ enum store_state health_state(const struct health *health);
 /* Of a server: since when it's away, in ms; 0: it's there, or there is none. */
 uint64_t health_server_away_ms(const struct health *health);
 
+/* What the files occupy, and what their file system has left, in bytes. False: they are none, or on a device. */
+bool health_measure(const struct health *health, uint64_t *occupied_bytes, uint64_t *free_bytes);
+
 /* Until it's time to look again: ms, -1 for never. */
 int health_timeout_ms(const struct health *health);
 
