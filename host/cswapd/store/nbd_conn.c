@@ -56,12 +56,18 @@ void nbd_conn_free(struct nbd_conn *conn)
 	conn->in = NULL;
 }
 
-void nbd_conn_queue(struct nbd_conn *conn, struct store_op *op)
+static void append(struct nbd_conn *conn, struct store_op *op)
 {
-	op->slots_done = 0;
 	op->next = NULL;
 	*conn->last = op;
 	conn->last = &op->next;
+	conn->load++;
+}
+
+void nbd_conn_queue(struct nbd_conn *conn, struct store_op *op)
+{
+	op->slots_done = 0;
+	append(conn, op);
 }
 
 static struct store_op *shift(struct nbd_conn *conn)
@@ -157,6 +163,7 @@ static void end_request(struct nbd_conn *conn, unsigned int cookie, uint32_t err
 
 	conn->op[cookie] = NULL;
 	conn->cookie[conn->num_free++] = (uint16_t)cookie;
+	conn->load--;
 	/* A server that gives nothing back has done all it can. */
 	op->error = op->kind == STORE_DISCARD && (error == NBD_EINVAL || error == NBD_ENOTSUP) ?
 			    0 : error_of(error);
@@ -164,8 +171,8 @@ static void end_request(struct nbd_conn *conn, unsigned int cookie, uint32_t err
 		conn->done(conn->context, op);
 		return;
 	}
-	nbd_conn_queue(conn, op);
 	op->slots_done = done;
+	append(conn, op);
 }
 
 /* What has left all of it is the server's; an answer that came before counts from now on. */

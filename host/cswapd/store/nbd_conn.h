@@ -21,6 +21,8 @@ struct nbd_conn {
 	store_done_fn *done;
 	void *context;
 
+	unsigned int load;		/* operations that it has, sent or not */
+
 	/* To the server. */
 	struct store_op *first, **last;	/* not sent yet, oldest first */
 	unsigned int iov_count, iov_done;

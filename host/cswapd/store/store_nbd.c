@@ -69,7 +69,6 @@ struct nbd_lane {
 	struct store_op own;		/* to look, and to sign */
 	uint8_t *front;			/* what is looked at */
 	unsigned int num_links;
-	unsigned int next;		/* link to look at first */
 	struct nbd_link link[];
 };
 
@@ -157,25 +156,18 @@ static void pump(struct nbd_link *link)
 /* The connection that has the least to do. */
 static struct nbd_link *find_link(struct nbd_lane *lane)
 {
-	struct nbd_link *best = NULL;
-	unsigned int i, least = 0;
+	struct nbd_link *best = lane->link;
+	unsigned int i;
 
-	for (i = 0; i < lane->num_links; i++) {
-		struct nbd_link *link = &lane->link[(lane->next + i) % lane->num_links];
-		unsigned int load = NBD_IN_FLIGHT - link->conn.num_free;
-
-		if (best && load >= least)
-			continue;
-		best = link;
-		least = load;
-	}
-	lane->next = (lane->next + 1) % lane->num_links;
+	for (i = 1; i < lane->num_links; i++)
+		if (lane->link[i].conn.load < best->conn.load)
+			best = &lane->link[i];
 	return best;
 }
 
 static void submit(struct nbd_lane *lane, struct store_op *op)
 {
-	struct nbd_link *link = lane->num_links == 1 ? &lane->link[0] : find_link(lane);
+	struct nbd_link *link = find_link(lane);
 
 	nbd_conn_queue(&link->conn, op);
 	send_some(link);
