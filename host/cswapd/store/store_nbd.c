@@ -31,6 +31,8 @@
 
 /* What is looked at of an export: where file systems, partitions and such begin. */
 #define LOOK_PAGES 32
+/* One is to be looked at once; but a front end may go on cutting. */
+#define MAX_FAULTS 16
 /* Slots before the first one: where the signature is. */
 #define SIGNATURE_SLOT (0 - (uint64_t)STORE_DATA_OFFSET / STORE_SLOT_SIZE)
 
@@ -51,6 +53,7 @@ struct nbd_link {
 	unsigned int index;		/* of its descriptor, */
 	int fd;				/* which is the store's */
 	bool sending, receiving;
+	unsigned int faults;		/* in a row, of memory that vanished */
 	struct store_op tx, rx;		/* nothing of them is used */
 };
 
@@ -293,13 +296,34 @@ static void conn_done(void *context, struct store_op *op)
 
 /* --- completions --- */
 
+/*
+ * The front end has cut its memory short, and what is to be sent isn't there any more. Who
+ * looks at it finds zeros instead, and breaks the guest's rings (memory.h). These zeros
+ * are sent: without them the server would take what follows for them.
+ */
+static void look_at_pages(const struct nbd_conn *conn)
+{
+	unsigned int i;
+
+	for (i = conn->iov_done; i < conn->iov_count; i++) {
+		const volatile uint8_t *byte = conn->iov[i].iov_base;
+
+		(void)byte[0];
+		(void)byte[conn->iov[i].iov_len - 1];
+	}
+}
+
 static void sent(struct nbd_link *link, int result)
 {
 	link->sending = false;
-	if (result > 0)
+	if (result == -EFAULT && link->faults++ < MAX_FAULTS) {
+		look_at_pages(&link->conn);
+	} else if (result > 0) {
+		link->faults = 0;
 		nbd_conn_sent(&link->conn, (size_t)result);
-	else if (result != -EAGAIN && result != -EINTR)
+	} else if (result != -EAGAIN && result != -EINTR) {
 		leave(link->lane, "has hung up", false);
+	}
 }
 
 static void received(struct nbd_link *link, int result)
