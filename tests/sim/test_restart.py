@@ -213,6 +213,46 @@ def slow_keeper_has_it_all(keeper):
     keeper.pause_s = 0
 
 
+def server_is_gone_on_with(keeper):
+    """All of the daemon is killed, with and without its server: another one has connections of its own."""
+    if not shutil.which("nbdkit"):
+        result(True, "a store at a server # SKIP nbdkit isn't installed")
+        return
+    subprocess.run(["truncate", "-s", "40M", "export"], check=True)
+    tags = ("--tags", "export.tags") if len(FILES) > 1 else ()
+    store = ("--store", f"nbd:{path('nbd')}", *tags, "--size", "16M")
+    # One thread: see tests/sim/run-nbd.
+    command = ["nbdkit", "-f", "-t", "1", "-U", path("nbd"), "--filter=limit", "file", "export", "limit=1"]
+
+    def serve():
+        server = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        while not os.path.exists("nbd"):
+            time.sleep(0.01)
+        return server
+
+    def kill(server):
+        server.kill()
+        server.wait()
+        os.unlink("nbd")
+
+    server = serve()
+    daemon = Daemon(keeper, *store)
+    guest = Guest()
+    daemon.end(signal.SIGKILL)
+    daemon = Daemon(keeper, *store)
+    result(daemon.ready and "going on where another daemon ended" in daemon.log,
+           "a daemon whose store is at a server is killed, and another goes on", daemon.log)
+    kill(server)
+    daemon.end(signal.SIGKILL)
+    daemon = Daemon(keeper, *store)
+    result(daemon.ready, "and so without the server", daemon.log)
+    server = serve()
+    result(guest.end(), "and the guest has all its pages", guest.output)
+    result(daemon.end() == 0, "it ends in order", daemon.log)
+    kill(server)
+    os.unlink("export")
+
+
 def device_is_let_go(keeper):
     """It's held exclusively by whoever has the descriptor that was kept."""
     subprocess.run(["truncate", "-s", "40M", "disk"], check=True)
@@ -263,6 +303,7 @@ def run(keeper):
     result(code == 0, "it ends in order", daemon.log)
     slow_keeper_has_it_all(keeper)
     device_is_let_go(keeper)
+    server_is_gone_on_with(keeper)
 
 
 def main():
