@@ -313,6 +313,7 @@ static const char *allowed(int option)
 		const char *values;
 	} all[] = {
 		{ OPT_FD, "the number of an open descriptor" },
+		{ OPT_CONNECTIONS, "1 to 64" },
 		{ OPT_SIZE, "a multiple of 4096 bytes, e.g. 512M or 64G" },
 		{ OPT_QUEUES, "1 to 64" },
 		{ OPT_WORKERS, "1 to 64" },
@@ -335,7 +336,8 @@ static const char *allowed(int option)
 	return "something that isn't empty";
 }
 
-static_assert(VIRTIO_CSWAP_MAX_QUEUE_PAIRS == 64 && WORKER_MAX_WORKERS == 64 && MAX_POLL_US == 10000 &&
+static_assert(VIRTIO_CSWAP_MAX_QUEUE_PAIRS == 64 && WORKER_MAX_WORKERS == 64 && STORE_MAX_CONNECTIONS == 64 &&
+	      MAX_POLL_US == 10000 &&
 	      MAX_REPORT_PERIOD_MS == 3600000 && MAX_WATCHDOG_S == 86400, "allowed() and --help say so");
 
 static bool complain(const char *program, const char *what)

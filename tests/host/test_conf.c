@@ -111,6 +111,12 @@ static void good_lines(void **state)
 	assert_int_equal(conf.poll_us, 0);
 	assert_int_equal(conf.access, ACCESS_OFF);
 	assert_true(conf.one_shot);
+	assert_int_equal(parse(&conf, "--socket s --store nbd:/run/x:web1 --size 1G"), CONF_OK);
+	assert_int_equal(conf.connections, 1);
+	assert_string_equal(conf.store_path, "nbd:/run/x:web1");
+	assert_int_equal(parse(&conf, "--socket s --store nbd:/run/x --size 1G --workers 4 "
+			       "--connections 2"), CONF_OK);
+	assert_int_equal(conf.connections, 8);
 }
 
 static void bad_lines(void **state)
@@ -140,6 +146,11 @@ static void bad_lines(void **state)
 		"--socket s --store f --size 1G --control=",
 		"--socket s --store f --size 1G --cgroup vm",
 		"--socket s --store mem --size 1G --tags t",
+		"--socket s --store nbd: --size 1G",
+		"--socket s --store nbd:/x --size 1G --connections 0",
+		"--socket s --store nbd:/x --size 1G --connections 65",
+		"--socket s --store nbd:/x --size 1G --connections 33 --workers 2",
+		"--socket s --store f --size 1G --connections 2",
 		"--socket s --store mem --size 1G --format",
 		"--socket s --store f --size 1G --format=yes",
 		"--fd x --store f --size 1G",
