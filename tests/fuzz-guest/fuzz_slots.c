@@ -13,8 +13,10 @@
 
 #define SLOTS 8
 #define COPIES 4
-#define LOADS 3
+#define LOADS 4
 #define SENT 2
+#define ASKED 2
+#define GROUP 3
 #define COOKIES 32
 
 struct world {
@@ -49,24 +51,34 @@ static void store(struct world *world, u64 slot)
 	cswap_store_publish(&world->shard, c, slot, world->counter, tag);
 }
 
-static void send_stores(struct world *world)
+/* All that waits to be sent, in groups of neighbours. */
+static void send_requests(struct world *world)
 {
-	u64 cookie;
-	uint32_t c;
+	struct cswap_group group;
+	uint32_t i, at;
 
-	while ((c = cswap_store_next(&world->shard, &cookie)) != CSWAP_NONE) {
-		MUST(c < COPIES);
-		send(world, cookie);
+	while (cswap_load_next(&world->shard, &group)) {
+		MUST(group.count && group.count <= GROUP);
+		for (i = 0, at = group.first; i < group.count; i++, at = world->loads[at].follows)
+			MUST(at < LOADS && world->loads[at].slot == group.slot + i);
+		MUST(at == CSWAP_NONE);
+		send(world, group.cookie);
 	}
-	MUST(world->shard.sent <= SENT);
+	while (cswap_store_next(&world->shard, &group)) {
+		MUST(group.count && group.count <= GROUP);
+		for (i = 0, at = group.first; i < group.count; i++, at = world->copies[at].next)
+			MUST(at < COPIES && world->copies[at].slot == group.slot + i);
+		MUST(at == CSWAP_NONE);
+		send(world, group.cookie);
+	}
+	MUST(world->shard.sent <= SENT && world->shard.asked <= ASKED);
 }
 
 static void load(struct world *world, u64 slot)
 {
-	u64 cookie;
 	uint32_t i;
 
-	switch (cswap_load_begin(&world->shard, slot, &i, &cookie)) {
+	switch (cswap_load_begin(&world->shard, slot, &i)) {
 	case CSWAP_LOAD_COPY:
 		MUST(i < COPIES);
 		MUST(world->copies[i].slot == slot);
@@ -79,7 +91,6 @@ static void load(struct world *world, u64 slot)
 		MUST(i < LOADS && !world->owned[i]);
 		MUST(world->loads[i].counter == world->newest[slot]);
 		world->owned[i] = true;
-		send(world, cookie);
 		break;
 	case CSWAP_LOAD_NOTHING:
 		MUST(!world->newest[slot]);
@@ -103,19 +114,18 @@ static void let_go(struct world *world, unsigned int i)
 /* What a load that is over has brought is no good. */
 static void load_again(struct world *world, unsigned int l)
 {
-	u64 slot = world->loads[l].slot, cookie;
+	u64 slot = world->loads[l].slot;
 	uint32_t i;
 
 	if (!world->owned[l] || world->loads[l].state != CSWAP_LOAD_OVER)
 		return;
-	switch (cswap_load_again(&world->shard, l, &i, &cookie)) {
+	switch (cswap_load_again(&world->shard, l, &i)) {
 	case CSWAP_LOAD_COPY:
 		MUST(i < COPIES && world->copies[i].counter == world->newest[slot]);
 		cswap_copy_put(&world->shard, i);
 		break;
 	case CSWAP_LOAD_DEVICE:
 		MUST(i == l && world->loads[l].counter == world->newest[slot]);
-		send(world, cookie);
 		break;
 	default:
 		MUST(!world->newest[slot]);
@@ -137,7 +147,7 @@ static void device(struct world *world, struct input *input)
 		rc = cswap_answer_here(&world->shard, cookie,
 				       how & 2 ? CSWAP_COOKIE_LOAD : CSWAP_COOKIE_STORE,
 				       how & 4 ? VIRTIO_CSWAP_S_OK : VIRTIO_CSWAP_S_IOERR,
-				       &event);
+				       how >> 3 & 3, &event);
 	if (!rc)
 		MUST(event.index < (event.kind == CSWAP_COOKIE_LOAD ? LOADS : COPIES));
 }
@@ -158,12 +168,6 @@ static void discard(struct world *world, bool done)
 						 &next, &again);
 	for (i = 0; i < world->num_claimed; i++)
 		MUST(world->claimed[i].start + world->claimed[i].count <= SLOTS);
-}
-
-static void resend(void *arg, u32 l, u64 cookie)
-{
-	MUST(l < LOADS);
-	send(arg, cookie);
 }
 
 /* Neither lost nor handed out twice. */
@@ -214,17 +218,23 @@ static void step(struct world *world, struct input *input)
 		break;
 	case 6:
 		if (what / 16 == 3)
-			cswap_shard_reset(&world->shard, false, resend, world);
+			cswap_shard_reset(&world->shard, false);
 		break;
 	default:
 		device(world, input);
 	}
-	send_stores(world);
+	/* or later, when there's more */
+	if (what & 0x80)
+		send_requests(world);
 	check(world);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	static const struct cswap_limits limits = {
+		.stores = SENT, .loads = ASKED, .store_pages = GROUP, .load_pages = GROUP,
+		.store_descriptors = SENT * GROUP,
+	};
 	struct input input = { data, size };
 	struct world world = {
 		.records = calloc(SLOTS, sizeof(*world.records)),
@@ -233,7 +243,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	};
 
 	cswap_shard_init(&world.shard, world.records, world.copies, COPIES, world.loads, LOADS,
-			 SENT);
+			 &limits);
 	while (input.left)
 		step(&world, &input);
 	free(world.records);
