@@ -26,7 +26,7 @@ used() {
 	awk -v disk="/dev/$1" '$1 == disk { print $4 }' /proc/swaps
 }
 
-fast= slow=
+fast='' slow=''
 for disk in /sys/block/cswap*; do
 	name=$(basename "$disk")
 	case $(of "$name" medium) in
@@ -34,7 +34,8 @@ for disk in /sys/block/cswap*; do
 	disk) slow=$name ;;
 	esac
 done
-[ -n "$fast" ] && [ -n "$slow" ] || die "there aren't two disks, one in memory, one on a disk"
+[ -n "$fast" ] || die "there is no disk in memory"
+[ -n "$slow" ] || die "there is no disk on a disk"
 # A store that the fast one stalls is refused soon; the slow one has the time that the module gives it.
 echo 200 >"/sys/block/$fast/cswap/stall_ms"
 for name in $fast $slow; do
@@ -73,5 +74,6 @@ host disarm
 stress_end
 expect "stores that the first refused" "$(of "$fast" store_refusals)" -gt 0
 expect "pages that went to the second meanwhile" $(($(of "$slow" stores) - stores)) -gt 0
-swapoff "/dev/$fast" && swapoff "/dev/$slow" || fail "swapoff"
+swapoff "/dev/$fast" || fail "swapoff"
+swapoff "/dev/$slow" || fail "swapoff"
 finish "$(figure checked) pages checked, 0 wrong; $(of "$fast" stores) stored in memory, $(of "$slow" stores) on a disk"
