@@ -4,10 +4,11 @@
 ## check-cswapd-unit: cswapd inside its unit, started by systemd (root)
 ## check-installed: DKMS on three kernels, and a guest that boots with systemd and swaps by itself (slow)
 ## check-guard: a guest to which the host offers plain swap, with cswap-guard and without it (root; slow)
+## check-module-deb: a package with the module built for one kernel: built, signed, installed, removed (root; slow)
 ## deb: build the Debian packages, into build/deb
 ## check-deb: the packages built, installed, used, upgraded under load, removed (root; slow)
 
-.PHONY: check-packaging check-cswapd-unit check-installed check-deb check-guard check-unit check-slow deb
+.PHONY: check-packaging check-cswapd-unit check-installed check-deb check-guard check-module-deb check-unit check-slow deb
 deb:
 	$(Q)tests/packaging/build-deb $(O)/deb
 
@@ -30,6 +31,9 @@ check-installed:
 check-guard:
 	$(Q)tests/packaging/test_guard.sh || [ $$? = 4 ]
 
-check-slow: check-installed check-deb check-guard
+check-module-deb:
+	$(Q)tests/packaging/test_module_deb.sh || [ $$? = 4 ]
+
+check-slow: check-installed check-deb check-guard check-module-deb
 
 check-unit: check-packaging

@@ -3,7 +3,7 @@
 ## series: the driver as a series of patches for a Linux source tree (KTREE=DIR), in build/series
 ## check-series: the series on Debian's newest source: checkpatch, each patch builds, boots, KUnit, kselftest (root; slow)
 
-.PHONY: series check-series check-series-tool check-packaging
+.PHONY: series check-series check-series-tool check-unit check-slow
 series:
 	$(Q)tools/series "$(or $(KTREE),$(error Name the Linux source tree: make series KTREE=DIR))" $(O)/series
 
@@ -15,3 +15,4 @@ check-series-tool:
 	$(Q)tests/series/test_series.sh || [ $$? = 4 ]
 
 check-unit: check-series-tool
+check-slow: check-series
