@@ -5,8 +5,8 @@
  *
  * Locks: each queue pair has one spinlock (irqs off) that guards its shard and its
  * rings; no path takes two of them. It's the innermost: outside of it come a CPU's cipher
- * (a mutex, held while a page is sealed or opened) and then the seal's SRCU. The control queue and the
- * list of writes to be ended have their own, and the balloon's blocks have one
+ * (a mutex, held while a page is sealed or opened) and then the seal's SRCU. The control queue
+ * and the list of writes to be ended have their own, and the balloon's blocks have one
  * (never taken in interrupts); they nest in none. All else is either set up before
  * the disk exists, one worker's, or atomic.
  */
@@ -232,7 +232,10 @@ struct cswap_mem {
 	u64 gathered;			/* pages */
 };
 
-/* Ranges that are taken at a time, and the pages in them; they're converted together, and lost if that fails. */
+/*
+ * Ranges that are taken at a time, and the pages in them; they're converted together, and lost
+ * if that fails.
+ */
 #define CSWAP_TAKE_RANGES	16
 #define CSWAP_TAKE_PAGES	(CSWAP_TAKE_RANGES * (u64)CSWAP_BLOCK_PAGES)
 /* Where no more than that is free above the high watermark, memory is short. */
@@ -297,7 +300,7 @@ struct cswap_dev {
 	struct virtio_device *vdev;
 	struct cswap_geometry geometry;
 	int number;			/* of cswapN */
-	/* its owner's settings of this device, or CSWAP_UNSET: the module's parameters are for it */
+	/* its owner's settings of this device; CSWAP_UNSET: the module's parameters are for it */
 	long stall_ms, load_timeout_s;
 
 	struct mutex life;		/* held while rings are made or deleted */
@@ -548,7 +551,10 @@ void cswap_report_stop(struct cswap_dev *dev);
 
 /* Before anything else. */
 void cswap_observe_init(struct cswap_dev *dev);
-/* The disk is there; and nobody reads from it any more, who would have to be told of. They sleep. */
+/*
+ * The disk is there; and nobody reads from it any more, who would have to be told of.
+ * They sleep.
+ */
 void cswap_observe_begin(struct cswap_dev *dev);
 void cswap_observe_end(struct cswap_dev *dev);
 /* A page was given up since it didn't open. Any context. */

@@ -118,7 +118,7 @@ static unsigned long backoff_left(const struct cswap_backoff *backoff)
 /* What is converted together, and lost if that fails. */
 static u64 run_pages(const struct cswap_balloon *balloon, u64 most)
 {
-	return min(most, (u64)READ_ONCE(balloon->run_pages));
+	return min_t(u64, most, READ_ONCE(balloon->run_pages));
 }
 
 static void lose(struct cswap_balloon *balloon, const struct cswap_mem_range *range, int rc)
@@ -579,7 +579,7 @@ static struct cswap_block *structs_get(struct cswap_balloon *balloon, unsigned i
 static void range_add(struct cswap_balloon *balloon, const struct cswap_mem_range *range,
 		      struct cswap_block **structs)
 {
-	u64 left = range->pages, pages = min(left, (u64)CSWAP_BLOCK_PAGES);
+	u64 left = range->pages, pages = min_t(u64, left, CSWAP_BLOCK_PAGES);
 	struct cswap_block *block;
 
 	spin_lock(&balloon->lock);

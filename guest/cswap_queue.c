@@ -485,7 +485,8 @@ bool cswap_clock_jumped(const struct cswap_dev *dev, unsigned int *jumps)
 bool cswap_queue_stalled(const struct cswap_queue *queue)
 {
 	return !tick_is_late(queue->dev) &&
-	       cswap_store_stalled(&queue->shard, jiffies, msecs_to_jiffies(cswap_stall_ms_of(queue->dev)));
+	       cswap_store_stalled(&queue->shard, jiffies,
+				   msecs_to_jiffies(cswap_stall_ms_of(queue->dev)));
 }
 
 bool cswap_queue_is_lost(const struct cswap_queue *queue)

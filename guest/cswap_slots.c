@@ -767,7 +767,7 @@ int cswap_answer_here(struct cswap_shard *shard, u64 cookie,
 	return store_part(shard, cookie, CSWAP_PART_ANSWER, status, event);
 }
 
-/* A copy whose STORE the device forgot: not its fault, so back to the queue, not to the kept ones. */
+/* A copy whose STORE the device forgot: no fault of it, so back to the queue, not to the kept. */
 static void copy_resend(struct cswap_shard *shard, u32 c)
 {
 	if (shard->copies[c].state != CSWAP_COPY_KEPT)

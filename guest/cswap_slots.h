@@ -43,7 +43,7 @@ struct cswap_copy {
 	u32 prev, next;		/* on a list; SENT: the next of its group */
 	u32 seq;		/* of its latest STORE, in the cookie */
 	u16 readers;
-	u8 count;		/* SENT: pages of the group that it's the first of, 0 if another is */
+	u8 count;		/* SENT: pages of the group that it's first in, 0 if another is */
 	u8 state;		/* enum cswap_copy_state */
 	u8 pending;		/* CSWAP_PART_*: what a STORE in flight waits for */
 	bool stored;		/* the ack said so */
@@ -67,7 +67,7 @@ struct cswap_load {
 	u32 seq;
 	u8 state;		/* enum cswap_load_state */
 	u8 pending;		/* CSWAP_PART_* */
-	u8 count;		/* SENT: pages of the group that it's the first of, 0 if another is */
+	u8 count;		/* SENT: pages of the group that it's first in, 0 if another is */
 	bool single;		/* it has failed: not in a group again */
 	bool abandoned;		/* the owner gave up: free it once it's over */
 };

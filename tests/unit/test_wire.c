@@ -632,7 +632,8 @@ static void data_of_many_pages(void **state)
 				put_ack(at + 16, COOKIE(7), VIRTIO_CSWAP_S_OK);
 				for (k = 0; k < room; k++)
 					memset(at + 32 + 16 * k, 0xc0 + k, 16);
-				error = cswap_wire_get_answer(&answer, at, VIRTIO_CSWAP_DATA_OFFSET(room) +
+				error = cswap_wire_get_answer(&answer, at,
+							      VIRTIO_CSWAP_DATA_OFFSET(room) +
 							      pages * 4096, room);
 				assert_int_equal(error, right ? 0 : -EPROTO);
 				if (!right)

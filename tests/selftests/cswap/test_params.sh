@@ -45,7 +45,8 @@ for name in stall_ms load_timeout_s; do
 		if echo $value 2>/dev/null >"$settings/$name"; then
 			fail "$name of the disk takes $value"
 		else
-			check "$name of the disk refuses $value" test "$(cat "$settings/$name")" = 777
+			check "$name of the disk refuses $value" \
+				test "$(cat "$settings/$name")" = 777
 		fi
 	done
 	echo default >"$settings/$name"
@@ -70,8 +71,8 @@ for name in queues rekey_pages; do
 		test "$(stat -c %a "$parameters/$name")" = 444
 done
 
-for name in stores loads pool_loads store_requests load_requests store_errors store_refusals load_errors load_timeouts retries \
-	tampered protocol_errors load_ns discards kept copies keys queue_pairs; do
+for name in stores loads pool_loads store_requests load_requests store_errors store_refusals \
+	load_errors load_timeouts retries tampered protocol_errors load_ns discards kept copies keys queue_pairs; do
 	case $(counter $name) in
 	'' | *[!0-9]*) fail "$name is '$(counter $name)'" ;;
 	*) pass "$name is a number" ;;

@@ -44,7 +44,8 @@ if [ -w $reclaim ]; then
 	wait $pid
 	check "read back: every page came back right" test $? = 0
 	check "pages were opened" \
-		test $(($(since loads "$loads") + $(since pool_loads "$pool_loads"))) -ge $((pages / 2))
+		test $(($(since loads "$loads") + $(since pool_loads "$pool_loads"))) \
+		-ge $((pages / 2))
 else
 	skip "pages were opened" "there is no $reclaim"
 fi
