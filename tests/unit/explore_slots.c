@@ -713,6 +713,53 @@ static void check_descriptors(u32 descriptors, u32 stores)
 	model_drain(&m, &config);
 }
 
+static void do_one(struct model *m, u8 op, u8 a, u8 b)
+{
+	model_step(m, (struct model_action) { op, a, b, 0 }, 0);
+	model_check_state(m, ex.config->slots);
+	model_check_lies(m);
+}
+
+/* Three neighbours and LOADs of two: one of two pages, one of one, and each page has its own fate. */
+static void check_load_groups(void)
+{
+	static const struct model_config config = {
+		"LOADs of two", 3, 3, 3, 3, 1, 1, 1, false, 2, 2, 0
+	};
+	struct model m;
+	u32 slot;
+
+	ex.config = &config;
+	model_init(&m, &config);
+	for (slot = 0; slot < config.slots; slot++)
+		store_one(&m, slot);
+	for (slot = 0; slot < config.slots; slot++)
+		do_one(&m, OP_LOAD, slot, 0);
+	do_one(&m, OP_ASK, 0, 0);
+	REQUIRE(model_pages_of(&m, 0) == 2, "a LOAD of %u pages", model_pages_of(&m, 0));
+	do_one(&m, OP_ASK, 0, 0);
+	REQUIRE(model_pages_of(&m, 2) == 1, "a LOAD of %u pages", model_pages_of(&m, 2));
+	/* one reader gives up meanwhile, the other's page can't be read */
+	do_one(&m, OP_LOAD_END, 1, 0);
+	do_one(&m, OP_LOAD_ANSWER, 0, VIRTIO_CSWAP_S_IOERR);
+	do_one(&m, OP_LOAD_CHAIN, 0, 0);
+	do_one(&m, OP_LOAD_AGAIN, 0, 0);
+	do_one(&m, OP_LOAD, 1, 0);
+	do_one(&m, OP_ASK, 0, 0);
+	REQUIRE(model_pages_of(&m, 0) == 1, "what failed isn't asked for alone");
+	do_one(&m, OP_LOAD_ANSWER, 0, VIRTIO_CSWAP_S_OK);
+	do_one(&m, OP_LOAD_CHAIN, 0, 0);
+	do_one(&m, OP_LOAD_END, 0, 0);
+	/* that load is as good as any other again; two that were sent singly are sent anew as one */
+	do_one(&m, OP_LOAD, 0, 0);
+	do_one(&m, OP_ASK, 0, 0);
+	do_one(&m, OP_RESET, 0, 0);
+	do_one(&m, OP_ASK, 0, 0);
+	REQUIRE(model_pages_of(&m, 0) == 2, "a LOAD of %u pages after the reset", model_pages_of(&m, 0));
+	do_one(&m, OP_ASK, 0, 0);
+	model_drain(&m, &config);
+}
+
 static int usage(int rc)
 {
 	fprintf(rc ? stderr : stdout,
@@ -750,6 +797,7 @@ int main(int argc, char **argv)
 	check_shards();
 	check_clamps();
 	check_again();
+	check_load_groups();
 	check_descriptors(2, 1);
 	check_descriptors(4, 1);
 	check_descriptors(5, 2);
