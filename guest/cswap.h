@@ -232,10 +232,7 @@ struct cswap_mem {
 	u64 gathered;			/* pages */
 };
 
-/*
- * Ranges that are taken at a time, and the pages in them; they're converted together, and lost
- * if that fails.
- */
+/* Ranges that are taken at a time, and the pages in them. */
 #define CSWAP_TAKE_RANGES	16
 #define CSWAP_TAKE_PAGES	(CSWAP_TAKE_RANGES * (u64)CSWAP_BLOCK_PAGES)
 /* Where no more than that is free above the high watermark, memory is short. */

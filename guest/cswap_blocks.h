@@ -92,10 +92,10 @@ struct cswap_blocks_wanted {
 };
 
 /*
- * Memory for the guest to use again: a block that is held, and those that lie behind it and are
- * next on its list, of @most pages together unless one has more; with @urgent also blocks that the device
- * thinks are released, and will be told of later. Never one whose RELEASE isn't
- * answered. False when there is none.
+ * Memory for the guest to use again: a block that is held, and those that lie
+ * behind it and are next on its list, of @most pages together unless one has
+ * more; with @urgent also blocks that the device thinks are released, and will be
+ * told of later. Never one whose RELEASE isn't answered. False when there is none.
  */
 bool cswap_blocks_get(struct cswap_blocks *blocks, bool urgent, u64 most,
 		      const struct cswap_blocks_wanted *wanted, struct cswap_mem_range *range);

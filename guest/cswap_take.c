@@ -64,7 +64,7 @@ static_assert(1 << BLOCK_ORDER == CSWAP_BLOCK_PAGES);
 
 /* --- what the guest has --- */
 
-/* Free, accepted pages of a zone, above a watermark and what is kept for others. */
+/* Free and accepted pages of a zone, above a watermark and what is kept for others. */
 static u64 zone_above(struct zone *zone, unsigned long watermark)
 {
 	u64 keep = watermark + zone->lowmem_reserve[ZONE_MOVABLE] + cswap_unaccepted_pages(zone);
@@ -235,7 +235,8 @@ static unsigned long block_next(struct cswap_mem_node *node, int nid)
 	unsigned long end = ALIGN_DOWN(node_end_pfn(nid), CSWAP_BLOCK_PAGES);
 
 	/* the block at 0 is never ours */
-	start = max_t(unsigned long, start, CSWAP_BLOCK_PAGES);
+	if (!start)
+		start = CSWAP_BLOCK_PAGES;
 	if (!node->cursor || node->cursor > end)
 		node->cursor = end;
 	while (node->cursor > start) {

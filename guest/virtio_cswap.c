@@ -16,6 +16,7 @@
  *	cswap_balloon.c	the balloon: a target, and steps toward it
  *	cswap_policy.c	how large it may be (pure)
  *	cswap_blocks.c	what state each block of memory is in (pure)
+ *	cswap_take.c	memory that the guest can do without
  *	cswap_mem.c	memory taken from the guest, and back
  *	cswap_report.c	reports to the host
  *	cswap_pool.c	memory shared with the device

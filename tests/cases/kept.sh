@@ -23,7 +23,8 @@ measured() {
 }
 await() {
 	local word
-	read -r word <&7 && [ "$word" = "$1" ] || die "the program doesn't say $1: $word"
+	read -r word <&7
+	[ "$word" = "$1" ] || die "the program doesn't say $1: $word"
 }
 
 echo +memory >/sys/fs/cgroup/cgroup.subtree_control || skip "no memory cgroups"

@@ -2,9 +2,10 @@
 /*
  * cswap_slab.c - keeps one object, of a slab of one page, in a memory block.
  *
- * Theory of operation: writing a memory block's number to the parameter "block" allocates objects until
- * one lies in that block, and frees the others. The slab is of one page, so it isn't a compound page; see
- * docs/upstream/memory-offline-slab.md for what that does to the block. Unloading frees it.
+ * Theory of operation: writing a memory block's number to the parameter "block" allocates
+ * objects until one lies in that block, and frees the others. The slab is of one page, so it
+ * isn't a compound page; see docs/upstream/memory-offline-slab.md for what that does to the
+ * block. Unloading frees it.
  */
 #include <linux/memory.h>
 #include <linux/mm.h>
