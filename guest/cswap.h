@@ -222,6 +222,7 @@ struct cswap_mem_node {
 /* Where memory is taken from the guest. */
 struct cswap_mem {
 	struct cswap_mem_node *nodes;	/* [nr_node_ids] */
+	struct cswap_dump_map *dump;	/* for a crash kernel, or NULL */
 	unsigned int move;		/* blocks to be moved together */
 	u32 singles;			/* pages to be taken before blocks are sought again */
 	bool reclaimed;			/* for want of free pages, since somebody looked */
@@ -518,6 +519,20 @@ int __must_check cswap_mem_share(struct cswap_mem *mem, const struct cswap_mem_r
 int __must_check cswap_mem_unshare(struct cswap_mem *mem, const struct cswap_mem_range *range);
 /* Sleeps. */
 void cswap_mem_count(struct cswap_mem_counts *counts);
+
+/* --- cswap_dump.c: what a crash kernel mustn't read --- */
+
+/* Sleeps. It may have no map then, which is no error. */
+void cswap_dump_init(struct cswap_mem *mem);
+void cswap_dump_exit(struct cswap_mem *mem);
+/* The block that @pfn is in was taken, or is the guest's again. Any context. */
+void cswap_dump_note(struct cswap_mem *mem, u64 pfn, bool taken);
+/* For sysfs: where it is. */
+int cswap_dump_print(const struct cswap_mem *mem, char *buf);
+/* This kernel writes another's dump: then it's begin and end, and no device. */
+bool cswap_dump_is_crash_kernel(void);
+void cswap_dump_begin(void);
+void cswap_dump_end(void);
 
 /* --- cswap_balloon.c --- */
 

@@ -35,6 +35,8 @@ static void count(struct cswap_mem *mem, const struct cswap_mem_range *range, bo
 		adjust_managed_page_count(page, taken ? -pages : pages);
 		cswap_count_balloon_pages(page, taken ? pages : -pages);
 		atomic_long_add(taken ? pages : -pages, &mem->nodes[page_to_nid(page)].given);
+		if (pages == CSWAP_BLOCK_PAGES)
+			cswap_dump_note(mem, pfn, taken);
 	}
 }
 
@@ -117,11 +119,15 @@ int cswap_mem_init(struct cswap_mem *mem)
 {
 	mem->move = 1;
 	mem->nodes = kcalloc(nr_node_ids, sizeof(*mem->nodes), GFP_KERNEL);
-	return mem->nodes ? 0 : -ENOMEM;
+	if (!mem->nodes)
+		return -ENOMEM;
+	cswap_dump_init(mem);
+	return 0;
 }
 
 void cswap_mem_exit(struct cswap_mem *mem)
 {
+	cswap_dump_exit(mem);
 	kfree(mem->nodes);
 	mem->nodes = NULL;
 }

@@ -224,6 +224,14 @@ CSWAP_BALLOON(requests, READ_ONCE(balloon->requests));
 CSWAP_BALLOON(ranges, READ_ONCE(balloon->ranges_sent));
 CSWAP_BALLOON(refusals, READ_ONCE(balloon->refusals));
 
+/* For a crash kernel's command line. */
+static ssize_t balloon_crash_map_show(struct device *device,
+				      struct device_attribute *attr, char *buf)
+{
+	return cswap_dump_print(&to_cswap(device)->balloon.mem, buf);
+}
+static DEVICE_ATTR_RO(balloon_crash_map);
+
 /* Why it isn't larger, in a word. */
 static ssize_t balloon_stopped_show(struct device *device,
 				    struct device_attribute *attr, char *buf)
@@ -287,6 +295,7 @@ static struct attribute *cswap_attrs[] = {
 	&dev_attr_balloon_ranges.attr,
 	&dev_attr_balloon_refusals.attr,
 	&dev_attr_balloon_stopped.attr,
+	&dev_attr_balloon_crash_map.attr,
 	&dev_attr_reports.attr,
 	NULL
 };

@@ -18,6 +18,7 @@
  *	cswap_blocks.c	what state each block of memory is in (pure)
  *	cswap_take.c	memory that the guest can do without
  *	cswap_mem.c	memory taken from the guest, and back
+ *	cswap_dump.c	what of it a crash kernel mustn't read
  *	cswap_report.c	reports to the host
  *	cswap_pool.c	memory shared with the device
  *	cswap_observe.c	tracepoints, a histogram, a uevent
@@ -877,7 +878,23 @@ static struct virtio_driver cswap_driver = {
 #endif
 };
 
-module_virtio_driver(cswap_driver);
+static int __init cswap_init(void)
+{
+	if (!cswap_dump_is_crash_kernel())
+		return register_virtio_driver(&cswap_driver);
+	cswap_dump_begin();
+	return 0;
+}
+module_init(cswap_init);
+
+static void __exit cswap_exit(void)
+{
+	if (cswap_dump_is_crash_kernel())
+		cswap_dump_end();
+	else
+		unregister_virtio_driver(&cswap_driver);
+}
+module_exit(cswap_exit);
 
 MODULE_DEVICE_TABLE(virtio, cswap_id_table);
 MODULE_DESCRIPTION("Virtio cooperative swap: sealed swap for confidential guests");
