@@ -15,6 +15,8 @@
  *			nothing is written.
  *   activate		in the process that serves: it may write from now on, and nobody else
  *			does any more (I6). deactivate: others may.
+ *   idle, take, yield	of a store that moves with its guest from one daemon to another:
+ *			struct store_move_ops.
  *   lane_open		in each of its threads, which has an io_uring of its own.
  *   read, write, trim	of a lane, by its thread. They come back by its callback, in any
  *			order, from inside these calls or complete().
@@ -99,6 +101,36 @@ struct store_use {
 	uint64_t owed_slots;		/* discarded, and not given back to the medium yet */
 };
 
+/*
+ * How a store goes to another daemon, with its guest. No operation is under way at any of these, and none
+ * blocks but for I/O of the host's own; lanes stay open. All can be called again.
+ */
+struct store_move_ops {
+	/* Could it? An engine that can't leaves the table out. */
+	bool (*possible)(const struct store *store);
+	/* Instead of activate(): open, but somebody else may be writing. False: logged. */
+	bool (*idle)(struct store *store);
+	/*
+	 * From idle to active, tried once: nobody else writes from now on, who wrote before has ended, and
+	 * what he wrote can be read. False: somebody else has it.
+	 */
+	bool (*take)(struct store *store);
+	/* From active to idle: what was written can be read by who takes it. False: it may be lost. */
+	bool (*yield)(struct store *store);
+	/*
+	 * Tags of @count slots; of one without a page: zeros, or anything. Active, and from here on nothing
+	 * is begun that wasn't asked for, until it's taken again. False: I/O error.
+	 */
+	bool (*get_tags)(struct store *store, uint64_t slot, struct virtio_cswap_tag *to,
+			 unsigned int count);
+	bool (*put_tags)(struct store *store, uint64_t slot, const struct virtio_cswap_tag *from,
+			 unsigned int count);
+	/* Before any tag is put: those of a guest that was here before. NULL: they do no harm. */
+	bool (*forget_tags)(struct store *store);
+	/* All tags were put. NULL: there's nothing to do. False: no memory. */
+	bool (*settle)(struct store *store);
+};
+
 struct store_ops {
 	const char *name;		/* of the engine: "file" */
 
@@ -140,6 +172,7 @@ struct store_ops {
 	void (*lane_close)(struct store_lane *lane);
 	/* Deactivates, too. */
 	void (*close)(struct store *store);
+	const struct store_move_ops *move; /* NULL: it can't */
 };
 
 /* What is lost reads as zeros, without an error. */
@@ -187,6 +220,13 @@ static inline uint64_t store_get_room(const struct store *store)
 static inline void store_close(struct store *store)
 {
 	store->ops->close(store);
+}
+
+static inline bool store_can_move(const struct store *store)
+{
+	const struct store_move_ops *move = store->ops->move;
+
+	return move && (!move->possible || move->possible(store));
 }
 
 static inline void store_submit(struct store_lane *lane, struct store_op *op)

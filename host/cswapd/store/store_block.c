@@ -24,6 +24,20 @@ static bool block_activate(struct store *store)
 	return uring->fd >= 0;
 }
 
+static bool block_idle(struct store *store)
+{
+	struct store_uring *uring = (struct store_uring *)store;
+
+	uring->fd = store_files_reopen_idle(uring->files, STORE_DATA_FILE, O_DIRECT);
+	return uring->fd >= 0;
+}
+
+static const struct store_move_ops block_move_ops = {
+	.idle = block_idle,
+	.take = store_uring_take,
+	.yield = store_uring_yield,
+};
+
 static struct store *block_open(const struct store_files *files, uint64_t slots)
 {
 	struct store *store = store_uring_open(files, slots, &store_block_ops);
@@ -49,4 +63,5 @@ const struct store_ops store_block_ops = {
 	.hurry = store_uring_hurry,
 	.lane_close = store_uring_lane_close,
 	.close = store_uring_close,
+	.move = &block_move_ops,
 };

@@ -27,9 +27,11 @@ static bool direct_works(int fd)
 	return n >= 0 || errno != EINVAL;
 }
 
-static int open_data(const struct store_files *files)
+typedef int reopen_fn(const struct store_files *files, unsigned int which, int flags);
+
+static int open_data(const struct store_files *files, reopen_fn *reopen)
 {
-	int fd = store_files_reopen(files, STORE_DATA_FILE, O_DIRECT);
+	int fd = reopen(files, STORE_DATA_FILE, O_DIRECT);
 
 	if (fd >= 0 && direct_works(fd))
 		return fd;
@@ -39,16 +41,30 @@ static int open_data(const struct store_files *files)
 		close(fd);
 	log_warning("%s: no O_DIRECT on this file system; writing through the page cache, where a failed write-back loses stored pages",
 		    files->paths.name[STORE_DATA_FILE]);
-	return store_files_reopen(files, STORE_DATA_FILE, 0);
+	return reopen(files, STORE_DATA_FILE, 0);
 }
 
 static bool file_activate(struct store *store)
 {
 	struct store_uring *uring = (struct store_uring *)store;
 
-	uring->fd = open_data(uring->files);
+	uring->fd = open_data(uring->files, store_files_reopen);
 	return uring->fd >= 0;
 }
+
+static bool file_idle(struct store *store)
+{
+	struct store_uring *uring = (struct store_uring *)store;
+
+	uring->fd = open_data(uring->files, store_files_reopen_idle);
+	return uring->fd >= 0;
+}
+
+static const struct store_move_ops file_move_ops = {
+	.idle = file_idle,
+	.take = store_uring_take,
+	.yield = store_uring_yield,
+};
 
 static struct store *file_open(const struct store_files *files, uint64_t slots)
 {
@@ -89,4 +105,5 @@ const struct store_ops store_file_ops = {
 	.hurry = store_uring_hurry,
 	.lane_close = store_uring_lane_close,
 	.close = store_uring_close,
+	.move = &file_move_ops,
 };

@@ -247,6 +247,36 @@ int store_files_reopen(const struct store_files *files, unsigned int which, int 
 	return fd;
 }
 
+int store_files_reopen_idle(const struct store_files *files, unsigned int which, int flags)
+{
+	return reopen(files->fd[which], files->paths.name[which], O_RDWR | flags);
+}
+
+
+/* Another host sees what this one's page cache has only when it has been written. */
+static bool is_remote(int fd)
+{
+	struct statfs fs;
+
+	if (fstatfs(fd, &fs))
+		return true;
+	switch (fs.f_type) {
+	case EXT4_SUPER_MAGIC:
+	case XFS_SUPER_MAGIC:
+	case BTRFS_SUPER_MAGIC:
+	case TMPFS_MAGIC:
+	case OVERLAYFS_SUPER_MAGIC:
+		return false;
+	default:
+		return true;
+	}
+}
+
+bool store_files_yield(int fd)
+{
+	return (!is_remote(fd) || !fdatasync(fd)) && !flock(fd, LOCK_UN);
+}
+
 /* --- signatures --- */
 
 static void examine(struct finding *found, int fd, unsigned int which, bool is_device,
@@ -600,6 +630,111 @@ static bool find_and_claim(struct store_files *files, const struct store_request
 	return !files->tags_in_memory || make_tags(files);
 }
 
+/* --- a store that another process has --- */
+
+/* Found, and looked at without a lock: it's that process's to change. */
+static bool find_shared(struct store_files *files, unsigned int which, struct finding *found)
+{
+	const char *name = files->paths.name[which];
+	bool exists, is_device;
+
+	if (!check_type(name, which, &exists, &is_device))
+		return false;
+	*found = (struct finding) { .content = CONTENT_NOTHING };
+	if (!exists)
+		return true;
+	/* Whoever has a device has it exclusively. */
+	files->fd[which] = open(name, O_RDONLY | O_CLOEXEC);
+	if (files->fd[which] < 0) {
+		log_err("can't open %s: %s", name, strerror(errno));
+		return false;
+	}
+	files->is_device |= is_device;
+	/* Nobody has left it: somebody else uses it. */
+	examine(found, files->fd[which], which, is_device, NULL);
+	return true;
+}
+
+/* Tags that are this host's own: a file that nobody else has. */
+static bool make_own_tags(struct store_files *files, struct finding *found)
+{
+	if (files->fd[STORE_TAGS_FILE] >= 0)
+		close(files->fd[STORE_TAGS_FILE]);
+	files->fd[STORE_TAGS_FILE] = -1;
+	return find_file(files, STORE_TAGS_FILE, files->user, found) &&
+	       found->content == CONTENT_NOTHING &&
+	       getrandom(files->identity.id[STORE_TAGS_FILE], STORE_ID_BYTES, 0) == STORE_ID_BYTES &&
+	       claim_file(files, STORE_TAGS_FILE, found);
+}
+
+static bool find_and_share(struct store_files *files, const struct store_request *request)
+{
+	struct finding found[STORE_NUM_FILES] = { 0 }, *data = &found[STORE_DATA_FILE],
+		       *tags = &found[STORE_TAGS_FILE];
+	unsigned int i;
+
+	if (files->server) {
+		log_err("a guest can't come with a store at a server: --incoming needs a file or a block device");
+		return false;
+	}
+	for (i = 0; i < num_named(files); i++)
+		if (!find_shared(files, i, &found[i]))
+			return false;
+	if (data->content != CONTENT_STORE ||
+	    (uint64_t)lseek(files->fd[STORE_DATA_FILE], 0, SEEK_END) <
+		    store_files_bytes(files, STORE_DATA_FILE)) {
+		log_err("%s is no store of %ju bytes: --incoming needs the one that the guest has",
+			request->data_path, (uintmax_t)files->slots * STORE_SLOT_SIZE);
+		return false;
+	}
+	memcpy(files->id, data->store_id, STORE_ID_BYTES);
+	memcpy(files->identity.id[STORE_DATA_FILE], data->id, STORE_ID_BYTES);
+	if (files->tags_in_memory)
+		return hold(files, STORE_DATA_FILE) && make_tags(files);
+	memcpy(files->identity.id[STORE_TAGS_FILE], tags->id, STORE_ID_BYTES);
+	if (tags->content == CONTENT_NOTHING && !make_own_tags(files, tags))
+		return false;
+	if (!may_take(files, found, false))
+		return false;
+	return hold(files, STORE_DATA_FILE) && hold(files, STORE_TAGS_FILE);
+}
+
+/*
+ * What each file is to say of its user from a take on. What there is to know of this host isn't known
+ * any more when that is written: the process that does it is in its sandbox.
+ */
+static void prepare_signatures(struct store_files *files, const char *user)
+{
+	struct signature there;
+	unsigned int i;
+
+	for (i = 0; i < num_named(files); i++) {
+		struct signature *to = &files->signature[i];
+
+		signature_begin(to, user);
+		if (!signature_read(files->fd[i], &there))
+			continue;
+		to->file = htole32(i);
+		to->slots = htole64(files->slots);
+		memcpy(to->store_id, there.store_id, STORE_ID_BYTES);
+		memcpy(to->id, there.id, STORE_ID_BYTES);
+	}
+}
+
+bool store_files_take(const struct store_files *files, unsigned int which, int fd)
+{
+	_Alignas(SIGNATURE_BLOCK) uint8_t block[SIGNATURE_BLOCK] = { 0 };
+
+	if (flock(fd, LOCK_EX | LOCK_NB))
+		return false;
+	memcpy(block, &files->signature[which], sizeof(files->signature[which]));
+	if (pwrite(fd, block, sizeof(block), 0) == sizeof(block))
+		return true;
+	log_err("can't write to %s: %s", files->paths.name[which], strerror(errno));
+	flock(fd, LOCK_UN);
+	return false;
+}
+
 static void begin(struct store_files *files, const struct store_request *request)
 {
 	*files = (struct store_files) STORE_FILES_NONE;
@@ -613,8 +748,11 @@ static void begin(struct store_files *files, const struct store_request *request
 bool store_files_open(struct store_files *files, const struct store_request *request)
 {
 	begin(files, request);
-	if (name_files(files, request) && find_and_claim(files, request))
+	if (name_files(files, request) && (request->incoming ? find_and_share(files, request) :
+							      find_and_claim(files, request))) {
+		prepare_signatures(files, request->user);
 		return true;
+	}
 	store_files_close(files);
 	return false;
 }
@@ -727,6 +865,7 @@ bool store_files_go_on(struct store_files *files, const struct store_request *re
 		*files = (struct store_files) STORE_FILES_NONE;
 		return false;
 	}
+	prepare_signatures(files, request->user);
 	return true;
 }
 

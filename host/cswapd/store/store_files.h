@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "common/signature.h"
+#include "common/signature.h"
 #include "store.h"
 
 /* Where the slots begin, behind the signature. */
@@ -53,6 +54,7 @@ struct store_request {
 	const char *tags_path;		/* NULL: in memory */
 	uint64_t slots;
 	bool format;			/* whatever is there */
+	bool incoming;			/* another process has it; none is made */
 	const char *user;		/* who will use it, for the signature; or NULL */
 	struct store_server *server;	/* if @data_path names one, and outlives the files */
 };
@@ -73,6 +75,7 @@ struct store_files {
 	struct store_names paths;	/* as they were asked for */
 	struct store_names names;	/* the same from the root on */
 	struct store_identity identity;
+	struct signature signature[STORE_NUM_FILES]; /* what a take writes */
 };
 
 #define STORE_FILES_NONE { .fd = { -1, -1 } }
@@ -98,6 +101,17 @@ void store_files_close(struct store_files *files);
  * has the lock, nor I/O under way that had it. -1: logged.
  */
 int store_files_reopen(const struct store_files *files, unsigned int which, int flags);
+
+/* The same without the lock, which somebody else may have. */
+int store_files_reopen_idle(const struct store_files *files, unsigned int which, int flags);
+
+/*
+ * Such an open file is this process's from now on, as its lock and its signature say. Tried once. False:
+ * somebody else has it.
+ */
+bool store_files_take(const struct store_files *files, unsigned int which, int fd);
+/* And no longer: other hosts see what was written. False: they may not. */
+bool store_files_yield(int fd);
 
 uint64_t store_files_bytes(const struct store_files *files, unsigned int which);
 

@@ -23,6 +23,7 @@
  * Of other engines a slot that was never stored reads as zeros.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/falloc.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,6 +44,7 @@ struct store_slots {
 	int fd;				/* of the tags */
 	bool owns_fd;
 	struct tags_mem tags;
+	bool rests;			/* another daemon may have it: nothing is given back; atomic */
 	bool owes;			/* discards are owed, in: */
 	struct owed owed;
 };
@@ -111,7 +113,8 @@ static bool begin_giving(struct slots_lane *lane, uint64_t most, struct store_op
 {
 	struct store_slots *store = slots_of(&lane->lane);
 
-	if (!owed_pick(&store->owed, most, &lane->run))
+	if (__atomic_load_n(&store->rests, __ATOMIC_ACQUIRE) ||
+	    !owed_pick(&store->owed, most, &lane->run))
 		return false;
 	lane->giving = true;
 	lane->giver = giver;
@@ -451,13 +454,119 @@ static void slots_use(const struct store *base, struct store_use *use)
 
 	use->tags_bytes = __atomic_load_n(&store->tags.pages, __ATOMIC_RELAXED) *
 			  TAGS_MEM_PAGE;
-	use->owed_slots = owed_total(&store->owed);
+	use->owed_slots = __atomic_load_n(&store->rests, __ATOMIC_ACQUIRE) ?
+				  0 : owed_total(&store->owed);
 }
 
 static uint64_t slots_room(const struct store *base)
 {
 	return store_get_room(((const struct store_slots *)base)->engine);
 }
+
+/* --- moving with the guest --- */
+
+static bool slots_can_move(const struct store *base)
+{
+	return store_can_move(((const struct store_slots *)base)->engine);
+}
+
+static void set_resting(struct store_slots *store, bool rests)
+{
+	__atomic_store_n(&store->rests, rests, __ATOMIC_RELEASE);
+}
+
+/* Count anew what is owed: the tags are others than before. */
+static bool slots_settle(struct store *base)
+{
+	struct store_slots *store = (struct store_slots *)base;
+
+	if (!store->owes)
+		return true;
+	owed_close(&store->owed);
+	return owed_open(&store->owed, &store->tags, base->facts.trim_bytes);
+}
+
+static bool slots_idle(struct store *base)
+{
+	struct store_slots *store = (struct store_slots *)base;
+
+	set_resting(store, true);
+	if (store->engine->ops->move->idle(store->engine) &&
+	    tags_mem_map(&store->tags, store->fd, base->facts.slots) && slots_settle(base))
+		return true;
+	slots_deactivate(base);
+	return false;
+}
+
+static bool slots_take(struct store *base)
+{
+	struct store_slots *store = (struct store_slots *)base;
+
+	if (!store->engine->ops->move->take(store->engine))
+		return false;
+	set_resting(store, false);
+	return true;
+}
+
+static bool slots_yield(struct store *base)
+{
+	struct store_slots *store = (struct store_slots *)base;
+
+	set_resting(store, true);
+	return store->engine->ops->move->yield(store->engine);
+}
+
+/* What is owed goes along: whoever has the store gives it back. */
+static bool slots_get_tags(struct store *base, uint64_t slot, struct virtio_cswap_tag *to,
+			   unsigned int count)
+{
+	struct store_slots *store = (struct store_slots *)base;
+	unsigned int i;
+
+	set_resting(store, true);
+	for (i = 0; i < count; i++)
+		to[i] = tags_mem_has(&store->tags, slot + i, 1) ? store->tags.tag[slot + i] :
+								  tag_none;
+	return true;
+}
+
+/* What isn't there needs no memory. */
+static bool slots_forget_tags(struct store *base)
+{
+	struct store_slots *store = (struct store_slots *)base;
+
+	tags_mem_unmap(&store->tags);
+	return !fallocate(store->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
+			  (off_t)(base->facts.slots * STORE_TAG_SIZE)) &&
+	       tags_mem_map(&store->tags, store->fd, base->facts.slots);
+}
+
+static bool slots_put_tags(struct store *base, uint64_t slot,
+			   const struct virtio_cswap_tag *from, unsigned int count)
+{
+	struct store_slots *store = (struct store_slots *)base;
+
+	if (!tags_mem_has(&store->tags, slot, count)) {
+		if (!tags_mem_may_grow(&store->tags, slot, count) ||
+		    fallocate(store->fd, FALLOC_FL_KEEP_SIZE, (off_t)tags_mem_offset(slot),
+			      (off_t)tags_mem_bytes(slot, count)))
+			return false;
+		tags_mem_note(&store->tags, slot, count);
+	}
+	memcpy(&store->tags.tag[slot], from, count * sizeof(*from));
+	return true;
+}
+
+static const struct store_move_ops slots_move_ops = {
+	.possible = slots_can_move,
+	.idle = slots_idle,
+	.take = slots_take,
+	.yield = slots_yield,
+	.get_tags = slots_get_tags,
+	.forget_tags = slots_forget_tags,
+	.put_tags = slots_put_tags,
+	.settle = slots_settle,
+};
 
 static void slots_close(struct store *base)
 {
@@ -486,6 +595,7 @@ static const struct store_ops store_slots_ops = {
 	.hurry = slots_hurry,
 	.lane_close = slots_lane_close,
 	.close = slots_close,
+	.move = &slots_move_ops,
 };
 
 struct store *store_slots_wrap(struct store *engine, int tags_fd)

@@ -172,6 +172,72 @@ static bool tagged_activate(struct store *base)
 	return false;
 }
 
+/* --- moving with the guest --- */
+
+static bool tagged_can_move(const struct store *base)
+{
+	const struct store_tagged *store = (const struct store_tagged *)base;
+
+	return store_can_move(store->engine) && store->tags->ops->idle;
+}
+
+static bool tagged_idle(struct store *base)
+{
+	struct store_tagged *store = (struct store_tagged *)base;
+
+	if (store->engine->ops->move->idle(store->engine) &&
+	    store->tags->ops->idle(store->tags))
+		return true;
+	tagged_deactivate(base);
+	return false;
+}
+
+static bool tagged_take(struct store *base)
+{
+	struct store_tagged *store = (struct store_tagged *)base;
+
+	if (!store->engine->ops->move->take(store->engine))
+		return false;
+	if (store->tags->ops->take(store->tags))
+		return true;
+	store->engine->ops->move->yield(store->engine);
+	return false;
+}
+
+/* The engine last: who has that has all. */
+static bool tagged_yield(struct store *base)
+{
+	struct store_tagged *store = (struct store_tagged *)base;
+
+	return store->tags->ops->yield(store->tags) &&
+	       store->engine->ops->move->yield(store->engine);
+}
+
+static bool tagged_get_tags(struct store *base, uint64_t slot, struct virtio_cswap_tag *to,
+			    unsigned int count)
+{
+	struct store_tagged *store = (struct store_tagged *)base;
+
+	return store->tags->ops->get(store->tags, slot, to, count);
+}
+
+static bool tagged_put_tags(struct store *base, uint64_t slot,
+			    const struct virtio_cswap_tag *from, unsigned int count)
+{
+	struct store_tagged *store = (struct store_tagged *)base;
+
+	return store->tags->ops->put(store->tags, slot, from, count);
+}
+
+static const struct store_move_ops tagged_move_ops = {
+	.possible = tagged_can_move,
+	.idle = tagged_idle,
+	.take = tagged_take,
+	.yield = tagged_yield,
+	.get_tags = tagged_get_tags,
+	.put_tags = tagged_put_tags,
+};
+
 static void tagged_close(struct store *base)
 {
 	struct store_tagged *store = (struct store_tagged *)base;
@@ -193,6 +259,7 @@ static const struct store_ops store_tagged_ops = {
 	.hurry = tagged_hurry,
 	.lane_close = tagged_lane_close,
 	.close = tagged_close,
+	.move = &tagged_move_ops,
 };
 
 struct store *store_tagged_wrap(struct store *engine, struct tags *tags)

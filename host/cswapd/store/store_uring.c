@@ -178,6 +178,18 @@ void store_uring_deactivate(struct store *store)
 	uring->fd = -1;
 }
 
+bool store_uring_take(struct store *store)
+{
+	const struct store_uring *uring = (struct store_uring *)store;
+
+	return store_files_take(uring->files, STORE_DATA_FILE, uring->fd);
+}
+
+bool store_uring_yield(struct store *store)
+{
+	return store_files_yield(((struct store_uring *)store)->fd);
+}
+
 void store_uring_close(struct store *store)
 {
 	store_uring_deactivate(store);

@@ -30,6 +30,14 @@ struct tags_ops {
 	void (*complete)(struct tags_lane *lane, struct store_op *op, int result);
 	void (*lane_close)(struct tags_lane *lane);
 	void (*close)(struct tags *tags);
+	/* As a store's that moves; NULL: they can't. */
+	bool (*idle)(struct tags *tags);
+	bool (*take)(struct tags *tags);
+	bool (*yield)(struct tags *tags);
+	bool (*get)(struct tags *tags, uint64_t slot, struct virtio_cswap_tag *to,
+		    unsigned int count);
+	bool (*put)(struct tags *tags, uint64_t slot, const struct virtio_cswap_tag *from,
+		    unsigned int count);
 };
 
 struct tags {

@@ -160,6 +160,53 @@ static void file_deactivate(struct tags *tags)
 	file->fd = -1;
 }
 
+/* --- moving with the guest --- */
+
+static bool file_idle(struct tags *tags)
+{
+	struct tags_file *file = (struct tags_file *)tags;
+
+	file->fd = store_files_reopen_idle(file->files, STORE_TAGS_FILE, 0);
+	return file->fd >= 0;
+}
+
+static bool file_take(struct tags *tags)
+{
+	const struct tags_file *file = (struct tags_file *)tags;
+
+	return store_files_take(file->files, STORE_TAGS_FILE, file->fd);
+}
+
+static bool file_yield(struct tags *tags)
+{
+	return store_files_yield(((struct tags_file *)tags)->fd);
+}
+
+static off_t offset_of(uint64_t slot)
+{
+	return (off_t)(STORE_TAGS_OFFSET + slot * STORE_TAG_SIZE);
+}
+
+static bool file_get(struct tags *tags, uint64_t slot, struct virtio_cswap_tag *to,
+		     unsigned int count)
+{
+	ssize_t bytes = (ssize_t)(count * STORE_TAG_SIZE);
+
+	return pread(((struct tags_file *)tags)->fd, to, (size_t)bytes, offset_of(slot)) == bytes;
+}
+
+/*
+ * The file may be the one that the source had: then this changes nothing, whenever it ends. What it says
+ * of other slots stays, and is nobody's.
+ */
+static bool file_put(struct tags *tags, uint64_t slot, const struct virtio_cswap_tag *from,
+		     unsigned int count)
+{
+	ssize_t bytes = (ssize_t)(count * STORE_TAG_SIZE);
+
+	return pwrite(((struct tags_file *)tags)->fd, from, (size_t)bytes, offset_of(slot)) == bytes;
+}
+
 static void file_close(struct tags *tags)
 {
 	file_deactivate(tags);
@@ -176,6 +223,11 @@ static const struct tags_ops tags_file_ops = {
 	.complete = file_complete,
 	.lane_close = file_lane_close,
 	.close = file_close,
+	.idle = file_idle,
+	.take = file_take,
+	.yield = file_yield,
+	.get = file_get,
+	.put = file_put,
 };
 
 struct tags *tags_file_open(const struct store_files *files)
