@@ -36,6 +36,7 @@ CSWAPD_PARTS := conf.o daemon.o $(WORKER_PARTS) serve/device.o \
 	$(addprefix store/,nbd_conn.o nbd_dial.o nbd_hello.o owed.o store.o store_block.o store_file.o store_files.o \
 		store_found.o store_mem.o store_nbd.o store_slots.o store_tagged.o store_uring.o tags_file.o tags_mem.o \
 		tags_room.o) \
+	$(addprefix frontend/,handover.o) life/device_state.o \
 	$(addprefix balloon/,balloon.o blockmap.o measure.o) $(addprefix operator/,command.o health.o) \
 	$(addprefix life/,fdstore.o keep.o link.o monitor.o sandbox.o watchdog.o)
 CSWAPD_OBJS := $(CSWAPD_PARTS:%=$(out)/obj/host/cswapd/%) $(COMMON_OBJS)

@@ -26,7 +26,8 @@
 #define MAX_EXTRA_OPTIONS 8
 
 enum {
-	OPT_SOCKET = 256, OPT_FD, OPT_STORE, OPT_TAGS, OPT_CONNECTIONS, OPT_FORMAT, OPT_SIZE, OPT_QUEUES,
+	OPT_SOCKET = 256, OPT_FD, OPT_STORE, OPT_TAGS, OPT_CONNECTIONS, OPT_FORMAT, OPT_INCOMING,
+	OPT_SIZE, OPT_QUEUES,
 	OPT_WORKERS, OPT_MEDIUM, OPT_POLL_US, OPT_ACCESS_PLATFORM,
 	OPT_RELEASE, OPT_BLOCK_SIZE, OPT_REPORT_PERIOD, OPT_CONTROL,
 	OPT_CGROUP, OPT_SANDBOX, OPT_WATCHDOG,
@@ -41,6 +42,7 @@ static const struct option options[] = {
 	{ "tags", required_argument, NULL, OPT_TAGS },
 	{ "connections", required_argument, NULL, OPT_CONNECTIONS },
 	{ "format", no_argument, NULL, OPT_FORMAT },
+	{ "incoming", no_argument, NULL, OPT_INCOMING },
 	{ "size", required_argument, NULL, OPT_SIZE },
 	{ "queues", required_argument, NULL, OPT_QUEUES },
 	{ "workers", required_argument, NULL, OPT_WORKERS },
@@ -77,6 +79,8 @@ static const char usage[] =
 "  --tags FILE         the tags go into this file (default: into memory, 16 bytes\n"
 "                      for each page that is swapped out)\n"
 "  --format            make a store of what is there, whatever it is\n"
+"  --incoming          a guest will come from another daemon, which has FILE:\n"
+"                      take it over with the guest's state, not before\n"
 "  --size SIZE         of the store, e.g. 512M or 64G\n"
 "  --queues N          queue pairs offered (default 4, up to 64)\n"
 "  --workers N         threads that share the queue pairs (default 1)\n"
@@ -263,6 +267,9 @@ static bool take_option(struct conf *conf, int option, const char *value)
 	case OPT_FORMAT:
 		conf->format = true;
 		return true;
+	case OPT_INCOMING:
+		conf->incoming = true;
+		return true;
 	case OPT_SIZE:
 		conf->slots = conf_parse_size(value) / VIRTIO_CSWAP_SLOT_SIZE;
 		return conf->slots;
@@ -372,10 +379,12 @@ static bool check(struct conf *conf, const char *program)
 	if (conf->socket_path && conf->fd >= 0)
 		return complain(program, "--socket and --fd exclude each other");
 	if (!strcmp(conf->store_path, "mem")) {
-		if (conf->tags_path || conf->format)
-			return complain(program, "--tags and --format are for files");
+		if (conf->tags_path || conf->format || conf->incoming)
+			return complain(program, "--tags, --format and --incoming are for files");
 		conf->store_path = NULL;
 	}
+	if (conf->format && conf->incoming)
+		return complain(program, "--format and --incoming exclude each other");
 	/* More threads than pairs would have nothing to do. */
 	if (conf->workers > conf->queue_pairs)
 		conf->workers = conf->queue_pairs;

@@ -27,6 +27,7 @@ struct conf {
 	const char *tags_path;		/* NULL: in memory */
 	unsigned int connections;	/* to a server, in all */
 	bool format;			/* make a store of whatever is there */
+	bool incoming;			/* a guest comes from another daemon, with this store */
 	uint64_t slots;
 	unsigned int queue_pairs;
 	unsigned int workers;

@@ -32,6 +32,9 @@
 #include "frontend/vhost_user.h"
 
 #define DESCRIPTORS 4096
+/* A guest whose move has failed waits so long for the other daemon to let go of the store. */
+#define PATIENCE_MS 2000
+#define PATIENCE_POLL_MS 20
 
 struct daemon {
 	const struct daemon_variant *variant;
@@ -50,6 +53,7 @@ struct daemon {
 	const struct watchdog *watchdog; /* the monitor's, of us */
 	struct keep_event event;	/* the monitor's, if one is under way */
 	enum { SERVES, HANDLES, ENDS } phase;
+	uint64_t patient_until_ms;	/* with another daemon that has the store; 0: it wasn't asked yet */
 	struct log_rate front_end_rate;	/* lines about its comings and goings */
 	int signal_fd;
 	bool quit;
@@ -137,6 +141,27 @@ static void begin_event(struct daemon *daemon)
 		worker_ask(daemon->workers, need);
 }
 
+static uint64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* Is another daemon to let go of the store first? */
+static bool waits_for_store(struct daemon *daemon)
+{
+	if (daemon->event.kind != KEEP_MESSAGE ||
+	    !vhost_user_waits(daemon->vu, &daemon->event.message)) {
+		daemon->patient_until_ms = 0;
+		return false;
+	}
+	if (!daemon->patient_until_ms)
+		daemon->patient_until_ms = now_ms() + PATIENCE_MS;
+	return now_ms() < daemon->patient_until_ms;
+}
+
 /* What it needs stands still. */
 static void finish_event(struct daemon *daemon)
 {
@@ -212,6 +237,21 @@ static bool has_ended(struct daemon *daemon)
 	return worker_is_still(daemon->workers);
 }
 
+static int timeout_ms(const struct daemon *daemon)
+{
+	int timeout = sooner_ms(daemon->ctl ? ctl_timeout_ms(daemon->ctl) : -1,
+				health_timeout_ms(&daemon->health));
+
+	if (daemon->phase == HANDLES && daemon->patient_until_ms)
+		timeout = sooner_ms(timeout, PATIENCE_POLL_MS);
+	if (daemon->phase == SERVES)
+		timeout = sooner_ms(timeout, vhost_user_discard_ms(daemon->vu));
+	return timeout;
+}
+
+/* What is polled besides the operator's. */
+#define NUM_FDS 5
+
 /*
  * Nothing here waits for the medium, so the operator is answered and signals are heard
  * whatever is at it. False: there has to be another.
@@ -221,18 +261,17 @@ static bool serve(struct daemon *daemon)
 	struct ctl *ctl = daemon->ctl;
 
 	while (!has_ended(daemon)) {
-		struct pollfd fds[4 + CTL_MAX_POLLS] = {
+		struct pollfd fds[NUM_FDS + CTL_MAX_POLLS] = {
 			{ .fd = daemon->signal_fd, .events = POLLIN },
 			{ .fd = daemon->phase == SERVES ? daemon->keep.channel : -1,
 			  .events = POLLIN },
 			{ .fd = worker_still_fd(daemon->workers), .events = POLLIN },
 			{ .fd = daemon->watchdog->main_fd, .events = POLLIN },
+			vhost_user_state_poll(daemon->vu),
 		};
-		nfds_t count = 4 + (ctl ? ctl_prepare_poll(ctl, fds + 4) : 0);
-		int timeout = sooner_ms(ctl ? ctl_timeout_ms(ctl) : -1,
-					health_timeout_ms(&daemon->health));
+		nfds_t count = NUM_FDS + (ctl ? ctl_prepare_poll(ctl, fds + NUM_FDS) : 0);
 
-		if (poll(fds, count, timeout) < 0) {
+		if (poll(fds, count, timeout_ms(daemon)) < 0) {
 			if (errno == EINTR)
 				continue;
 			log_err("poll: %s", strerror(errno));
@@ -242,12 +281,17 @@ static bool serve(struct daemon *daemon)
 			handle_signal(daemon);
 		if (fds[1].revents)
 			begin_event(daemon);
-		if (worker_is_still(daemon->workers) && daemon->phase == HANDLES)
+		if (fds[4].revents)
+			vhost_user_move_state(daemon->vu);
+		if (worker_is_still(daemon->workers) && daemon->phase == HANDLES &&
+		    !waits_for_store(daemon))
 			finish_event(daemon);
+		if (daemon->phase == SERVES && !vhost_user_discard_ms(daemon->vu))
+			vhost_user_discard(daemon->vu);
 		if (fds[3].revents)
 			answer_watchdog(daemon);
 		if (ctl)
-			ctl_run(ctl, fds + 4);
+			ctl_run(ctl, fds + NUM_FDS);
 		if (!health_timeout_ms(&daemon->health))
 			health_look(&daemon->health);
 	}
@@ -266,7 +310,14 @@ static bool take_store(struct daemon *daemon)
 		daemon->store->facts.medium = conf->medium;
 	if (daemon->variant)
 		daemon->store = daemon->variant->wrap(daemon->store);
-	return daemon->store && daemon->store->ops->activate(daemon->store);
+	if (!daemon->store)
+		return false;
+	if (daemon->keep.state->holder != HANDOVER_AWAY)
+		return daemon->store->ops->activate(daemon->store);
+	if (store_can_move(daemon->store))
+		return daemon->store->ops->move->idle(daemon->store);
+	log_err("no guest can come with this store: --incoming is for those that two daemons can have");
+	return false;
 }
 
 static struct device_limits device_limits(const struct daemon *daemon)
@@ -321,13 +372,17 @@ static bool open_front_end(struct daemon *daemon, const struct monitor_gift *gif
 		/* Without its pages, or their tags, it would be worth nothing. */
 		.inflight = daemon->conf.store_path &&
 			    (daemon->conf.tags_path || fdstore_exists()),
+		.balloon = &daemon->balloon,
+		.holder = &daemon->keep.state->holder,
 		.lies = daemon->variant ? daemon->variant->lies : NULL,
 	};
 	const struct keep_state *state = daemon->keep.state;
 	const struct vhost_user_saved *saved = &state->front[state->active & 1];
 
-	if (daemon->files)
+	if (daemon->files) {
 		config.store = daemon->files->identity;
+		config.movable = daemon->store;
+	}
 	daemon->vu = vhost_user_new(&config);
 	if (!daemon->vu)
 		return false;

@@ -212,6 +212,7 @@ static int connect_pairs(struct guest *g, const char *socket)
 	};
 
 	o.frontend.inflight = harm == kill_daemons;
+	o.moves = harm == move_guest;
 	return guest_connect(g, socket, &o);
 }
 
@@ -630,6 +631,28 @@ static const struct suite_case log_cases[] = {
 	{ "discards", case_discard },
 	{ "without a log it's seen", dirty_case_unlogged },
 };
+
+static int case_move_release(struct guest *g, const char *socket)
+{
+	int rc;
+
+	move_unlogged = true;
+	rc = case_release(g, socket);
+	move_unlogged = false;
+	return rc;
+}
+
+static const struct suite_case move_cases[] = {
+	{ "stores and loads", case_load },
+	{ "discards", case_discard },
+	{ "releases", case_move_release },
+};
+
+int run_move(const char *socket, const char *filter)
+{
+	harm = move_guest;
+	return suite_run(socket, filter, move_cases, ARRAY_SIZE(move_cases));
+}
 
 int run_log(const char *socket, const char *filter)
 {

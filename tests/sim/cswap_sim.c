@@ -448,6 +448,8 @@ static const struct {
 	{ "crash", run_crash },
 	{ "restart", run_restart },
 	{ "log", run_log },
+	{ "move", run_move },
+	{ "handover", run_handover },
 	{ "gone", run_gone },
 	{ "other-store", run_other_store },
 };

@@ -68,15 +68,32 @@ static int protect(struct guest *g, int rights)
 	return 0;
 }
 
-static void forget(void)
+static void unmap_log(void)
 {
-	while (num_watched) {
-		free(watched[--num_watched].copy);
-		free(watched[num_watched].ours);
-	}
 	if (bits)
 		munmap(bits, bits_bytes);
 	bits = NULL;
+}
+
+/*
+ * What there is for a region stays until it's another guest's: a thread that was about to write when we
+ * looked may take note of it late.
+ */
+static int watch_region(struct guest *g, struct watched *w, const struct fe_region *r)
+{
+	if (w->base != r->base || w->bytes != r->bytes) {
+		free(w->copy);
+		free(w->ours);
+		*w = (struct watched) {
+			.base = r->base,
+			.bytes = r->bytes,
+			.copy = malloc(r->bytes),
+			.ours = calloc(r->bytes / PAGE, 1),
+		};
+		EXPECT(g, w->copy && w->ours, "no memory");
+	}
+	memset(w->ours, 0, r->bytes / PAGE);
+	return 0;
 }
 
 static int watch(struct guest *g)
@@ -84,18 +101,9 @@ static int watch(struct guest *g)
 	struct sigaction action = { .sa_sigaction = take_note, .sa_flags = SA_SIGINFO };
 	unsigned int i;
 
-	for (i = 0; i < g->fe.regions; i++) {
-		const struct fe_region *r = &g->fe.region[i];
-
-		watched[i] = (struct watched) {
-			.base = r->base,
-			.bytes = r->bytes,
-			.copy = malloc(r->bytes),
-			.ours = calloc(r->bytes / PAGE, 1),
-		};
-		num_watched = i + 1;
-		EXPECT(g, watched[i].copy && watched[i].ours, "no memory");
-	}
+	for (i = 0; i < g->fe.regions; i++)
+		TRY(watch_region(g, &watched[i], &g->fe.region[i]));
+	num_watched = g->fe.regions;
 	sigaction(SIGSEGV, &action, NULL);
 	TRY(protect(g, PROT_READ));
 	for (i = 0; i < num_watched; i++)
@@ -138,7 +146,7 @@ int dirty_begin(struct guest *g, bool log)
 {
 	int fd, rc;
 
-	forget();
+	unmap_log();
 	TRY(make_log(g, &fd));
 	rc = log ? have_logged(g, fd) : 0;
 	close(fd);
@@ -170,10 +178,8 @@ int dirty_end(struct guest *g, struct dirty_count *count)
 		}
 	}
 	g->fe.logs_rings = false;
-	TRY(protect(g, PROT_READ | PROT_WRITE));
-	signal(SIGSEGV, SIG_DFL);
-	forget();
-	return 0;
+	unmap_log();
+	return protect(g, PROT_READ | PROT_WRITE);
 }
 
 /* --- the suite "log": see crash.c --- */

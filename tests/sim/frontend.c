@@ -10,9 +10,11 @@
  * a broken backend ever reaches.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -35,7 +37,8 @@
 	 FE_BIT(FE_PROTOCOL_BACKEND_REQ) | FE_BIT(FE_PROTOCOL_CONFIG) | \
 	 FE_BIT(FE_PROTOCOL_RESET))
 #define WANTED_PROTOCOL_QEMU \
-	(WANTED_PROTOCOL | FE_BIT(FE_PROTOCOL_MEM_SLOTS) | FE_BIT(FE_PROTOCOL_STATUS))
+	(WANTED_PROTOCOL | FE_BIT(FE_PROTOCOL_MEM_SLOTS) | FE_BIT(FE_PROTOCOL_STATUS) | \
+	 FE_BIT(FE_PROTOCOL_STATE))
 
 int fe_fail(struct frontend *fe, const char *format, ...)
 {
@@ -500,6 +503,81 @@ static int keep_inflight(struct frontend *fe)
 	if (fe->inflight_fd < 0 && fe_get_inflight(fe))
 		return -1;
 	return fe_set_inflight(fe);
+}
+
+/* --- the backend's state --- */
+
+int fe_begin_state(struct frontend *fe, bool load, int fd)
+{
+	struct fe_message m = {
+		.header = { FE_SET_DEVICE_STATE_FD, FE_VERSION, sizeof(m.payload.state) },
+	};
+
+	m.payload.state.index = load;
+	m.payload.state.value = 0;
+	if (fe_send(fe, &m, &fd, 1) || receive_answer(fe, &m, FE_SET_DEVICE_STATE_FD))
+		return -1;
+	return m.payload.value == FE_VRING_NOFD ? 0 :
+		fe_fail(fe, "the state is refused: %llx", (unsigned long long)m.payload.value);
+}
+
+int fe_check_state(struct frontend *fe)
+{
+	struct fe_message m = { .header = { FE_CHECK_DEVICE_STATE, FE_VERSION, 0 } };
+
+	if (fe_ask(fe, &m))
+		return -1;
+	return m.payload.value ? fe_fail(fe, "the state isn't right") : 0;
+}
+
+static int read_state(struct frontend *fe, int fd, void **state, size_t *bytes)
+{
+	size_t room = 1 << 16;
+	char *to = malloc(room);
+	ssize_t n;
+
+	*bytes = 0;
+	while (to && (n = read(fd, to + *bytes, room - *bytes)) > 0) {
+		*bytes += (size_t)n;
+		if (*bytes == room)
+			to = realloc(to, room *= 2);
+	}
+	*state = to;
+	return to ? 0 : fe_fail(fe, "no memory");
+}
+
+int fe_save_state(struct frontend *fe, void **state, size_t *bytes)
+{
+	int fd[2], rc;
+
+	*state = NULL;
+	if (pipe2(fd, O_CLOEXEC))
+		return fe_fail(fe, "pipe: %s", strerror(errno));
+	rc = fe_begin_state(fe, false, fd[1]);
+	close(fd[1]);
+	rc = rc || read_state(fe, fd[0], state, bytes);
+	close(fd[0]);
+	return rc || fe_check_state(fe) ? -1 : 0;
+}
+
+int fe_load_state(struct frontend *fe, const void *state, size_t bytes)
+{
+	int fd[2], rc;
+	size_t at = 0;
+	ssize_t n;
+
+	if (pipe2(fd, O_CLOEXEC))
+		return fe_fail(fe, "pipe: %s", strerror(errno));
+	rc = fe_begin_state(fe, true, fd[0]);
+	close(fd[0]);
+	while (!rc && at < bytes) {
+		n = write(fd[1], (const char *)state + at, bytes - at);
+		if (n <= 0)
+			break;
+		at += (size_t)n;
+	}
+	close(fd[1]);
+	return rc || fe_check_state(fe) ? -1 : 0;
 }
 
 int fe_start(struct frontend *fe)

@@ -48,6 +48,8 @@ enum fe_request {
 	FE_REM_MEM_REG = 38,
 	FE_SET_STATUS = 39,
 	FE_GET_STATUS = 40,
+	FE_SET_DEVICE_STATE_FD = 42,
+	FE_CHECK_DEVICE_STATE = 43,
 };
 
 #define FE_VERSION		0x1u
@@ -64,6 +66,7 @@ enum fe_request {
 #define FE_PROTOCOL_RESET	13
 #define FE_PROTOCOL_MEM_SLOTS	15
 #define FE_PROTOCOL_STATUS	16
+#define FE_PROTOCOL_STATE	19
 
 #define FE_VRING_ADDR_F_LOG	0x1u
 
@@ -195,6 +198,16 @@ void fe_hang_up(struct frontend *fe);
 /* Give the backend up but keep the memory, and connect again. */
 int fe_reconnect(struct frontend *fe, const char *path,
 		 const struct fe_options *options);
+
+/*
+ * What the backend says is its state, in memory to be freed; and have it take one over. No ring runs. Of a
+ * state that is refused: -1, and the connection is as good as before.
+ */
+int fe_save_state(struct frontend *fe, void **state, size_t *bytes);
+int fe_load_state(struct frontend *fe, const void *state, size_t bytes);
+/* The steps of these: which direction, with a descriptor for it; and whether it has gone well. */
+int fe_begin_state(struct frontend *fe, bool load, int fd);
+int fe_check_state(struct frontend *fe);
 
 /* Settle the features, tell the memory: the device may be started now. */
 int fe_start(struct frontend *fe);

@@ -182,7 +182,7 @@ int guest_reconnect(struct guest *g)
 
 int guest_hang_up_fd(const struct guest *g)
 {
-	return g->options.frontend.inflight ? -1 : g->fe.socket;
+	return g->options.frontend.inflight || g->options.moves ? -1 : g->fe.socket;
 }
 
 int guest_stop(struct guest *g)
@@ -245,6 +245,9 @@ int guest_come_back(struct guest *g, bool stopped)
 		return -1;
 	if (!stopped)
 		take_bases(g);
+	if (g->state_bytes && fe_load_state(&g->fe, g->state, g->state_bytes))
+		return frontend_failed(g);
+	g->state_bytes = 0;
 	return fe_start(&g->fe) ? frontend_failed(g) : guest_resume(g);
 }
 

@@ -27,6 +27,7 @@ struct guest_options {
 	unsigned int ring_size;		/* 0 = GUEST_RING_SIZE */
 	unsigned int request_pages;	/* at most, 0 = 1 */
 	u64 slots;			/* with a record, 0 = up to 1 Mi */
+	bool moves;			/* between daemons: one that hangs up isn't missed */
 	bool no_seal;			/* pages travel as they are */
 	enum guest_framing framing;
 	u16 base;			/* the index at which the rings begin */
@@ -96,6 +97,8 @@ struct guest {
 	u16 control_base;		/* while it is stopped */
 	struct virtio_cswap_ctrl *ctrl;	/* shared; the ranges follow */
 	struct virtio_cswap_ctrl_response *ctrl_response;	/* shared */
+	void *state;			/* the daemon's, for the next one: guest_come_back() */
+	size_t state_bytes;
 	char error[512];
 };
 

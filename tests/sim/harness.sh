@@ -18,6 +18,7 @@ daemon='' log_reader='' mounted='' other='' group=''
 sim_options=()
 pages=4096	# of the guest
 runner=()	# of the daemon
+beside=(:)	# what else a suite needs, when its daemon is there
 tags_file=(--tags "$work/store.tags")
 
 # The daemon may be slow under sanitizers, but never this slow.
@@ -149,6 +150,7 @@ suite() {
 	shift 2
 	[[ "$name: $title" == *"$filter"* ]] || return 0
 	start_daemon "$@" || code=1
+	((code)) || "${beside[@]}" || code=1
 	((code)) || sim "${sim_options[@]}" "$name" >"$work/out" 2>&1 || code=$?
 	while IFS= read -r line; do
 		case $line in
@@ -162,6 +164,44 @@ suite() {
 		esac
 	done <"$work/out"
 	check "$name: $title: all cases ran, and the daemon ends" suite_ended
+}
+
+# suite_of_two NAME TITLE STORE [OPTION...]: of two daemons, the other one waits for a guest to come
+suite_of_two() {
+	local name=$1 title=$2 store=$3
+	shift 2
+	[[ "$name: $title" == *"$filter"* ]] || return 0
+	beside=(start_other "$store" "$socket.other" "${@:2}" --incoming)
+	suite "$name" "$title" cswapd "$@"
+	beside=(:)
+	check "$name: $title: the other daemon ends" other_ended
+}
+
+# start_other STORE SOCKET [OPTION...]: until it says that it's ready
+start_other() {
+	local store=$1 at=$2 line
+	shift 2
+	rm -f "$work/other.fifo"
+	mkfifo "$work/other.fifo"
+	"$bin/cswapd" --socket "$at" --control "$at.ctl" --store "$store" --queues 4 "$@" 2>"$work/other.fifo" &
+	other=$!
+	exec 9<"$work/other.fifo"
+	: >"$work/other.log"
+	while IFS= read -r -t "$patience_s" line <&9; do
+		printf '%s\n' "$line" >>"$work/other.log"
+		[[ $line != *ready:* ]] || break
+	done
+	cat <&9 >>"$work/other.log" &
+	exec 9<&-
+}
+
+other_ended() {
+	local code=0
+	kill -TERM "$other" || complain "the other daemon is gone: $(tail -n 1 "$work/other.log")" || return 1
+	wait "$other" || code=$?
+	other=''
+	((code == 0)) || complain "it ends with $code" || return 1
+	! grep -E -A 20 'AddressSanitizer|LeakSanitizer|runtime error' "$work/other.log"
 }
 
 suite_ended() {

@@ -32,4 +32,11 @@ void *dirty_log_rounds(void *arg);
 /* The comparison is worth something: without a log it finds what isn't logged. */
 int dirty_case_unlogged(struct guest *g, const char *socket);
 
+/* --- move.c --- */
+
+/* The guest moves between two daemons; a thread, of a struct killer. */
+void *move_guest(void *arg);
+/* Don't look at the log: the case has memory discarded, which is no write. */
+extern bool move_unlogged;
+
 #endif /* SIM_KILLER_H */

@@ -28,6 +28,10 @@ int run_crash(const char *socket, const char *filter);
 extern unsigned int crash_kills;
 /* Of one with a file for its store, that somebody starts again: kills all of it. */
 int run_restart(const char *socket, const char *filter);
+/* Of two daemons with one store, the other at @socket with ".other" behind it: moves the guest, as often. */
+int run_move(const char *socket, const char *filter);
+/* Of such two as well: a move that is disturbed. Either may have the store in the end. */
+int run_handover(const char *socket, const char *filter);
 /* Of one that logs what it writes to the guest's memory, as often. */
 int run_log(const char *socket, const char *filter);
 /* Of a daemon whose --store is "store" beside its socket: does harm to the files. */

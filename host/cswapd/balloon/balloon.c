@@ -13,6 +13,7 @@
  * what is done twice after a death in between changes nothing the second time.
  * Bits of memory that was taken away stay there until the guest begins anew.
  */
+#include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
@@ -74,6 +75,45 @@ void balloon_restore(struct balloon *balloon)
 	blockmap_load(&balloon->released, balloon->log->released,
 		      BALLOON_LOG_WORDS);
 	note_released(balloon);
+}
+
+void balloon_load(struct balloon *balloon, uint64_t target_bytes, uint64_t reports,
+		  const void *words, uint64_t num_words)
+{
+	balloon_forget(balloon);
+	balloon_set_target(balloon, target_bytes);
+	pthread_mutex_lock(&balloon->lock);
+	balloon->state.reports = reports;
+	pthread_mutex_unlock(&balloon->lock);
+	balloon->log->reports = reports;
+	memcpy(balloon->log->released, words, num_words * sizeof(uint64_t));
+}
+
+static bool discard_piece(const struct memory *memory, uint64_t gpa, uint64_t *len)
+{
+	const struct memory_region *region = memory_find_region(memory, gpa, len);
+
+	return region && region->fd >= 0 &&
+	       !fallocate(region->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+			  (off_t)(region->offset + (gpa - region->gpa)), (off_t)*len);
+}
+
+uint64_t balloon_discard(const struct balloon *balloon, const struct memory *memory,
+			 uint64_t *gpa, uint64_t bytes)
+{
+	uint64_t begin, len, looked = 0, done = 0;
+
+	while (looked < bytes && blockmap_next(&balloon->released, *gpa, &begin, &len)) {
+		if (len > bytes - looked)
+			len = bytes - looked;
+		looked += len;
+		if (discard_piece(memory, begin, &len))
+			done += len;
+		*gpa = begin + len;
+	}
+	if (looked < bytes)
+		*gpa = 0;
+	return done;
 }
 
 void balloon_follow(struct balloon *balloon, const struct memory *memory)

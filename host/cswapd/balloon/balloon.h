@@ -64,6 +64,21 @@ void balloon_keep(struct balloon *balloon, struct balloon_log *log);
 /* The memory is what it was for who left the log: take over what is released. */
 void balloon_restore(struct balloon *balloon);
 
+/*
+ * What another daemon's log said: the target, the number of reports, and @num_words of what is released,
+ * unaligned; it counts from balloon_restore() on. No ring is attached.
+ */
+void balloon_load(struct balloon *balloon, uint64_t target_bytes, uint64_t reports,
+		  const void *words, uint64_t num_words);
+
+/*
+ * Discard again what is behind released memory, whose front end has read it: reading a hole fills it. Begins
+ * at guest address *@gpa and goes on for @bytes of released memory at most; *@gpa is where to go on, 0 when
+ * all is done. Returns the bytes discarded. The workers look at no ring meanwhile.
+ */
+uint64_t balloon_discard(const struct balloon *balloon, const struct memory *memory,
+			 uint64_t *gpa, uint64_t bytes);
+
 /* --- the operator's thread --- */
 
 void balloon_set_target(struct balloon *balloon, uint64_t bytes);

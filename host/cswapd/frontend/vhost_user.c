@@ -40,6 +40,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/log.h"
@@ -47,6 +48,9 @@
 
 #define VU_CONFIG_BYTES		256
 #define VU_MAX_RINGS VHOST_USER_MAX_RINGS
+/* While memory is read by a front end: between two pieces of what is discarded again, and two rounds. */
+#define DISCARD_PIECE_MS	5
+#define DISCARD_ROUND_MS	100
 
 #define BIT64(n) (1ULL << (n))
 #define VU_F_LOG_ALL		26
@@ -62,6 +66,7 @@ enum vu_protocol_feature {
 	VU_PROTOCOL_F_RESET_DEVICE = 13,
 	VU_PROTOCOL_F_CONFIGURE_MEM_SLOTS = 15,
 	VU_PROTOCOL_F_STATUS = 16,
+	VU_PROTOCOL_F_DEVICE_STATE = 19,
 };
 
 #define VU_PROTOCOL_FEATURES \
@@ -101,6 +106,8 @@ enum vu_request {
 	VU_REM_MEM_REG = 38,
 	VU_SET_STATUS = 39,
 	VU_GET_STATUS = 40,
+	VU_SET_DEVICE_STATE_FD = 42,
+	VU_CHECK_DEVICE_STATE = 43,
 	VU_NUM_REQUESTS
 };
 
@@ -135,6 +142,11 @@ struct vu_mem_table {
 struct vu_mem_reg {
 	uint64_t padding;
 	struct vu_region region;
+};
+
+struct vu_state_fd {
+	uint32_t direction;		/* 0: save, 1: load */
+	uint32_t phase;			/* 0: the rings have stopped */
 };
 
 struct vu_log {
@@ -175,6 +187,10 @@ struct vhost_user {
 	int backend_fd;			/* for messages to the front end; -1 */
 	int inflight_fd;		/* the file that the front end keeps; -1 */
 	struct inflight *inflight;	/* ... if it has handed it back */
+	struct handover handover;
+	uint32_t own_holder;		/* if we weren't given one */
+	bool discard_again;		/* all that is released, once */
+	uint64_t discard_at_ms;		/* not before */
 	struct vhost_user_agreed agreed;
 	struct log_rate wrong_rate;	/* lines about its messages, */
 	struct log_rate pages_rate;	/* and about its memory */
@@ -253,6 +269,12 @@ static const char *start_ring(struct vhost_user *vu, struct vu_ring *ring)
 	if (ring->attached || !ring->has_addr || !ring->worker.setup.num ||
 	    ring->worker.kick_fd < 0 || !ring->enabled)
 		return NULL;
+	if (!handover_is_ours(&vu->handover)) {
+		vu->discard_again |= handover_is_loaded(&vu->handover);
+		wrong = handover_end(&vu->handover);
+		if (wrong)
+			return wrong;
+	}
 	ring->worker.setup.event_idx = accepted(vu, VIRTIO_RING_F_EVENT_IDX);
 	wrong = worker_attach(vu->config.workers, ring_index(vu, ring),
 			      &ring->worker);
@@ -353,6 +375,8 @@ static void drop_dirty_log(struct vhost_user *vu)
 	worker_pause_table(vu->config.workers);
 	dirty_log_drop(&vu->config.memory->dirty);
 	worker_resume(vu->config.workers);
+	/* Whoever had it read all of memory, and reading a hole fills it. */
+	vu->discard_again = true;
 }
 
 static const char *handle_set_features(struct vhost_user *vu,
@@ -378,9 +402,13 @@ static const char *handle_set_features(struct vhost_user *vu,
 
 static uint64_t offered_protocol(const struct vhost_user *vu)
 {
-	return vu->config.inflight ?
-		VU_PROTOCOL_FEATURES | BIT64(VU_PROTOCOL_F_INFLIGHT_SHMFD) :
-		VU_PROTOCOL_FEATURES;
+	uint64_t features = VU_PROTOCOL_FEATURES;
+
+	if (vu->config.inflight)
+		features |= BIT64(VU_PROTOCOL_F_INFLIGHT_SHMFD);
+	if (handover_is_offered(&vu->handover))
+		features |= BIT64(VU_PROTOCOL_F_DEVICE_STATE);
+	return features;
 }
 
 static const char *handle_get_protocol_features(struct vhost_user *vu,
@@ -783,6 +811,11 @@ static const char *handle_get_inflight_fd(struct vhost_user *vu,
 	fd = inflight_create_file(pairs, &vu->config.store);
 	if (fd < 0)
 		return "no memory for what is in hand";
+	if (handover_is_loaded(&vu->handover) &&
+	    !inflight_fill_file(fd, pairs, worker_log(vu->config.workers))) {
+		close(fd);
+		return "no memory for what is in hand";
+	}
 	/* One that is in use stays so until another is handed back. */
 	replace_fd(&vu->inflight_fd, fd);
 	inflight.mmap_size = inflight_file_bytes(pairs);
@@ -858,6 +891,41 @@ static const char *handle_set_log_base(struct vhost_user *vu, struct vu_message 
 	return NULL;
 }
 
+/* --- handlers: the guest moves --- */
+
+static const char *begin_transfer(struct vhost_user *vu, const struct vu_message *msg)
+{
+	struct vu_state_fd what;
+
+	memcpy(&what, msg->payload, sizeof(what));
+	if (what.direction > 1 || what.phase)
+		return "no such direction or phase";
+	if (any_ring_runs(vu))
+		return "virtqueues are running";
+	if (!what.direction && vu->agreed.log_lost)
+		return "not all that was written to memory was logged";
+	return handover_begin(&vu->handover, what.direction, msg->num_fds ? msg->fd[0] : -1);
+}
+
+/* A refusal is told in the answer; the guest goes on where it is. */
+static const char *handle_set_device_state_fd(struct vhost_user *vu, struct vu_message *msg)
+{
+	const char *wrong = begin_transfer(vu, msg);
+
+	if (wrong)
+		log_err("the guest doesn't move: %s", wrong);
+	else
+		take_fd(msg);
+	reply_u64(msg, wrong ? VU_VRING_NOFD | 1 : VU_VRING_NOFD);
+	return NULL;
+}
+
+static const char *handle_check_device_state(struct vhost_user *vu, struct vu_message *msg)
+{
+	reply_u64(msg, handover_check(&vu->handover) ? 0 : 1);
+	return NULL;
+}
+
 /* --- the message table --- */
 
 #define ANY_SIZE UINT32_MAX
@@ -916,6 +984,10 @@ static const struct vu_entry vu_table[VU_NUM_REQUESTS] = {
 	      .max_fds = 1, .still = WORKER_MEMORY),
 	ENTRY(SET_STATUS, set_status, sizeof(uint64_t), .still = WORKER_ALL),
 	ENTRY(GET_STATUS, get_status, 0, .replies = true),
+	ENTRY(SET_DEVICE_STATE_FD, set_device_state_fd, sizeof(struct vu_state_fd),
+	      .max_fds = 1, .replies = true, .still = WORKER_ALL),
+	ENTRY(CHECK_DEVICE_STATE, check_device_state, 0, .replies = true,
+	      .still = WORKER_ALL),
 };
 
 /* --- messages --- */
@@ -966,6 +1038,56 @@ struct worker_need vhost_user_needs(const struct vhost_user *vu,
 	if (entry->handle == handle_set_status && (uint8_t)get_u64(msg))
 		return nothing;
 	return (struct worker_need){ .still = entry->still, .index = state.index };
+}
+
+bool vhost_user_waits(struct vhost_user *vu, const struct vu_message *msg)
+{
+	const struct vu_entry *entry = find_entry(msg->header.request);
+	struct vu_vring_state state;
+
+	if (!entry || entry->handle != handle_set_vring_enable || check_message(entry, msg))
+		return false;
+	memcpy(&state, msg->payload, sizeof(state));
+	return state.num && state.index < vu->num_rings && vu->ring[state.index].has_addr &&
+	       !handover_take(&vu->handover);
+}
+
+struct pollfd vhost_user_state_poll(const struct vhost_user *vu)
+{
+	return handover_poll(&vu->handover);
+}
+
+void vhost_user_move_state(struct vhost_user *vu)
+{
+	handover_run(&vu->handover);
+}
+
+/* --- what is released and filled again --- */
+
+static uint64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+int vhost_user_discard_ms(const struct vhost_user *vu)
+{
+	uint64_t now;
+
+	if (!vu->discard_again && !vu->config.memory->dirty.bits)
+		return -1;
+	now = now_ms();
+	return vu->discard_at_ms > now ? (int)(vu->discard_at_ms - now) : 0;
+}
+
+void vhost_user_discard(struct vhost_user *vu)
+{
+	bool more = handover_discard(&vu->handover);
+
+	vu->discard_at_ms = now_ms() + (more ? DISCARD_PIECE_MS : DISCARD_ROUND_MS);
+	vu->discard_again &= more;
 }
 
 bool vhost_user_handle(struct vhost_user *vu, struct vu_message *msg,
@@ -1076,6 +1198,15 @@ struct vhost_user *vhost_user_new(const struct vhost_user_config *config)
 	vu->inflight_fd = -1;
 	vu->num_rings = VIRTIO_CSWAP_NUM_VQS(config->limits.queue_pairs);
 	clear_rings(vu);
+	handover_init(&vu->handover, &(struct handover_config) {
+		.store = config->movable,
+		.identity = &vu->config.store,
+		.limits = &vu->config.limits,
+		.memory = config->memory,
+		.balloon = config->balloon,
+		.workers = config->workers,
+		.holder = config->holder ? config->holder : &vu->own_holder,
+	});
 	return vu;
 }
 
@@ -1091,6 +1222,7 @@ static void close_all(struct vhost_user *vu)
 	}
 	clear_rings(vu);
 	drop_dirty_log(vu);
+	vu->discard_again = false;
 	worker_pause(vu->config.workers);
 	memory_clear(vu->config.memory);
 	worker_resume(vu->config.workers);
@@ -1134,6 +1266,7 @@ void vhost_user_disconnect(struct vhost_user *vu)
 		return;
 	leave_rings(vu);
 	reset_device(vu);
+	handover_lose(&vu->handover);
 	close_all(vu);
 }
 

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "handover.h"
 #include "serve/device.h"
 #include "memory.h"
 #include "vu_message.h"
@@ -35,6 +36,9 @@ struct vhost_user_config {
 	struct worker_set *workers;
 	bool inflight;			/* offer that the front end keeps what is in hand */
 	struct store_identity store;	/* ... whose slots are there */
+	struct store *movable;		/* that, if it could go along with the guest; or NULL */
+	struct balloon *balloon;	/* if there is such a store, as is the next */
+	uint32_t *holder;		/* enum handover_holder, where it's kept */
 	const struct vhost_user_lies *lies;	/* NULL in cswapd */
 };
 
@@ -103,11 +107,25 @@ struct worker_need vhost_user_needs(const struct vhost_user *vu,
 #define VHOST_USER_LOSS_NEEDS ((struct worker_need){ .still = WORKER_ALL })
 
 /*
+ * Would it have a ring run before another daemon has let go of the store? That may take a moment: the caller
+ * asks again, and loses patience in the end. Takes the store if it can be had.
+ */
+bool vhost_user_waits(struct vhost_user *vu, const struct vu_message *msg);
+
+/*
  * Handle a message. With *@reply it has become one, to be sent. False when the
  * connection is over. The descriptors that are left in it are the caller's.
  */
 bool vhost_user_handle(struct vhost_user *vu, struct vu_message *msg,
 		       bool *reply);
+
+/* What is to be polled for the guest's state while that moves; what to do then. */
+struct pollfd vhost_user_state_poll(const struct vhost_user *vu);
+void vhost_user_move_state(struct vhost_user *vu);
+
+/* When there is memory to be discarded again: ms from now, -1 for never; and do it. */
+int vhost_user_discard_ms(const struct vhost_user *vu);
+void vhost_user_discard(struct vhost_user *vu);
 
 /* Receive, handle and answer one message, waiting for it. False when the connection is over. */
 bool vhost_user_receive(struct vhost_user *vu);

@@ -111,6 +111,7 @@ struct keep_state *keep_create(const struct conf *conf, const struct store_files
 		.report_period_ms = conf->report_period_ms,
 		.release = conf->release,
 	};
+	state->holder = conf->incoming ? HANDOVER_AWAY : HANDOVER_OURS;
 	if (files) {
 		state->kind.store = files->identity;
 		state->names = files->names;
@@ -130,7 +131,7 @@ struct keep_state *keep_map(int fd)
 	if (!state)
 		return NULL;
 	if (state->kind.magic != KEEP_MAGIC || state->kind.bytes != sizeof(*state) ||
-	    state->active >= 2) {
+	    state->active >= 2 || state->holder > HANDOVER_AWAY) {
 		munmap(state, sizeof(*state));
 		return NULL;
 	}

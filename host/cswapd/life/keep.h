@@ -14,6 +14,7 @@
 #include "balloon/balloon.h"
 #include "conf.h"
 #include "operator/health.h"
+#include "frontend/handover.h"
 #include "rings/inflight.h"
 #include "frontend/vhost_user.h"
 #include "frontend/vu_message.h"
@@ -39,7 +40,8 @@ struct keep_state {
 	uint32_t active;		/* which of @front counts; the monitor's */
 	struct watchdog_beats beats;
 	struct vhost_user_saved front[2];
-	_Alignas(64) struct worker_counters counters[WORKER_MAX_WORKERS];
+	_Alignas(64) struct worker_counters counters[WORKER_NUM_COUNTERS];
+	uint32_t holder;		/* enum handover_holder: who may write to the store */
 	struct inflight inflight;
 	struct health_log health;
 	struct store_server_log server;

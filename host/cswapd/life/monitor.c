@@ -233,6 +233,7 @@ static struct store_request request_of(struct monitor *monitor)
 		.tags_path = conf->tags_path,
 		.slots = conf->slots,
 		.format = conf->format,
+		.incoming = conf->incoming,
 		.user = conf->socket_path,
 		.server = &monitor->link.server,
 	};

@@ -84,7 +84,7 @@ static const struct call calls[] = {
 	/* The store, and whatever else is open. */
 	CALL(io_uring_enter), CALL(io_uring_register), CALL(read), CALL(write), CALL(pread64), CALL(pwrite64),
 	CALL(readv), CALL(writev), CALL(lseek), CALL(fallocate), CALL(close), CALL(fcntl),
-	CALL(sync_file_range), CALL(fstat), CALL(newfstatat), CALL(statx), CALL(fstatfs), CALL(flock),
+	CALL(sync_file_range), CALL(fdatasync), CALL(fstat), CALL(newfstatat), CALL(statx), CALL(fstatfs), CALL(flock),
 	CALL(memfd_create),
 	/* By name: the cgroup of a VMM, and the sockets at the end. Landlock says which. */
 	CALL(openat), CALL(unlink), CALL(unlinkat), CALL(rename), CALL(renameat), CALL(renameat2),

@@ -68,6 +68,14 @@ int inflight_create_file(unsigned int pairs, const struct store_identity *store)
 	return fd;
 }
 
+bool inflight_fill_file(int fd, unsigned int pairs, const struct inflight *log)
+{
+	const uint64_t head = offsetof(struct inflight_file, log);
+	const uint64_t bytes = inflight_file_bytes(pairs) - head;
+
+	return pwrite(fd, log, bytes, (off_t)head) == (ssize_t)bytes;
+}
+
 const char *inflight_map_file(int fd, unsigned int pairs,
 			      const struct store_identity *store,
 			      struct inflight **log)

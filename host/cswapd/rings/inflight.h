@@ -89,6 +89,8 @@ struct inflight_file {
 
 /* The file in a memfd that can't change its size, or -1. */
 int inflight_create_file(unsigned int pairs, const struct store_identity *store);
+/* Have a new one say what @log says. False: no memory. */
+bool inflight_fill_file(int fd, unsigned int pairs, const struct inflight *log);
 /* Map such a file, which may be anybody's. NULL, or what is wrong with it. */
 const char *inflight_map_file(int fd, unsigned int pairs,
 			      const struct store_identity *store,

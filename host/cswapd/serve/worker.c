@@ -276,12 +276,30 @@ void worker_count(struct worker_set *set, struct worker_counters *sum)
 
 	memset(sum, 0, sizeof(*sum));
 	/* Those of an earlier process with more threads count as well. */
-	for (i = 0; i < WORKER_MAX_WORKERS; i++) {
+	for (i = 0; i < WORKER_NUM_COUNTERS; i++) {
 		const uint64_t *from = (const uint64_t *)&set->counters[i];
 
 		for (j = 0; j < words; j++)
 			to[j] += __atomic_load_n(&from[j], __ATOMIC_RELAXED);
 	}
+}
+
+void worker_set_counted(struct worker_set *set, const struct worker_counters *sum)
+{
+	uint64_t *before = (uint64_t *)&set->counters[WORKER_MAX_WORKERS];
+	const uint64_t *want = (const uint64_t *)sum;
+	struct worker_counters have;
+	size_t i;
+
+	worker_count(set, &have);
+	/* The threads' own are theirs; unsigned, so it comes out right. */
+	for (i = 0; i < sizeof(*sum) / sizeof(uint64_t); i++)
+		before[i] += want[i] - ((const uint64_t *)&have)[i];
+}
+
+struct inflight *worker_log(const struct worker_set *set)
+{
+	return set->config.log;
 }
 
 /* --- start and end --- */
@@ -389,7 +407,7 @@ struct worker_set *worker_start(const struct worker_config *config)
 	set->counters = config->counters;
 	if (!set->counters)
 		set->counters = set->own_counters =
-			calloc(WORKER_MAX_WORKERS, sizeof(*set->counters));
+			calloc(WORKER_NUM_COUNTERS, sizeof(*set->counters));
 	set->num_pairs = config->limits.queue_pairs;
 	set->pairs = calloc(set->num_pairs, sizeof(*set->pairs));
 	set->workers = calloc(config->workers, sizeof(*set->workers));

@@ -23,6 +23,8 @@
 #include "life/watchdog.h"
 
 #define WORKER_MAX_WORKERS VIRTIO_CSWAP_MAX_QUEUE_PAIRS
+/* Those of each, and what another daemon counted before this one. */
+#define WORKER_NUM_COUNTERS (WORKER_MAX_WORKERS + 1)
 
 struct worker_counters {
 	uint64_t stores;		/* pages, by outcome OK */
@@ -54,7 +56,7 @@ struct worker_config {
 	bool punch;			/* discard what is RELEASEd */
 	enum sandbox_mode sandbox;	/* of the io_urings */
 	struct inflight *log;		/* NULL: what is in hand dies with us */
-	/* WORKER_MAX_WORKERS of them, which go on where they are; NULL: from 0. */
+	/* WORKER_NUM_COUNTERS of them, which go on where they are; NULL: from 0. */
 	struct worker_counters *counters;
 	struct watchdog_beats *beats;	/* NULL: nobody watches the threads */
 	int beat_fd;			/* wakes them to answer; never read */
@@ -147,5 +149,10 @@ void worker_drain(struct worker_set *set);
 void worker_hurry(struct worker_set *set);
 
 void worker_count(struct worker_set *set, struct worker_counters *sum);
+/* From now on as if @sum had been counted. */
+void worker_set_counted(struct worker_set *set, const struct worker_counters *sum);
+
+/* What is noted of what is in hand, wherever it lies. No ring is attached. */
+struct inflight *worker_log(const struct worker_set *set);
 
 #endif

@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * handover.c - the guest moves: its state goes to another daemon or comes from one, and the store with it.
+ *
+ * Theory of operation: two daemons have the same store open, and at any time one at most may write to it:
+ * the one that has the engine's lock. Each of them also knows what it may believe (enum handover_holder):
+ *
+ *   source	The front end asks for the state when all rings have stopped. AWAY is noted first, then the
+ *		state is written, without waiting; behind its last byte the lock is given up, and only then is
+ *		the pipe closed. So whoever has read all of it finds the lock free.
+ *   other side	It reads, without waiting, and believes nothing. When the front end asks whether that went well,
+ *		and the pipe is at its end, the state is checked as a whole and the lock is tried, once; a
+ *		refusal fails the move while the source can still go on. Then it's LOADED.
+ *   a move that fails: the source's rings are started again. It takes the lock back before the first one runs,
+ *		and if it can't none does: the guest is at the other side, or its swap fails, which is what the
+ *		guest is made for; both at once would be pages of two guests in one slot.
+ *
+ * A daemon that dies gives up the lock. If it noted AWAY its successor doesn't take the lock before a ring is
+ * to run. What is LOADED and never ran is given back when the front end goes away.
+ *
+ * Nothing of this is new to the rings: they were stopped, in the log, and go on as after a death.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "handover.h"
+#include "life/device_state.h"
+
+/* As much as is discarded again without looking at rings meanwhile. */
+#define DISCARD_BYTES (256ULL << 20)
+
+static enum handover_holder holder(const struct handover *handover)
+{
+	return *handover->config.holder;
+}
+
+/* One store: who comes after us sees this or that. */
+static void note_holder(struct handover *handover, enum handover_holder who)
+{
+	__atomic_store_n(handover->config.holder, who, __ATOMIC_RELEASE);
+}
+
+static const struct store_move_ops *move_ops(const struct handover *handover)
+{
+	return handover->config.store->ops->move;
+}
+
+static void drop_transfer(struct handover *handover, enum handover_phase phase)
+{
+	if (handover->fd >= 0)
+		close(handover->fd);
+	handover->fd = -1;
+	if (handover->state)
+		munmap(handover->state, handover->room);
+	handover->state = NULL;
+	handover->phase = phase;
+}
+
+void handover_init(struct handover *handover, const struct handover_config *config)
+{
+	*handover = (struct handover) { .config = *config, .fd = -1 };
+}
+
+bool handover_is_offered(const struct handover *handover)
+{
+	return handover->config.store && store_can_move(handover->config.store);
+}
+
+static struct device_state device_of(const struct handover *handover,
+				     struct worker_counters *counters)
+{
+	const struct handover_config *config = &handover->config;
+
+	return (struct device_state) {
+		.limits = config->limits,
+		.identity = config->identity,
+		.store = config->store,
+		.balloon = config->balloon,
+		.memory = config->memory,
+		.log = worker_log(config->workers),
+		.counters = counters,
+	};
+}
+
+/* --- the state goes --- */
+
+static const char *begin_saving(struct handover *handover)
+{
+	struct worker_counters counters;
+	const struct device_state device = device_of(handover, &counters);
+
+	if (holder(handover) == HANDOVER_AWAY && !handover_take(handover))
+		return "another daemon has the store";
+	worker_count(handover->config.workers, &counters);
+	handover->bytes = device_state_write(&device, handover->state);
+	if (!handover->bytes)
+		return "the tags can't be read";
+	note_holder(handover, HANDOVER_AWAY);
+	handover->phase = HANDOVER_SAVING;
+	return NULL;
+}
+
+static void end_saving(struct handover *handover)
+{
+	if (!move_ops(handover)->yield(handover->config.store)) {
+		log_err("the store can't be written to the medium (%s): the guest doesn't move", strerror(errno));
+		move_ops(handover)->take(handover->config.store);
+		drop_transfer(handover, HANDOVER_FAILED);
+		return;
+	}
+	log_notice("the guest's state has left, %ju bytes: another daemon may use the store",
+		   (uintmax_t)handover->bytes);
+	drop_transfer(handover, HANDOVER_SAVED);
+}
+
+static void write_some(struct handover *handover)
+{
+	ssize_t n = write(handover->fd, handover->state + handover->done,
+			  handover->bytes - handover->done);
+
+	if (n > 0)
+		handover->done += (uint64_t)n;
+	else if (errno != EAGAIN && errno != EINTR)
+		drop_transfer(handover, HANDOVER_FAILED);
+	if (handover->phase == HANDOVER_SAVING && handover->done == handover->bytes)
+		end_saving(handover);
+}
+
+/* --- the state comes --- */
+
+/* What there is of it. At its end the descriptor is closed; what is longer than any state is none. */
+static void read_some(struct handover *handover)
+{
+	ssize_t n;
+
+	while (handover->fd >= 0 && handover->done < handover->room) {
+		n = read(handover->fd, handover->state + handover->done,
+			 handover->room - handover->done);
+		if (n > 0) {
+			handover->done += (uint64_t)n;
+		} else if (!n) {
+			close(handover->fd);
+			handover->fd = -1;
+		} else if (errno == EAGAIN) {
+			return;
+		} else if (errno != EINTR) {
+			break;
+		}
+	}
+	if (handover->fd >= 0)
+		drop_transfer(handover, HANDOVER_FAILED);
+}
+
+static const char *load(struct handover *handover)
+{
+	struct worker_counters counters;
+	const struct device_state device = device_of(handover, &counters);
+	const char *wrong;
+
+	read_some(handover);
+	if (handover->phase != HANDOVER_LOADING)
+		return "it can't be read, or is longer than any";
+	if (handover->fd >= 0)
+		return "it has no end";
+	wrong = device_state_check(&device, handover->state, handover->done);
+	if (wrong)
+		return wrong;
+	if (!move_ops(handover)->take(handover->config.store))
+		return "another daemon has the store";
+	if (!device_state_apply(&device, handover->state)) {
+		move_ops(handover)->yield(handover->config.store);
+		return "the tags can't be written";
+	}
+	worker_set_counted(handover->config.workers, &counters);
+	/* What is in hand is known to the log alone. */
+	worker_use_log(handover->config.workers, worker_log(handover->config.workers));
+	note_holder(handover, HANDOVER_LOADED);
+	return NULL;
+}
+
+bool handover_check(struct handover *handover)
+{
+	const char *wrong = NULL;
+	bool went_well = handover->phase == HANDOVER_SAVED;
+
+	if (handover->phase == HANDOVER_LOADING) {
+		wrong = load(handover);
+		went_well = !wrong;
+	}
+	if (wrong)
+		log_err("the guest can't come here: its state: %s", wrong);
+	else if (went_well && holder(handover) == HANDOVER_LOADED)
+		log_notice("the guest's state is here, %ju bytes, and so is the store",
+			   (uintmax_t)handover->done);
+	drop_transfer(handover, HANDOVER_NONE);
+	return went_well;
+}
+
+/* --- both --- */
+
+static bool is_stream(int fd)
+{
+	struct stat st;
+
+	return !fstat(fd, &st) && (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode)) &&
+	       !fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+}
+
+const char *handover_begin(struct handover *handover, bool loads, int fd)
+{
+	const char *wrong = NULL;
+
+	drop_transfer(handover, HANDOVER_NONE);
+	if (!handover_is_offered(handover))
+		return "this store can't move";
+	if (!is_stream(fd))
+		return "neither a pipe nor a socket";
+	if (loads && holder(handover) != HANDOVER_AWAY)
+		return "the daemon has a guest's pages already: start it with --incoming";
+	handover->room = device_state_room(handover->config.limits);
+	/* As much of it exists as is written. */
+	handover->state = mmap(NULL, handover->room, PROT_READ | PROT_WRITE,
+			       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (handover->state == MAP_FAILED) {
+		handover->state = NULL;
+		return "no memory for it";
+	}
+	handover->done = 0;
+	if (loads)
+		handover->phase = HANDOVER_LOADING;
+	else
+		wrong = begin_saving(handover);
+	if (wrong)
+		drop_transfer(handover, HANDOVER_FAILED);
+	else
+		handover->fd = fd;
+	return wrong;
+}
+
+struct pollfd handover_poll(const struct handover *handover)
+{
+	return (struct pollfd) {
+		.fd = handover->fd,
+		.events = handover->phase == HANDOVER_SAVING ? POLLOUT : POLLIN,
+	};
+}
+
+void handover_run(struct handover *handover)
+{
+	if (handover->phase == HANDOVER_SAVING)
+		write_some(handover);
+	else if (handover->phase == HANDOVER_LOADING)
+		read_some(handover);
+}
+
+bool handover_is_ours(const struct handover *handover)
+{
+	return holder(handover) == HANDOVER_OURS && handover->phase == HANDOVER_NONE;
+}
+
+bool handover_is_loaded(const struct handover *handover)
+{
+	return holder(handover) == HANDOVER_LOADED;
+}
+
+bool handover_take(struct handover *handover)
+{
+	if (holder(handover) != HANDOVER_AWAY)
+		return true;
+	/* A state that is on its way is worth nothing from now on. */
+	if (handover->phase == HANDOVER_SAVING)
+		drop_transfer(handover, HANDOVER_FAILED);
+	if (!move_ops(handover)->take(handover->config.store))
+		return false;
+	note_holder(handover, HANDOVER_OURS);
+	log_notice("the store is this daemon's");
+	return true;
+}
+
+const char *handover_end(struct handover *handover)
+{
+	if (!handover_take(handover))
+		return "another daemon has the store";
+	if (handover->phase != HANDOVER_NONE)
+		drop_transfer(handover, HANDOVER_NONE);
+	if (holder(handover) != HANDOVER_LOADED)
+		return NULL;
+	worker_pause_table(handover->config.workers);
+	balloon_restore(handover->config.balloon);
+	worker_resume(handover->config.workers);
+	handover->discard_gpa = 0;
+	note_holder(handover, HANDOVER_OURS);
+	return NULL;
+}
+
+void handover_lose(struct handover *handover)
+{
+	drop_transfer(handover, HANDOVER_NONE);
+	if (holder(handover) != HANDOVER_LOADED)
+		return;
+	note_holder(handover, HANDOVER_AWAY);
+	move_ops(handover)->yield(handover->config.store);
+	log_notice("the guest that came here didn't start: another daemon may use the store");
+}
+
+bool handover_discard(struct handover *handover)
+{
+	const struct handover_config *config = &handover->config;
+
+	if (config->limits->release_method != VIRTIO_CSWAP_RELEASE_DISCARD)
+		return false;
+	worker_pause_table(config->workers);
+	balloon_discard(config->balloon, config->memory, &handover->discard_gpa, DISCARD_BYTES);
+	worker_resume(config->workers);
+	return handover->discard_gpa;
+}

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * handover.h - the guest moves: its state goes to another daemon or comes from one, and the store with it.
+ *
+ * All of it is called by the thread that talks to the front end. Nothing waits, but for I/O of the tags.
+ */
+#ifndef CSWAPD_HANDOVER_H
+#define CSWAPD_HANDOVER_H
+
+#include <poll.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "balloon/balloon.h"
+#include "serve/device.h"
+#include "serve/worker.h"
+#include "store/store.h"
+#include "store/store_files.h"
+
+/* Who may write to the store; kept for who comes after us. */
+enum handover_holder {
+	HANDOVER_OURS,			/* this daemon, whose rings may run */
+	HANDOVER_LOADED,		/* this one: the guest's state is here, and no ring has run yet */
+	HANDOVER_AWAY,			/* another daemon, maybe: no ring may run */
+};
+
+struct handover_config {
+	struct store *store;		/* NULL: none that could move */
+	const struct store_identity *identity;
+	const struct device_limits *limits;
+	struct memory *memory;
+	struct balloon *balloon;
+	struct worker_set *workers;
+	uint32_t *holder;		/* enum handover_holder, where it's kept */
+};
+
+enum handover_phase {
+	HANDOVER_NONE,
+	HANDOVER_SAVING,		/* the state is being written to the front end */
+	HANDOVER_SAVED,
+	HANDOVER_LOADING,
+	HANDOVER_FAILED,
+};
+
+struct handover {
+	struct handover_config config;
+	enum handover_phase phase;
+	int fd;				/* -1: there is nothing to write or read any more */
+	uint8_t *state;
+	uint64_t room;			/* of @state */
+	uint64_t bytes;			/* SAVING: of it, in all */
+	uint64_t done;			/* bytes written or read */
+	uint64_t discard_gpa;		/* where to go on with what is to be discarded again */
+};
+
+void handover_init(struct handover *handover, const struct handover_config *config);
+
+/* Could the guest move? */
+bool handover_is_offered(const struct handover *handover);
+
+/*
+ * Begin to write the state to @fd, or to read one: a pipe or a socket, ours if the result is NULL, which
+ * otherwise says what is wrong. No ring is attached.
+ */
+const char *handover_begin(struct handover *handover, bool load, int fd);
+
+/* What to poll for that, and what to do then. */
+struct pollfd handover_poll(const struct handover *handover);
+void handover_run(struct handover *handover);
+
+/* Has it gone well? If a state was read it is the device's from now on, and so is the store. */
+bool handover_check(struct handover *handover);
+
+/* May rings run, with nothing to be done before? */
+bool handover_is_ours(const struct handover *handover);
+
+/* Is the state here, and not yet in use? Then the rings go on from the workers' log. */
+bool handover_is_loaded(const struct handover *handover);
+
+/* May rings run? Takes the store if it can be had. False: another daemon has it. */
+bool handover_take(struct handover *handover);
+
+/* A ring is about to run, for whatever reason: the move is over. NULL, or why it must not. */
+const char *handover_end(struct handover *handover);
+
+/* The front end is gone: a guest that came and never ran here is somebody else's. */
+void handover_lose(struct handover *handover);
+
+/*
+ * While memory is read by a front end, and when that's over: discard what is released and filled again, a
+ * piece of it. True: there is more.
+ */
+bool handover_discard(struct handover *handover);
+
+#endif
