@@ -64,13 +64,15 @@ uml_dir() {
 	echo "$cache/$1-$(key_of_files "$bed/recipe.sh" "${configs[@]}")"
 }
 
-# The QEMU that emulates confidential guests is built from the root's source package and tests/cvm-emu.
+# The QEMU that emulates confidential guests is built from the root's source package, contrib/qemu and
+# tests/cvm-emu.
 # Who works on it names a folder that has one (tests/cvm-emu/README.md).
 cvm_qemu_dir() {
 	local files
 
 	[[ -z ${CSWAP_CVM_QEMU-} ]] || { echo "$CSWAP_CVM_QEMU"; return; }
-	mapfile -t files < <(find "$repo/tests/cvm-emu/qemu" -type f | LC_ALL=C sort)
+	mapfile -t files < <(find "$repo/tests/cvm-emu/qemu" "$repo/contrib/qemu" -type f ! -name '*.md' |
+		LC_ALL=C sort)
 	echo "$cache/cvm-qemu-$(key_of_files "$bed/recipe.sh" "$repo/tests/cvm-emu/build-qemu" \
 		"$repo/tests/cvm-emu/hooks.patch" "${files[@]}")"
 }

@@ -33,7 +33,7 @@ static void vhost_user_cswap_pci_realize(VirtIOPCIProxy *vpci_dev, Error **errp)
 
     if (vpci_dev->nvectors == DEV_NVECTORS_UNSPECIFIED) {
         /* one for each queue, and one for configuration changes */
-        vpci_dev->nvectors = dev->vdev.parent_obj.num_vqs + 1;
+        vpci_dev->nvectors = dev->vdev.num_queues + 1;
     }
     qdev_realize(vdev, BUS(&vpci_dev->bus), errp);
 }
