@@ -7,10 +7,10 @@
 .PHONY: check-tdx check-snp check-cvm-short
 check-tdx check-snp: check-%:
 	$(Q)tests/cvm-emu/micro/run $*
+	$(Q)tests/cvm-emu/micro/run $* exits
 	$(Q)tests/cvm-emu/canary-check $*
 	$(Q)tests/cases/run --slow --bed $*
 
 check-cvm-short:
-	$(Q)tests/cvm-emu/micro/run tdx
-	$(Q)tests/cvm-emu/micro/run snp
+	$(Q)for vendor in tdx snp; do for mode in "" exits; do tests/cvm-emu/micro/run $$vendor $$mode || exit; done; done
 	$(Q)tests/cases/run --bed tdx --bed snp

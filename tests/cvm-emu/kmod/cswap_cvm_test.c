@@ -25,6 +25,7 @@
  *	rescind PAGE LEVEL	takes that back (SNP)
  *	touch-private PAGE	reads it as private memory, whatever it is
  *	touch-shared PAGE	reads it as shared memory, whatever it is
+ *	touch-mmio GPA		reads a device's memory there as private memory
  *	touch-gpa GPA		reads private memory of others there (a released block, say)
  */
 #include <linux/cc_platform.h>
@@ -238,13 +239,26 @@ static int test_touch(struct page *page, pgprot_t prot, u32 *word)
 	return 0;
 }
 
+/* A device's memory that a driver has mapped wrongly. */
+static int test_touch_mmio(phys_addr_t gpa, u32 *word)
+{
+	void __iomem *at = ioremap_encrypted(gpa, PAGE_SIZE);
+
+	if (!at)
+		return -ENOMEM;
+	*word = readl(at);
+	iounmap(at);
+	return 0;
+}
+
 static int test_do(const char *verb, const char *text, unsigned long a, unsigned long b)
 {
 	char *result = test_result;
 	u32 word = 0;
 	int rc;
 
-	if (a + b > TEST_PAGES && strcmp(verb, "pairs") && strcmp(verb, "touch-gpa") && strcmp(verb, "time"))
+	if (a + b > TEST_PAGES && strcmp(verb, "pairs") && strcmp(verb, "touch-gpa") &&
+	    strcmp(verb, "touch-mmio") && strcmp(verb, "time"))
 		return -EINVAL;
 	if (!strcmp(verb, "where"))
 		return sprintf(result, "gpa=0x%llx", (u64)test_gpa(0));
@@ -276,6 +290,8 @@ static int test_do(const char *verb, const char *text, unsigned long a, unsigned
 		rc = test_touch(virt_to_page(test_page(a)), PAGE_KERNEL, &word);
 	else if (!strcmp(verb, "touch-shared"))
 		rc = test_touch(virt_to_page(test_page(a)), pgprot_decrypted(PAGE_KERNEL), &word);
+	else if (!strcmp(verb, "touch-mmio"))
+		rc = test_touch_mmio(a, &word);
 	else if (!strcmp(verb, "touch-gpa") && pfn_valid(PHYS_PFN(a)))
 		rc = test_touch(pfn_to_page(PHYS_PFN(a)), PAGE_KERNEL, &word);
 	else

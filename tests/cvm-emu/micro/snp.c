@@ -2,7 +2,7 @@
 /*
  * snp.c - tests the emulated SNP guest without a kernel: launch, the blob, the GHCB's MSR protocol,
  * PVALIDATE's answers, batches of page state changes, a second CPU from its VMSA, fetches without
- * the C-bit.
+ * the C-bit. With MICRO_EXITS: what raises #VC, and the events for it.
  */
 #include "micro.h"
 
@@ -215,6 +215,86 @@ static __attribute__((noinline)) u64 answer(void)
 	return 42;
 }
 
+#ifdef MICRO_EXITS
+#define IO_IN		1
+#define IO_STRING	4
+#define IO_BYTE		(1 << 4)
+#define MMIO_READ	0x80000001
+#define MMIO_WRITE	0x80000002
+
+static u64 io_event(u16 port, u64 flags, u64 rax, u64 units)
+{
+	ghcb_set(0x1f8, rax);
+	ghcb_set(0x3a8, GHCB + GHCB_BUFFER);
+	call_by_page(0x7b, (u64)port << 16 | IO_BYTE | flags, units);
+	return M64(SHARED(GHCB) + 0x1f8);
+}
+
+static u8 micro_io(u16 port, _Bool write, u8 value)
+{
+	return io_event(port, write ? 0 : IO_IN, value, 0);
+}
+
+static u64 mmio_event(u64 code, u64 gpa, u32 value)
+{
+	u64 buffer = SHARED(GHCB) + GHCB_BUFFER;
+
+	M32(buffer) = value;
+	ghcb_set(0x3a8, GHCB + GHCB_BUFFER);
+	return call_by_page(code, gpa, 4) ?: M32(buffer);
+}
+
+static void test_exits(void)
+{
+	is("CPUID raises #VC", micro_cpuid(0), 1);
+	is("its error code", micro_error, 0x72);
+	is("RDMSR of the APIC's base raises #VC", micro_rdmsr(0x1b), 1);
+	is("its error code", micro_error, 0x7c);
+	is("RDMSR of EFER doesn't", micro_rdmsr(0xc0000080), 0);
+	is("RDMSR of the GHCB's doesn't", micro_rdmsr(GHCB_MSR), 0);
+	is("IN raises #VC", micro_inb(0x71), 1);
+	is("its error code", micro_error, 0x7b);
+	is("OUT of a word to a port in the instruction raises #VC", micro_outw_immediate(), 1);
+	is("a write to the I/O APIC raises #VC", micro_write_mmio(IO_APIC), 1);
+	is("its error code", micro_error, 0x400);
+	is("a write to RAM doesn't", micro_write_mmio(0x400000), 0);
+}
+
+/* What a guest asks for instead */
+static void test_events(void)
+{
+	ghcb_set(0x1f8, 0x8000001f);
+	ghcb_set(0x308, 0);
+	call_by_page(0x72, 0, 0);
+	is("CPUID by its event", M64(SHARED(GHCB) + 0x1f8), 0x1a);
+	ghcb_set(0x308, 0x1b);
+	call_by_page(0x7c, 0, 0);
+	is("RDMSR by its event", M64(SHARED(GHCB) + 0x1f8), 0xfee00900);
+	micro_out(COM1 + 7, 0x5a);
+	is("IN keeps the rest of RAX", io_event(COM1 + 7, IO_IN, 0x1100, 0), 0x115a);
+	M16(SHARED(GHCB) + GHCB_BUFFER) = 0x3c11;
+	io_event(COM1 + 7, IO_STRING, 0, 2);
+	is("a string of two bytes by its event", micro_in(COM1 + 7), 0x3c);
+	is("a string that is longer than the buffer", (io_event(COM1 + 7, IO_STRING, 0, 0x7f1),
+	   M64(SHARED(GHCB) + 0x398)), 2);
+	is("a write of MMIO by its event", mmio_event(MMIO_WRITE, IO_APIC, 1), 1);
+	is("a read of MMIO by its event", mmio_event(MMIO_READ, IO_APIC + 0x10, 0), 0x170020);
+}
+
+void micro_test(void)
+{
+	pvalidate(GHCB, 0, 0);
+	call_by_msr(TO_SHARED | GHCB | 0x14);
+	clear(SHARED(GHCB));
+	micro_begin();
+	micro_take_traps(29);
+	micro_map_io_apic(0);
+	test_exits();
+	test_events();
+	is("to shared", call_by_msr(TO_SHARED | 0x801000 | 0x14), 0x15);
+	micro_end_by_touching(0x801000);
+}
+#else
 void micro_test(void)
 {
 	micro_begin();
@@ -228,3 +308,4 @@ void micro_test(void)
 	is("a fetch without the C-bit is private", ((u64 (*)(void))SHARED(answer))(), 42);
 	micro_end_by_touching(0x801000);
 }
+#endif

@@ -102,6 +102,24 @@ gdt_desc:
 micro_status:
 	.long	0
 
+#ifdef MICRO_EXITS
+	.text
+	.globl	micro_trap, micro_traps, micro_error, micro_resume
+micro_trap:
+#ifdef MICRO_SNP
+	popq	micro_error
+#endif
+	incq	micro_traps
+	pushq	micro_resume
+	popq	(%rsp)
+	iretq
+	.data
+	.balign	8
+micro_traps:	.quad 0
+micro_error:	.quad 0
+micro_resume:	.quad 0
+#endif
+
 /* What the second CPU runs, copied to where its segment begins. */
 	.section .text.ap,"ax"
 	.globl	micro_ap, micro_ap_end

@@ -48,13 +48,15 @@ typedef struct CVMEmuCPU {
     bool ve;                    /* #VE or #VC, not a stop, for a violation */
     bool strict;                /* an implicit conversion stops the VM */
     bool accept_4k;             /* refuse 2M and 1G, as KVM does today */
+    bool exits;                 /* CPUID, MSRs, I/O, MMIO raise #VE or #VC */
     CVMEmuFaults faults;
     /* state */
     uint64_t retry_gpa;         /* where RETRY said to go on, or 0 */
+    bool serving;               /* an MSR for the guest: it doesn't leave */
     bool hlt;                   /* in TDVMCALL<HLT>: wake whatever IF is */
     struct {
         bool valid;
-        uint64_t reason, qual, gla, gpa;
+        uint64_t reason, qual, gla, gpa, len;
     } ve_info;                  /* of a TD */
     uint64_t ghcb;              /* MSR_AMD64_SEV_ES_GHCB */
 } CVMEmuCPU;
@@ -79,6 +81,7 @@ static inline bool cvm_emu_set_kind(CVMEmuCPU *cpu)
     DEFINE_PROP_BOOL("x-cvm-emu-strict", X86CPU, cvm_emu.strict, false), \
     DEFINE_PROP_BOOL("x-cvm-emu-accept-4k", X86CPU, cvm_emu.accept_4k,  \
                      false),                                            \
+    DEFINE_PROP_BOOL("x-cvm-emu-exits", X86CPU, cvm_emu.exits, false),  \
     CVM_EMU_FAULT_("retry-private", retry[CVM_TO_PRIVATE]),             \
     CVM_EMU_FAULT_("retry-shared", retry[CVM_TO_SHARED]),               \
     CVM_EMU_FAULT_("fail-private", fail[CVM_TO_PRIVATE]),               \

@@ -32,7 +32,36 @@ uint64_t snp_emu_status(CPUX86State *env, uintptr_t retaddr);
 /* excp_helper.c: where the page tables say that @addr is, or #PF */
 hwaddr cvm_emu_gva_to_gpa(CPUX86State *env, vaddr addr, uintptr_t retaddr);
 
+/*
+ * cvm_emu_exit.c, with x-cvm-emu-exits: raise an exception if a real guest
+ * leaves for this, and don't return then.  An instruction is named by the
+ * SVM_EXIT_* of it, an MSR by ECX; @param is 1 for a write.
+ */
+void cvm_emu_exit_insn(CPUX86State *env, uint32_t svm_type, uint64_t param,
+                       uintptr_t retaddr);
+void cvm_emu_exit_io(CPUX86State *env, uint16_t port, int size, bool out,
+                     uintptr_t retaddr);
+
 /* ---- cvm_emu.c (memory) for the vendors' files ---- */
+
+/* What a real guest leaves for */
+typedef enum CVMEmuExitKind {
+    CVM_EXIT_CPUID,
+    CVM_EXIT_MSR,
+    CVM_EXIT_IO,
+    CVM_EXIT_MMIO,
+    CVM_EXIT_KINDS,
+} CVMEmuExitKind;
+
+typedef struct CVMEmuExit {
+    CVMEmuExitKind kind;
+    bool write;                 /* MSR, I/O, MMIO */
+    bool shared;                /* MMIO: by a shared address */
+    int size;                   /* I/O, bytes */
+    int len;                    /* of the instruction; not of MMIO's */
+    vaddr gla;                  /* MMIO */
+    hwaddr gpa;                 /* MMIO, without the bit; I/O: the port */
+} CVMEmuExit;
 
 /* What a vendor's guest is, for cvm_emu.c */
 typedef struct CVMEmuFace {
@@ -48,6 +77,9 @@ typedef struct CVMEmuFace {
     int vector, error_code;
     bool (*prepare_exception)(CPUState *cs, vaddr addr,
                               MMUAccessType access_type, hwaddr gpa);
+    /* The same exception for an exit; false if this one needs none. */
+    bool (*prepare_exit)(CPUState *cs, const CVMEmuExit *exit,
+                         int *error_code);
 } CVMEmuFace;
 
 extern const CVMEmuFace tdx_emu_face, snp_emu_face;
@@ -103,10 +135,26 @@ uint64_t cvm_emu_npages(void);
 /* An instruction of the guest's for the module, a call of its hypervisor */
 void cvm_emu_count_call(bool hypercall);
 
+/* Whose exits leave now, or NULL: none do */
+const CVMEmuFace *cvm_emu_exits_to(void);
+void cvm_emu_count_exit(CVMEmuExitKind kind);
+
 /* Report what ends this guest; it is a panic for QEMU. */
 void cvm_emu_panic(const char *what);
 void cvm_emu_violation(const char *what);
 G_NORETURN void cvm_emu_stop_cpu(CPUState *cs, uintptr_t ra);
+
+/* ---- cvm_emu_exit.c for the others ---- */
+
+/* A translation that isn't of RAM: may not return */
+void cvm_emu_exit_mmio(CPUState *cs, vaddr addr, MMUAccessType access_type,
+                       int mmu_idx, hwaddr gpa, bool shared, uintptr_t ra);
+
+/* What the guest asks for instead: *value is read, or written */
+void cvm_emu_do_io(CPUX86State *env, AddressSpace *as, hwaddr addr, int size,
+                   bool write, uint64_t *value);
+void cvm_emu_do_msr(CPUX86State *env, uint32_t msr, bool write,
+                    uint64_t *value);
 
 /* ---- snp_emu_boot.c for snp_emu.c ---- */
 

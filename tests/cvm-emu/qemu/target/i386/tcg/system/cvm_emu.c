@@ -84,10 +84,11 @@ typedef struct CVMEmuState {
     QemuMutex lock;             /* state changes, and what counts them */
     bool active;
     const CVMEmuFace *face;
-    bool ve, strict, accept_4k;
+    bool ve, strict, accept_4k, exits;
     Notifier exit;
     /* statistics, read with qom-get at /machine/cvm-emu */
     uint64_t instructions, hypercalls;              /* atomic */
+    uint64_t left[CVM_EXIT_KINDS];                  /* atomic */
     uint64_t accepts[3], rescinds[3];               /* by level */
     uint64_t accepts_refused;
     uint64_t maps[2][MAP_SIZES];
@@ -136,6 +137,16 @@ uint64_t cvm_emu_npages(void)
 void cvm_emu_count_call(bool hypercall)
 {
     qatomic_inc(hypercall ? &cvm->hypercalls : &cvm->instructions);
+}
+
+const CVMEmuFace *cvm_emu_exits_to(void)
+{
+    return cvm && cvm->exits && qatomic_read(&cvm->active) ? cvm->face : NULL;
+}
+
+void cvm_emu_count_exit(CVMEmuExitKind kind)
+{
+    qatomic_inc(&cvm->left[kind]);
 }
 
 uint8_t *cvm_emu_private_ptr(hwaddr gpa, size_t len)
@@ -468,6 +479,10 @@ void cvm_emu_translate(CPUState *cs, vaddr addr, MMUAccessType access_type,
     shared = cvm->face->is_shared(cs, access_type, mmu_idx, *paddr, prot);
     gpa = *paddr & ~(1ull << cvm->face->bit);
     if (!gpa_to_ram(gpa, &off)) {
+        if (!probe) {
+            cvm_emu_exit_mmio(cs, addr, access_type, mmu_idx, gpa, shared,
+                              retaddr);
+        }
         *paddr = gpa;               /* MMIO, ROM: with or without the bit */
         return;
     }
@@ -685,6 +700,8 @@ static const struct {
 } counters[] = {
 #define C(name, field) { name, offsetof(CVMEmuState, field) }
     C("instructions", instructions), C("hypercalls", hypercalls),
+    C("exits-cpuid", left[CVM_EXIT_CPUID]), C("exits-msr", left[CVM_EXIT_MSR]),
+    C("exits-io", left[CVM_EXIT_IO]), C("exits-mmio", left[CVM_EXIT_MMIO]),
     C("accepts-4k", accepts[0]), C("accepts-2m", accepts[1]),
     C("accepts-1g", accepts[2]), C("accepts-refused", accepts_refused),
     C("rescinds-4k", rescinds[0]), C("rescinds-2m", rescinds[1]),
@@ -777,6 +794,7 @@ bool cvm_emu_cpu_realize(X86CPU *cpu, Error **errp)
     cvm->ve = cpu->cvm_emu.ve;
     cvm->strict = cpu->cvm_emu.strict;
     cvm->accept_4k = cpu->cvm_emu.accept_4k;
+    cvm->exits = cpu->cvm_emu.exits;
     cvm->faults = cpu->cvm_emu.faults;
     qemu_mutex_init(&cvm->lock);
     if (!memory_region_init_ram_nomigrate(&cvm->priv, OBJECT(current_machine),

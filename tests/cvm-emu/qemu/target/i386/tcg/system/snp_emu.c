@@ -10,8 +10,9 @@
  * kernel makes that has seen SEV in CPUID, before it turns paging on: firmware
  * and a boot loader run as they would without SEV.
  *
- * TCG does CPUID, MSRs, port I/O, MMIO and HLT itself, so no #VC is raised for
- * them, and the GHCB events for them are refused.  Attestation is refused.
+ * TCG does CPUID, MSRs, port I/O and MMIO itself, so #VC is raised for them
+ * only with x-cvm-emu-exits; the GHCB events for them are always served.  HLT
+ * raises none.  Attestation is refused.
  *
  * The numbers are from AMD's "SEV-ES Guest-Hypervisor Communication Block
  * Standardization" (56421) and "AMD64 Architecture Programmer's Manual",
@@ -26,6 +27,7 @@
 #include "qemu/log.h"
 #include "qemu/units.h"
 #include "cpu.h"
+#include "exec/address-spaces.h"
 #include "exec/exec-all.h"
 #include "exec/helper-proto.h"
 #include "svm.h"
@@ -50,6 +52,7 @@
 /* Error code of #VC: a private access to a page that isn't validated */
 #define EXCP_VC               29
 #define VC_PAGE_NOT_VALIDATED 0x404
+#define VC_NPF                0x400
 
 /* MSR_AMD64_SEV */
 #define SEV_STATUS_SEV 1
@@ -77,14 +80,20 @@
 
 /* The GHCB page */
 #define GHCB_RAX         0x1f8
+#define GHCB_RCX         0x308
+#define GHCB_RDX         0x310
+#define GHCB_RBX         0x318
 #define GHCB_EXIT_CODE   0x390
 #define GHCB_EXIT_INFO_1 0x398
 #define GHCB_EXIT_INFO_2 0x3a0
 #define GHCB_SCRATCH     0x3a8
 #define GHCB_VALID       0x3f0
 #define GHCB_BUFFER      0x800
+#define GHCB_BUFFER_LEN  0x7f0
 
-/* Events by the GHCB page */
+/* Events by the GHCB page; those below have the code of their #VC */
+#define EXIT_MMIO_READ    0x80000001ull
+#define EXIT_MMIO_WRITE   0x80000002ull
 #define EXIT_NMI_COMPLETE 0x80000003ull
 #define EXIT_AP_HLT_LOOP  0x80000004ull
 #define EXIT_JUMP_TABLE   0x80000005ull
@@ -109,6 +118,12 @@
 #define PSC_BAD_HEADER     (1ull << 32 | 1)
 #define PSC_BAD_ENTRY      (1ull << 32 | 2)
 #define PSC_FAILED         (0x100ull << 32)
+
+/* An I/O's EXIT_INFO_1 */
+#define IO_IN             (1 << 0)
+#define IO_STRING         (1 << 2)
+#define IO_SIZE(info)     ((info) >> 4 & 7)     /* 1, 2 or 4 bytes */
+#define IO_PORT(info)     ((info) >> 16 & 0xffff)
 
 /* AP_CREATION's EXIT_INFO_1 */
 #define AP_CREATE         1
@@ -483,9 +498,11 @@ static void msr_protocol(CPUState *cs, int len)
     *msr = data | (code + GHCB_RESPONSE);
 }
 
+/* ---- events of what raises #VC ---- */
+
 /* What a GHCB page says, and what is answered in EXIT_INFO_1 and _2 */
 typedef struct PageCall {
-    uint64_t code, info1, info2, scratch, rax;
+    uint64_t code, info1, info2, scratch, rax, rcx, rdx;
     uint64_t resp1, resp2;
 } PageCall;
 
@@ -495,9 +512,99 @@ static void malformed(PageCall *call, uint64_t error)
     call->resp2 = error;
 }
 
+/* Of strings @info2 units are in the buffer, or shall be. */
+static void io_event(CPUX86State *env, uint8_t *ghcb, PageCall *call)
+{
+    unsigned size = IO_SIZE(call->info1), port = IO_PORT(call->info1);
+    bool in = call->info1 & IO_IN;
+    uint64_t value = call->rax, mask = (1ull << 8 * size) - 1;
+
+    if (size != 1 && size != 2 && size != 4) {
+        malformed(call, ERR_BAD_INPUT);
+        return;
+    }
+    if (!(call->info1 & IO_STRING)) {
+        cvm_emu_do_io(env, &address_space_io, port, size, !in, &value);
+        if (in) {
+            ghcb_set(ghcb, GHCB_RAX, (call->rax & ~mask) | (value & mask));
+        }
+        return;
+    }
+    if (call->scratch != env_archcpu(env)->cvm_emu.ghcb + GHCB_BUFFER ||
+        call->info2 > GHCB_BUFFER_LEN / size) {
+        malformed(call, ERR_BAD_SCRATCH);
+        return;
+    }
+    for (uint64_t i = 0; i < call->info2; i++) {
+        uint8_t *unit = ghcb + GHCB_BUFFER + i * size;
+
+        value = ldn_le_p(unit, size);
+        cvm_emu_do_io(env, &address_space_io, port, size, !in, &value);
+        if (in) {
+            stn_le_p(unit, size, value);
+        }
+    }
+}
+
+static void mmio_event(CPUX86State *env, uint8_t *ghcb, PageCall *call,
+                       bool write)
+{
+    unsigned size = call->info2;
+    uint64_t value;
+
+    if ((size != 1 && size != 2 && size != 4 && size != 8) ||
+        call->scratch != env_archcpu(env)->cvm_emu.ghcb + GHCB_BUFFER) {
+        malformed(call, ERR_BAD_SCRATCH);
+        return;
+    }
+    value = ldn_le_p(ghcb + GHCB_BUFFER, size);
+    cvm_emu_do_io(env, &address_space_memory, call->info1 & ~CBIT, size, write,
+                  &value);
+    if (!write) {
+        stn_le_p(ghcb + GHCB_BUFFER, size, value);
+    }
+}
+
+static void msr_event(CPUX86State *env, uint8_t *ghcb, PageCall *call)
+{
+    uint64_t value = (uint32_t)call->rax | call->rdx << 32;
+
+    cvm_emu_do_msr(env, call->rcx, call->info1, &value);
+    if (!call->info1) {
+        ghcb_set(ghcb, GHCB_RAX, (uint32_t)value);
+        ghcb_set(ghcb, GHCB_RDX, value >> 32);
+    }
+}
+
+static void cpuid_event(CPUX86State *env, uint8_t *ghcb, PageCall *call)
+{
+    uint32_t r[4];
+
+    cpu_x86_cpuid(env, call->rax, call->rcx, &r[0], &r[1], &r[2], &r[3]);
+    ghcb_set(ghcb, GHCB_RAX, r[0]);
+    ghcb_set(ghcb, GHCB_RBX, r[1]);
+    ghcb_set(ghcb, GHCB_RCX, r[2]);
+    ghcb_set(ghcb, GHCB_RDX, r[3]);
+}
+
 static void page_event(CPUState *cs, int len, uint8_t *ghcb, PageCall *call)
 {
+    CPUX86State *env = cpu_env(cs);
+
     switch (call->code) {
+    case SVM_EXIT_CPUID:
+        cpuid_event(env, ghcb, call);
+        break;
+    case SVM_EXIT_MSR:
+        msr_event(env, ghcb, call);
+        break;
+    case SVM_EXIT_IOIO:
+        io_event(env, ghcb, call);
+        break;
+    case EXIT_MMIO_READ:
+    case EXIT_MMIO_WRITE:
+        mmio_event(env, ghcb, call, call->code == EXIT_MMIO_WRITE);
+        break;
     case EXIT_PSC:
         if (call->scratch != X86_CPU(cs)->cvm_emu.ghcb + GHCB_BUFFER) {
             malformed(call, ERR_BAD_SCRATCH);
@@ -552,6 +659,8 @@ static void page_protocol(CPUState *cs, int len)
     call.info2 = ghcb_get(ghcb, GHCB_EXIT_INFO_2);
     call.scratch = ghcb_get(ghcb, GHCB_SCRATCH);
     call.rax = ghcb_get(ghcb, GHCB_RAX);
+    call.rcx = ghcb_get(ghcb, GHCB_RCX);
+    call.rdx = ghcb_get(ghcb, GHCB_RDX);
     memset(ghcb + GHCB_VALID, 0, 16);
     page_event(cs, len, ghcb, &call);
     ghcb_set(ghcb, GHCB_EXIT_INFO_1, call.resp1);
@@ -618,6 +727,17 @@ static bool prepare_exception(CPUState *cs, vaddr addr,
     return true;
 }
 
+static bool prepare_exit(CPUState *cs, const CVMEmuExit *exit, int *error_code)
+{
+    static const int code[CVM_EXIT_KINDS] = {
+        [CVM_EXIT_CPUID] = SVM_EXIT_CPUID, [CVM_EXIT_MSR] = SVM_EXIT_MSR,
+        [CVM_EXIT_IO] = SVM_EXIT_IOIO, [CVM_EXIT_MMIO] = VC_NPF,
+    };
+
+    *error_code = code[exit->kind];
+    return true;
+}
+
 const CVMEmuFace snp_emu_face = {
     .name = "SEV-SNP",
     .bit = SNP_EMU_CBIT,
@@ -627,4 +747,5 @@ const CVMEmuFace snp_emu_face = {
     .vector = EXCP_VC,
     .error_code = VC_PAGE_NOT_VALIDATED,
     .prepare_exception = prepare_exception,
+    .prepare_exit = prepare_exit,
 };

@@ -2,9 +2,9 @@
  * tdx_emu.c - an emulated confidential guest under TCG: an Intel TD.
  *
  * What Linux asks of the TDX module, and through it of the hypervisor
- * (TDVMCALL).  TCG does all the rest itself, so CPUID, MSRs, port I/O, MMIO
- * and HLT never raise #VE; a guest may still ask for them.  Attestation is
- * refused (quotes) or empty (reports).
+ * (TDVMCALL).  TCG does all the rest itself, so CPUID, MSRs, port I/O and MMIO
+ * raise #VE only with x-cvm-emu-exits, and HLT never does; a guest may always
+ * ask for them.  Attestation is refused (quotes) or empty (reports).
  *
  * The numbers are from Intel's "TDX Module Base Architecture" and
  * "Guest-Hypervisor Communication Interface" specifications.
@@ -24,6 +24,7 @@
 
 #define PAGE_SZ    4096ull
 #define SHARED_BIT (1ull << (TDX_EMU_GPAW - 1))
+#define LOCAL_APIC 0xfee00000ull
 
 /* TDCALL completion status (class in the high half), and its operands */
 #define TDX_SUCCESS                     0ull
@@ -75,8 +76,15 @@
 #define TDCS_TOPOLOGY_ENUM_CONFIGURED 0x9100000000000019ull
 #define TD_ATTR_SEPT_VE_DISABLE       (1ull << 28)
 
-/* Exit reason of an EPT violation, for #VE */
+/* Exit reasons, for #VE */
+#define EXIT_REASON_CPUID         10
+#define EXIT_REASON_IO            30
+#define EXIT_REASON_RDMSR         31
+#define EXIT_REASON_WRMSR         32
 #define EXIT_REASON_EPT_VIOLATION 48
+#define EPT_READ                  1
+#define EPT_WRITE                 2
+#define EPT_FETCH                 4
 #define EXCP_VE                   20
 
 /* Of a report */
@@ -112,21 +120,17 @@ static uint64_t vmcall_map_gpa(CPUState *cs, hwaddr gpa, hwaddr size,
 }
 
 static void vmcall_io(CPUX86State *env, AddressSpace *as, hwaddr addr,
-                      uint64_t val_out)
+                      uint64_t val)
 {
     uint64_t size = env->regs[12], dir = env->regs[13];
-    uint64_t val = cpu_to_le64(val_out);
 
     if (size != 1 && size != 2 && size != 4 && size != 8) {
         env->regs[10] = VMCALL_INVALID;
         return;
     }
+    cvm_emu_do_io(env, as, addr, size, dir, &val);
     if (!dir) {
-        val = 0;
-    }
-    address_space_rw(as, addr, cpu_get_mem_attrs(env), &val, size, dir);
-    if (!dir) {
-        env->regs[11] = le64_to_cpu(val);
+        env->regs[11] = val;
     }
 }
 
@@ -208,9 +212,11 @@ static void vmcall(CPUState *cs, int len)
         break;
     case VMCALL_FATAL:
         vmcall_fatal(cs, len);
-    case VMCALL_RDMSR:          /* MSRs never raise #VE here */
+    case VMCALL_RDMSR:
+        cvm_emu_do_msr(env, env->regs[12], false, &env->regs[11]);
+        break;
     case VMCALL_WRMSR:
-        env->regs[10] = VMCALL_INVALID;
+        cvm_emu_do_msr(env, env->regs[12], true, &env->regs[13]);
         break;
     case VMCALL_GET_QUOTE:
     default:
@@ -247,7 +253,7 @@ static uint64_t vp_veinfo_get(CPUState *cs)
     env->regs[R_EDX] = t->ve_info.qual;
     env->regs[8] = t->ve_info.gla;
     env->regs[9] = t->ve_info.gpa;
-    env->regs[10] = 0;
+    env->regs[10] = t->ve_info.len;
     return TDX_SUCCESS;
 }
 
@@ -379,8 +385,8 @@ static void reset(void)
 }
 
 /* Only when the guest has fetched what the last one was about */
-static bool prepare_exception(CPUState *cs, vaddr addr,
-                              MMUAccessType access_type, hwaddr gpa)
+static bool set_ve_info(CPUState *cs, uint64_t reason, uint64_t qual, vaddr gla,
+                        hwaddr gpa, int len)
 {
     CVMEmuCPU *t = &X86_CPU(cs)->cvm_emu;
 
@@ -388,12 +394,64 @@ static bool prepare_exception(CPUState *cs, vaddr addr,
         return false;
     }
     t->ve_info.valid = true;
-    t->ve_info.reason = EXIT_REASON_EPT_VIOLATION;
-    t->ve_info.qual = access_type == MMU_DATA_STORE ? 2 :
-                      access_type == MMU_INST_FETCH ? 4 : 1;
-    t->ve_info.gla = addr;
+    t->ve_info.reason = reason;
+    t->ve_info.qual = qual;
+    t->ve_info.gla = gla;
     t->ve_info.gpa = gpa;
+    t->ve_info.len = len;
     return true;
+}
+
+static bool prepare_exception(CPUState *cs, vaddr addr,
+                              MMUAccessType access_type, hwaddr gpa)
+{
+    return set_ve_info(cs, EXIT_REASON_EPT_VIOLATION,
+                       access_type == MMU_DATA_STORE ? EPT_WRITE :
+                       access_type == MMU_INST_FETCH ? EPT_FETCH : EPT_READ,
+                       addr, gpa, 0);
+}
+
+/*
+ * The module answers all leaves of CPUID but the hypervisor's.  It has the
+ * local APIC as well: there that is an x2APIC from the start, which TCG's
+ * guests don't use, so its page doesn't leave.
+ */
+static bool prepare_exit(CPUState *cs, const CVMEmuExit *exit, int *error_code)
+{
+    CPUX86State *env = cpu_env(cs);
+    bool ok = true;
+
+    switch (exit->kind) {
+    case CVM_EXIT_CPUID:
+        if ((uint32_t)env->regs[R_EAX] >> 28 != 4) {
+            return false;
+        }
+        ok = set_ve_info(cs, EXIT_REASON_CPUID, 0, 0, 0, exit->len);
+        break;
+    case CVM_EXIT_MSR:
+        ok = set_ve_info(cs, exit->write ? EXIT_REASON_WRMSR :
+                         EXIT_REASON_RDMSR, 0, 0, 0, exit->len);
+        break;
+    case CVM_EXIT_IO:
+        ok = set_ve_info(cs, EXIT_REASON_IO, (exit->size - 1) |
+                         !exit->write << 3 | exit->gpa << 16, 0, 0,
+                         exit->len);
+        break;
+    case CVM_EXIT_MMIO:
+        if ((exit->gpa & ~(PAGE_SZ - 1)) == LOCAL_APIC) {
+            return false;
+        }
+        ok = set_ve_info(cs, EXIT_REASON_EPT_VIOLATION,
+                         exit->write ? EPT_WRITE : EPT_READ, exit->gla,
+                         exit->gpa | (exit->shared ? SHARED_BIT : 0), 0);
+        break;
+    case CVM_EXIT_KINDS:
+        g_assert_not_reached();
+    }
+    if (!ok) {
+        cvm_emu_panic("a #VE before the last one's information was fetched");
+    }
+    return ok;
 }
 
 const CVMEmuFace tdx_emu_face = {
@@ -404,4 +462,5 @@ const CVMEmuFace tdx_emu_face = {
     .reset = reset,
     .vector = EXCP_VE,
     .prepare_exception = prepare_exception,
+    .prepare_exit = prepare_exit,
 };
