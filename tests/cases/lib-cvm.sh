@@ -9,10 +9,6 @@ deeds=/sys/kernel/debug/cswap_cvm
 
 # ---- the counters, which its host reads
 
-# counted: are there any? Real hardware counts nothing of what the emulation does.
-counted() {
-	[ "$CSWAP_CVM_BY" = emulation ]
-}
 
 # cvm_value NAME: now.
 cvm_value() {

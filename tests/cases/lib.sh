@@ -80,9 +80,14 @@ in_log() {
 	[ "$(dmesg | grep -cE "$2")" -ge "$1" ] || fail "the kernel's log doesn't have $1 of: $2"
 }
 
-# is_cvm: is this an emulated confidential guest?
+# is_cvm: is this a confidential guest?
 is_cvm() {
 	[ "$CSWAP_BED" = tdx ] || [ "$CSWAP_BED" = snp ]
+}
+
+# counted: does anybody count what it converts? Real hardware doesn't (tests/hardware).
+counted() {
+	[ "${CSWAP_CVM_BY-}" = emulation ]
 }
 
 # ---- swap
