@@ -27,7 +27,7 @@ objects_exist() {
 	local object header
 
 	# shellcheck disable=SC2013	# one word a line
-	for object in $(sed -n '/-y := /,$p' "$1/Kbuild" | grep -o '[a-z_]*\.o'); do
+	for object in $(sed -n '/-y := /,$p' "$1/Kbuild" | sed '/^CFLAGS_/d' | grep -o '[a-z_]*\.o'); do
 		[ -f "$1/${object%.o}.c" ] || { echo "$object has no source"; return 1; }
 	done
 	# shellcheck disable=SC2013
