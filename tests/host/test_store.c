@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "store/owed.h"
 #include "store/store_files.h"
 #include "store/store_slots.h"
 #include "store/tags_room.h"
@@ -703,6 +704,44 @@ static void whole_units_are_given_back(void **state)
 	remove_files("units");
 }
 
+/* Where units are used in part everywhere, a look for what can be given back has a bound. */
+static void a_look_has_a_bound(void **state)
+{
+	struct tags_mem tags;
+	struct owed_run run;
+	struct owed owed;
+	unsigned int looks = 0;
+	uint64_t slot;
+	int fd = tags_mem_create(100 * OWED_CHUNK);
+
+	(void)state;
+	assert_true(tags_mem_map(&tags, fd, 100 * OWED_CHUNK));
+	assert_int_equal(fallocate(fd, 0, 0, 100 * OWED_CHUNK * STORE_TAG_SIZE), 0);
+	tags_mem_note(&tags, 0, 100 * OWED_CHUNK);
+	assert_true(owed_open(&owed, &tags, 2 * PAGE));
+	for (slot = 0; slot < 100 * OWED_CHUNK; slot += OWED_CHUNK) {
+		memset(&tags.tag[slot], 1, 2 * STORE_TAG_SIZE);
+		owed_discard(&owed, slot, 1);
+	}
+	assert_int_equal(owed_total(&owed), 100);
+	for (looks = 0; looks < 10; looks++)
+		assert_false(owed_pick(&owed, 512, &run));
+	/* What can be isn't found by the first that looks, but by the fourth. */
+	owed_discard(&owed, 90 * OWED_CHUNK, 2);
+	owed.next = 0;
+	assert_false(owed_pick(&owed, 512, &run));
+	for (looks = 1; !owed_pick(&owed, 512, &run); looks++)
+		assert_in_range(looks, 0, 3);
+	assert_int_equal(run.slot, 90 * OWED_CHUNK);
+	assert_int_equal(run.count, 2);
+	owed_settle(&owed, &run, true);
+	assert_int_equal(owed_total(&owed), 99);
+	assert_int_equal(owed_given(&owed), 2);
+	owed_close(&owed);
+	tags_mem_unmap(&tags);
+	close(fd);
+}
+
 /* Checks: device-store-nospc */
 static void a_full_medium_is_given_back_to_first(void **state)
 {
@@ -1234,6 +1273,7 @@ int main(void)
 		cmocka_unit_test(a_full_cgroup_gives_no_room),
 		cmocka_unit_test(discards_are_owed),
 		cmocka_unit_test(whole_units_are_given_back),
+		cmocka_unit_test(a_look_has_a_bound),
 		cmocka_unit_test(a_full_medium_is_given_back_to_first),
 		cmocka_unit_test(giving_back_spares_what_is_stored),
 		cmocka_unit_test(files_are_laid_out_plainly),

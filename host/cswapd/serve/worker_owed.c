@@ -24,8 +24,9 @@
  */
 #define GIVE_SHORT_REST_FACTOR 3
 #define GIVE_REST_FACTOR 30
-/* When there is nothing that could be given back now, or it fails. */
-#define PAUSE_NS 10000000000ULL
+/* When nothing was found that could be given back now, and when that fails. */
+#define PAUSE_NS 1000000000ULL
+#define FAILED_PAUSE_NS 10000000000ULL
 /* How often the medium's room is looked at. */
 #define LOOK_NS 1000000000ULL
 /* Much: a part of all slots; until there is half of that. */
@@ -148,7 +149,7 @@ void owed_finish(struct worker *worker, struct store_op *op)
 		op_report_error(worker, op);
 	look_around(worker, now);
 	if (op->error || !op->count)
-		giving->next_ns = now + PAUSE_NS;
+		giving->next_ns = now + (op->error ? FAILED_PAUSE_NS : PAUSE_NS);
 	else if (!is_idle(worker, now))
 		giving->next_ns = now + taken * (giving->is_short ? GIVE_SHORT_REST_FACTOR :
 								    GIVE_REST_FACTOR);

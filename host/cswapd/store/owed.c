@@ -19,6 +19,8 @@
 #include "owed.h"
 
 #define CLOSED (1U << 31)
+/* Chunks that a pick looks into, when units that are used in part are all there is. */
+#define MAX_LOOKS 32
 
 static uint64_t chunk_of(uint64_t slot)
 {
@@ -158,6 +160,7 @@ static bool find_run(const struct owed *owed, uint64_t chunk, uint64_t most,
 bool owed_pick(struct owed *owed, uint64_t most, struct owed_run *run)
 {
 	uint64_t first = __atomic_load_n(&owed->next, __ATOMIC_RELAXED), i;
+	unsigned int looks = 0;
 
 	for (i = 0; i < owed->chunks && owed_total(owed); i++) {
 		uint64_t chunk = (first + i) % owed->chunks;
@@ -172,6 +175,12 @@ bool owed_pick(struct owed *owed, uint64_t most, struct owed_run *run)
 			return true;
 		}
 		__atomic_fetch_and(&owed->gate[chunk], ~CLOSED, __ATOMIC_RELEASE);
+		if (++looks == MAX_LOOKS) {
+			/* This takes time from whoever is served; the rest has its turn. */
+			__atomic_store_n(&owed->next, (chunk + 1) % owed->chunks,
+					 __ATOMIC_RELAXED);
+			break;
+		}
 	}
 	return false;
 }

@@ -45,7 +45,10 @@ void owed_store(struct owed *owed, uint64_t slot, const struct virtio_cswap_tag 
 /* What the slots hold is nothing to anybody from now on. */
 void owed_discard(struct owed *owed, uint64_t slot, uint64_t count);
 
-/* Find up to @most slots to give back, or a unit if that's more. False: there are none now. */
+/*
+ * Find up to @most slots to give back, or a unit if that's more. False: there are none now,
+ * or not where it looked; the next call looks elsewhere.
+ */
 bool owed_pick(struct owed *owed, uint64_t most, struct owed_run *run);
 /* They are given back, or can't be; the chunk is open again. */
 void owed_settle(struct owed *owed, const struct owed_run *run, bool given);
