@@ -23,6 +23,8 @@
  *	unassign PAGE		asks it to make it shared, no more
  *	accept PAGE LEVEL	accepts (validates) 4 KiB or, at level 1, 2 MiB, no more
  *	rescind PAGE LEVEL	takes that back (SNP)
+ *	free-ghcb CPU		does to an offline CPU's GHCBs what docs/upstream's patch has the kernel do
+ *				(SNP)
  *	touch-private PAGE	reads it as private memory, whatever it is
  *	touch-shared PAGE	reads it as shared memory, whatever it is
  *	touch-mmio GPA		reads a device's memory there as private memory
@@ -32,6 +34,7 @@
 #include <linux/debugfs.h>
 #include <linux/gfp.h>
 #include <linux/io.h>
+#include <linux/kprobes.h>
 #include <linux/ktime.h>
 #include <linux/mm.h>
 #include <linux/module.h>
@@ -164,6 +167,44 @@ static u8 test_fresh(void)
 	return test_snp ? SNP_GARBAGE : 0;
 }
 
+/* ---- the kernel's own state of a CPU's GHCBs */
+
+/* As the kernel has it: two pages, and whether each is in use. */
+struct test_runtime_data {
+	u8 ghcb[PAGE_SIZE], backup_ghcb[PAGE_SIZE];
+	bool ghcb_active, backup_ghcb_active;
+};
+
+/* Of what isn't exported; a probe is told where a function is. */
+static unsigned long test_symbol(const char *name)
+{
+	struct kprobe probe = { .symbol_name = "kallsyms_lookup_name" };
+	unsigned long (*lookup)(const char *name);
+
+	if (register_kprobe(&probe))
+		return 0;
+	lookup = (void *)probe.addr;
+	unregister_kprobe(&probe);
+	return lookup(name);
+}
+
+/* How many of the two were in use. */
+static int test_free_ghcb(unsigned int cpu)
+{
+	struct test_runtime_data * __percpu *all;
+	struct test_runtime_data *data;
+	int used;
+
+	all = (struct test_runtime_data * __percpu *)test_symbol("runtime_data");
+	if (!all || cpu >= nr_cpu_ids || cpu_online(cpu))
+		return -EINVAL;
+	data = *per_cpu_ptr(all, cpu);
+	used = data->ghcb_active + data->backup_ghcb_active;
+	data->ghcb_active = false;
+	data->backup_ghcb_active = false;
+	return used;
+}
+
 /* ---- deeds */
 
 static void test_fill(const char *text)
@@ -286,6 +327,10 @@ static int test_do(const char *verb, const char *text, unsigned long a, unsigned
 		return sprintf(result, "status=0x%llx", test_accept(a, b));
 	if (!strcmp(verb, "rescind") && test_snp)
 		return sprintf(result, "status=0x%llx", test_snp_validate(a, b, 0));
+	if (!strcmp(verb, "free-ghcb") && test_snp) {
+		rc = test_free_ghcb(a);
+		return rc < 0 ? rc : sprintf(result, "used=%d", rc);
+	}
 	if (!strcmp(verb, "touch-private"))
 		rc = test_touch(virt_to_page(test_page(a)), PAGE_KERNEL, &word);
 	else if (!strcmp(verb, "touch-shared"))
