@@ -48,6 +48,7 @@ typedef struct CVMEmuCPU {
     bool ve;                    /* #VE or #VC, not a stop, for a violation */
     bool strict;                /* an implicit conversion stops the VM */
     bool accept_4k;             /* refuse 2M and 1G, as KVM does today */
+    uint64_t unaccepted;        /* MiB that are pending at launch; SNP's */
     bool exits;                 /* CPUID, MSRs, I/O, MMIO raise #VE or #VC */
     CVMEmuFaults faults;
     /* state */
@@ -81,6 +82,8 @@ static inline bool cvm_emu_set_kind(CVMEmuCPU *cpu)
     DEFINE_PROP_BOOL("x-cvm-emu-strict", X86CPU, cvm_emu.strict, false), \
     DEFINE_PROP_BOOL("x-cvm-emu-accept-4k", X86CPU, cvm_emu.accept_4k,  \
                      false),                                            \
+    DEFINE_PROP_UINT64("x-cvm-emu-unaccepted", X86CPU,                  \
+                       cvm_emu.unaccepted, 0),                          \
     DEFINE_PROP_BOOL("x-cvm-emu-exits", X86CPU, cvm_emu.exits, false),  \
     CVM_EMU_FAULT_("retry-private", retry[CVM_TO_PRIVATE]),             \
     CVM_EMU_FAULT_("retry-shared", retry[CVM_TO_SHARED]),               \

@@ -128,6 +128,9 @@ uint8_t *cvm_emu_private_ptr(hwaddr gpa, size_t len);
 /* @len bytes of shared memory, which don't cross a page, or NULL */
 uint8_t *cvm_emu_shared_ptr(hwaddr gpa, size_t len);
 
+/* At launch: these pages aren't accepted yet, and what is in them is gone. */
+void cvm_emu_leave_pending(hwaddr gpa, hwaddr size);
+
 /* Is this RAM, and which of its pages? */
 bool cvm_emu_page(hwaddr gpa, uint64_t *page);
 uint64_t cvm_emu_npages(void);
@@ -156,9 +159,18 @@ void cvm_emu_do_io(CPUX86State *env, AddressSpace *as, hwaddr addr, int size,
 void cvm_emu_do_msr(CPUX86State *env, uint32_t msr, bool write,
                     uint64_t *value);
 
-/* ---- snp_emu_boot.c for snp_emu.c ---- */
+/* ---- snp_emu_boot.c for snp_emu.c, and snp_emu_efi.c for it ---- */
+
+/* The page after the blob's, which is EFI's tables if there are any */
+#define SNP_EMU_EFI_AT 0x93000
 
 /* What firmware leaves for the kernel, in private memory, at launch */
 void snp_emu_install_blob(CPUX86State *env);
+
+/* @bp: boot_params.  @mib of memory are pending from here on, at most. */
+void snp_emu_install_efi(hwaddr bp, uint64_t mib);
+
+/* To or from private memory at any address; false if not all of it is */
+bool snp_emu_copy_private(hwaddr gpa, void *buf, size_t len, bool write);
 
 #endif

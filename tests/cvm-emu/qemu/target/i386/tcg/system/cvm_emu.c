@@ -557,6 +557,19 @@ static void scrub_shared(void)
     }
 }
 
+void cvm_emu_leave_pending(hwaddr gpa, hwaddr size)
+{
+    uint64_t page;
+
+    QEMU_LOCK_GUARD(&cvm->lock);
+    for (hwaddr a = gpa; a < gpa + size; a += PAGE_SZ) {
+        if (cvm_emu_page(a, &page)) {
+            set_state(page, PG_PENDING);
+            discard(&cvm->priv, page, 1);
+        }
+    }
+}
+
 /* What is in RAM becomes the guest's initial private memory. */
 bool cvm_emu_launch(CPUState *cs)
 {

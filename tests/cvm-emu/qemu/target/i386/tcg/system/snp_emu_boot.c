@@ -16,13 +16,13 @@
 #define PAGE_SZ 4096ull
 
 /*
- * Three pages of low memory, where neither SeaBIOS nor the kernel's loader has
- * anything: the blob, the secrets, the CPUID values.
+ * Pages of low memory, where neither SeaBIOS nor the kernel's loader has
+ * anything: the blob, the secrets, the CPUID values; and one for EFI's tables.
  */
 #define BLOB_AT    0x90000
 #define SECRETS_AT 0x91000
 #define CPUID_AT   0x92000
-#define BLOB_END   0x93000
+#define BLOB_END   (SNP_EMU_EFI_AT + PAGE_SZ)
 
 /* Of the boot protocol: boot_params, struct setup_data, an entry of e820 */
 #define BP_E820_ENTRIES 0x1e8
@@ -79,7 +79,7 @@ static void fill_cpuid(CPUX86State *env, uint8_t *table)
 }
 
 /* boot_params lies anywhere, so a field of it may cross a page */
-static bool copy_private(hwaddr gpa, void *buf, size_t len, bool write)
+bool snp_emu_copy_private(hwaddr gpa, void *buf, size_t len, bool write)
 {
     for (size_t i = 0; i < len; i++) {
         uint8_t *p = cvm_emu_private_ptr(gpa + i, 1);
@@ -104,7 +104,7 @@ void snp_emu_install_blob(CPUX86State *env)
     uint8_t *cpuid = cvm_emu_private_ptr(CPUID_AT, PAGE_SZ);
     uint8_t *cc = blob + 32, magic[4], entry[20], at[8], n = E820_MAX;
 
-    if (!copy_private(bp + BP_MAGIC, magic, 4, false) ||
+    if (!snp_emu_copy_private(bp + BP_MAGIC, magic, 4, false) ||
         memcmp(magic, "HdrS", 4)) {
         warn_report("cvm-emu: no boot_params at RSI 0x%" HWADDR_PRIx
                     ": a guest without a confidential-computing blob", bp);
@@ -123,20 +123,23 @@ void snp_emu_install_blob(CPUX86State *env)
     fill_cpuid(env, cpuid);
 
     /* at the head of the list; where it went on is the first word of both */
-    copy_private(bp + BP_SETUP_DATA, blob, 8, false);
+    snp_emu_copy_private(bp + BP_SETUP_DATA, blob, 8, false);
     stl_le_p(blob + 8, SETUP_CC_BLOB);
     stl_le_p(blob + 12, 4);
     stl_le_p(blob + 16, BLOB_AT + 32);
     stq_le_p(at, BLOB_AT);
-    copy_private(bp + BP_SETUP_DATA, at, 8, true);
+    snp_emu_copy_private(bp + BP_SETUP_DATA, at, 8, true);
 
     /* the higher type wins where entries overlap */
-    copy_private(bp + BP_E820_ENTRIES, &n, 1, false);
+    snp_emu_copy_private(bp + BP_E820_ENTRIES, &n, 1, false);
     if (n < E820_MAX) {
         stq_le_p(entry, BLOB_AT);
         stq_le_p(entry + 8, BLOB_END - BLOB_AT);
         stl_le_p(entry + 16, E820_ACPI);
-        copy_private(bp + BP_E820 + 20 * n++, entry, 20, true);
-        copy_private(bp + BP_E820_ENTRIES, &n, 1, true);
+        snp_emu_copy_private(bp + BP_E820 + 20 * n++, entry, 20, true);
+        snp_emu_copy_private(bp + BP_E820_ENTRIES, &n, 1, true);
+    }
+    if (env_archcpu(env)->cvm_emu.unaccepted) {
+        snp_emu_install_efi(bp, env_archcpu(env)->cvm_emu.unaccepted);
     }
 }
