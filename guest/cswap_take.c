@@ -73,6 +73,18 @@ static u64 zone_above(struct zone *zone, unsigned long watermark)
 	return free > keep ? free - keep : 0;
 }
 
+/*
+ * The watermark that the balloon stays above. A zone with memory that isn't accepted
+ * gets more of it accepted, by the next allocation of anybody, below its promo
+ * watermark: the balloon would take that as well, and so on until nothing is left.
+ */
+static unsigned long take_wmark_pages(struct zone *zone)
+{
+	if (cswap_unaccepted_pages(zone))
+		return wmark_pages(zone, WMARK_PROMO);
+	return low_wmark_pages(zone);
+}
+
 static bool is_of_use(struct zone *zone)
 {
 #ifdef CONFIG_ZONE_DMA
@@ -86,7 +98,7 @@ static bool is_of_use(struct zone *zone)
 struct stock {
 	u64 size;
 	u64 unaccepted;
-	u64 low;			/* free, above the zones' low watermarks */
+	u64 low;			/* free, above the watermarks that are kept */
 	u64 blocks;			/* free, in whole blocks */
 	bool is_high;			/* a zone has its high watermark: kswapd rests */
 };
@@ -103,7 +115,7 @@ static struct stock stock_of(int node)
 			continue;
 		stock.size += zone_managed_pages(zone);
 		stock.unaccepted += cswap_unaccepted_pages(zone);
-		stock.low += zone_above(zone, low_wmark_pages(zone));
+		stock.low += zone_above(zone, take_wmark_pages(zone));
 		stock.is_high |= zone_above(zone, high_wmark_pages(zone)) > 0;
 		for (order = BLOCK_ORDER; order < CSWAP_ORDERS; order++)
 			stock.blocks += (u64)READ_ONCE(zone->free_area[order].nr_free) << order;
