@@ -99,20 +99,24 @@ domain_as_told() {
 dkms_has() { # COUNT
 	dkms status virtio-cswap | tee /dev/stderr | grep -c installed | grep -qx "$1"
 }
+# Without triggers: the initramfs of each kernel, which the guard has made anew, would take minutes here.
+apt_dkms() { # ARGUMENT...
+	apt-get -qy --no-install-recommends -o DPkg::Options::=--no-triggers "$@"
+}
 install_dkms() {
 	local release
 	export DEBIAN_FRONTEND=noninteractive
-	check "virtio-cswap-dkms: apt installs it" apt-get -qy --no-install-recommends \
-		install "$work/deb/virtio-cswap-dkms_${version}_all.deb"
+	check "virtio-cswap-dkms: apt installs it" apt_dkms install \
+		 "$work/deb/virtio-cswap-dkms_${version}_all.deb"
 	release=$(cat /etc/cswap-bed/kernel-newest)
 	dkms_has 3 >/dev/null 2>&1 ||
 		check "virtio-cswap-dkms: autoinstall" dkms autoinstall -k "$release"
 	check "virtio-cswap-dkms: the module is the kernel's" sh -c "modinfo -k $release -F filename virtio-cswap | grep updates/dkms"
-	check "virtio-cswap-dkms: upgrade" apt-get -qy install "$work/deb/virtio-cswap-dkms_${newer}_all.deb"
+	check "virtio-cswap-dkms: upgrade" apt_dkms install "$work/deb/virtio-cswap-dkms_${newer}_all.deb"
 	check "virtio-cswap-dkms: the module is there still" sh -c "modinfo -k $release -F filename virtio-cswap | grep updates/dkms"
-	check "virtio-cswap-dkms: remove" apt-get -qy remove virtio-cswap-dkms
+	check "virtio-cswap-dkms: remove" apt_dkms remove virtio-cswap-dkms
 	check "virtio-cswap-dkms: no module is left" sh -c "! modinfo -k $release virtio-cswap"
-	check "virtio-cswap-dkms: purge" apt-get -qy purge virtio-cswap-dkms
+	check "virtio-cswap-dkms: purge" apt_dkms purge virtio-cswap-dkms
 	check "virtio-cswap-dkms: nothing is left" sh -c '! ls -d /usr/src/virtio-cswap* /etc/default/cswap /usr/lib/cswap \
 		/etc/initramfs-tools/conf.d/zz-cswap-guard /usr/lib/systemd/system/swap.d/50-cswap-guard.conf'
 }
