@@ -16,7 +16,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -106,16 +105,21 @@ static bool read_text(int fd, char *text, size_t size)
 	return true;
 }
 
+/* A decimal number at the beginning of a text; false if there's none. */
+static bool read_number(const char *text, uint64_t *number)
+{
+	char *end;
+
+	errno = 0;
+	*number = strtoull(text, &end, 10);
+	return !errno && end != text;
+}
+
 bool measure_cgroup(const struct measure *measure, uint64_t *bytes)
 {
 	char text[32];
-	char *end;
 
-	if (!read_text(measure->cgroup_fd, text, sizeof(text)))
-		return false;
-	errno = 0;
-	*bytes = strtoull(text, &end, 10);
-	return !errno && end != text;
+	return read_text(measure->cgroup_fd, text, sizeof(text)) && read_number(text, bytes);
 }
 
 /* The member of that name, in a text of lines "name number"; false if there is none. */
@@ -125,7 +129,7 @@ static bool find_number(const char *text, const char *name, uint64_t *number)
 
 	for (; text; text = strchr(text, '\n'), text += text ? 1 : 0)
 		if (!strncmp(text, name, len) && text[len] == ' ')
-			return sscanf(text + len, "%" SCNu64, number) == 1;
+			return read_number(text + len, number);
 	return false;
 }
 
