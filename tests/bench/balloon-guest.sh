@@ -20,11 +20,13 @@ host_patience=600
 # measure STATE MIB: each balloon once a round, in turns the first. What the host gave up and the
 # guest hasn't touched since costs nothing to give up again: so all of it is touched.
 measure() {
-	local round balloon
+	local round balloon before
 	for ((round = 0; round < rounds; round++)); do
 		for balloon in $((round % 2)) $(((round + 1) % 2)); do
 			touch_all
+			before=$(counter balloon_conversions)
 			host measure "$1" "$balloon" "$2"
+			host converted "$1" "$balloon" "$2" $(($(counter balloon_conversions) - before))
 		done
 	done
 }
