@@ -14,6 +14,11 @@ bench-guest:
 	tests/bench/guest-bench $(BENCH_ARGS)
 	tests/bench/guest-bench --latency 80 500 $(BENCH_ARGS)
 
+.PHONY: bench-swapout
+## bench-swapout: what reclaim writes and scans, beside an older driver (BASE=CLONE; needs root)
+bench-swapout:
+	tests/bench/swapout-bench --base $(BASE) $(BENCH_ARGS)
+
 .PHONY: bench-discard
 ## bench-discard: reads of the store while much of it is discarded (needs root)
 bench-discard: $(out)/cswapd $(out)/cswap-sim
