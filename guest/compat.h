@@ -273,14 +273,19 @@ static inline unsigned long cswap_unaccepted_pages(struct zone *zone)
 
 #define CSWAP_VHOST_USER_F_PROTOCOL_FEATURES	30
 
-static inline int cswap_reset_done(struct virtio_device *vdev)
+/*
+ * Features are agreed on anew. User-Mode Linux agrees on VHOST_USER_F_PROTOCOL_FEATURES with
+ * the device only the first time, and without it can't stop a ring.
+ */
+static inline void cswap_features_anew(struct virtio_device *vdev)
 {
-	/*
-	 * User-Mode Linux agrees on VHOST_USER_F_PROTOCOL_FEATURES with the device only the
-	 * first time, and without it can't stop a ring.
-	 */
 	if (IS_ENABLED(CONFIG_UML))
 		__virtio_set_bit(vdev, CSWAP_VHOST_USER_F_PROTOCOL_FEATURES);
+}
+
+static inline int cswap_reset_done(struct virtio_device *vdev)
+{
+	cswap_features_anew(vdev);
 	return cswap_core_reset_done(vdev);
 }
 

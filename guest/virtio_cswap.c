@@ -200,6 +200,7 @@ static void balloon_decline(struct virtio_device *vdev)
 		return;
 	dev_info(&vdev->dev, "balloon off: %s\n", why);
 	__virtio_clear_bit(vdev, VIRTIO_CSWAP_F_BALLOON);
+	cswap_features_anew(vdev);
 }
 
 static int cswap_validate(struct virtio_device *vdev)
