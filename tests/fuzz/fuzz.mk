@@ -2,7 +2,7 @@
 # Coverage-guided fuzzers of what the daemon reads from strangers: libFuzzer, by clang, around the
 # daemon's own objects. tests/fuzz/run says what they are run with.
 
-fuzzers := rings requests vhost_user control state monitor nbd
+fuzzers := rings requests vhost_user control state monitor nbd move
 fuzz_programs := $(fuzzers:%=$(out)/fuzz_%)
 
 $(out)/obj/tests/fuzz/%.o: OBJ_CFLAGS := -Ihost/cswapd -Itests/faulty
