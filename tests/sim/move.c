@@ -303,9 +303,27 @@ static int run_steps(struct move *m, enum step last, unsigned int harmed, enum h
 	return settle(m, last, harm, harmed, moved) ? -1 : moved;
 }
 
+static const char *ends[2];		/* who has the store, and who hasn't */
+
+static void find_ends(const char *socket)
+{
+	if (ends[0])
+		return;
+	snprintf(other, sizeof(other), "%s.other", socket);
+	ends[0] = socket;
+	ends[1] = other;
+}
+
+static void swap_ends(void)
+{
+	const char *was = ends[0];
+
+	ends[0] = ends[1];
+	ends[1] = was;
+}
+
 /* From ends[0] to ends[1]. Returns whether the guest has moved, or -1. */
-static int try_harm(struct guest *g, const char *const ends[2], enum step last,
-		    unsigned int harmed, enum harm harm)
+static int try_harm(struct guest *g, enum step last, unsigned int harmed, enum harm harm)
 {
 	const struct guest_options o = {
 		.frontend = { .style = FE_STYLE_QEMU, .regions = 2 },
@@ -341,23 +359,15 @@ static int try_harm(struct guest *g, const char *const ends[2], enum step last,
 static int harm_at_steps(struct guest *g, const char *socket, enum step first, unsigned int harmed,
 			 enum harm harm)
 {
-	static const char *ends[2];
 	unsigned int step;
 
-	if (!ends[0]) {
-		snprintf(other, sizeof(other), "%s.other", socket);
-		ends[0] = socket;
-		ends[1] = other;
-	}
+	find_ends(socket);
 	for (step = first; step < NUM_STEPS; step++) {
-		int moved = try_harm(g, ends, step, harmed, harm);
-		const char *was = ends[0];
+		int moved = try_harm(g, step, harmed, harm);
 
 		TRY(moved < 0);
-		if (moved) {
-			ends[0] = ends[1];
-			ends[1] = was;
-		}
+		if (moved)
+			swap_ends();
 		guest_disconnect(g);
 	}
 	return 0;
@@ -398,7 +408,42 @@ static int case_cut_other(struct guest *g, const char *socket)
 	return harm_at_steps(g, socket, STEP_ASKED, 1, HARM_CUT);
 }
 
+/* A state that is loaded twice, as a snapshot may be: the second has no store. */
+static int case_twice(struct guest *g, const char *socket)
+{
+	const struct guest_options o = {
+		.frontend = { .style = FE_STYLE_QEMU, .regions = 2 },
+		.pairs = 2, .slots = 1024, .extra_bytes = MIB, .moves = true,
+	};
+	struct move m = { .g = g, .side = { { .socket = -1, .backend_request_fd = -1 },
+					    { .socket = -1, .backend_request_fd = -1 } }, .pipe_fd = -1 };
+	enum step step;
+	u64 slot;
+	enum io_result result;
+
+	find_ends(socket);
+	m.state = malloc(STATE_ROOM);
+	TRY(guest_connect(g, ends[0], &o));
+	for (slot = 0; slot < SLOTS; slot++)
+		TRY(guest_store(g, slot, &result));
+	TRY(guest_stop(g));
+	TRY(open_side(&m, 1, ends[1]));
+	for (step = STEP_ASKED; step < NUM_STEPS; step++)
+		EXPECT(g, !take_step(&m, step), "%s: %s", step_names[step], g->fe.error);
+	use_side(&m, 0);
+	EXPECT(g, fe_load_state(&g->fe, m.state, m.bytes), "the state is taken twice");
+	EXPECT(g, !start_at(&m, 1), "the guest doesn't run: %s", g->fe.error);
+	TRY(check_all(&m, 1));
+	use_side(&m, 0);
+	fe_hang_up(&g->fe);
+	use_side(&m, 1);
+	swap_ends();
+	free(m.state);
+	return 0;
+}
+
 static const struct suite_case cases[] = {
+	{ "a state that is loaded twice", case_twice },
 	{ "the guest moves", case_nobody },
 	{ "the source is killed", case_kill_source },
 	{ "the other daemon is killed", case_kill_other },
