@@ -12,7 +12,7 @@
 # slow: tdx-6.12 snp-6.12
 # timeout: 900
 # beside: yes
-# run: --mem 512M --cpus 2 --queues 2 --cswapd "--store @RUN@/store --size 128M" --env MIB=32
+# run: --mem 512M --cpus 2 --queues 2 --cswapd "--store @RUN@/store --tags @RUN@/store.tags --size 128M" --env MIB=32
 # run: --module-args "stall_ms=60000"
 
 # shellcheck source-path=SCRIPTDIR source=lib-cvm.sh
