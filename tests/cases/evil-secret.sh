@@ -17,7 +17,7 @@
 # run: --allow "swapstress.[0-9]+.: segfault at"
 # run uml: --mem 256M
 # run uml-smp: --cpus 2 --queues 2
-# run: --evil-cswapd "--store @RUN@/store --size 32M --rate 6 --report @RUN@/report --keep @RUN@/kept" --module-args "load_timeout_s=1 stall_ms=200 rekey_pages=700"
+# run: --evil-cswapd "--store @RUN@/store --tags @RUN@/store.tags --size 32M --rate 6 --report @RUN@/report --keep @RUN@/kept" --module-args "load_timeout_s=1 stall_ms=200 rekey_pages=700"
 
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 # shellcheck disable=SC2317	# functions are called by wait_until
