@@ -18,8 +18,9 @@ daemon='' log_reader='' mounted='' other='' group=''
 sim_options=()
 pages=4096	# of the guest
 runner=()	# of the daemon
-beside=(:)	# what else a suite needs, when its daemon is there
+# shellcheck disable=SC2034	# the scripts'
 tags_file=(--tags "$work/store.tags")
+beside=(:)	# what else a suite needs, when its daemon is there
 
 # The daemon may be slow under sanitizers, but never this slow.
 patience_s=${PATIENCE:-60}
