@@ -334,12 +334,17 @@ static u64 gather(int node, u64 pages, bool (*stop)(void *arg), void *arg)
 		bool given_up = waits > GATHER_TICKS;
 
 		page = alloc_pages_node(node, given_up ? GFP_RECLAIM : GFP_GATHER, 0);
-		if (page) {
+		if (page)
 			list_add(&page->lru, &gathered);
-			nr++;
-		} else if (given_up) {
+		else if (given_up)
 			break;
+		/* kswapd rests as long as any zone has plenty: this one's is held as well */
+		if (page && !is_of_use(page_zone(page))) {
+			cond_resched();
+			continue;
 		}
+		if (page)
+			nr++;
 		stock = stock_of(node);
 		if (page && (stock.low || given_up)) {
 			waits = stock.low ? 0 : waits;
