@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "rings.h"
+#include "serve/device.h"
 
 #define MAX_REQUESTS 1024
 #define MAX_PAGES 256
@@ -43,21 +44,27 @@ static unsigned int kept(unsigned int count, unsigned int most)
 
 void lies_note_request(const struct vring_chain *chain)
 {
-	const size_t page_at = sizeof(struct virtio_cswap_request) + VIRTIO_CSWAP_TAG_SIZE;
+	const size_t page_bytes = VIRTIO_CSWAP_TAG_SIZE + VIRTIO_CSWAP_SLOT_SIZE;
 	struct virtio_cswap_request request;
-	struct old_page *page = &pages[num_pages % MAX_PAGES];
+	struct old_page *page;
+	uint64_t i, count;
 
 	if (chain->readable_bytes < sizeof(request))
 		return;
 	vring_copy_from(&request, chain->segment, 0, sizeof(request));
 	requests[num_requests % MAX_REQUESTS].cookie = request.cookie;
 	requests[num_requests++ % MAX_REQUESTS].slot = request.slot;
-	if (chain->readable_bytes < page_at + VIRTIO_CSWAP_SLOT_SIZE)
-		return;
-	page->slot = request.slot;
-	vring_copy_from(&page->tag, chain->segment, sizeof(request), sizeof(page->tag));
-	vring_copy_from(page->data, chain->segment, page_at, sizeof(page->data));
-	num_pages++;
+	/* A STORE's tags, and then its pages. */
+	count = (chain->readable_bytes - sizeof(request)) / page_bytes;
+	for (i = 0; i < count && i < VIRTIO_CSWAP_MAX_REQUEST_PAGES; i++) {
+		page = &pages[num_pages++ % MAX_PAGES];
+		page->slot = htole64(le64toh(request.slot) + i);
+		vring_copy_from(&page->tag, chain->segment,
+				sizeof(request) + i * VIRTIO_CSWAP_TAG_SIZE, sizeof(page->tag));
+		vring_copy_from(page->data, chain->segment,
+				sizeof(request) + count * VIRTIO_CSWAP_TAG_SIZE + i * sizeof(page->data),
+				sizeof(page->data));
+	}
 }
 
 static uint64_t some_cookie(void)
@@ -146,7 +153,29 @@ static void change_reserved(union answer *answer, struct virtio_cswap_ack *ack)
 	}
 }
 
-static bool replay(union answer *answer)
+/* Where a data buffer's first page is. */
+static uint64_t data_at(const struct use *use)
+{
+	return VIRTIO_CSWAP_DATA_OFFSET(device_data_room(use->chain));
+}
+
+/* Bytes of the answer's tags or pages, chosen as one of so many. */
+static void flip(const struct use *use, union answer *answer, uint64_t len)
+{
+	const bool data = chain_is_data(use->chain);
+	uint64_t count = le16toh(answer->response.count);
+	uint64_t at = data ? VIRTIO_CSWAP_TAGS_OFFSET : 0, bytes = len - at;
+
+	if (data && count && data_at(use) + count * VIRTIO_CSWAP_SLOT_SIZE <= len) {
+		at = liar_below(8) ? data_at(use) : VIRTIO_CSWAP_TAGS_OFFSET;
+		bytes = count * (at == VIRTIO_CSWAP_TAGS_OFFSET ? VIRTIO_CSWAP_TAG_SIZE :
+								  VIRTIO_CSWAP_SLOT_SIZE);
+	}
+	answer->byte[at + liar_below(bytes)] ^= (uint8_t)(1 << liar_below(8));
+}
+
+/* The first page of the answer is one that was there before. */
+static bool replay(const struct use *use, union answer *answer)
 {
 	const struct old_page *page = older_page(slot_of_cookie(answer->ack[0].cookie));
 
@@ -155,8 +184,7 @@ static bool replay(union answer *answer)
 	memcpy(answer->byte + VIRTIO_CSWAP_TAGS_OFFSET, &page->tag, sizeof(page->tag));
 	/* Sometimes only one of them. */
 	if (liar_below(4))
-		memcpy(answer->byte + VIRTIO_CSWAP_DATA_OFFSET(1), page->data,
-		       sizeof(page->data));
+		memcpy(answer->byte + data_at(use), page->data, sizeof(page->data));
 	return true;
 }
 
@@ -195,12 +223,11 @@ bool lies_change_answer(struct use *use, enum lie lie)
 		change_header(&answer.response);
 		break;
 	case LIE_FLIP:
-		answer.byte[(data ? VIRTIO_CSWAP_TAGS_OFFSET : 0) +
-			    liar_below(len - (data ? VIRTIO_CSWAP_TAGS_OFFSET : 0))] ^=
-			(uint8_t)(1 << liar_below(8));
+		flip(use, &answer, len);
 		break;
 	case LIE_OLDER:
-		if (!data || use->written != ANSWER_BYTES || !replay(&answer))
+		if (!data || use->written < data_at(use) + VIRTIO_CSWAP_SLOT_SIZE ||
+		    use->written > sizeof(answer) || !replay(use, &answer))
 			return false;
 		break;
 	default:
@@ -223,12 +250,11 @@ static void put_answer(struct use *use, uint64_t cookie)
 	answer.response.count = htole16(1);
 	answer.ack[0].cookie = cookie;
 	if (data) {
-		len = ANSWER_BYTES;
+		len = data_at(use) + VIRTIO_CSWAP_SLOT_SIZE;
 		if (page) {
 			memcpy(answer.byte + VIRTIO_CSWAP_TAGS_OFFSET, &page->tag,
 			       sizeof(page->tag));
-			memcpy(answer.byte + VIRTIO_CSWAP_DATA_OFFSET(1), page->data,
-			       sizeof(page->data));
+			memcpy(answer.byte + data_at(use), page->data, sizeof(page->data));
 		}
 	}
 	vring_copy_to(use->chain->segment + use->chain->readable, 0, &answer, len);

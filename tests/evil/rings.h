@@ -9,7 +9,7 @@
 #include "rings/vring.h"
 
 /* Room for whatever is in a response buffer for one page. */
-#define ANSWER_BYTES VIRTIO_CSWAP_DATA_BUFFER_SIZE(1)
+#define ANSWER_BYTES VIRTIO_CSWAP_DATA_BUFFER_SIZE(VIRTIO_CSWAP_MAX_REQUEST_PAGES)
 #define MAX_STOLEN 4			/* of each size */
 #define MAX_HELD 16
 
