@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # The guest stands still for longer than a read may wait: its VM was stopped or frozen, or the host
-# slept. There are more readers than requests for pages.
+# slept. There are more readers than requests for pages; in User-Mode Linux also more than pages that
+# may be asked for.
 # Proves: time in which the guest didn't run doesn't count: no read fails, whichever of guest and
 # daemon goes on first. If the host is silent while the guest runs each read does fail, and all are
 # counted and logged, those for which no request was free too.
@@ -14,7 +15,7 @@
 # beside: yes
 # run: --faulty-cswapd "--store mem --size 48M --fault-report @RUN@/report --fault stall"
 # run: --allow "blocked for more" --allow "rcu.*(stall|detected)" --allow "clocksource|lockup"
-# run uml: --mem 256M --env READERS=40
+# run uml: --mem 256M --env READERS=300 --env BEYOND=yes
 # run vm: --mem 384M --env READERS=160
 
 # shellcheck source-path=SCRIPTDIR source=lib.sh
@@ -57,7 +58,9 @@ readers_end
 expect "reads that got an answer from nobody" $failed = "$READERS"
 expect "reads lost and counted" "$(counter load_timeouts)" = "$READERS"
 in_log 1 'slot [0-9]+: no answer from the device; the page is given up'
-in_log 1 'slot [0-9]+: all requests for pages wait for the device; the page is given up'
+# With more readers than pages that may be asked for, which takes hundreds.
+[ -z "${BEYOND-}" ] ||
+	in_log 1 'slot [0-9]+: all requests for pages wait for the device; the page is given up'
 echo 180 >$limit
 host disarm
 
