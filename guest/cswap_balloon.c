@@ -756,7 +756,7 @@ const char *cswap_balloon_unusable(u32 block_size, u8 release_method)
 	    block_size <= VIRTIO_CSWAP_MAX_BLOCK_SIZE)
 		return "the device's blocks are larger than 2 MiB (cswapd --block-size)";
 	if (release_method == VIRTIO_CSWAP_RELEASE_CONVERT && !cswap_guest_is_confidential())
-		return "the host uses --release convert, which needs a confidential guest; for a plain guest start cswapd with --release punch";
+		return "the host uses --release convert; a plain guest needs --release punch";
 	return NULL;
 }
 

@@ -257,7 +257,7 @@ static int get_data(struct cswap_answer *to, const void *from, u32 used, unsigne
 	if (check_acks(to, &header.ack, 1))
 		return -EPROTO;
 	ok = to->outcome[0].status == VIRTIO_CSWAP_S_OK;
-	if (to->pages > room || (to->pages > 0) != ok)
+	if (to->pages > room || ok != !!to->pages)
 		return -EPROTO;
 	/* the pages begin where they may, however many there are */
 	if (ok && used != VIRTIO_CSWAP_DATA_OFFSET(room) + to->pages * VIRTIO_CSWAP_SLOT_SIZE)

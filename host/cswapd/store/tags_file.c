@@ -190,7 +190,7 @@ static off_t offset_of(uint64_t slot)
 static bool file_get(struct tags *tags, uint64_t slot, struct virtio_cswap_tag *to,
 		     unsigned int count)
 {
-	ssize_t bytes = (ssize_t)(count * STORE_TAG_SIZE);
+	ssize_t bytes = (ssize_t)count * STORE_TAG_SIZE;
 
 	return pread(((struct tags_file *)tags)->fd, to, (size_t)bytes, offset_of(slot)) == bytes;
 }
@@ -202,7 +202,7 @@ static bool file_get(struct tags *tags, uint64_t slot, struct virtio_cswap_tag *
 static bool file_put(struct tags *tags, uint64_t slot, const struct virtio_cswap_tag *from,
 		     unsigned int count)
 {
-	ssize_t bytes = (ssize_t)(count * STORE_TAG_SIZE);
+	ssize_t bytes = (ssize_t)count * STORE_TAG_SIZE;
 
 	return pwrite(((struct tags_file *)tags)->fd, from, (size_t)bytes, offset_of(slot)) == bytes;
 }
