@@ -3,7 +3,7 @@
  * vhost_user.c - the protocol with the front end (the VMM).
  *
  * Theory of operation: a message's size and the number of its descriptors are
- * compared with the table at the end of this file, and only then its handler
+ * compared with the table in this file, and only then its handler
  * runs. A handler returns NULL, or in words what is wrong: the front end is told
  * if it wants replies, and dropped otherwise.
  *
@@ -40,279 +40,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "common/log.h"
-#include "vhost_user.h"
-
-#define VU_CONFIG_BYTES		256
-#define VU_MAX_RINGS VHOST_USER_MAX_RINGS
-/* While memory is read by a front end: between two pieces of what is discarded again, and two rounds. */
-#define DISCARD_PIECE_MS	5
-#define DISCARD_ROUND_MS	100
-
-#define BIT64(n) (1ULL << (n))
-#define VU_F_LOG_ALL		26
-#define VU_F_PROTOCOL_FEATURES	30
-
-enum vu_protocol_feature {
-	VU_PROTOCOL_F_MQ = 0,
-	VU_PROTOCOL_F_LOG_SHMFD = 1,
-	VU_PROTOCOL_F_REPLY_ACK = 3,
-	VU_PROTOCOL_F_BACKEND_REQ = 5,
-	VU_PROTOCOL_F_CONFIG = 9,
-	VU_PROTOCOL_F_INFLIGHT_SHMFD = 12,
-	VU_PROTOCOL_F_RESET_DEVICE = 13,
-	VU_PROTOCOL_F_CONFIGURE_MEM_SLOTS = 15,
-	VU_PROTOCOL_F_STATUS = 16,
-	VU_PROTOCOL_F_DEVICE_STATE = 19,
-};
-
-#define VU_PROTOCOL_FEATURES \
-	(BIT64(VU_PROTOCOL_F_MQ) | BIT64(VU_PROTOCOL_F_LOG_SHMFD) | \
-	 BIT64(VU_PROTOCOL_F_REPLY_ACK) | \
-	 BIT64(VU_PROTOCOL_F_BACKEND_REQ) | BIT64(VU_PROTOCOL_F_CONFIG) | \
-	 BIT64(VU_PROTOCOL_F_RESET_DEVICE) | \
-	 BIT64(VU_PROTOCOL_F_CONFIGURE_MEM_SLOTS) | \
-	 BIT64(VU_PROTOCOL_F_STATUS))
-
-enum vu_request {
-	VU_GET_FEATURES = 1,
-	VU_SET_FEATURES = 2,
-	VU_SET_OWNER = 3,
-	VU_RESET_OWNER = 4,
-	VU_SET_MEM_TABLE = 5,
-	VU_SET_LOG_BASE = 6,
-	VU_SET_VRING_NUM = 8,
-	VU_SET_VRING_ADDR = 9,
-	VU_SET_VRING_BASE = 10,
-	VU_GET_VRING_BASE = 11,
-	VU_SET_VRING_KICK = 12,
-	VU_SET_VRING_CALL = 13,
-	VU_SET_VRING_ERR = 14,
-	VU_GET_PROTOCOL_FEATURES = 15,
-	VU_SET_PROTOCOL_FEATURES = 16,
-	VU_GET_QUEUE_NUM = 17,
-	VU_SET_VRING_ENABLE = 18,
-	VU_SET_BACKEND_REQ_FD = 21,
-	VU_GET_CONFIG = 24,
-	VU_SET_CONFIG = 25,
-	VU_GET_INFLIGHT_FD = 31,
-	VU_SET_INFLIGHT_FD = 32,
-	VU_RESET_DEVICE = 34,
-	VU_GET_MAX_MEM_SLOTS = 36,
-	VU_ADD_MEM_REG = 37,
-	VU_REM_MEM_REG = 38,
-	VU_SET_STATUS = 39,
-	VU_GET_STATUS = 40,
-	VU_SET_DEVICE_STATE_FD = 42,
-	VU_CHECK_DEVICE_STATE = 43,
-	VU_NUM_REQUESTS
-};
-
-/* Payloads, in the host's byte order. */
-struct vu_vring_state {
-	uint32_t index;
-	uint32_t num;
-};
-
-struct vu_vring_addr {
-	uint32_t index;
-	uint32_t flags;
-	uint64_t desc;
-	uint64_t used;
-	uint64_t avail;
-	uint64_t log;
-};
-
-struct vu_region {
-	uint64_t gpa;
-	uint64_t size;
-	uint64_t uva;
-	uint64_t offset;
-};
-
-struct vu_mem_table {
-	uint32_t count;
-	uint32_t padding;
-	struct vu_region region[VU_MAX_FDS];
-};
-
-struct vu_mem_reg {
-	uint64_t padding;
-	struct vu_region region;
-};
-
-struct vu_state_fd {
-	uint32_t direction;		/* 0: save, 1: load */
-	uint32_t phase;			/* 0: the rings have stopped */
-};
-
-struct vu_log {
-	uint64_t mmap_size;
-	uint64_t mmap_offset;
-};
-
-struct vu_inflight {
-	uint64_t mmap_size;
-	uint64_t mmap_offset;
-	uint16_t num_queues;
-	uint16_t queue_size;
-};
-
-/* Some send what the compiler makes of it, with padding at the end. */
-#define VU_INFLIGHT_BYTES 20
-
-struct vu_config_header {
-	uint32_t offset;
-	uint32_t size;
-	uint32_t flags;
-};
-
-#define VU_VRING_INDEX_MASK	0xff
-#define VU_VRING_NOFD		0x100
-#define VU_VRING_ADDR_F_LOG	0x1
-
-struct vu_ring {
-	struct worker_ring worker;	/* owns its descriptors */
-	bool has_addr;
-	bool enabled;
-	bool attached;
-};
-
-struct vhost_user {
-	struct vhost_user_config config;
-	int fd;				/* -1: no front end */
-	int backend_fd;			/* for messages to the front end; -1 */
-	int inflight_fd;		/* the file that the front end keeps; -1 */
-	struct inflight *inflight;	/* ... if it has handed it back */
-	struct handover handover;
-	uint32_t own_holder;		/* if we weren't given one */
-	bool discard_again;		/* all that is released, once */
-	uint64_t discard_at_ms;		/* not before */
-	struct vhost_user_agreed agreed;
-	struct log_rate wrong_rate;	/* lines about its messages, */
-	struct log_rate pages_rate;	/* and about its memory */
-	unsigned int num_rings;
-	struct vu_ring ring[VU_MAX_RINGS];
-};
-
-typedef const char *vu_handler(struct vhost_user *vu, struct vu_message *msg);
-
-/* --- payloads and descriptors --- */
-
-static uint64_t get_u64(const struct vu_message *msg)
-{
-	uint64_t value;
-
-	memcpy(&value, msg->payload, sizeof(value));
-	return value;
-}
-
-static void set_reply(struct vu_message *msg, const void *payload, size_t size)
-{
-	memcpy(msg->payload, payload, size);
-	msg->header.size = (uint32_t)size;
-}
-
-static void reply_u64(struct vu_message *msg, uint64_t value)
-{
-	set_reply(msg, &value, sizeof(value));
-}
-
-/* Take a message's first descriptor out of it, or get -1. */
-static int take_fd(struct vu_message *msg)
-{
-	int fd;
-
-	if (!msg->num_fds || msg->fd[0] < 0)
-		return -1;
-	fd = msg->fd[0];
-	msg->fd[0] = -1;
-	return fd;
-}
-
-static void replace_fd(int *old, int new)
-{
-	if (*old >= 0)
-		close(*old);
-	*old = new;
-}
-
-/* --- rings --- */
-
-static struct vu_ring *find_ring(struct vhost_user *vu, uint64_t index)
-{
-	return index < vu->num_rings ? &vu->ring[index] : NULL;
-}
-
-static const char no_ring[] =
-	"no such virtqueue: the VMM has more than 1 + 2 x --queues of them (its num_vqs, and --queues, must agree)";
-
-static unsigned int ring_index(const struct vhost_user *vu,
-			       const struct vu_ring *ring)
-{
-	return (unsigned int)(ring - vu->ring);
-}
-
-static bool accepted(const struct vhost_user *vu, unsigned int feature)
-{
-	return vu->agreed.features & BIT64(feature);
-}
-
-/* Let a worker serve the ring if all it takes is known. */
-static const char *start_ring(struct vhost_user *vu, struct vu_ring *ring)
-{
-	const char *wrong;
-
-	if (ring->attached || !ring->has_addr || !ring->worker.setup.num ||
-	    ring->worker.kick_fd < 0 || !ring->enabled)
-		return NULL;
-	if (!handover_is_ours(&vu->handover)) {
-		vu->discard_again |= handover_is_loaded(&vu->handover);
-		wrong = handover_end(&vu->handover);
-		if (wrong)
-			return wrong;
-	}
-	ring->worker.setup.event_idx = accepted(vu, VIRTIO_RING_F_EVENT_IDX);
-	wrong = worker_attach(vu->config.workers, ring_index(vu, ring),
-			      &ring->worker);
-	if (wrong)
-		return wrong;
-	ring->attached = true;
-	ring->worker.take_over = false;
-	log_debug("virtqueue %u runs: %u descriptors from %u",
-		  ring_index(vu, ring), ring->worker.setup.num,
-		  ring->worker.setup.base);
-	return NULL;
-}
-
-static void stop_ring(struct vhost_user *vu, struct vu_ring *ring)
-{
-	if (!ring->attached)
-		return;
-	ring->worker.setup.base = worker_detach(vu->config.workers,
-						ring_index(vu, ring));
-	ring->attached = false;
-	log_debug("virtqueue %u stops at %u", ring_index(vu, ring),
-		  ring->worker.setup.base);
-}
-
-static void reset_device(struct vhost_user *vu)
-{
-	unsigned int i;
-
-	for (i = 0; i < vu->num_rings; i++) {
-		stop_ring(vu, &vu->ring[i]);
-		vu->ring[i].worker.take_over = false;
-		vu->ring[i].enabled = false;
-		vu->ring[i].has_addr = false;
-		vu->ring[i].worker.setup.base = 0;
-	}
-	worker_forget(vu->config.workers);
-	vu->agreed.status = 0;
-}
+#include "vhost_user_parts.h"
 
 /* --- handlers: features --- */
 
@@ -349,7 +80,7 @@ static uint64_t offered(const struct vhost_user *vu)
 	return vu->config.lies ? vu->config.lies->features(features) : features;
 }
 
-static const char *handle_get_features(struct vhost_user *vu,
+static const char *vu_handle_get_features(struct vhost_user *vu,
 				       struct vu_message *msg)
 {
 	if (!vu->agreed.asked_features)
@@ -379,7 +110,7 @@ static void drop_dirty_log(struct vhost_user *vu)
 	vu->discard_again = true;
 }
 
-static const char *handle_set_features(struct vhost_user *vu,
+static const char *vu_handle_set_features(struct vhost_user *vu,
 				       struct vu_message *msg)
 {
 	uint64_t features = get_u64(msg);
@@ -411,14 +142,14 @@ static uint64_t offered_protocol(const struct vhost_user *vu)
 	return features;
 }
 
-static const char *handle_get_protocol_features(struct vhost_user *vu,
+static const char *vu_handle_get_protocol_features(struct vhost_user *vu,
 						struct vu_message *msg)
 {
 	reply_u64(msg, offered_protocol(vu));
 	return NULL;
 }
 
-static const char *handle_set_protocol_features(struct vhost_user *vu,
+static const char *vu_handle_set_protocol_features(struct vhost_user *vu,
 						struct vu_message *msg)
 {
 	uint64_t features = get_u64(msg);
@@ -430,7 +161,7 @@ static const char *handle_set_protocol_features(struct vhost_user *vu,
 	return NULL;
 }
 
-static const char *handle_set_owner(struct vhost_user *vu,
+static const char *vu_handle_set_owner(struct vhost_user *vu,
 				    struct vu_message *msg)
 {
 	(void)msg;
@@ -438,30 +169,30 @@ static const char *handle_set_owner(struct vhost_user *vu,
 	return NULL;
 }
 
-static const char *handle_reset(struct vhost_user *vu, struct vu_message *msg)
+static const char *vu_handle_reset(struct vhost_user *vu, struct vu_message *msg)
 {
 	(void)msg;
-	reset_device(vu);
+	vu_reset_device(vu);
 	return NULL;
 }
 
-static const char *handle_get_queue_num(struct vhost_user *vu,
+static const char *vu_handle_get_queue_num(struct vhost_user *vu,
 					struct vu_message *msg)
 {
 	reply_u64(msg, vu->num_rings);
 	return NULL;
 }
 
-static const char *handle_set_status(struct vhost_user *vu,
+static const char *vu_handle_set_status(struct vhost_user *vu,
 				     struct vu_message *msg)
 {
 	vu->agreed.status = (uint8_t)get_u64(msg);
 	if (!vu->agreed.status)
-		reset_device(vu);
+		vu_reset_device(vu);
 	return NULL;
 }
 
-static const char *handle_get_status(struct vhost_user *vu,
+static const char *vu_handle_get_status(struct vhost_user *vu,
 				     struct vu_message *msg)
 {
 	reply_u64(msg, vu->agreed.status);
@@ -470,7 +201,7 @@ static const char *handle_get_status(struct vhost_user *vu,
 
 /* --- handlers: configuration --- */
 
-static const char *handle_get_config(struct vhost_user *vu,
+static const char *vu_handle_get_config(struct vhost_user *vu,
 				     struct vu_message *msg)
 {
 	struct virtio_cswap_config config;
@@ -498,7 +229,7 @@ static const char *handle_get_config(struct vhost_user *vu,
  * All of it is read-only. QEMU writes the whole space whatever the guest
  * touched, so a write is not an error.
  */
-static const char *handle_set_config(struct vhost_user *vu,
+static const char *vu_handle_set_config(struct vhost_user *vu,
 				     struct vu_message *msg)
 {
 	(void)vu;
@@ -506,7 +237,7 @@ static const char *handle_set_config(struct vhost_user *vu,
 	return NULL;
 }
 
-static const char *handle_set_backend_req_fd(struct vhost_user *vu,
+static const char *vu_handle_set_backend_req_fd(struct vhost_user *vu,
 					     struct vu_message *msg)
 {
 	replace_fd(&vu->backend_fd, take_fd(msg));
@@ -544,7 +275,7 @@ static const char *add_region(struct vhost_user *vu,
 	return wrong;
 }
 
-static const char *handle_set_mem_table(struct vhost_user *vu,
+static const char *vu_handle_set_mem_table(struct vhost_user *vu,
 					struct vu_message *msg)
 {
 	const size_t head = offsetof(struct vu_mem_table, region);
@@ -570,7 +301,7 @@ static const char *handle_set_mem_table(struct vhost_user *vu,
 	return wrong;
 }
 
-static const char *handle_get_max_mem_slots(struct vhost_user *vu,
+static const char *vu_handle_get_max_mem_slots(struct vhost_user *vu,
 					    struct vu_message *msg)
 {
 	(void)vu;
@@ -578,7 +309,7 @@ static const char *handle_get_max_mem_slots(struct vhost_user *vu,
 	return NULL;
 }
 
-static const char *handle_add_mem_reg(struct vhost_user *vu,
+static const char *vu_handle_add_mem_reg(struct vhost_user *vu,
 				      struct vu_message *msg)
 {
 	struct vu_mem_reg reg;
@@ -592,7 +323,7 @@ static const char *handle_add_mem_reg(struct vhost_user *vu,
 	return wrong;
 }
 
-static const char *handle_rem_mem_reg(struct vhost_user *vu,
+static const char *vu_handle_rem_mem_reg(struct vhost_user *vu,
 				      struct vu_message *msg)
 {
 	struct vu_mem_reg reg;
@@ -604,326 +335,6 @@ static const char *handle_rem_mem_reg(struct vhost_user *vu,
 			      reg.region.size);
 	worker_resume(vu->config.workers);
 	return wrong;
-}
-
-/* --- handlers: rings --- */
-
-static const char *handle_set_vring_num(struct vhost_user *vu,
-					struct vu_message *msg)
-{
-	struct vu_vring_state state;
-	struct vu_ring *ring;
-
-	memcpy(&state, msg->payload, sizeof(state));
-	ring = find_ring(vu, state.index);
-	if (!ring)
-		return no_ring;
-	if (ring->attached)
-		return "virtqueue is running";
-	if (!state.num || state.num > VRING_MAX_NUM)
-		return "ring size is not a power of two up to 1024";
-	ring->worker.setup.num = (uint16_t)state.num;
-	return NULL;
-}
-
-static const char *handle_set_vring_addr(struct vhost_user *vu,
-					 struct vu_message *msg)
-{
-	struct vu_vring_addr addr;
-	struct vu_ring *ring;
-
-	memcpy(&addr, msg->payload, sizeof(addr));
-	ring = find_ring(vu, addr.index);
-	if (!ring)
-		return no_ring;
-	stop_ring(vu, ring);
-	ring->worker.setup.log = addr.flags & VU_VRING_ADDR_F_LOG;
-	ring->worker.setup.used_gpa = addr.log;
-	ring->worker.setup.desc_uva = addr.desc;
-	ring->worker.setup.avail_uva = addr.avail;
-	ring->worker.setup.used_uva = addr.used;
-	ring->has_addr = true;
-	return start_ring(vu, ring);
-}
-
-static const char *handle_set_vring_base(struct vhost_user *vu,
-					 struct vu_message *msg)
-{
-	struct vu_vring_state state;
-	struct vu_ring *ring;
-
-	memcpy(&state, msg->payload, sizeof(state));
-	ring = find_ring(vu, state.index);
-	if (!ring)
-		return no_ring;
-	if (ring->attached)
-		return "virtqueue is running";
-	if (state.num > UINT16_MAX)
-		return "ring index out of range";
-	ring->worker.setup.base = (uint16_t)state.num;
-	return NULL;
-}
-
-static const char *handle_get_vring_base(struct vhost_user *vu,
-					 struct vu_message *msg)
-{
-	struct vu_vring_state state;
-	struct vu_ring *ring;
-
-	memcpy(&state, msg->payload, sizeof(state));
-	ring = find_ring(vu, state.index);
-	if (!ring)
-		return no_ring;
-	stop_ring(vu, ring);
-	/* It starts again with the next kick descriptor. */
-	replace_fd(&ring->worker.kick_fd, -1);
-	state.num = ring->worker.setup.base;
-	set_reply(msg, &state, sizeof(state));
-	return NULL;
-}
-
-/* Have the ring use another descriptor, also while it runs; the old one is closed. */
-static void change_fd(struct vhost_user *vu, struct vu_ring *ring, int *which, int fd)
-{
-	int old = *which;
-
-	*which = fd;
-	if (ring->attached)
-		worker_set_fds(vu->config.workers, ring_index(vu, ring),
-			       &ring->worker);
-	if (old >= 0)
-		close(old);
-}
-
-/* The ring that a message with a descriptor is about, and the descriptor. */
-static const char *get_ring_fd(struct vhost_user *vu, struct vu_message *msg,
-			       struct vu_ring **ring, int *fd)
-{
-	uint64_t value = get_u64(msg);
-
-	*ring = find_ring(vu, value & VU_VRING_INDEX_MASK);
-	if (!*ring)
-		return no_ring;
-	*fd = value & VU_VRING_NOFD ? -1 : take_fd(msg);
-	if (*fd < 0 && !(value & VU_VRING_NOFD))
-		return "no descriptor came along";
-	return NULL;
-}
-
-static const char *handle_set_vring_kick(struct vhost_user *vu,
-					 struct vu_message *msg)
-{
-	struct vu_ring *ring;
-	const char *wrong;
-	int fd;
-
-	wrong = get_ring_fd(vu, msg, &ring, &fd);
-	if (wrong)
-		return wrong;
-	if (fd < 0)
-		return "a virtqueue without kick descriptor would have to be polled for ever";
-	change_fd(vu, ring, &ring->worker.kick_fd, fd);
-	return start_ring(vu, ring);
-}
-
-static const char *handle_set_vring_call(struct vhost_user *vu,
-					 struct vu_message *msg)
-{
-	struct vu_ring *ring;
-	const char *wrong;
-	int fd;
-
-	wrong = get_ring_fd(vu, msg, &ring, &fd);
-	if (wrong)
-		return wrong;
-	/* It may be a pipe: a front end that doesn't read must not stop us. */
-	if (fd >= 0)
-		fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
-	change_fd(vu, ring, &ring->worker.call_fd, fd);
-	return NULL;
-}
-
-static const char *handle_set_vring_err(struct vhost_user *vu,
-					struct vu_message *msg)
-{
-	struct vu_ring *ring;
-	const char *wrong;
-	int fd;
-
-	wrong = get_ring_fd(vu, msg, &ring, &fd);
-	if (wrong)
-		return wrong;
-	if (fd >= 0)
-		fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
-	change_fd(vu, ring, &ring->worker.err_fd, fd);
-	return NULL;
-}
-
-static const char *handle_set_vring_enable(struct vhost_user *vu,
-					   struct vu_message *msg)
-{
-	struct vu_vring_state state;
-	struct vu_ring *ring;
-
-	memcpy(&state, msg->payload, sizeof(state));
-	ring = find_ring(vu, state.index);
-	if (!ring)
-		return no_ring;
-	ring->enabled = state.num;
-	if (ring->enabled)
-		return start_ring(vu, ring);
-	stop_ring(vu, ring);
-	return NULL;
-}
-
-/* --- handlers: what is in hand --- */
-
-static bool any_ring_runs(const struct vhost_user *vu)
-{
-	unsigned int i;
-
-	for (i = 0; i < vu->num_rings; i++)
-		if (vu->ring[i].attached)
-			return true;
-	return false;
-}
-
-/* No ring runs. What is in hand is noted in our own memory from now on. */
-static void drop_inflight(struct vhost_user *vu)
-{
-	if (!vu->inflight)
-		return;
-	worker_use_log(vu->config.workers, NULL);
-	inflight_unmap_file(vu->inflight, vu->config.limits.queue_pairs);
-	vu->inflight = NULL;
-}
-
-static const char *handle_get_inflight_fd(struct vhost_user *vu,
-					  struct vu_message *msg)
-{
-	unsigned int pairs = vu->config.limits.queue_pairs;
-	struct vu_inflight inflight;
-	int fd;
-
-	memcpy(&inflight, msg->payload, VU_INFLIGHT_BYTES);
-	if (inflight.num_queues > vu->num_rings)
-		return "more virtqueues than there are";
-	fd = inflight_create_file(pairs, &vu->config.store);
-	if (fd < 0)
-		return "no memory for what is in hand";
-	if (handover_is_loaded(&vu->handover) &&
-	    !inflight_fill_file(fd, pairs, worker_log(vu->config.workers))) {
-		close(fd);
-		return "no memory for what is in hand";
-	}
-	/* One that is in use stays so until another is handed back. */
-	replace_fd(&vu->inflight_fd, fd);
-	inflight.mmap_size = inflight_file_bytes(pairs);
-	inflight.mmap_offset = 0;
-	memcpy(msg->payload, &inflight, VU_INFLIGHT_BYTES);
-	msg->reply_fd = fd;
-	return NULL;
-}
-
-static const char *use_inflight(struct vhost_user *vu, int fd)
-{
-	struct inflight *log;
-	const char *wrong;
-
-	wrong = inflight_map_file(fd, vu->config.limits.queue_pairs, &vu->config.store,
-				  &log);
-	if (wrong)
-		return wrong;
-	drop_inflight(vu);
-	worker_use_log(vu->config.workers, log);
-	vu->inflight = log;
-	return NULL;
-}
-
-static const char *handle_set_inflight_fd(struct vhost_user *vu,
-					  struct vu_message *msg)
-{
-	struct vu_inflight inflight;
-	const char *wrong;
-
-	memcpy(&inflight, msg->payload, VU_INFLIGHT_BYTES);
-	if (any_ring_runs(vu))
-		return "virtqueues are running";
-	if (inflight.mmap_offset ||
-	    inflight.mmap_size != inflight_file_bytes(vu->config.limits.queue_pairs))
-		return "not of the size and offset that were given";
-	wrong = use_inflight(vu, msg->num_fds ? msg->fd[0] : -1);
-	if (!wrong)
-		replace_fd(&vu->inflight_fd, take_fd(msg));
-	return wrong;
-}
-
-/* --- handlers: the dirty log --- */
-
-static const char *use_dirty_log(struct vhost_user *vu, int fd, uint64_t bytes, uint64_t offset)
-{
-	const char *wrong;
-
-	worker_pause_table(vu->config.workers);
-	wrong = dirty_log_use(&vu->config.memory->dirty, fd, bytes, offset);
-	worker_resume(vu->config.workers);
-	vu->agreed.log_lost = wrong;
-	return wrong;
-}
-
-/*
- * The protocol has no answer that says no, and a guest whose front end is dropped loses its swap. So the
- * answer is the same, and the move fails when the state is asked for.
- */
-static const char *handle_set_log_base(struct vhost_user *vu, struct vu_message *msg)
-{
-	const char *wrong;
-	struct vu_log log;
-
-	memcpy(&log, msg->payload, sizeof(log));
-	wrong = use_dirty_log(vu, msg->num_fds ? msg->fd[0] : -1, log.mmap_size,
-			      log.mmap_offset);
-	if (wrong)
-		log_err("front end: dirty log: %s: the guest can't move", wrong);
-	else
-		take_fd(msg);
-	msg->header.size = 0;
-	return NULL;
-}
-
-/* --- handlers: the guest moves --- */
-
-static const char *begin_transfer(struct vhost_user *vu, const struct vu_message *msg)
-{
-	struct vu_state_fd what;
-
-	memcpy(&what, msg->payload, sizeof(what));
-	if (what.direction > 1 || what.phase)
-		return "no such direction or phase";
-	if (any_ring_runs(vu))
-		return "virtqueues are running";
-	if (!what.direction && vu->agreed.log_lost)
-		return "not all that was written to memory was logged";
-	return handover_begin(&vu->handover, what.direction, msg->num_fds ? msg->fd[0] : -1);
-}
-
-/* A refusal is told in the answer; the guest goes on where it is. */
-static const char *handle_set_device_state_fd(struct vhost_user *vu, struct vu_message *msg)
-{
-	const char *wrong = begin_transfer(vu, msg);
-
-	if (wrong)
-		log_err("the guest doesn't move: %s", wrong);
-	else
-		take_fd(msg);
-	reply_u64(msg, wrong ? VU_VRING_NOFD | 1 : VU_VRING_NOFD);
-	return NULL;
-}
-
-static const char *handle_check_device_state(struct vhost_user *vu, struct vu_message *msg)
-{
-	reply_u64(msg, handover_check(&vu->handover) ? 0 : 1);
-	return NULL;
 }
 
 /* --- the message table --- */
@@ -941,7 +352,7 @@ struct vu_entry {
 };
 
 #define ENTRY(request, function, bytes, ...) \
-	[VU_##request] = { .name = #request, .handle = handle_##function, \
+	[VU_##request] = { .name = #request, .handle = vu_handle_##function, \
 			   .size = (bytes), __VA_ARGS__ }
 
 static const struct vu_entry vu_table[VU_NUM_REQUESTS] = {
@@ -1033,9 +444,9 @@ struct worker_need vhost_user_needs(const struct vhost_user *vu,
 	memcpy(&state, msg->payload, sizeof(state));
 	if (entry->still == WORKER_RING &&
 	    (state.index >= vu->num_rings || !vu->ring[state.index].attached ||
-	     (entry->handle == handle_set_vring_enable && state.num)))
+	     (entry->handle == vu_handle_set_vring_enable && state.num)))
 		return nothing;
-	if (entry->handle == handle_set_status && (uint8_t)get_u64(msg))
+	if (entry->handle == vu_handle_set_status && (uint8_t)get_u64(msg))
 		return nothing;
 	return (struct worker_need){ .still = entry->still, .index = state.index };
 }
@@ -1045,49 +456,11 @@ bool vhost_user_waits(struct vhost_user *vu, const struct vu_message *msg)
 	const struct vu_entry *entry = find_entry(msg->header.request);
 	struct vu_vring_state state;
 
-	if (!entry || entry->handle != handle_set_vring_enable || check_message(entry, msg))
+	if (!entry || entry->handle != vu_handle_set_vring_enable || check_message(entry, msg))
 		return false;
 	memcpy(&state, msg->payload, sizeof(state));
 	return state.num && state.index < vu->num_rings && vu->ring[state.index].has_addr &&
 	       !handover_take(&vu->handover);
-}
-
-struct pollfd vhost_user_state_poll(const struct vhost_user *vu)
-{
-	return handover_poll(&vu->handover);
-}
-
-void vhost_user_move_state(struct vhost_user *vu)
-{
-	handover_run(&vu->handover);
-}
-
-/* --- what is released and filled again --- */
-
-static uint64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
-int vhost_user_discard_ms(const struct vhost_user *vu)
-{
-	uint64_t now;
-
-	if (!vu->discard_again && !vu->config.memory->dirty.bits)
-		return -1;
-	now = now_ms();
-	return vu->discard_at_ms > now ? (int)(vu->discard_at_ms - now) : 0;
-}
-
-void vhost_user_discard(struct vhost_user *vu)
-{
-	bool more = handover_discard(&vu->handover);
-
-	vu->discard_at_ms = now_ms() + (more ? DISCARD_PIECE_MS : DISCARD_ROUND_MS);
-	vu->discard_again &= more;
 }
 
 bool vhost_user_handle(struct vhost_user *vu, struct vu_message *msg,
@@ -1239,8 +612,8 @@ static void leave_rings(struct vhost_user *vu)
 	if (vu->inflight)
 		worker_leave(vu->config.workers);
 	for (i = 0; i < vu->num_rings; i++)
-		stop_ring(vu, &vu->ring[i]);
-	drop_inflight(vu);
+		vu_stop_ring(vu, &vu->ring[i]);
+	vu_drop_inflight(vu);
 }
 
 /* What was kept of the front end is for who comes after us: nothing is reset. */
@@ -1265,7 +638,7 @@ void vhost_user_disconnect(struct vhost_user *vu)
 	if (vu->fd < 0)
 		return;
 	leave_rings(vu);
-	reset_device(vu);
+	vu_reset_device(vu);
 	handover_lose(&vu->handover);
 	close_all(vu);
 }
@@ -1356,7 +729,7 @@ static void restore_ring(struct vhost_user *vu, struct vu_ring *ring,
 	if (!from->attached)
 		return;
 	ring->worker.take_over = true;
-	wrong = start_ring(vu, ring);
+	wrong = vu_start_ring(vu, ring);
 	if (wrong)
 		log_err("virtqueue %u can't go on: %s", ring_index(vu, ring),
 			wrong);
@@ -1370,7 +743,7 @@ static void restore_dirty_log(struct vhost_user *vu, const struct vhost_user_sav
 		replace_fd(&fd, -1);
 		return;
 	}
-	wrong = use_dirty_log(vu, fd, from->log_bytes, from->log_offset);
+	wrong = vu_use_dirty_log(vu, fd, from->log_bytes, from->log_offset);
 	if (!wrong)
 		return;
 	log_err("the dirty log is lost (%s): the guest can't move", wrong);
@@ -1393,7 +766,7 @@ void vhost_user_restore(struct vhost_user *vu,
 	settle_features(vu);
 	restore_dirty_log(vu, from, fd[VHOST_USER_LOG_FD]);
 	fd += VHOST_USER_FIXED_FDS;
-	wrong = from->inflight ? use_inflight(vu, vu->inflight_fd) : NULL;
+	wrong = from->inflight ? vu_use_inflight(vu, vu->inflight_fd) : NULL;
 	if (wrong)
 		log_err("what is in hand is lost: the file for it is %s", wrong);
 	restore_memory(vu, from, fd);
