@@ -7,6 +7,7 @@
 # histogram has each page read; a page that is given up is told of by a uevent.
 #
 # beds: uml uml-debug vm-newest vm-6.1
+# guest-programs: udevadm
 # slow: vm-6.12
 # timeout: 200
 # beside: yes

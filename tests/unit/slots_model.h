@@ -69,7 +69,7 @@ struct model_config {
 	bool taken_over;		/* the device holds what was there before */
 	u32 group;			/* pages of a request at most; 0: one */
 	u32 asked;			/* LOADs in flight at most; 0: as many as there are loads */
-	u32 descriptors;		/* of STOREs in flight; 0: enough for all */
+	u32 descriptors;		/* of STOREs in flight; 0: for one more than max_sent */
 };
 
 enum { PAGE_NOTHING = 0, PAGE_TORN = 0xffffffff };
@@ -963,7 +963,7 @@ static void model_init(struct model *m, const struct model_config *config)
 		.store_pages = model_group(config),
 		.load_pages = model_group(config),
 		.store_descriptors = config->descriptors ? config->descriptors :
-				     config->max_sent * (1 + model_group(config)),
+				     (config->max_sent + 1) * (1 + model_group(config)),
 	};
 	u32 i;
 
