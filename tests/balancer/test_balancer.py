@@ -452,7 +452,9 @@ def goes_on_after_its_death(host):
     host.balancer()
     all_managed(host)
     host.decided(10)
-    expect("and it goes on from there",
+    after = host.list()
+    expect("and it goes on from there: %s, %s" %
+           (before, [(after[n]["target_bytes"], after[n]["reason"]) for n in "abc"]),
            all(abs(host.target(n) - t) <= 4 * MIB for n, t in zip("abc", before)))
     expect("it ends when asked", host.end("balancer") == 0)
     expect("targets stay again", all(abs(host.target(n) - t) <= 4 * MIB for n, t in zip("abc", before)))
