@@ -72,7 +72,7 @@ endif
 
 .PHONY: check
 ## check: install what's needed and run all tests that fit in CI's time
-## check-unit: the userspace tests alone: no root, no VM, under a minute
+## check-unit: the userspace tests alone: no root, no VM, two or three minutes
 check:
 	$(Q)tests/check
 
