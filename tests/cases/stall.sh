@@ -17,6 +17,7 @@
 # run: --faulty-cswapd "--store mem --size 96M --fault-report @RUN@/report --fault stall"
 
 # shellcheck source-path=SCRIPTDIR source=lib.sh
+# shellcheck disable=SC2317	# functions are called by wait_until
 . "$(dirname "$0")/lib.sh"
 
 cgroup=/sys/fs/cgroup
@@ -37,8 +38,14 @@ mkfifo "$tmp/hold"
 ) &
 writer=$!
 wait_until 60 grep -qs gate "$tmp/writer.out" || die "the writer hangs"
-# Some of it goes out, fewer pages than there are copies in the pool: it's the clock that ends it.
-echo 64K >$cgroup/mixed/memory.reclaim
+# Some of it goes out, fewer pages than there are copies in the pool: it's the clock that ends it. The
+# kernel may take clean pages of files first.
+before=$(counter stores)
+goes_out() {
+	echo 64K >"$cgroup/mixed/memory.reclaim"
+	[ "$(counter stores)" -gt "$before" ]
+}
+wait_until 60 goes_out || die "nothing of the writer's is swapped out"
 sleep 1	# the stall clock and more
 before=$(counter stores)
 stress --mib 2 --pageout
