@@ -46,7 +46,13 @@ goes_out() {
 	[ "$(counter stores)" -gt "$before" ]
 }
 wait_until 60 goes_out || die "nothing of the writer's is swapped out"
-sleep 1	# the stall clock and more
+# The clock counts time in which the guest ran: it has run out when the next page is refused.
+is_refused() {
+	sleep 0.2
+	echo 4K >"$cgroup/mixed/memory.reclaim"
+	[ "$(counter store_refusals)" -gt 0 ]
+}
+wait_until 60 is_refused || fail "no store is refused"
 before=$(counter stores)
 stress --mib 2 --pageout
 # (A write of many pages fails with the first of them.)
