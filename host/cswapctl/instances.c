@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #include "connection.h"
 #include "instances.h"
@@ -54,17 +53,6 @@ static bool name_instance(struct instance *instance, const char *path)
 	instance->socket = strdup(path);
 	instance->name = strndup(begin, (size_t)(end - begin));
 	return instance->socket && instance->name;
-}
-
-/* As many connections as there may be. */
-static void raise_limit(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit))
-		return;
-	limit.rlim_cur = limit.rlim_max;
-	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 /*
@@ -140,7 +128,6 @@ bool instances_ask(struct instances *instances, const char *directory,
 	memset(instances, 0, sizeof(*instances));
 	if (asprintf(&pattern, "%s/*/control", directory) < 0)
 		return false;
-	raise_limit();
 	if (glob(pattern, 0, NULL, &found) == GLOB_NOSPACE)
 		goto out;
 	instances->list = calloc(found.gl_pathc + 1, sizeof(*instances->list));
