@@ -80,8 +80,7 @@ static uint64_t offered(const struct vhost_user *vu)
 	return vu->config.lies ? vu->config.lies->features(features) : features;
 }
 
-static const char *vu_handle_get_features(struct vhost_user *vu,
-				       struct vu_message *msg)
+static const char *vu_handle_get_features(struct vhost_user *vu, struct vu_message *msg)
 {
 	if (!vu->agreed.asked_features)
 		vu->agreed.owned_before_features = vu->agreed.owned;
@@ -110,8 +109,7 @@ static void drop_dirty_log(struct vhost_user *vu)
 	vu->discard_again = true;
 }
 
-static const char *vu_handle_set_features(struct vhost_user *vu,
-				       struct vu_message *msg)
+static const char *vu_handle_set_features(struct vhost_user *vu, struct vu_message *msg)
 {
 	uint64_t features = get_u64(msg);
 	unsigned int i;
@@ -142,15 +140,13 @@ static uint64_t offered_protocol(const struct vhost_user *vu)
 	return features;
 }
 
-static const char *vu_handle_get_protocol_features(struct vhost_user *vu,
-						struct vu_message *msg)
+static const char *vu_handle_get_protocol_features(struct vhost_user *vu, struct vu_message *msg)
 {
 	reply_u64(msg, offered_protocol(vu));
 	return NULL;
 }
 
-static const char *vu_handle_set_protocol_features(struct vhost_user *vu,
-						struct vu_message *msg)
+static const char *vu_handle_set_protocol_features(struct vhost_user *vu, struct vu_message *msg)
 {
 	uint64_t features = get_u64(msg);
 
@@ -161,8 +157,7 @@ static const char *vu_handle_set_protocol_features(struct vhost_user *vu,
 	return NULL;
 }
 
-static const char *vu_handle_set_owner(struct vhost_user *vu,
-				    struct vu_message *msg)
+static const char *vu_handle_set_owner(struct vhost_user *vu, struct vu_message *msg)
 {
 	(void)msg;
 	vu->agreed.owned = true;
@@ -176,15 +171,13 @@ static const char *vu_handle_reset(struct vhost_user *vu, struct vu_message *msg
 	return NULL;
 }
 
-static const char *vu_handle_get_queue_num(struct vhost_user *vu,
-					struct vu_message *msg)
+static const char *vu_handle_get_queue_num(struct vhost_user *vu, struct vu_message *msg)
 {
 	reply_u64(msg, vu->num_rings);
 	return NULL;
 }
 
-static const char *vu_handle_set_status(struct vhost_user *vu,
-				     struct vu_message *msg)
+static const char *vu_handle_set_status(struct vhost_user *vu, struct vu_message *msg)
 {
 	vu->agreed.status = (uint8_t)get_u64(msg);
 	if (!vu->agreed.status)
@@ -192,8 +185,7 @@ static const char *vu_handle_set_status(struct vhost_user *vu,
 	return NULL;
 }
 
-static const char *vu_handle_get_status(struct vhost_user *vu,
-				     struct vu_message *msg)
+static const char *vu_handle_get_status(struct vhost_user *vu, struct vu_message *msg)
 {
 	reply_u64(msg, vu->agreed.status);
 	return NULL;
@@ -201,8 +193,7 @@ static const char *vu_handle_get_status(struct vhost_user *vu,
 
 /* --- handlers: configuration --- */
 
-static const char *vu_handle_get_config(struct vhost_user *vu,
-				     struct vu_message *msg)
+static const char *vu_handle_get_config(struct vhost_user *vu, struct vu_message *msg)
 {
 	struct virtio_cswap_config config;
 	uint8_t space[VU_CONFIG_BYTES] = { 0 };
@@ -229,16 +220,14 @@ static const char *vu_handle_get_config(struct vhost_user *vu,
  * All of it is read-only. QEMU writes the whole space whatever the guest
  * touched, so a write is not an error.
  */
-static const char *vu_handle_set_config(struct vhost_user *vu,
-				     struct vu_message *msg)
+static const char *vu_handle_set_config(struct vhost_user *vu, struct vu_message *msg)
 {
 	(void)vu;
 	(void)msg;
 	return NULL;
 }
 
-static const char *vu_handle_set_backend_req_fd(struct vhost_user *vu,
-					     struct vu_message *msg)
+static const char *vu_handle_set_backend_req_fd(struct vhost_user *vu, struct vu_message *msg)
 {
 	replace_fd(&vu->backend_fd, take_fd(msg));
 	return NULL;
@@ -275,8 +264,7 @@ static const char *add_region(struct vhost_user *vu,
 	return wrong;
 }
 
-static const char *vu_handle_set_mem_table(struct vhost_user *vu,
-					struct vu_message *msg)
+static const char *vu_handle_set_mem_table(struct vhost_user *vu, struct vu_message *msg)
 {
 	const size_t head = offsetof(struct vu_mem_table, region);
 	const char *wrong = NULL;
@@ -301,16 +289,14 @@ static const char *vu_handle_set_mem_table(struct vhost_user *vu,
 	return wrong;
 }
 
-static const char *vu_handle_get_max_mem_slots(struct vhost_user *vu,
-					    struct vu_message *msg)
+static const char *vu_handle_get_max_mem_slots(struct vhost_user *vu, struct vu_message *msg)
 {
 	(void)vu;
 	reply_u64(msg, MEMORY_MAX_REGIONS);
 	return NULL;
 }
 
-static const char *vu_handle_add_mem_reg(struct vhost_user *vu,
-				      struct vu_message *msg)
+static const char *vu_handle_add_mem_reg(struct vhost_user *vu, struct vu_message *msg)
 {
 	struct vu_mem_reg reg;
 	const char *wrong;
@@ -323,8 +309,7 @@ static const char *vu_handle_add_mem_reg(struct vhost_user *vu,
 	return wrong;
 }
 
-static const char *vu_handle_rem_mem_reg(struct vhost_user *vu,
-				      struct vu_message *msg)
+static const char *vu_handle_rem_mem_reg(struct vhost_user *vu, struct vu_message *msg)
 {
 	struct vu_mem_reg reg;
 	const char *wrong;

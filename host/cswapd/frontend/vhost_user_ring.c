@@ -70,8 +70,7 @@ void vu_reset_device(struct vhost_user *vu)
 
 /* --- handlers: rings --- */
 
-const char *vu_handle_set_vring_num(struct vhost_user *vu,
-					struct vu_message *msg)
+const char *vu_handle_set_vring_num(struct vhost_user *vu, struct vu_message *msg)
 {
 	struct vu_vring_state state;
 	struct vu_ring *ring;
@@ -88,8 +87,7 @@ const char *vu_handle_set_vring_num(struct vhost_user *vu,
 	return NULL;
 }
 
-const char *vu_handle_set_vring_addr(struct vhost_user *vu,
-					 struct vu_message *msg)
+const char *vu_handle_set_vring_addr(struct vhost_user *vu, struct vu_message *msg)
 {
 	struct vu_vring_addr addr;
 	struct vu_ring *ring;
@@ -108,8 +106,7 @@ const char *vu_handle_set_vring_addr(struct vhost_user *vu,
 	return vu_start_ring(vu, ring);
 }
 
-const char *vu_handle_set_vring_base(struct vhost_user *vu,
-					 struct vu_message *msg)
+const char *vu_handle_set_vring_base(struct vhost_user *vu, struct vu_message *msg)
 {
 	struct vu_vring_state state;
 	struct vu_ring *ring;
@@ -126,8 +123,7 @@ const char *vu_handle_set_vring_base(struct vhost_user *vu,
 	return NULL;
 }
 
-const char *vu_handle_get_vring_base(struct vhost_user *vu,
-					 struct vu_message *msg)
+const char *vu_handle_get_vring_base(struct vhost_user *vu, struct vu_message *msg)
 {
 	struct vu_vring_state state;
 	struct vu_ring *ring;
@@ -157,6 +153,13 @@ static void change_fd(struct vhost_user *vu, struct vu_ring *ring, int *which, i
 		close(old);
 }
 
+/* What we write to may be a pipe: a front end that doesn't read must not stop us. */
+static void unblock(int fd)
+{
+	if (fd >= 0)
+		fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+}
+
 /* The ring that a message with a descriptor is about, and the descriptor. */
 static const char *get_ring_fd(struct vhost_user *vu, struct vu_message *msg,
 			       struct vu_ring **ring, int *fd)
@@ -172,8 +175,7 @@ static const char *get_ring_fd(struct vhost_user *vu, struct vu_message *msg,
 	return NULL;
 }
 
-const char *vu_handle_set_vring_kick(struct vhost_user *vu,
-					 struct vu_message *msg)
+const char *vu_handle_set_vring_kick(struct vhost_user *vu, struct vu_message *msg)
 {
 	struct vu_ring *ring;
 	const char *wrong;
@@ -188,8 +190,7 @@ const char *vu_handle_set_vring_kick(struct vhost_user *vu,
 	return vu_start_ring(vu, ring);
 }
 
-const char *vu_handle_set_vring_call(struct vhost_user *vu,
-					 struct vu_message *msg)
+const char *vu_handle_set_vring_call(struct vhost_user *vu, struct vu_message *msg)
 {
 	struct vu_ring *ring;
 	const char *wrong;
@@ -198,15 +199,12 @@ const char *vu_handle_set_vring_call(struct vhost_user *vu,
 	wrong = get_ring_fd(vu, msg, &ring, &fd);
 	if (wrong)
 		return wrong;
-	/* It may be a pipe: a front end that doesn't read must not stop us. */
-	if (fd >= 0)
-		fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+	unblock(fd);
 	change_fd(vu, ring, &ring->worker.call_fd, fd);
 	return NULL;
 }
 
-const char *vu_handle_set_vring_err(struct vhost_user *vu,
-					struct vu_message *msg)
+const char *vu_handle_set_vring_err(struct vhost_user *vu, struct vu_message *msg)
 {
 	struct vu_ring *ring;
 	const char *wrong;
@@ -215,14 +213,12 @@ const char *vu_handle_set_vring_err(struct vhost_user *vu,
 	wrong = get_ring_fd(vu, msg, &ring, &fd);
 	if (wrong)
 		return wrong;
-	if (fd >= 0)
-		fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+	unblock(fd);
 	change_fd(vu, ring, &ring->worker.err_fd, fd);
 	return NULL;
 }
 
-const char *vu_handle_set_vring_enable(struct vhost_user *vu,
-					   struct vu_message *msg)
+const char *vu_handle_set_vring_enable(struct vhost_user *vu, struct vu_message *msg)
 {
 	struct vu_vring_state state;
 	struct vu_ring *ring;
@@ -260,8 +256,7 @@ void vu_drop_inflight(struct vhost_user *vu)
 	vu->inflight = NULL;
 }
 
-const char *vu_handle_get_inflight_fd(struct vhost_user *vu,
-					  struct vu_message *msg)
+const char *vu_handle_get_inflight_fd(struct vhost_user *vu, struct vu_message *msg)
 {
 	unsigned int pairs = vu->config.limits.queue_pairs;
 	struct vu_inflight inflight;
@@ -302,8 +297,7 @@ const char *vu_use_inflight(struct vhost_user *vu, int fd)
 	return NULL;
 }
 
-const char *vu_handle_set_inflight_fd(struct vhost_user *vu,
-					  struct vu_message *msg)
+const char *vu_handle_set_inflight_fd(struct vhost_user *vu, struct vu_message *msg)
 {
 	struct vu_inflight inflight;
 	const char *wrong;
