@@ -26,6 +26,7 @@ wait_until 20 gone || die "the disk is still there"
 sync
 echo 3 >/proc/sys/vm/drop_caches
 insmod "$MODULE" every=16 leave_mib=1 reserve=1 || die "insmod $MODULE"
+echo 1 >/proc/sys/vm/compact_memory
 say "pinned: $(cat /sys/module/cswap_fragment/parameters/pinned); $(tr '\n' ' ' </proc/buddyinfo)"
 # shellcheck disable=SC2086	# words
 insmod "$driver" $CSWAP_MODULE_ARGS || die "insmod"

@@ -7,7 +7,9 @@
  * The kernel can't move what stays (it's on no list of its own), so no aligned block of @every
  * pages or more around such a page becomes free, whatever is reclaimed or compacted. With @reserve
  * the blocks of @every pages and more that the kernel keeps for emergencies are taken too, and those
- * that it can make by reclaim and by moving pages. Read-only
+ * that it can make by reclaim and by moving pages. Pages that go back are room to move others to:
+ * the kernel may then empty a block in which nothing is pinned yet (page cache, a process's memory).
+ * So blocks are taken again until the kernel can make none. Read-only
  * parameters say what came of it: @pinned pages, which lie in so many @blocks of 2 MiB.
  */
 #include <linux/gfp.h>
@@ -76,10 +78,11 @@ static void take_free_pages(void)
 	}
 }
 
-static void take_reserve(void)
+/* Returns how many blocks were taken. */
+static unsigned int take_reserve(void)
 {
 	const gfp_t gfp = GFP_KERNEL | __GFP_MEMALLOC | __GFP_RETRY_MAYFAIL | __GFP_NOWARN;
-	unsigned int order = 10, i;
+	unsigned int order = 10, taken = 0, i;
 	struct page *page;
 
 	while (order >= ilog2(every)) {
@@ -91,13 +94,16 @@ static void take_reserve(void)
 		split_page(page, order);
 		for (i = 0; i < 1U << order; i++)
 			list_add(&page[i].lru, &held);
+		taken++;
 	}
+	return taken;
 }
 
 static void let_go_of_most(void)
 {
 	struct page *page, *next;
 
+	pinned = 0;
 	list_for_each_entry_safe(page, next, &held, lru) {
 		if (page_to_pfn(page) % every) {
 			list_del(&page->lru);
@@ -137,6 +143,8 @@ static int __init fragment_init(void)
 	if (reserve)
 		take_reserve();
 	let_go_of_most();
+	while (reserve && take_reserve())
+		let_go_of_most();
 	rc = count_blocks();
 	if (rc)
 		release_held();
