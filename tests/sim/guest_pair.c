@@ -56,8 +56,9 @@ static void seal_out(struct guest_pair *p, struct guest_request *r, u8 *tags)
 		u8 *tag = tags + k * VIRTIO_CSWAP_TAG_SIZE;
 
 		if (g->options.no_seal) {
-			/* no tag is all zeros */
-			memset(tag, (op->slot + k) | 1, VIRTIO_CSWAP_TAG_SIZE);
+			/* A tag is neither all zeros nor all ones: its first byte is even, the others odd. */
+			memset(tag, (int)((op->slot + k) | 1), VIRTIO_CSWAP_TAG_SIZE);
+			tag[0] = 0x5a;
 		} else {
 			sealed_page_seal(p->scratch, tag, page, &id, g->key);
 			page = p->scratch;
