@@ -125,21 +125,22 @@ static int fail(struct blk *b, const char *why)
 	return -1;
 }
 
-static int init_queue(struct blk *b, unsigned int index, unsigned int spin_ns)
+static int init_queue(struct blk *b, unsigned int index, const struct guest_options *o)
 {
+	const unsigned int depth = o->ring_size / 3;
 	struct blk_queue *q = &b->queue[index];
-	u8 *headers = fe_alloc(&b->fe, 64 * BLK_DEPTH, 64);
-	u8 *pages = fe_alloc(&b->fe, IO_PAGE_BYTES * BLK_DEPTH, IO_PAGE_BYTES);
+	u8 *headers = fe_alloc(&b->fe, 64 * depth, 64);
+	u8 *pages = fe_alloc(&b->fe, IO_PAGE_BYTES * depth, IO_PAGE_BYTES);
 	unsigned int i;
 
-	if (!headers || !pages || fe_init_vq(&b->fe, &q->vq, index, BLK_RING_SIZE))
+	if (!headers || !pages || fe_init_vq(&b->fe, &q->vq, index, o->ring_size))
 		return -1;
 	q->blk = b;
-	q->spin_ns = spin_ns;
+	q->spin_ns = o->spin_ns;
 	q->io.ops = &queue_ops;
-	q->io.max_stores = q->io.max_loads = BLK_DEPTH;
-	q->free_requests = BLK_DEPTH;
-	for (i = 0; i < BLK_DEPTH; i++) {
+	q->io.max_stores = q->io.max_loads = depth;
+	q->free_requests = depth;
+	for (i = 0; i < depth; i++) {
 		q->requests[i].header = headers + 64 * i;
 		q->requests[i].status = headers + 64 * i + 32;
 		q->requests[i].page = pages + IO_PAGE_BYTES * i;
@@ -160,39 +161,74 @@ static int make_records(struct blk *b)
 	return b->records.counter ? 0 : fe_fail(&b->fe, "no memory for records");
 }
 
-static int start(struct blk *b, unsigned int spin_ns)
+static int start(struct blk *b, const struct guest_options *o)
 {
 	unsigned int i;
 
-	/* No discard, no flush: plain reads and writes are what is measured. */
+	/* No flush: a swap disk has none either. */
 	if (make_records(b) || fe_start(&b->fe))
 		return -1;
 	for (i = 0; i < b->queues; i++)
-		if (init_queue(b, i, spin_ns) ||
-		    fe_start_vq(&b->fe, &b->queue[i].vq, 0))
+		if (init_queue(b, i, o) || fe_start_vq(&b->fe, &b->queue[i].vq, 0))
 			return -1;
 	return 0;
 }
 
-int blk_connect(struct blk *b, const char *path, unsigned int queues,
-		unsigned int spin_ns)
+int blk_connect(struct blk *b, const char *path, const struct guest_options *options)
 {
-	const struct fe_options options = {
-		.style = FE_STYLE_QEMU,
-		.regions = 1,
-		.memory_bytes = queues * (BLK_DEPTH + 8) * (size_t)(IO_PAGE_BYTES + 64),
-	};
+	struct guest_options o = *options;
+	struct fe_options fe = { .style = FE_STYLE_QEMU, .regions = 1 };
 
+	o.ring_size = o.ring_size ? o.ring_size : BLK_RING_SIZE;
 	memset(b, 0, sizeof(*b));
-	b->queues = queues;
-	b->queue = calloc(queues, sizeof(*b->queue));
+	b->queues = o.pairs ? o.pairs : 1;
+	b->queue = calloc(b->queues, sizeof(*b->queue));
 	if (!b->queue)
 		return fail(b, "no memory");
-	if (fe_connect(&b->fe, path, &options))
+	fe.memory_bytes = b->queues * (o.ring_size / 3 + 16) * (size_t)(IO_PAGE_BYTES + 64);
+	if (fe_connect(&b->fe, path, &fe))
 		return fail(b, b->fe.error);
-	if (b->fe.queues_offered < queues)
+	if (b->fe.queues_offered < b->queues)
 		return fail(b, "the backend has fewer queues");
-	return start(b, spin_ns) ? fail(b, b->fe.error) : 0;
+	return start(b, &o) ? fail(b, b->fe.error) : 0;
+}
+
+/* A range is a request of its own: QEMU takes no more. */
+static int discard_range(struct blk_queue *q, const struct guest_range *range)
+{
+	const struct virtio_blk_outhdr header = { .type = cpu_to_le32(VIRTIO_BLK_T_DISCARD) };
+	const struct virtio_blk_discard_write_zeroes sectors = {
+		.sector = cpu_to_le64(range->start * SECTORS_PER_PAGE),
+		.num_sectors = cpu_to_le32((u32)range->count * SECTORS_PER_PAGE),
+	};
+	struct blk_request *r = &q->requests[q->free_request[q->free_requests - 1]];
+	struct frontend *fe = &q->blk->fe;
+	void *token;
+	u32 used;
+	int rc;
+
+	memcpy(r->header, &header, sizeof(header));
+	memcpy(r->page, &sectors, sizeof(sectors));
+	*r->status = 0xff;
+	rc = vq_add(&q->vq, (const struct vq_segment[]){
+		{ fe_guest_address(fe, r->header), sizeof(header), false },
+		{ fe_guest_address(fe, r->page), sizeof(sectors), false },
+		{ fe_guest_address(fe, r->status), 1, true },
+	}, 3, r);
+	vq_publish(&q->vq);
+	while (!rc && !(rc = vq_take(&q->vq, &token, &used)))
+		rc = queue_wait(&q->io);
+	return rc > 0 && *r->status == VIRTIO_BLK_S_OK ? 0 : -1;
+}
+
+int blk_discard(struct blk *b, const struct guest_range *ranges, unsigned int count)
+{
+	unsigned int i;
+
+	for (i = 0; i < count; i++)
+		if (discard_range(&b->queue[0], &ranges[i]))
+			return fail(b, "a discard failed");
+	return 0;
 }
 
 void blk_disconnect(struct blk *b)

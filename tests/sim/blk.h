@@ -7,10 +7,11 @@
 #define SIM_BLK_H
 
 #include "frontend.h"
+#include "guest.h"
 #include "io.h"
 
-#define BLK_RING_SIZE	256
-#define BLK_DEPTH	(BLK_RING_SIZE / 3)
+#define BLK_RING_SIZE	256		/* if nobody says otherwise */
+#define BLK_MAX_DEPTH	(VQ_MAX_SIZE / 3)
 
 struct blk_request {
 	struct io_op *op;
@@ -24,8 +25,8 @@ struct blk_queue {
 	struct io_queue io;
 	struct blk *blk;
 	struct virtqueue vq;
-	struct blk_request requests[BLK_DEPTH];
-	unsigned int free_request[BLK_DEPTH], free_requests;
+	struct blk_request requests[BLK_MAX_DEPTH];
+	unsigned int free_request[BLK_MAX_DEPTH], free_requests;
 	unsigned int spin_ns;
 };
 
@@ -37,9 +38,10 @@ struct blk {
 	char error[512];
 };
 
-/* 0, or -1 with the reason in blk->error. */
-int blk_connect(struct blk *b, const char *path, unsigned int queues,
-		unsigned int spin_ns);
+/* Of @options: pairs (0: one queue), ring_size, spin_ns. 0, or -1 with the reason in blk->error. */
+int blk_connect(struct blk *b, const char *path, const struct guest_options *options);
+/* While nothing else is under way. 0, or -1 with the reason in blk->error. */
+int blk_discard(struct blk *b, const struct guest_range *ranges, unsigned int count);
 void blk_disconnect(struct blk *b);
 
 #endif /* SIM_BLK_H */

@@ -22,7 +22,7 @@ struct arguments {
 	const char *state;
 	struct load_options load;
 	struct guest_options guest;
-	bool blk, json, verify, tolerate;
+	bool blk, json, verify, tolerate, sparse, step;
 	u64 start, count;
 	unsigned int passes;
 };
@@ -82,6 +82,9 @@ static const char usage[] =
 "  --passes N      with load: instead of random pages, free half of them and store\n"
 "                  these again, N times\n"
 "  --scatter       ... these in an order in which no page follows its neighbour\n"
+"  --sparse        with load: nothing is stored beforehand; each page is stored once\n"
+"  --step          with load: a line on standard input begins each phase\n"
+"  --ring N        entries of a ring (default 256)\n"
 "  --kills N       of crash and restart, by all cases together (default 200); of gone: deeds\n"
 "  --json          one JSON object for each phase\n";
 
@@ -90,7 +93,7 @@ static const char usage[] =
 enum option_id {
 	O_SOCKET = 256, O_PAIRS, O_PAGES, O_DEPTH, O_READ, O_SECONDS, O_OPS, O_VERIFY,
 	O_TOLERATE, O_NO_SEAL, O_SPIN, O_UML, O_BLK, O_STATE, O_START, O_COUNT, O_JSON,
-	O_KILLS, O_PASSES, O_SCATTER, O_HELP,
+	O_KILLS, O_PASSES, O_SCATTER, O_SPARSE, O_STEP, O_RING, O_HELP,
 };
 
 static const struct option options[] = {
@@ -114,6 +117,9 @@ static const struct option options[] = {
 	{ "kills", required_argument, NULL, O_KILLS },
 	{ "passes", required_argument, NULL, O_PASSES },
 	{ "scatter", no_argument, NULL, O_SCATTER },
+	{ "sparse", no_argument, NULL, O_SPARSE },
+	{ "step", no_argument, NULL, O_STEP },
+	{ "ring", required_argument, NULL, O_RING },
 	{ "help", no_argument, NULL, O_HELP },
 	{ }
 };
@@ -131,6 +137,17 @@ static u64 number(const char *text, u64 min, u64 max)
 		exit(2);
 	}
 	return value;
+}
+
+static unsigned int ring_size(const char *text)
+{
+	u64 size = number(text, 16, VQ_MAX_SIZE);
+
+	if (size & (size - 1)) {
+		fprintf(stderr, "cswap-sim: %s: not a power of two\n", text);
+		exit(2);
+	}
+	return size;
 }
 
 static void take_option(struct arguments *a, int option, const char *value)
@@ -156,6 +173,9 @@ static void take_option(struct arguments *a, int option, const char *value)
 	case O_KILLS: crash_kills = number(value, 1, 1000000); break;
 	case O_PASSES: a->passes = number(value, 1, 1000000); break;
 	case O_SCATTER: a->load.scatter = true; break;
+	case O_SPARSE: a->sparse = true; break;
+	case O_STEP: a->step = true; break;
+	case O_RING: a->guest.ring_size = ring_size(value); break;
 	case O_HELP: fputs(usage, stdout); exit(0);
 	default: fputs(usage, stderr); exit(2);
 	}
@@ -177,7 +197,12 @@ static int run_phase(struct load *l, const struct arguments *a, enum load_phase 
 		[LOAD_VERIFY] = "verify",
 	};
 	static struct load_report r;
-	int rc = load_run(l, phase, &r);
+	int rc, c;
+
+	/* Who measures begins to count, or drops caches, before it says so. */
+	for (c = 0; a->step && c != '\n' && c != EOF;)
+		c = getchar();
+	rc = load_run(l, phase, &r);
 
 	(a->json ? load_print_json : load_print)(stdout, names[phase], &r);
 	if (rc)
@@ -239,13 +264,29 @@ static int run_beside_discard(struct load *l, const struct arguments *a, struct 
 /* Pages that are freed together: what a small process had, or a part of a large one. */
 #define FREED_TOGETHER	32
 
+/* The device under load. */
+struct device {
+	struct guest *guest;		/* or: */
+	struct blk *blk;
+};
+
+static int discard_ranges(struct device *d, const struct guest_range *ranges, unsigned int count)
+{
+	u32 status;
+
+	if (d->blk)
+		return blk_discard(d->blk, ranges, count) ? fail(d->blk->error) : 0;
+	if (guest_discard(d->guest, ranges, count, &status) || status)
+		return fail("a discard failed");
+	return 0;
+}
+
 /* Free every second run of pages: other ones in each pass. */
-static int free_half(struct load *l, struct guest *g, unsigned int pass)
+static int free_half(struct load *l, struct device *d, unsigned int pass)
 {
 	struct guest_range ranges[VIRTIO_CSWAP_MAX_RANGES];
 	u64 at = pass % 2 * FREED_TOGETHER, i;
 	unsigned int count = 0;
-	u32 status;
 
 	while (at < l->options.pages || count) {
 		if (at < l->options.pages) {
@@ -258,38 +299,38 @@ static int free_half(struct load *l, struct guest *g, unsigned int pass)
 			if (++count < VIRTIO_CSWAP_MAX_RANGES)
 				continue;
 		}
-		if (guest_discard(g, ranges, count, &status) || status)
-			return fail("a discard failed");
+		if (discard_ranges(d, ranges, count))
+			return 1;
 		count = 0;
 	}
 	return 0;
 }
 
 /* As guests live: what was stored is freed, and something else is stored there. */
-static int run_passes(struct load *l, const struct arguments *a, struct guest *g)
+static int run_passes(struct load *l, const struct arguments *a, struct device *d)
 {
 	unsigned int pass;
 	int rc = 0;
 
 	for (pass = 0; pass < a->passes && !rc; pass++) {
-		rc = free_half(l, g, pass);
+		rc = free_half(l, d, pass);
 		if (!rc)
 			rc = run_phase(l, a, LOAD_REFILL);
 	}
 	return rc;
 }
 
-static int run_load(struct load *l, const struct arguments *a, struct guest *g)
+static int run_load(struct load *l, const struct arguments *a, struct device *d)
 {
 	const struct sigaction action = { .sa_handler = time_is_up, .sa_flags = SA_RESTART };
 	int rc;
 
 	sigaction(SIGUSR1, &action, NULL);
-	rc = run_phase(l, a, LOAD_FILL);
-	if (!rc)
-		rc = g && a->passes ? run_passes(l, a, g) :
-		     g && a->count ? run_beside_discard(l, a, g) :
-				     run_phase(l, a, LOAD_RUN);
+	rc = run_phase(l, a, a->sparse ? LOAD_REFILL : LOAD_FILL);
+	if (!rc && !a->sparse)
+		rc = a->passes ? run_passes(l, a, d) :
+		     d->guest && a->count ? run_beside_discard(l, a, d->guest) :
+					    run_phase(l, a, LOAD_RUN);
 	if (!rc && a->verify)
 		rc = run_phase(l, a, LOAD_VERIFY);
 	return rc;
@@ -311,8 +352,7 @@ static int load_blk(const struct arguments *a)
 	unsigned int i;
 	int rc;
 
-	if (blk_connect(&blk, a->socket, a->guest.pairs ? a->guest.pairs : 1,
-			a->guest.spin_ns))
+	if (blk_connect(&blk, a->socket, &a->guest))
 		return fail(blk.error);
 	rc = check_pages(&a->load, &blk.records);
 	if (!rc && load_init(&l, &a->load, &blk.records))
@@ -321,7 +361,7 @@ static int load_blk(const struct arguments *a)
 		l.queues = blk.queues;
 		for (i = 0; i < blk.queues; i++)
 			l.queue[i] = &blk.queue[i].io;
-		rc = run_load(&l, a, NULL);
+		rc = run_load(&l, a, &(struct device){ .blk = &blk });
 		load_free(&l);
 	}
 	blk_disconnect(&blk);
@@ -369,7 +409,7 @@ static int run_command(struct load *l, const struct arguments *a, const char *co
 	int rc;
 
 	if (!strcmp(command, "load"))
-		return run_load(l, a, g);
+		return run_load(l, a, &(struct device){ .guest = g });
 	rc = run_phase(l, a, !strcmp(command, "fill") ? LOAD_FILL : LOAD_VERIFY);
 	print_failures(l);
 	return rc;
