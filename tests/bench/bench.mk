@@ -6,6 +6,7 @@ BENCH_ARGS ?=
 .PHONY: bench-host
 ## bench-host: cswapd beside vhost-user-blk and the bare file (BENCH_ARGS=--quick)
 bench-host: $(out)/cswapd $(out)/cswap-sim
+	tests/install-deps fio
 	tests/bench/host-bench --bin $(out) $(BENCH_ARGS)
 
 .PHONY: bench-guest bench
