@@ -32,7 +32,7 @@ struct nbd_dial {
 	uint64_t give_up_ms;
 };
 
-/* @path and @want's name stay the caller's. */
+/* @path and the name in @want stay the caller's. */
 void nbd_dial_init(struct nbd_dial *dial, const char *path, const struct nbd_want *want,
 		   unsigned int count);
 
