@@ -87,3 +87,6 @@ install:: $(out)/cswapd $(out)/cswapctl $(out)/cswap-balancer
 	for example in host/cswapd-nbd/examples/*.conf; do \
 		sed 's|@LIBEXECDIR@|$(LIBEXECDIR)|' $$example \
 			>$(DESTDIR)$(DATADIR)/virtio-cswap/stores/$${example##*/} || exit; done
+	for example in apparmor/usr.sbin.cswapd apparmor/libvirt-qemu.local selinux/cswap_svirt.te libvirt/qemu \
+			cloud-init/guest.yaml ansible/host.yml ansible/guest.yml; do \
+		$(INSTALL) -D -m 644 contrib/$$example $(DESTDIR)$(DATADIR)/virtio-cswap/contrib/$$example || exit; done

@@ -263,7 +263,8 @@ check "cswapd: what it has" has_files cswapd /usr/sbin/cswapd /usr/bin/cswapctl 
 	/usr/share/bash-completion/completions/cswapctl /usr/lib/sysusers.d/cswapd.conf \
 	/usr/lib/systemd/system/cswap-metrics.timer /usr/share/virtio-cswap/grafana.json \
 	/usr/sbin/cswap-balancer /usr/lib/systemd/system/cswap-balancer.service /etc/cswap-balancer.conf \
-	/usr/lib/systemd/system/cswapd-nbd@.service /usr/libexec/virtio-cswap/rbd-unlock /usr/share/virtio-cswap/stores/rbd.conf
+	/usr/lib/systemd/system/cswapd-nbd@.service /usr/libexec/virtio-cswap/rbd-unlock /usr/share/virtio-cswap/stores/rbd.conf \
+	/usr/share/virtio-cswap/contrib/apparmor/usr.sbin.cswapd
 check "virtio-cswap-dkms: what install-guest has" same_as_install_guest
 check "cswapd: its scripts know its units" knows_units "$work/deb/cswapd_${version}_amd64.deb" "${units[@]}"
 # Which may be another Debian.
