@@ -38,7 +38,8 @@ CSWAPD_PARTS := conf.o daemon.o $(WORKER_PARTS) serve/device.o \
 		tags_room.o) \
 	$(addprefix frontend/,handover.o) life/device_state.o \
 	$(addprefix balloon/,balloon.o blockmap.o measure.o) $(addprefix operator/,command.o health.o) \
-	$(addprefix life/,fdstore.o keep.o link.o monitor.o sandbox.o watchdog.o)
+	$(addprefix life/,fdstore.o keep.o link.o monitor.o monitor_kept.o monitor_talk.o sandbox.o \
+		watchdog.o)
 CSWAPD_OBJS := $(CSWAPD_PARTS:%=$(out)/obj/host/cswapd/%) $(COMMON_OBJS)
 $(out)/obj/host/cswapd/%.o: OBJ_CFLAGS := -Ihost/cswapd
 

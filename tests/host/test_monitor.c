@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <sys/un.h>
 
 #include "life/monitor.c"
@@ -19,7 +20,7 @@ static void begin_life(struct monitor *monitor, bool ready)
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
 	close(ends[1]);
 	monitor->channel = ends[0];
-	monitor->started_ms = now_ms();
+	monitor->started_ms = monitor_now_ms();
 	monitor->ready = ready;
 }
 
@@ -108,7 +109,7 @@ static void worker_answers(struct monitor *monitor, int fd)
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
 	monitor->channel = ends[0];
 	assert_true(keep_send(ends[1], &answer, sizeof(answer), &fd, 1));
-	assert_true(take_answer(monitor));
+	assert_true(monitor_take_answer(monitor));
 	close(ends[0]);
 	close(ends[1]);
 }

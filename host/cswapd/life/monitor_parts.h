@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * monitor_parts.h - what the parts of the monitor share. Each calls those before it alone:
+ *
+ *   monitor_kept.c  what outlives workers, and what an earlier monitor left
+ *   monitor_talk.c  the front end's messages, and the worker's answers to them
+ *   monitor.c       workers come and go; the loop
+ *
+ * There is one thread.
+ */
+#ifndef CSWAPD_MONITOR_PARTS_H
+#define CSWAPD_MONITOR_PARTS_H
+
+#include <time.h>
+
+#include "common/log.h"
+#include "link.h"
+#include "monitor.h"
+
+/* A pause, as long as something doesn't come right. */
+#define LONG_PAUSE_MS 1000
+
+/* What goes on with the front end, in this order. */
+enum talk {
+	TALK_READING,			/* a message; @done bytes of it are there */
+	TALK_READ,			/* there is an event for the worker */
+	TALK_TOLD,			/* the present worker has it */
+	TALK_KEEPING,			/* it's done; systemd doesn't have yet what came with it */
+	TALK_REPLYING,			/* @done bytes of the reply have left */
+};
+
+struct monitor {
+	const struct monitor_config *config;
+	struct keep_state *state;
+	int state_fd;
+	struct store_files files;
+	struct store *store;		/* of @files, or memory; never active here */
+	struct link link;		/* to a server that the store is at */
+	bool relieved;			/* the worker is on its way out: the next one has what it lacked */
+	int kept_file[STORE_NUM_FILES];	/* of another monitor's; -1: none */
+	struct watchdog watchdog;
+	uint64_t alive_ms;		/* every so often systemd wants to hear of us; 0: never */
+	uint64_t alive_at_ms;		/* next */
+	int listen_fd;
+	int signal_fd;
+	bool made_socket;
+	int front_end;			/* -1: none */
+	int kept[VHOST_USER_MAX_FDS];	/* -1: none */
+	bool store_fds;			/* systemd keeps them as well */
+
+	pid_t worker;			/* 0: none */
+	int channel;
+	bool ready;			/* the present one */
+	bool was_ready;			/* any */
+	bool quitting;
+	uint64_t started_ms;
+	uint64_t start_at_ms;		/* not before */
+	uint64_t accept_at_ms;		/* ... a front end */
+	unsigned int pause_ms;
+
+	enum talk talk;
+	size_t done;
+	uint64_t hurry_ms;		/* the message or reply under way has until then; 0: none */
+	struct keep_event event;
+	bool has_reply;
+	struct vu_message reply;
+	struct log_rate slow_rate;	/* lines about messages without an end, */
+	struct log_rate accept_rate;	/* and about connections that can't be had */
+};
+
+static inline uint64_t monitor_now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* --- monitor_kept.c --- */
+
+/* @fd, or none, is kept by this key, here and, if that keeps any, in systemd's descriptor store. */
+void monitor_keep_fd(struct monitor *monitor, unsigned int key, int fd);
+/* The same for the connection; -1 when it has ended. */
+void monitor_keep_front_end(struct monitor *monitor, int fd);
+/* What `systemctl status` says beside the unit. */
+void monitor_tell_status(const struct monitor *monitor);
+/* What systemd kept of another monitor: a function for fdstore_take(). */
+void monitor_found_fd(void *context, const char *name, int fd);
+/* The state that was found, or a new one. False: the end; it's logged. */
+bool monitor_open_state(struct monitor *monitor);
+/* Then the store, for the worker. False: the end. */
+bool monitor_open_store(struct monitor *monitor);
+/*
+ * Connect from @at_ms on. From @start_ms on there is to be a worker; one that has no server
+ * only if to connect takes its time.
+ */
+void monitor_find_server(struct monitor *monitor, uint64_t start_ms, uint64_t at_ms, bool anew);
+
+/* --- monitor_talk.c: none of these waits --- */
+
+/* @fd is connected. */
+void monitor_begin_connection(struct monitor *monitor, int fd);
+void monitor_accept_front_end(struct monitor *monitor);
+/* It can be read, or takes a reply, whichever @talk waits for. */
+void monitor_talk_to_front_end(struct monitor *monitor);
+/* Past its time it's given up, as is systemd. */
+void monitor_drop_slow_front_end(struct monitor *monitor);
+/* To the present worker, which is ready for it. */
+void monitor_send_event(struct monitor *monitor);
+/* Answer what is done, and go on. */
+void monitor_end_event(struct monitor *monitor);
+/* Of the worker's channel. False: there is no more. */
+bool monitor_take_answer(struct monitor *monitor);
+
+#endif /* CSWAPD_MONITOR_PARTS_H */
