@@ -32,8 +32,7 @@
 #include "frontend/vhost_user.h"
 
 #define DESCRIPTORS 4096
-/* A guest whose move has failed waits so long for the other daemon to let go of the store. */
-#define PATIENCE_MS 2000
+/* Between two questions whether another daemon has let go of the store. */
 #define PATIENCE_POLL_MS 20
 
 struct daemon {
@@ -53,7 +52,6 @@ struct daemon {
 	const struct watchdog *watchdog; /* the monitor's, of us */
 	struct keep_event event;	/* the monitor's, if one is under way */
 	enum { SERVES, HANDLES, ENDS } phase;
-	uint64_t patient_until_ms;	/* with another daemon that has the store; 0: it wasn't asked yet */
 	struct log_rate front_end_rate;	/* lines about its comings and goings */
 	int signal_fd;
 	bool quit;
@@ -149,17 +147,20 @@ static uint64_t now_ms(void)
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-/* Is another daemon to let go of the store first? */
+/* Is another daemon to let go of the store first? Whoever is born meanwhile waits no longer than that. */
 static bool waits_for_store(struct daemon *daemon)
 {
-	if (daemon->event.kind != KEEP_MESSAGE ||
-	    !vhost_user_waits(daemon->vu, &daemon->event.message)) {
-		daemon->patient_until_ms = 0;
-		return false;
-	}
-	if (!daemon->patient_until_ms)
-		daemon->patient_until_ms = now_ms() + PATIENCE_MS;
-	return now_ms() < daemon->patient_until_ms;
+	uint64_t *until_ms = &daemon->keep.state->patient_until_ms;
+	unsigned int ms = 0;
+
+	if (daemon->event.kind == KEEP_MESSAGE)
+		ms = vhost_user_waits(daemon->vu, &daemon->event.message);
+	if (ms && !*until_ms)
+		*until_ms = now_ms() + ms;
+	if (ms && now_ms() < *until_ms)
+		return true;
+	*until_ms = 0;
+	return false;
 }
 
 /* What it needs stands still. */
@@ -242,7 +243,7 @@ static int timeout_ms(const struct daemon *daemon)
 	int timeout = sooner_ms(daemon->ctl ? ctl_timeout_ms(daemon->ctl) : -1,
 				health_timeout_ms(&daemon->health));
 
-	if (daemon->phase == HANDLES && daemon->patient_until_ms)
+	if (daemon->phase == HANDLES && daemon->keep.state->patient_until_ms)
 		timeout = sooner_ms(timeout, PATIENCE_POLL_MS);
 	if (daemon->phase == SERVES)
 		timeout = sooner_ms(timeout, vhost_user_discard_ms(daemon->vu));

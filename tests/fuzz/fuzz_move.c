@@ -44,8 +44,15 @@ static bool always(struct store *store)
 	return true;
 }
 
+static bool take(struct store *store, const struct store_ticket *ticket)
+{
+	(void)store;
+	(void)ticket;
+	return true;
+}
+
 static const struct store_move_ops move_ops = {
-	.idle = always, .take = always, .yield = always, .get_tags = get_tags, .put_tags = put_tags,
+	.idle = always, .take = take, .yield = always, .get_tags = get_tags, .put_tags = put_tags,
 };
 static const struct store_ops ops = { .move = &move_ops };
 static struct store store = { .ops = &ops };
@@ -79,7 +86,7 @@ static void open_all(void)
 	b->log->pair[0].request_ring.state = INFLIGHT_RING_PARKED;
 	b->log->pair[0].response_ring.state = INFLIGHT_RING_PARKED;
 	device = (struct device_state) {
-		&b->limits, &identity, &store, &b->balloon, &b->memory, b->log, &counters,
+		&b->limits, &identity, &store, &b->balloon, &b->memory, b->log, &counters, { .number = "a move" },
 	};
 	good_bytes = device_state_write(&device, good);
 	FUZZ_CHECK(good_bytes && good_bytes <= room);

@@ -91,8 +91,9 @@ static void init_end(struct end *end)
 	balloon_follow(&end->balloon, &end->memory);
 	end->device = (struct device_state) {
 		&end->limits, &end->identity, &end->store.store, &end->balloon, &end->memory,
-		&end->log, &end->counters,
+		&end->log, &end->counters, { .number = "a move" },
 	};
+	memset(end->device.ticket.id, 7, sizeof(end->device.ticket.id));
 }
 
 static int setup(void **state)
@@ -149,6 +150,20 @@ static void all_of_it_arrives(void **state)
 	balloon_restore(&b->to.balloon);
 	balloon_get(&b->to.balloon, &balloon);
 	assert_int_equal(balloon.released_bytes, 3 * BLOCK_BYTES);
+}
+
+/* The ticket is for who takes the store, where that takes time: it isn't this daemon's own store by its name. */
+static void ticket_arrives(void **state)
+{
+	struct bench *b = *state;
+	struct store_ticket ticket;
+
+	memset(b->to.identity.id, 8, sizeof(b->to.identity.id));
+	assert_non_null(device_state_check(&b->to.device, b->state, b->bytes));
+	b->to.store.store.facts.flags = STORE_TAKES_TIME;
+	assert_null(device_state_check(&b->to.device, b->state, b->bytes));
+	ticket = device_state_ticket(b->state);
+	assert_memory_equal(&ticket, &b->from.device.ticket, sizeof(ticket));
 }
 
 /* Cut anywhere, or with something behind it, it's none. */
@@ -232,6 +247,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(all_of_it_arrives),
+		CASE(ticket_arrives),
 		CASE(no_part_is_enough),
 		CASE(another_device_is_refused),
 		CASE(any_changed_word_is_harmless),

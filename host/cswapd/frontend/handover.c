@@ -15,6 +15,9 @@
  *		and if it can't none does: the guest is at the other side, or its swap fails, which is what the
  *		guest is made for; both at once would be pages of two guests in one slot.
  *
+ * Where the store takes time (at a server) both ask for a while. What comes is in a file, so that another
+ * process may go on reading, and taking.
+ *
  * A daemon that dies gives up the lock. If it noted AWAY its successor doesn't take the lock before a ring is
  * to run. What is LOADED and never ran is given back when the front end goes away.
  *
@@ -33,6 +36,19 @@
 
 /* As much as is discarded again without looking at rings meanwhile. */
 #define DISCARD_BYTES (256ULL << 20)
+/*
+ * A guest whose move has failed waits so long for the other daemon to let go of the store; and the front end of one
+ * that comes, for a server to admit us.
+ */
+#define BACK_MS 2000
+#define COME_MS 10000
+
+/* In front of a state that comes, in a page of its own. */
+#define CAME_BYTES 4096
+
+struct handover_came {
+	uint64_t bytes;			/* that are there; those of a read that a death cut off are missing */
+};
 
 static enum handover_holder holder(const struct handover *handover)
 {
@@ -55,15 +71,21 @@ static void drop_transfer(struct handover *handover, enum handover_phase phase)
 	if (handover->fd >= 0)
 		close(handover->fd);
 	handover->fd = -1;
-	if (handover->state)
+	if (handover->came)
+		munmap(handover->came, CAME_BYTES + handover->room);
+	else if (handover->state)
 		munmap(handover->state, handover->room);
+	if (handover->state_fd >= 0)
+		close(handover->state_fd);
+	handover->state_fd = -1;
+	handover->came = NULL;
 	handover->state = NULL;
 	handover->phase = phase;
 }
 
 void handover_init(struct handover *handover, const struct handover_config *config)
 {
-	*handover = (struct handover) { .config = *config, .fd = -1 };
+	*handover = (struct handover) { .config = *config, .fd = -1, .state_fd = -1 };
 }
 
 bool handover_is_offered(const struct handover *handover)
@@ -92,10 +114,14 @@ static struct device_state device_of(const struct handover *handover,
 static const char *begin_saving(struct handover *handover)
 {
 	struct worker_counters counters;
-	const struct device_state device = device_of(handover, &counters);
+	struct device_state device = device_of(handover, &counters);
 
 	if (holder(handover) == HANDOVER_AWAY && !handover_take(handover))
 		return "another daemon has the store";
+	memcpy(device.ticket.id, device.identity->id[STORE_DATA_FILE], STORE_ID_BYTES);
+	if (move_ops(handover)->offer &&
+	    !move_ops(handover)->offer(handover->config.store, &device.ticket))
+		return "there is no ticket for the store";
 	worker_count(handover->config.workers, &counters);
 	handover->bytes = device_state_write(&device, handover->state);
 	if (!handover->bytes)
@@ -109,7 +135,7 @@ static void end_saving(struct handover *handover)
 {
 	if (!move_ops(handover)->yield(handover->config.store)) {
 		log_err("the store can't be written to the medium (%s): the guest doesn't move", strerror(errno));
-		move_ops(handover)->take(handover->config.store);
+		move_ops(handover)->take(handover->config.store, NULL);
 		drop_transfer(handover, HANDOVER_FAILED);
 		return;
 	}
@@ -138,11 +164,11 @@ static void read_some(struct handover *handover)
 {
 	ssize_t n;
 
-	while (handover->fd >= 0 && handover->done < handover->room) {
-		n = read(handover->fd, handover->state + handover->done,
-			 handover->room - handover->done);
+	while (handover->fd >= 0 && handover->came->bytes < handover->room) {
+		n = read(handover->fd, handover->state + handover->came->bytes,
+			 handover->room - handover->came->bytes);
 		if (n > 0) {
-			handover->done += (uint64_t)n;
+			handover->came->bytes += (uint64_t)n;
 		} else if (!n) {
 			close(handover->fd);
 			handover->fd = -1;
@@ -156,24 +182,46 @@ static void read_some(struct handover *handover)
 		drop_transfer(handover, HANDOVER_FAILED);
 }
 
-static const char *load(struct handover *handover)
+/* All of it is there, and nothing is wrong with it. */
+static const char *check_loaded(struct handover *handover, const struct device_state *device)
 {
-	struct worker_counters counters;
-	const struct device_state device = device_of(handover, &counters);
-	const char *wrong;
-
 	read_some(handover);
 	if (handover->phase != HANDOVER_LOADING)
 		return "it can't be read, or is longer than any";
 	if (handover->fd >= 0)
 		return "it has no end";
-	wrong = device_state_check(&device, handover->state, handover->done);
+	return device_state_check(device, handover->state, handover->came->bytes);
+}
+
+static bool take_by_ticket(struct handover *handover)
+{
+	const struct store_ticket ticket = device_state_ticket(handover->state);
+
+	return move_ops(handover)->take(handover->config.store, &ticket);
+}
+
+/* What was taken and isn't used. */
+static void give_back(struct handover *handover)
+{
+	if (move_ops(handover)->give_back)
+		move_ops(handover)->give_back(handover->config.store);
+	move_ops(handover)->yield(handover->config.store);
+}
+
+static const char *load(struct handover *handover)
+{
+	struct worker_counters counters;
+	const struct device_state device = device_of(handover, &counters);
+	const char *wrong = check_loaded(handover, &device);
+
 	if (wrong)
 		return wrong;
-	if (!move_ops(handover)->take(handover->config.store))
-		return "another daemon has the store";
-	if (!device_state_apply(&device, handover->state)) {
+	if (!take_by_ticket(handover)) {
 		move_ops(handover)->yield(handover->config.store);
+		return "another daemon has the store, or the guest's pages are in another one";
+	}
+	if (!device_state_apply(&device, handover->state)) {
+		give_back(handover);
 		return "the tags can't be written";
 	}
 	worker_set_counted(handover->config.workers, &counters);
@@ -187,6 +235,7 @@ bool handover_check(struct handover *handover)
 {
 	const char *wrong = NULL;
 	bool went_well = handover->phase == HANDOVER_SAVED;
+	uint64_t bytes = handover->came ? handover->came->bytes : 0;
 
 	if (handover->phase == HANDOVER_LOADING) {
 		wrong = load(handover);
@@ -196,9 +245,22 @@ bool handover_check(struct handover *handover)
 		log_err("the guest can't come here: its state: %s", wrong);
 	else if (went_well && holder(handover) == HANDOVER_LOADED)
 		log_notice("the guest's state is here, %ju bytes, and so is the store",
-			   (uintmax_t)handover->done);
+			   (uintmax_t)bytes);
 	drop_transfer(handover, HANDOVER_NONE);
 	return went_well;
+}
+
+unsigned int handover_waits(struct handover *handover)
+{
+	struct worker_counters counters;
+	const struct device_state device = device_of(handover, &counters);
+
+	if (handover->phase != HANDOVER_LOADING)
+		return handover_take(handover) ? 0 : BACK_MS;
+	if (!(device.store->facts.flags & STORE_TAKES_TIME) || check_loaded(handover, &device) ||
+	    take_by_ticket(handover))
+		return 0;
+	return COME_MS;
 }
 
 /* --- both --- */
@@ -209,6 +271,66 @@ static bool is_stream(int fd)
 
 	return !fstat(fd, &st) && (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode)) &&
 	       !fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+}
+
+/* A file, so that another process may go on; as much of it exists as is written. */
+static bool map_state_to_come(struct handover *handover, int state_fd)
+{
+	void *map = mmap(NULL, CAME_BYTES + handover->room, PROT_READ | PROT_WRITE,
+			 MAP_SHARED | MAP_NORESERVE, state_fd, 0);
+
+	handover->state_fd = state_fd;
+	if (map == MAP_FAILED)
+		return false;
+	handover->came = map;
+	handover->state = (uint8_t *)map + CAME_BYTES;
+	return true;
+}
+
+static bool make_room(struct handover *handover, bool loads)
+{
+	int fd;
+
+	handover->room = device_state_room(handover->config.limits);
+	if (loads) {
+		fd = memfd_create("cswapd-guest", MFD_CLOEXEC);
+		handover->serial++;
+		/* As long as it has to be; ftruncate() isn't for us (sandbox.c). */
+		return fd >= 0 && map_state_to_come(handover, fd) &&
+		       pwrite(fd, "", 1, (off_t)(CAME_BYTES + handover->room - 1)) == 1;
+	}
+	handover->state = mmap(NULL, handover->room, PROT_READ | PROT_WRITE,
+			       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (handover->state == MAP_FAILED)
+		handover->state = NULL;
+	return handover->state;
+}
+
+struct handover_transfer handover_save(const struct handover *handover)
+{
+	const struct handover_transfer nothing = { .fd = -1, .state_fd = -1 };
+
+	if (handover->phase != HANDOVER_LOADING)
+		return nothing;
+	return (struct handover_transfer) { handover->fd, handover->state_fd, handover->serial };
+}
+
+void handover_restore(struct handover *handover, const struct handover_transfer *transfer)
+{
+	struct stat st;
+
+	handover->room = device_state_room(handover->config.limits);
+	handover->fd = transfer->fd;
+	handover->serial = transfer->serial;
+	if (transfer->state_fd < 0)
+		drop_transfer(handover, HANDOVER_NONE);
+	else if (fstat(transfer->state_fd, &st) ||
+		 (uint64_t)st.st_size != CAME_BYTES + handover->room ||
+		 !map_state_to_come(handover, transfer->state_fd) ||
+		 handover->came->bytes > handover->room)
+		drop_transfer(handover, HANDOVER_FAILED);
+	else
+		handover->phase = HANDOVER_LOADING;
 }
 
 const char *handover_begin(struct handover *handover, bool loads, int fd)
@@ -222,12 +344,8 @@ const char *handover_begin(struct handover *handover, bool loads, int fd)
 		return "neither a pipe nor a socket";
 	if (loads && holder(handover) != HANDOVER_AWAY)
 		return "the daemon has a guest's pages already: start it with --incoming";
-	handover->room = device_state_room(handover->config.limits);
-	/* As much of it exists as is written. */
-	handover->state = mmap(NULL, handover->room, PROT_READ | PROT_WRITE,
-			       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (handover->state == MAP_FAILED) {
-		handover->state = NULL;
+	if (!make_room(handover, loads)) {
+		drop_transfer(handover, HANDOVER_FAILED);
 		return "no memory for it";
 	}
 	handover->done = 0;
@@ -263,6 +381,11 @@ bool handover_is_ours(const struct handover *handover)
 	return holder(handover) == HANDOVER_OURS && handover->phase == HANDOVER_NONE;
 }
 
+bool handover_is_loading(const struct handover *handover)
+{
+	return handover->phase == HANDOVER_LOADING;
+}
+
 bool handover_is_loaded(const struct handover *handover)
 {
 	return holder(handover) == HANDOVER_LOADED;
@@ -275,7 +398,7 @@ bool handover_take(struct handover *handover)
 	/* A state that is on its way is worth nothing from now on. */
 	if (handover->phase == HANDOVER_SAVING)
 		drop_transfer(handover, HANDOVER_FAILED);
-	if (!move_ops(handover)->take(handover->config.store))
+	if (!move_ops(handover)->take(handover->config.store, NULL))
 		return false;
 	note_holder(handover, HANDOVER_OURS);
 	log_notice("the store is this daemon's");
@@ -284,8 +407,10 @@ bool handover_take(struct handover *handover)
 
 const char *handover_end(struct handover *handover)
 {
-	if (!handover_take(handover))
+	if (!handover_take(handover)) {
+		move_ops(handover)->yield(handover->config.store);
 		return "another daemon has the store";
+	}
 	if (handover->phase != HANDOVER_NONE)
 		drop_transfer(handover, HANDOVER_NONE);
 	if (holder(handover) != HANDOVER_LOADED)
@@ -304,7 +429,7 @@ void handover_lose(struct handover *handover)
 	if (holder(handover) != HANDOVER_LOADED)
 		return;
 	note_holder(handover, HANDOVER_AWAY);
-	move_ops(handover)->yield(handover->config.store);
+	give_back(handover);
 	log_notice("the guest that came here didn't start: another daemon may use the store");
 }
 

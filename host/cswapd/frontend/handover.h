@@ -34,6 +34,13 @@ struct handover_config {
 	uint32_t *holder;		/* enum handover_holder, where it's kept */
 };
 
+/* A state that comes, as it's kept for who comes after us: where it's read from, and where it is. */
+struct handover_transfer {
+	int fd;				/* -1: there's no more of it */
+	int state_fd;			/* -1: nothing comes */
+	uint64_t serial;		/* another one: another state */
+};
+
 enum handover_phase {
 	HANDOVER_NONE,
 	HANDOVER_SAVING,		/* the state is being written to the front end */
@@ -46,14 +53,21 @@ struct handover {
 	struct handover_config config;
 	enum handover_phase phase;
 	int fd;				/* -1: there is nothing to write or read any more */
+	int state_fd;			/* LOADING: a file that has @state */
+	uint64_t serial;		/* of such files */
+	struct handover_came *came;	/* LOADING: in front of @state */
 	uint8_t *state;
 	uint64_t room;			/* of @state */
 	uint64_t bytes;			/* SAVING: of it, in all */
-	uint64_t done;			/* bytes written or read */
+	uint64_t done;			/* SAVING: bytes written */
 	uint64_t discard_gpa;		/* where to go on with what is to be discarded again */
 };
 
 void handover_init(struct handover *handover, const struct handover_config *config);
+
+/* What of it has to be kept; and go on with it, in another process: the descriptors are ours from now on. */
+struct handover_transfer handover_save(const struct handover *handover);
+void handover_restore(struct handover *handover, const struct handover_transfer *transfer);
 
 /* Could the guest move? */
 bool handover_is_offered(const struct handover *handover);
@@ -68,11 +82,20 @@ const char *handover_begin(struct handover *handover, bool load, int fd);
 struct pollfd handover_poll(const struct handover *handover);
 void handover_run(struct handover *handover);
 
+/*
+ * The store is to be taken, which takes time: ask again in a moment, for so many ms in all. 0: it's taken, or there's
+ * no use in waiting. A state that isn't all there, or is wrong, isn't waited for.
+ */
+unsigned int handover_waits(struct handover *handover);
+
 /* Has it gone well? If a state was read it is the device's from now on, and so is the store. */
 bool handover_check(struct handover *handover);
 
 /* May rings run, with nothing to be done before? */
 bool handover_is_ours(const struct handover *handover);
+
+/* Does a state come, which may have come to its end? */
+bool handover_is_loading(const struct handover *handover);
 
 /* Is the state here, and not yet in use? Then the rings go on from the workers' log. */
 bool handover_is_loaded(const struct handover *handover);

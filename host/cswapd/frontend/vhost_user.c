@@ -436,16 +436,33 @@ struct worker_need vhost_user_needs(const struct vhost_user *vu,
 	return (struct worker_need){ .still = entry->still, .index = state.index };
 }
 
-bool vhost_user_waits(struct vhost_user *vu, const struct vu_message *msg)
+/* Does it need the store? */
+static bool needs_store(const struct vhost_user *vu, const struct vu_entry *entry,
+			const struct vu_message *msg)
 {
-	const struct vu_entry *entry = find_entry(msg->header.request);
 	struct vu_vring_state state;
+	struct vu_state_fd what;
 
-	if (!entry || entry->handle != vu_handle_set_vring_enable || check_message(entry, msg))
+	if (entry->handle == vu_handle_check_device_state)
+		return handover_is_loading(&vu->handover);
+	if (entry->handle == vu_handle_set_device_state_fd) {
+		memcpy(&what, msg->payload, sizeof(what));
+		return !what.direction && !vu_any_ring_runs(vu);
+	}
+	if (entry->handle != vu_handle_set_vring_enable)
 		return false;
 	memcpy(&state, msg->payload, sizeof(state));
-	return state.num && state.index < vu->num_rings && vu->ring[state.index].has_addr &&
-	       !handover_take(&vu->handover);
+	return state.num && state.index < vu->num_rings && vu->ring[state.index].has_addr;
+}
+
+unsigned int vhost_user_waits(struct vhost_user *vu, const struct vu_message *msg)
+{
+	const struct vu_entry *entry = find_entry(msg->header.request);
+
+	if (!entry || check_message(entry, msg) || !handover_is_offered(&vu->handover) ||
+	    !needs_store(vu, entry, msg))
+		return 0;
+	return handover_waits(&vu->handover);
 }
 
 bool vhost_user_handle(struct vhost_user *vu, struct vu_message *msg,
@@ -646,6 +663,7 @@ void vhost_user_save(const struct vhost_user *vu, struct vhost_user_saved *to,
 		     struct vhost_user_fd *fd)
 {
 	const struct memory *memory = vu->config.memory;
+	struct handover_transfer transfer;
 	unsigned int i;
 
 	memset(to, 0, sizeof(*to));
@@ -665,6 +683,10 @@ void vhost_user_save(const struct vhost_user *vu, struct vhost_user_saved *to,
 		fd[VHOST_USER_LOG_FD] = (struct vhost_user_fd) { memory->dirty.fd,
 								 memory->dirty.serial };
 	}
+	transfer = handover_save(&vu->handover);
+	to->state_serial = transfer.serial;
+	fd[VHOST_USER_PIPE_FD] = (struct vhost_user_fd) { transfer.fd, transfer.serial };
+	fd[VHOST_USER_STATE_FD] = (struct vhost_user_fd) { transfer.state_fd, transfer.serial };
 	fd += VHOST_USER_FIXED_FDS;
 	for (i = 0; i < memory->count; i++, fd++) {
 		const struct memory_region *region = &memory->region[i];
@@ -750,6 +772,9 @@ void vhost_user_restore(struct vhost_user *vu,
 	vu->inflight_fd = fd[VHOST_USER_INFLIGHT_FD];
 	settle_features(vu);
 	restore_dirty_log(vu, from, fd[VHOST_USER_LOG_FD]);
+	handover_restore(&vu->handover, &(struct handover_transfer) {
+		fd[VHOST_USER_PIPE_FD], fd[VHOST_USER_STATE_FD], from->state_serial,
+	});
 	fd += VHOST_USER_FIXED_FDS;
 	wrong = from->inflight ? vu_use_inflight(vu, vu->inflight_fd) : NULL;
 	if (wrong)

@@ -16,7 +16,11 @@
 
 #define VHOST_USER_MAX_RINGS VIRTIO_CSWAP_NUM_VQS(VIRTIO_CSWAP_MAX_QUEUE_PAIRS)
 /* That have to be kept besides the connection's. */
-enum { VHOST_USER_BACKEND_FD, VHOST_USER_INFLIGHT_FD, VHOST_USER_LOG_FD, VHOST_USER_FIXED_FDS };
+enum {
+	VHOST_USER_BACKEND_FD, VHOST_USER_INFLIGHT_FD, VHOST_USER_LOG_FD, VHOST_USER_PIPE_FD,
+	VHOST_USER_STATE_FD, VHOST_USER_FIXED_FDS
+};
+
 #define VHOST_USER_MAX_FDS \
 	(VHOST_USER_FIXED_FDS + MEMORY_MAX_REGIONS + 3 * VHOST_USER_MAX_RINGS)
 
@@ -67,6 +71,7 @@ struct vhost_user_saved {
 	struct vhost_user_agreed agreed;
 	uint64_t log_bytes;		/* of the dirty log; 0: there is none */
 	uint64_t log_offset;
+	uint64_t state_serial;		/* of a state that comes */
 	unsigned int num_regions;
 	struct {
 		uint64_t gpa;
@@ -107,10 +112,10 @@ struct worker_need vhost_user_needs(const struct vhost_user *vu,
 #define VHOST_USER_LOSS_NEEDS ((struct worker_need){ .still = WORKER_ALL })
 
 /*
- * Would it have a ring run before another daemon has let go of the store? That may take a moment: the caller
- * asks again, and loses patience in the end. Takes the store if it can be had.
+ * Is the store needed for it, and can't be had yet? That may take a moment: the caller asks again, for so many ms in
+ * all. Takes the store if it can be had; 0.
  */
-bool vhost_user_waits(struct vhost_user *vu, const struct vu_message *msg);
+unsigned int vhost_user_waits(struct vhost_user *vu, const struct vu_message *msg);
 
 /*
  * Handle a message. With *@reply it has become one, to be sent. False when the

@@ -17,7 +17,7 @@
 #include "device_state.h"
 
 /* Changed whenever the layout or its meaning is; what is in hand has one of its own, in its size. */
-#define STATE_VERSION 1
+#define STATE_VERSION 2
 #define STATE_MAGIC (0x656d7063736300ULL + ((uint64_t)STATE_VERSION << 56))
 #define RUN_TAGS 4096
 
@@ -30,7 +30,7 @@ struct state_head {
 	uint32_t block_bytes;
 	uint32_t report_period_ms;
 	uint32_t release_method;
-	uint8_t store_id[STORE_ID_BYTES];
+	struct store_ticket ticket;	/* for the store */
 	uint64_t log_bytes;
 	/* What goes along. */
 	uint64_t target_bytes;
@@ -135,7 +135,7 @@ static struct state_head make_head(const struct device_state *device)
 		.counters = *device->counters,
 	};
 
-	memcpy(head.store_id, device->identity->id[STORE_DATA_FILE], STORE_ID_BYTES);
+	head.ticket = device->ticket;
 	return head;
 }
 
@@ -158,6 +158,13 @@ uint64_t device_state_write(const struct device_state *device, uint8_t *to)
 
 /* --- checking --- */
 
+/* What is at a server is looked at by who takes it, with the ticket. */
+static bool is_of_store(const struct device_state *device, const struct store_ticket *ticket)
+{
+	return device->store->facts.flags & STORE_TAKES_TIME ||
+	       !memcmp(ticket->id, device->identity->id[STORE_DATA_FILE], STORE_ID_BYTES);
+}
+
 static const char *check_kind(const struct device_state *device, const struct state_head *head)
 {
 	const struct device_limits *limits = device->limits;
@@ -169,7 +176,7 @@ static const char *check_kind(const struct device_state *device, const struct st
 		       "of a device with another --report-period" :
 	       head->release_method != limits->release_method ? "of a device with another --release" :
 	       head->log_bytes != log_bytes(limits) ? "written by another version" :
-	       memcmp(head->store_id, device->identity->id[STORE_DATA_FILE], STORE_ID_BYTES) ?
+	       !is_of_store(device, &head->ticket) ?
 		       "of a guest whose pages are in another store: start with that one" : NULL;
 }
 
@@ -242,6 +249,14 @@ static bool apply_tags(const struct device_state *device, const uint8_t *at, uin
 	}
 	return !device->store->ops->move->settle ||
 	       device->store->ops->move->settle(device->store);
+}
+
+struct store_ticket device_state_ticket(const uint8_t *from)
+{
+	struct state_head head;
+
+	memcpy(&head, from, sizeof(head));
+	return head.ticket;
 }
 
 bool device_state_apply(const struct device_state *device, const uint8_t *from)

@@ -27,6 +27,7 @@ struct device_state {
 	const struct memory *memory;	/* what is released lies there; writing only */
 	struct inflight *log;		/* what is in hand; as many pairs as @limits says */
 	struct worker_counters *counters; /* in all */
+	struct store_ticket ticket;	/* for who comes to have the store; writing only */
 };
 
 /* More than any state of such a device takes, in bytes. */
@@ -38,6 +39,9 @@ uint64_t device_state_write(const struct device_state *device, uint8_t *to);
 /* Is it a state, and one that fits? NULL, or what is wrong with it. Nobody changes it from now on. */
 const char *device_state_check(const struct device_state *device, const uint8_t *from,
 			       uint64_t bytes);
+
+/* Of one that was checked. */
+struct store_ticket device_state_ticket(const uint8_t *from);
 
 /*
  * Make it the device's, but for what is released, which is in the balloon's log until memory is known

@@ -24,7 +24,7 @@
 #include "common/log.h"
 
 /* Changed whenever the layout or its meaning is. */
-#define KEEP_VERSION 7
+#define KEEP_VERSION 8
 #define KEEP_MAGIC (0x3030504157534355ULL + ((uint64_t)KEEP_VERSION << 48))
 
 bool keep_send(int channel, const void *packet, size_t bytes, const int *fd,
@@ -112,6 +112,7 @@ struct keep_state *keep_create(const struct conf *conf, const struct store_files
 		.release = conf->release,
 	};
 	state->holder = conf->incoming ? HANDOVER_AWAY : HANDOVER_OURS;
+	state->server.side = conf->incoming ? SERVER_LEFT : SERVER_OURS;
 	if (files) {
 		state->kind.store = files->identity;
 		state->names = files->names;
@@ -131,7 +132,8 @@ struct keep_state *keep_map(int fd)
 	if (!state)
 		return NULL;
 	if (state->kind.magic != KEEP_MAGIC || state->kind.bytes != sizeof(*state) ||
-	    state->active >= 2 || state->holder > HANDOVER_AWAY) {
+	    state->active >= 2 || state->holder > HANDOVER_AWAY ||
+	    state->server.side > SERVER_ASKED) {
 		munmap(state, sizeof(*state));
 		return NULL;
 	}

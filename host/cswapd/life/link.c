@@ -7,8 +7,16 @@
  * They are asked for at the death of the one before; a worker that is born before they are
  * admitted has none, and answers the front end and the operator until there are some.
  * Then it's in the way, and its successor has all that it had.
+ *
+ * Of a guest that moves a worker says when it wants none any more, and when it wants some again. It's the same
+ * then: connections come with the next worker.
  */
+#include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <sys/stat.h>
+#include <systemd/sd-id128.h>
+#include <unistd.h>
 
 #include "link.h"
 
@@ -25,16 +33,46 @@ void link_init(struct link *link, const struct conf *conf)
 	memset(link->server.fd, -1, sizeof(link->server.fd));
 	link->exists = store_nbd_is_name(conf->store_path) &&
 		       store_nbd_parse(conf->store_path, link->path, &want.export_name);
+	link->server.wake_fd = link->exists ? eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) : -1;
 	link->server.count = conf->connections;
 	link->server.lanes = conf->workers;
 	nbd_dial_init(&link->dial, link->path, &want, conf->connections);
+}
+
+static bool is_wanted(const struct link *link)
+{
+	return link->exists &&
+	       __atomic_load_n(&link->server.log->side, __ATOMIC_ACQUIRE) != SERVER_LEFT;
+}
+
+/*
+ * Two daemons have one server if it's one socket, on one host, since one boot. Of the boot nothing may be known; a
+ * unit says it otherwise (signature.c).
+ */
+static void identify_server(struct link *link)
+{
+	const char *told = getenv("CSWAPD_BOOT_ID");
+	uint64_t socket[2];
+	struct stat st;
+	sd_id128_t id;
+	unsigned int i;
+
+	memset(link->server.id, 0, sizeof(link->server.id));
+	if ((sd_id128_get_boot(&id) < 0 && (!told || sd_id128_from_string(told, &id) < 0)) ||
+	    stat(link->path, &st))
+		return;
+	socket[0] = st.st_dev;
+	socket[1] = st.st_ino;
+	memcpy(link->server.id, socket, sizeof(socket));
+	for (i = 0; i < sizeof(id.bytes); i++)
+		link->server.id[i] ^= id.bytes[i];
 }
 
 void link_begin(struct link *link, uint64_t now_ms, uint64_t at_ms, bool anew)
 {
 	struct store_server_log *log = link->server.log;
 
-	if (!link->exists)
+	if (!is_wanted(link))
 		return;
 	if (!log->away_since_ms)
 		log->away_since_ms = now_ms;
@@ -51,6 +89,11 @@ void link_give(struct link *link)
 {
 	if (!link->exists || link->dial.state != DIAL_ADMITTED)
 		return;
+	if (!is_wanted(link)) {
+		nbd_dial_end(&link->dial);
+		return;
+	}
+	identify_server(link);
 	memcpy(link->server.fd, link->dial.fd, sizeof(link->server.fd));
 	link->server.flags = link->dial.flags;
 }
@@ -60,6 +103,19 @@ void link_given(struct link *link)
 	memset(link->server.fd, -1, sizeof(link->server.fd));
 	if (link->exists && link->dial.state == DIAL_ADMITTED)
 		nbd_dial_end(&link->dial);
+}
+
+void link_hear(struct link *link, uint64_t now_ms)
+{
+	uint64_t unused;
+
+	(void)!read(link->server.wake_fd, &unused, sizeof(unused));
+	if (!is_wanted(link) && link->dial.state != DIAL_ADMITTED) {
+		nbd_dial_end(&link->dial);
+		link->server.log->away_since_ms = 0;
+	} else if (is_wanted(link) && link->dial.state == DIAL_OFF) {
+		link_begin(link, now_ms, now_ms, false);
+	}
 }
 
 void link_forget(struct link *link)

@@ -35,6 +35,9 @@ void link_given(struct link *link);
 /* In the worker: what isn't its. */
 void link_forget(struct link *link);
 
+/* A worker has changed its mind about the server: connect, or don't any more. */
+void link_hear(struct link *link, uint64_t now_ms);
+
 /* Did a worker end so because of its server? */
 bool link_was_lost(const struct link *link, bool exited, int code);
 

@@ -299,7 +299,7 @@ static int serve(struct monitor *monitor)
 	int code = 0;
 
 	for (;;) {
-		struct pollfd fds[4 + STORE_MAX_CONNECTIONS + 1];
+		struct pollfd fds[5 + STORE_MAX_CONNECTIONS + 1];
 		nfds_t count;
 
 		do_what_is_due(monitor);
@@ -307,7 +307,8 @@ static int serve(struct monitor *monitor)
 		fds[1] = (struct pollfd){ .fd = monitor->channel, .events = POLLIN };
 		fds[2] = front_end_poll(monitor);
 		fds[3] = fdstore_poll();
-		count = 4 + nbd_dial_poll(&monitor->link.dial, fds + 4);
+		fds[4] = (struct pollfd){ .fd = monitor->link.server.wake_fd, .events = POLLIN };
+		count = 5 + nbd_dial_poll(&monitor->link.dial, fds + 5);
 		if (poll(fds, count, timeout_ms(monitor)) < 0) {
 			if (errno == EINTR)
 				continue;
@@ -323,6 +324,8 @@ static int serve(struct monitor *monitor)
 			monitor_accept_front_end(monitor);
 		if (fds[3].revents)
 			fdstore_run();
+		if (fds[4].revents)
+			link_hear(&monitor->link, monitor_now_ms());
 		if (fds[0].revents && handle_signal(monitor, &code))
 			return code;
 	}

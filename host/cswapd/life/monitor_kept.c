@@ -214,7 +214,7 @@ bool monitor_open_state(struct monitor *monitor)
 
 void monitor_find_server(struct monitor *monitor, uint64_t start_ms, uint64_t at_ms, bool anew)
 {
-	if (!monitor->link.exists)
+	if (!monitor->link.exists || monitor->state->server.side == SERVER_LEFT)
 		return;
 	link_begin(&monitor->link, monitor_now_ms(), at_ms, anew);
 	monitor->start_at_ms = start_ms + SERVER_PAUSE_MS;

@@ -102,6 +102,17 @@ struct store_use {
 };
 
 /*
+ * What a guest's state takes along for the one who is to have the store: which one, and which move this is. Engines
+ * that have a lock need none.
+ */
+#define STORE_TICKET_BYTES 16
+
+struct store_ticket {
+	uint8_t id[STORE_TICKET_BYTES];	/* in its signature */
+	uint8_t number[STORE_TICKET_BYTES]; /* no other move has it */
+};
+
+/*
  * How a store goes to another daemon, with its guest. No operation is under way at any of these, and none
  * blocks but for I/O of the host's own; lanes stay open. All can be called again.
  */
@@ -110,13 +121,25 @@ struct store_move_ops {
 	bool (*possible)(const struct store *store);
 	/* Instead of activate(): open, but somebody else may be writing. False: logged. */
 	bool (*idle)(struct store *store);
+	/* A ticket for this move; who takes the store back needs none. NULL: nobody needs any. */
+	bool (*offer)(struct store *store, struct store_ticket *ticket);
 	/*
 	 * From idle to active, tried once: nobody else writes from now on, who wrote before has ended, and
-	 * what he wrote can be read. False: somebody else has it.
+	 * what he wrote can be read. @ticket: of a guest that comes; NULL: it was ours before. False: somebody
+	 * else has it; or (STORE_TAKES_TIME) it isn't known yet, and is to be asked for again. Who doesn't ask
+	 * again yields.
 	 */
-	bool (*take)(struct store *store);
-	/* From active to idle: what was written can be read by who takes it. False: it may be lost. */
+	bool (*take)(struct store *store, const struct store_ticket *ticket);
+	/*
+	 * From active to idle: what was written can be read by who takes it. False: it may be lost. Of one that
+	 * isn't active: no more is wanted of it.
+	 */
 	bool (*yield)(struct store *store);
+	/*
+	 * What was taken by a ticket, and never used, can be taken back by who offered it; then it's to be
+	 * yielded. NULL: to yield says that.
+	 */
+	void (*give_back)(struct store *store);
 	/*
 	 * Tags of @count slots; of one without a page: zeros, or anything. Active, and from here on nothing
 	 * is begun that wasn't asked for, until it's taken again. False: I/O error.
@@ -177,6 +200,8 @@ struct store_ops {
 
 /* What is lost reads as zeros, without an error. */
 #define STORE_READS_ZEROS (1 << 0)
+/* It's taken by a ticket, and who takes it has to ask more than once. */
+#define STORE_TAKES_TIME (1 << 1)
 
 /* What is known of a store from its opening on. */
 struct store_facts {

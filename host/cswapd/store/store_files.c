@@ -318,6 +318,25 @@ void store_files_sign(const struct store_files *files, unsigned int which,
 	memcpy(block, &signature, sizeof(signature));
 }
 
+bool store_files_read_id(const uint8_t *block, uint8_t id[STORE_ID_BYTES])
+{
+	struct signature signature;
+
+	memcpy(&signature, block, sizeof(signature));
+	memcpy(id, signature.id, STORE_ID_BYTES);
+	return signature_is_one(&signature) && le32toh(signature.file) == STORE_DATA_FILE;
+}
+
+void store_files_sign_as(const struct store_files *files, const uint8_t id[STORE_ID_BYTES],
+			 uint8_t block[STORE_SIGNATURE_BYTES])
+{
+	struct store_files other = *files;
+
+	memcpy(other.id, id, STORE_ID_BYTES);
+	memcpy(other.identity.id[STORE_DATA_FILE], id, STORE_ID_BYTES);
+	store_files_sign(&other, STORE_DATA_FILE, block);
+}
+
 static bool write_signature(int fd, const struct store_files *files, unsigned int which)
 {
 	uint8_t block[STORE_SIGNATURE_BYTES];
@@ -673,10 +692,9 @@ static bool find_and_share(struct store_files *files, const struct store_request
 		       *tags = &found[STORE_TAGS_FILE];
 	unsigned int i;
 
-	if (files->server) {
-		log_err("a guest can't come with a store at a server: --incoming needs a file or a block device");
-		return false;
-	}
+	/* What is there is looked at when the guest comes: until then another daemon has it. */
+	if (files->server)
+		return find_and_claim_at_server(files, request);
 	for (i = 0; i < num_named(files); i++)
 		if (!find_shared(files, i, &found[i]))
 			return false;

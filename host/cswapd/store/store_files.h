@@ -32,11 +32,20 @@ struct store_names {
 	char name[STORE_NUM_FILES][STORE_NAME_BYTES];
 };
 
+/* Whose the export is, as far as we know. */
+enum store_server_side {
+	SERVER_OURS,			/* connections are wanted at all times */
+	SERVER_LEFT,			/* another daemon's, maybe: none are */
+	SERVER_ASKED,			/* nobody's yet: some are, to find out */
+};
+
 /* What is known of a server, whichever process serves (keep.h). */
 struct store_server_log {
 	uint64_t away_since_ms;		/* CLOCK_MONOTONIC; 0: it's there */
 	uint64_t losses;
 	uint8_t claimed;		/* its export has our signature */
+	uint8_t side;			/* enum store_server_side */
+	struct store_ticket ticket;	/* of the last move */
 };
 
 /* Data at a server: what the process that serves is born with. */
@@ -45,6 +54,8 @@ struct store_server {
 	unsigned int lanes;		/* and of lanes that share them evenly */
 	uint16_t flags;			/* of the export, NBD_FLAG_* */
 	int fd[STORE_MAX_CONNECTIONS];	/* -1: there are none */
+	uint8_t id[STORE_TICKET_BYTES];	/* of its socket, on any host; 0: unknown */
+	int wake_fd;			/* has the process that connects look at @log->side */
 	struct store_server_log *log;
 };
 
@@ -140,6 +151,11 @@ enum store_found store_files_judge(const struct store_files *files, unsigned int
 #define STORE_SIGNATURE_BYTES 4096
 void store_files_sign(const struct store_files *files, unsigned int which,
 		      uint8_t block[STORE_SIGNATURE_BYTES]);
+
+/* Whose signature a block is; false: it's none. And the block of another daemon's export. */
+bool store_files_read_id(const uint8_t *block, uint8_t id[STORE_ID_BYTES]);
+void store_files_sign_as(const struct store_files *files, const uint8_t id[STORE_ID_BYTES],
+			 uint8_t block[STORE_SIGNATURE_BYTES]);
 
 bool store_files_is_signed(const struct store_files *files, unsigned int which);
 

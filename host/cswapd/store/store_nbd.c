@@ -11,6 +11,11 @@
  * (store_files.c). All operations that come meanwhile
  * are held, as long as that takes; without connections that's until the process ends.
  *
+ * A guest that moves: its daemon hangs up, and the other one's admission is what a lock is to a file. Connections are
+ * asked for by a word in the log (struct store_server_log), and come with the next process. Whether the export may be
+ * taken is in front of its slots (nbd_claim.c), and is found out there before any lane has said a word: such lanes
+ * are cold, and begin with the first operation.
+ *
  * A lost server is this process's end, on purpose. There is one way to go on with what is
  * in hand, for a worker that was killed, a server that was, and all of the daemon: a
  * process that has the log. It finds connections by being born with them, so nothing in
@@ -18,12 +23,16 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/log.h"
+#include "nbd_claim.h"
 #include "nbd_conn.h"
 #include "nbd_hello.h"
 #include "store_files.h"
@@ -33,11 +42,22 @@
 #define LOOK_PAGES 32
 /* One is to be looked at once; but a front end may go on cutting. */
 #define MAX_FAULTS 16
+/* So long the server may take to answer a claim, in all. */
+#define CLAIM_MS 4000
 /* Slots before the first one: where the signature is. */
 #define SIGNATURE_SLOT (0 - (uint64_t)STORE_DATA_OFFSET / STORE_SLOT_SIZE)
 
+enum nbd_ours {
+	NBD_IDLE,			/* there are no connections, or nothing is known of the export yet */
+	NBD_OURS,
+	NBD_LEFT,			/* hung up, on purpose */
+};
+
 struct store_nbd {
 	struct store store;
+	enum nbd_ours ours;		/* the thread's that moves it; lanes look at it */
+	bool cold;			/* lanes are, unless they have begun */
+	bool asked;			/* for connections */
 	const struct store_files *files;
 	char path[STORE_NBD_PATH_BYTES];
 	uint8_t signature[STORE_SIGNATURE_BYTES]; /* which says what the sandbox wouldn't see */
@@ -59,6 +79,7 @@ struct nbd_link {
 
 enum lane_phase {
 	LANE_AWAY,			/* there is no server */
+	LANE_COLD,			/* nothing was said yet: somebody else may be talking */
 	LANE_LOOKS,			/* at what is in front */
 	LANE_SIGNS,
 	LANE_SERVES,
@@ -176,10 +197,14 @@ static void submit(struct nbd_lane *lane, struct store_op *op)
 	send_some(link);
 }
 
+static void warm_up(struct nbd_lane *lane);
+
 static void nbd_submit(struct store_lane *base, struct store_op *op)
 {
 	struct nbd_lane *lane = (struct nbd_lane *)base;
 
+	if (lane->phase == LANE_COLD)
+		warm_up(lane);
 	if (lane->phase == LANE_SERVES) {
 		submit(lane, op);
 		return;
@@ -247,6 +272,15 @@ static void begin_own(struct nbd_lane *lane, enum lane_phase phase, enum store_k
 		};
 	nbd_conn_queue(&lane->link[0].conn, own);
 	send_some(&lane->link[0]);
+}
+
+static void warm_up(struct nbd_lane *lane)
+{
+	unsigned int i;
+
+	for (i = 0; i < lane->num_links; i++)
+		pump(&lane->link[i]);
+	begin_own(lane, LANE_LOOKS, STORE_READ, LOOK_PAGES);
 }
 
 /* What the export has in front is known: is it ours? */
@@ -337,6 +371,19 @@ static void received(struct nbd_link *link, int result)
 		leave(link->lane, link->conn.wrong, false);
 }
 
+static void note_over(struct nbd_lane *lane, uint64_t token)
+{
+	const void *op = (const void *)(uintptr_t)(token & ~(uint64_t)STORE_PART_MASK);
+	unsigned int i;
+
+	for (i = 0; i < lane->num_links; i++) {
+		if (op == &lane->link[i].tx)
+			lane->link[i].sending = false;
+		if (op == &lane->link[i].rx)
+			lane->link[i].receiving = false;
+	}
+}
+
 static void nbd_complete(struct store_lane *base, struct store_op *op,
 			 enum store_part part, int result)
 {
@@ -346,6 +393,10 @@ static void nbd_complete(struct store_lane *base, struct store_op *op,
 	(void)part;
 	while (op != &link->tx && op != &link->rx)
 		link++;
+	if (result <= 0 && __atomic_load_n(&store_of(lane)->ours, __ATOMIC_ACQUIRE) == NBD_LEFT) {
+		note_over(lane, (uintptr_t)op);
+		return;
+	}
 	if (op == &link->tx)
 		sent(link, result);
 	else
@@ -363,19 +414,6 @@ static bool is_busy(const struct nbd_lane *lane)
 		if (lane->link[i].sending || lane->link[i].receiving)
 			return true;
 	return false;
-}
-
-static void note_over(struct nbd_lane *lane, uint64_t token)
-{
-	const void *op = (const void *)(uintptr_t)(token & ~(uint64_t)STORE_PART_MASK);
-	unsigned int i;
-
-	for (i = 0; i < lane->num_links; i++) {
-		if (op == &lane->link[i].tx)
-			lane->link[i].sending = false;
-		if (op == &lane->link[i].rx)
-			lane->link[i].receiving = false;
-	}
 }
 
 /* Nothing is under way but our waiting for the next word. What else the ring has nobody wants. */
@@ -441,7 +479,7 @@ static struct store_lane *nbd_lane_open(struct store *base, struct io_uring *rin
 {
 	struct store_nbd *store = (struct store_nbd *)base;
 	const struct store_server *server = store->files->server;
-	unsigned int share = server->fd[0] < 0 ? 0 : server->count / server->lanes, i;
+	unsigned int share = server->fd[0] < 0 ? 0 : server->count / server->lanes;
 	struct nbd_lane *lane = calloc(1, sizeof(*lane) + share * sizeof(lane->link[0]));
 	int error = -ENOMEM;
 
@@ -459,19 +497,18 @@ static struct store_lane *nbd_lane_open(struct store *base, struct io_uring *rin
 		errno = -error;
 		return NULL;
 	}
-	for (i = 0; i < share; i++)
-		pump(&lane->link[i]);
-	if (share)
-		begin_own(lane, LANE_LOOKS, STORE_READ, LOOK_PAGES);
+	lane->phase = !share ? LANE_AWAY : store->cold ? LANE_COLD : LANE_LOOKS;
+	if (lane->phase == LANE_LOOKS)
+		warm_up(lane);
 	return &lane->lane;
 }
 
 /* --- the store --- */
 
 /* Connections were admitted, which is what a lock is to a file. */
-static bool nbd_activate(struct store *store)
+static bool nbd_activate(struct store *base)
 {
-	(void)store;
+	((struct store_nbd *)base)->ours = NBD_OURS;
 	return true;
 }
 
@@ -494,6 +531,232 @@ static void nbd_close(struct store *store)
 	free(store);
 }
 
+/* --- moving with the guest --- */
+
+/* As a front block of the export has it, which is little-endian by being bytes. */
+struct claim_block {
+	char magic[16];
+	struct claim_word word;
+};
+
+static const char claim_magic[16] = "cswap-claim\n\032\0\1";
+
+static void encode_word(const struct store_nbd *store, enum claim_place place,
+			const struct claim_word *word, uint8_t block[STORE_SLOT_SIZE])
+{
+	struct claim_block claim = { .word = *word };
+
+	memset(block, 0, STORE_SLOT_SIZE);
+	if (place == CLAIM_SIGNATURE) {
+		store_files_sign_as(store->files, word->who, block);
+		return;
+	}
+	memcpy(claim.magic, claim_magic, sizeof(claim.magic));
+	memcpy(block, &claim, sizeof(claim));
+}
+
+/* What is no word says nothing. */
+static void decode_word(enum claim_place place, const uint8_t *block, struct claim_word *word)
+{
+	struct claim_block claim;
+
+	memset(word, 0, sizeof(*word));
+	memcpy(&claim, block, sizeof(claim));
+	if (place == CLAIM_SIGNATURE && !store_files_read_id(block, word->who))
+		memset(word->who, 0, sizeof(word->who));
+	else if (place != CLAIM_SIGNATURE && !memcmp(claim.magic, claim_magic, sizeof(claim_magic)))
+		*word = claim.word;
+}
+
+static uint64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static void note_answer(void *context, struct store_op *op)
+{
+	(void)op;
+	*(bool *)context = true;
+}
+
+/* Send and receive what there is; wait for either. False: the server is gone, or too slow. */
+static bool talk(struct nbd_conn *conn, int fd, uint64_t end_ms)
+{
+	bool sends = nbd_conn_gather(conn);
+	struct pollfd poll_fd = { .fd = fd, .events = sends ? POLLIN | POLLOUT : POLLIN };
+	uint64_t now = now_ms();
+	struct msghdr out = { 0 };
+	uint8_t *room;
+	ssize_t n;
+	size_t size;
+
+	if (now >= end_ms || poll(&poll_fd, 1, (int)(end_ms - now)) <= 0)
+		return false;
+	if (poll_fd.revents & POLLIN) {
+		room = nbd_conn_room(conn, &size);
+		n = recv(fd, room, size, MSG_DONTWAIT);
+		return n > 0 && nbd_conn_received(conn, (size_t)n);
+	}
+	out.msg_iov = conn->iov + conn->iov_done;
+	out.msg_iovlen = conn->iov_count - conn->iov_done;
+	n = sendmsg(fd, &out, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (n > 0)
+		nbd_conn_sent(conn, (size_t)n);
+	return n > 0;
+}
+
+/* One block of what is in front, by a connection that no lane uses. Waits for the server, until @end_ms. */
+static bool do_block(const struct store_nbd *store, enum store_kind kind, enum claim_place place,
+		     uint8_t block[STORE_SLOT_SIZE], uint64_t end_ms)
+{
+	struct store_op op = {
+		.kind = kind, .count = 1, .slot = SIGNATURE_SLOT + (uint64_t)place,
+		.data = { { block, STORE_SLOT_SIZE } },
+	};
+	struct nbd_conn *conn = malloc(sizeof(*conn));
+	bool answered = false, well;
+
+	well = conn && nbd_conn_init(conn, note_answer, &answered);
+	if (well)
+		nbd_conn_queue(conn, &op);
+	while (well && !answered)
+		well = talk(conn, store->files->server->fd[0], end_ms);
+	if (conn)
+		nbd_conn_free(conn);
+	free(conn);
+	return well && !op.error;
+}
+
+/* UNDER_WAY: the server is gone, or says no. */
+static enum claim_verdict run_claim(const struct store_nbd *store, enum claim_role role,
+				    const struct store_ticket *ticket)
+{
+	const struct store_files *files = store->files;
+	const uint64_t end_ms = now_ms() + CLAIM_MS;
+	uint8_t block[STORE_SLOT_SIZE];
+	enum claim_verdict verdict;
+	enum claim_place place;
+	struct claim_word word;
+	struct claim claim;
+	bool writes;
+
+	claim_begin(&claim, role, ticket, files->identity.id[STORE_DATA_FILE], files->server->id);
+	while ((verdict = claim_next(&claim, &place, &writes, &word)) == CLAIM_UNDER_WAY) {
+		encode_word(store, place, &word, block);
+		if (!do_block(store, writes ? STORE_WRITE : STORE_READ, place, block, end_ms))
+			return CLAIM_UNDER_WAY;
+		if (!writes)
+			decode_word(place, block, &word);
+		claim_done(&claim, &word);
+	}
+	return verdict;
+}
+
+static void set_side(const struct store_nbd *store, enum store_server_side side)
+{
+	const struct store_server *server = store->files->server;
+	const uint64_t one = 1;
+
+	__atomic_store_n(&server->log->side, (uint8_t)side, __ATOMIC_RELEASE);
+	if (side != SERVER_OURS)
+		(void)!write(server->wake_fd, &one, sizeof(one));
+}
+
+/* Nothing is under way. The server hears it, and admits others. */
+static void hang_up_all(struct store_nbd *store)
+{
+	const struct store_server *server = store->files->server;
+	unsigned int i;
+
+	__atomic_store_n(&store->ours, NBD_LEFT, __ATOMIC_RELEASE);
+	for (i = 0; i < server->count; i++)
+		if (server->fd[i] >= 0)
+			shutdown(server->fd[i], SHUT_RDWR);
+	store->asked = false;
+}
+
+/* Whoever is idle finds out by the first claim. */
+static bool nbd_idle(struct store *base)
+{
+	((struct store_nbd *)base)->cold = true;
+	return true;
+}
+
+static bool nbd_offer(struct store *base, struct store_ticket *ticket)
+{
+	const struct store_files *files = ((struct store_nbd *)base)->files;
+
+	memcpy(ticket->id, files->identity.id[STORE_DATA_FILE], STORE_TICKET_BYTES);
+	if (getrandom(ticket->number, STORE_TICKET_BYTES, 0) != STORE_TICKET_BYTES)
+		return false;
+	files->server->log->ticket = *ticket;
+	return true;
+}
+
+/* Connections come with the next process, and this one ends. */
+static void ask_for_server(struct store_nbd *store)
+{
+	if (!store->asked)
+		set_side(store, SERVER_ASKED);
+	store->asked = true;
+}
+
+static bool nbd_take(struct store *base, const struct store_ticket *ticket)
+{
+	struct store_nbd *store = (struct store_nbd *)base;
+	const struct store_server *server = store->files->server;
+	enum claim_verdict verdict;
+
+	if (store->ours == NBD_OURS)
+		return true;
+	if (store->ours == NBD_LEFT || server->fd[0] < 0) {
+		ask_for_server(store);
+		return false;
+	}
+	verdict = run_claim(store, ticket ? CLAIM_TAKES : CLAIM_TAKES_BACK,
+			    ticket ? ticket : &server->log->ticket);
+	if (verdict == CLAIM_UNDER_WAY)
+		hang_up_all(store);
+	if (verdict != CLAIM_WON)
+		return false;
+	if (ticket)
+		server->log->ticket = *ticket;
+	__atomic_store_n(&server->log->claimed, 1, __ATOMIC_RELEASE);
+	__atomic_store_n(&server->log->away_since_ms, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&store->ours, NBD_OURS, __ATOMIC_RELEASE);
+	set_side(store, SERVER_OURS);
+	return true;
+}
+
+static bool nbd_yield(struct store *base)
+{
+	struct store_nbd *store = (struct store_nbd *)base;
+
+	hang_up_all(store);
+	set_side(store, SERVER_LEFT);
+	return true;
+}
+
+/* If this process isn't the one that took it there's nobody to say it by: who offered it has to see for itself. */
+static void nbd_give_back(struct store *base)
+{
+	const struct store_nbd *store = (struct store_nbd *)base;
+
+	if (store->cold && store->ours == NBD_OURS)
+		run_claim(store, CLAIM_GIVES_BACK, &store->files->server->log->ticket);
+}
+
+static const struct store_move_ops nbd_move_ops = {
+	.idle = nbd_idle,
+	.offer = nbd_offer,
+	.take = nbd_take,
+	.yield = nbd_yield,
+	.give_back = nbd_give_back,
+};
+
 static struct store *nbd_open(const struct store_files *files, uint64_t slots)
 {
 	struct store_nbd *nbd = calloc(1, sizeof(*nbd));
@@ -507,7 +770,7 @@ static struct store *nbd_open(const struct store_files *files, uint64_t slots)
 		.trim_bytes = STORE_SLOT_SIZE,
 		.merge_pages = STORE_MAX_PAGES,
 		.medium = VIRTIO_CSWAP_MEDIUM_DISK,
-		.flags = STORE_READS_ZEROS,
+		.flags = STORE_READS_ZEROS | STORE_TAKES_TIME,
 	};
 	nbd->files = files;
 	store_files_sign(files, STORE_DATA_FILE, nbd->signature);
@@ -528,4 +791,5 @@ const struct store_ops store_nbd_ops = {
 	.hurry = nbd_hurry,
 	.lane_close = nbd_lane_close,
 	.close = nbd_close,
+	.move = &nbd_move_ops,
 };

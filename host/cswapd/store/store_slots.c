@@ -498,11 +498,26 @@ static bool slots_idle(struct store *base)
 	return false;
 }
 
-static bool slots_take(struct store *base)
+static bool slots_offer(struct store *base, struct store_ticket *ticket)
+{
+	struct store *engine = ((struct store_slots *)base)->engine;
+
+	return !engine->ops->move->offer || engine->ops->move->offer(engine, ticket);
+}
+
+static void slots_give_back_store(struct store *base)
+{
+	struct store *engine = ((struct store_slots *)base)->engine;
+
+	if (engine->ops->move->give_back)
+		engine->ops->move->give_back(engine);
+}
+
+static bool slots_take(struct store *base, const struct store_ticket *ticket)
 {
 	struct store_slots *store = (struct store_slots *)base;
 
-	if (!store->engine->ops->move->take(store->engine))
+	if (!store->engine->ops->move->take(store->engine, ticket))
 		return false;
 	set_resting(store, false);
 	return true;
@@ -560,6 +575,8 @@ static bool slots_put_tags(struct store *base, uint64_t slot,
 static const struct store_move_ops slots_move_ops = {
 	.possible = slots_can_move,
 	.idle = slots_idle,
+	.offer = slots_offer,
+	.give_back = slots_give_back_store,
 	.take = slots_take,
 	.yield = slots_yield,
 	.get_tags = slots_get_tags,

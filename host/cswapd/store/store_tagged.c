@@ -192,11 +192,26 @@ static bool tagged_idle(struct store *base)
 	return false;
 }
 
-static bool tagged_take(struct store *base)
+static bool tagged_offer(struct store *base, struct store_ticket *ticket)
+{
+	struct store *engine = ((struct store_tagged *)base)->engine;
+
+	return !engine->ops->move->offer || engine->ops->move->offer(engine, ticket);
+}
+
+static void tagged_give_back(struct store *base)
+{
+	struct store *engine = ((struct store_tagged *)base)->engine;
+
+	if (engine->ops->move->give_back)
+		engine->ops->move->give_back(engine);
+}
+
+static bool tagged_take(struct store *base, const struct store_ticket *ticket)
 {
 	struct store_tagged *store = (struct store_tagged *)base;
 
-	if (!store->engine->ops->move->take(store->engine))
+	if (!store->engine->ops->move->take(store->engine, ticket))
 		return false;
 	if (store->tags->ops->take(store->tags))
 		return true;
@@ -232,6 +247,8 @@ static bool tagged_put_tags(struct store *base, uint64_t slot,
 static const struct store_move_ops tagged_move_ops = {
 	.possible = tagged_can_move,
 	.idle = tagged_idle,
+	.offer = tagged_offer,
+	.give_back = tagged_give_back,
 	.take = tagged_take,
 	.yield = tagged_yield,
 	.get_tags = tagged_get_tags,
