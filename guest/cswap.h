@@ -153,7 +153,8 @@ struct cswap_queue {
 	u64 load_us[CSWAP_LATENCY_BUCKETS]; /* pages by how long they were waited for */
 
 	wait_queue_head_t store_wait;	/* for a copy; a wake-up is for one */
-	wait_queue_head_t load_wait;	/* for a load or the slot's turn */
+	wait_queue_head_t load_wait;	/* for a load; a wake-up is for one */
+	wait_queue_head_t slot_wait;	/* for the slot's turn; few do, and each for its own */
 	struct work_struct read_work;	/* takes what an interrupt has left */
 } ____cacheline_aligned_in_smp;
 
@@ -395,6 +396,10 @@ void cswap_queue_unlock_and_send(struct cswap_queue *queue, unsigned long flags)
 	__releases(&queue->lock);
 /* There may be a copy for a store: wake one that waits, if one does. Under the lock. */
 void cswap_queue_wake_store(struct cswap_queue *queue);
+/* Wake one of those that wait for a load, if there is one to be had. Under the lock. */
+void cswap_queue_wake_load(struct cswap_queue *queue);
+/* A reader has let go of its load: of these one, and who waits for its slot. Under the lock. */
+void cswap_queue_wake_readers(struct cswap_queue *queue);
 /* Take what is on the rings; true if they had moved. Under the lock. */
 bool cswap_queue_read(struct cswap_queue *queue);
 /* Take what an interrupt has left. */

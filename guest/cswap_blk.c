@@ -47,7 +47,17 @@
 /* Half of what reclaim writes at a time: the device works on it while the rest is sealed. */
 #define BATCH_PAGES		16
 
-/* wait_event_timeout(), but each wake-up wakes one. */
+/*
+ * wait_event() and wait_event_timeout(), but each wake-up wakes one. It may reach somebody who
+ * has what he wants, or has given up, and is about to say so: whoever has waited passes it on.
+ */
+#define wait_event_one(wq, condition)						\
+do {										\
+	might_sleep();								\
+	if (!(condition))							\
+		(void)___wait_event(wq, condition, TASK_UNINTERRUPTIBLE, 1, 0, schedule()); \
+} while (0)
+
 #define wait_event_one_timeout(wq, condition, timeout)				\
 ({										\
 	long __ret = timeout;							\
@@ -219,8 +229,7 @@ out:
 	return over;
 }
 
-static blk_status_t store_take(struct cswap_queue *queue, u64 slot,
-			       struct store_hold *hold)
+static blk_status_t store_await(struct cswap_queue *queue, u64 slot, struct store_hold *hold)
 {
 	unsigned int jumps = READ_ONCE(queue->dev->jumps);
 	blk_status_t status;
@@ -234,14 +243,26 @@ static blk_status_t store_take(struct cswap_queue *queue, u64 slot,
 	} while (!left && cswap_clock_jumped(queue->dev, &jumps));
 	if (!left)
 		status = BLK_STS_IOERR;
-	if (status) {
-		spin_lock_irqsave(&queue->lock, flags);
-		queue->stats.store_refusals++;
-		trace_cswap_stall(queue->dev->number, queue->index, slot, queue->shard.free.count);
-		/* if this one was woken, it was for nothing */
+	spin_lock_irqsave(&queue->lock, flags);
+	if (queue->shard.free.count)
 		cswap_queue_wake_store(queue);
-		spin_unlock_irqrestore(&queue->lock, flags);
-	}
+	spin_unlock_irqrestore(&queue->lock, flags);
+	return status;
+}
+
+static blk_status_t store_take(struct cswap_queue *queue, u64 slot, struct store_hold *hold)
+{
+	blk_status_t status;
+	unsigned long flags;
+
+	if (!store_try(queue, slot, hold, &status))
+		status = store_await(queue, slot, hold);
+	if (!status)
+		return status;
+	spin_lock_irqsave(&queue->lock, flags);
+	queue->stats.store_refusals++;
+	trace_cswap_stall(queue->dev->number, queue->index, slot, queue->shard.free.count);
+	spin_unlock_irqrestore(&queue->lock, flags);
 	return status;
 }
 
@@ -320,6 +341,7 @@ struct load_to {
 struct load_hold {
 	enum cswap_load_how how;
 	u32 index;			/* of the copy or the load */
+	bool over;			/* it's no use to wait any more */
 };
 
 /* Begin a load, if it can be; CSWAP_LOAD_WAIT if not. Under the lock. */
@@ -355,6 +377,11 @@ static void load_fill(struct cswap_queue *queue, const struct load_to *to, u32 l
 	cswap_tick_soon(queue->dev);
 }
 
+static bool load_waits(const struct load_hold *hold)
+{
+	return hold->how == CSWAP_LOAD_BUSY || hold->how == CSWAP_LOAD_WAIT;
+}
+
 /* True when the wait, which began at @since, is over: with a load, or without. */
 static bool load_try(struct cswap_queue *queue, const struct load_to *to, u32 since,
 		     struct load_hold *hold)
@@ -365,18 +392,39 @@ static bool load_try(struct cswap_queue *queue, const struct load_to *to, u32 si
 	spin_lock_irqsave(&queue->lock, flags);
 	load_look(queue, to, hold);
 	/* what it waits for may be on the rings, unread */
-	if (hold->how == CSWAP_LOAD_WAIT && over && cswap_queue_read(queue))
+	if (load_waits(hold) && over && cswap_queue_read(queue))
 		load_look(queue, to, hold);
 	/* nothing will be answered, and what waits for its turn has none */
 	over |= cswap_queue_is_lost(queue);
 	if (hold->how == CSWAP_LOAD_DEVICE)
 		load_fill(queue, to, hold->index);
-	if (hold->how == CSWAP_LOAD_WAIT)
+	if (load_waits(hold))
 		/* about to sleep: what others wait for may have to be sent first */
 		cswap_queue_unlock_and_send(queue, flags);
 	else
 		spin_unlock_irqrestore(&queue->lock, flags);	/* the batch is sent */
-	return over || hold->how != CSWAP_LOAD_WAIT;
+	hold->over = over || !load_waits(hold);
+	return hold->over;
+}
+
+/* For a load, which any one of those who wait may have, or with others for the slot's turn. */
+static void load_await(struct cswap_queue *queue, const struct load_to *to, u32 since,
+		       struct load_hold *hold)
+{
+	unsigned long flags;
+
+	while (!hold->over) {
+		if (hold->how == CSWAP_LOAD_BUSY) {
+			wait_event(queue->slot_wait, load_try(queue, to, since, hold) ||
+						     hold->how == CSWAP_LOAD_WAIT);
+			continue;
+		}
+		wait_event_one(queue->load_wait, load_try(queue, to, since, hold) ||
+						 hold->how == CSWAP_LOAD_BUSY);
+		spin_lock_irqsave(&queue->lock, flags);
+		cswap_queue_wake_load(queue);
+		spin_unlock_irqrestore(&queue->lock, flags);
+	}
 }
 
 /* No load could be begun for as long as a reader may wait, or none ever will be. */
@@ -400,10 +448,11 @@ static bool load_begin(struct cswap_queue *queue, const struct load_to *to,
 {
 	u32 since = cswap_seconds(queue->dev);
 
-	wait_event(queue->load_wait, load_try(queue, to, since, hold));
-	if (hold->how == CSWAP_LOAD_WAIT)
+	if (!load_try(queue, to, since, hold))
+		load_await(queue, to, since, hold);
+	if (load_waits(hold))
 		load_lost(queue, to);
-	return hold->how != CSWAP_LOAD_WAIT;
+	return !load_waits(hold);
 }
 
 /*
@@ -501,18 +550,19 @@ static void load_retried(struct cswap_queue *queue)
 static void load_let_go(struct cswap_queue *queue, struct cswap_load_io *io, bool opened)
 {
 	unsigned long flags;
+	bool deferred;
 
 	spin_lock_irqsave(&queue->lock, flags);
 	queue->stats.loads += opened;
-	if (cswap_load_end(&queue->shard, io - queue->load_io)) {
+	deferred = cswap_load_end(&queue->shard, io - queue->load_io);
+	cswap_queue_wake_readers(queue);
+	if (deferred) {
 		/* that copy is sent, or free if its slot is */
 		cswap_queue_wake_store(queue);
 		cswap_queue_unlock_and_send(queue, flags);
 	} else {
 		spin_unlock_irqrestore(&queue->lock, flags);
 	}
-	if (wq_has_sleeper(&queue->load_wait))
-		wake_up(&queue->load_wait);
 }
 
 /* All tries are used up: say why. */

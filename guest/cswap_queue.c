@@ -87,6 +87,19 @@ static void piece_to_sg(const struct cswap_queue *queue, struct scatterlist *sg,
 	sg_dma_len(sg) = len;
 }
 
+/* Whoever waits looks anew: at the pair's state, or at the clock. */
+static void wake_all_readers(struct cswap_queue *queue)
+{
+	wake_up_all(&queue->load_wait);
+	wake_up_all(&queue->slot_wait);
+}
+
+static void wake_all(struct cswap_queue *queue)
+{
+	wake_up_all(&queue->store_wait);
+	wake_all_readers(queue);
+}
+
 /* Nothing can be sent or will be answered any more: everybody is told. */
 static void queue_break(struct cswap_queue *queue, const char *why)
 {
@@ -99,8 +112,7 @@ static void queue_break(struct cswap_queue *queue, const char *why)
 	/* whoever waits for an answer: the tick tells them */
 	WRITE_ONCE(queue->dev->tick_due, jiffies);
 	mod_delayed_work(queue->dev->wq, &queue->dev->tick, 0);
-	wake_up_all(&queue->store_wait);
-	wake_up_all(&queue->load_wait);
+	wake_all(queue);
 }
 
 void cswap_tick_soon(struct cswap_dev *dev)
@@ -151,6 +163,19 @@ static void wake_one(wait_queue_head_t *wait)
 void cswap_queue_wake_store(struct cswap_queue *queue)
 {
 	wake_one(&queue->store_wait);
+}
+
+void cswap_queue_wake_load(struct cswap_queue *queue)
+{
+	if (queue->shard.free_load != CSWAP_NONE)
+		wake_one(&queue->load_wait);
+}
+
+void cswap_queue_wake_readers(struct cswap_queue *queue)
+{
+	cswap_queue_wake_load(queue);
+	if (waitqueue_active(&queue->slot_wait))
+		wake_up_all(&queue->slot_wait);
 }
 
 static void store_send(struct cswap_queue *queue, const struct cswap_group *group)
@@ -244,7 +269,7 @@ static void loads_end(struct cswap_queue *queue, u32 first)
 		if (queue->shard.loads[l].state == CSWAP_LOAD_OVER)
 			load_hand_over(queue, &queue->load_io[l], &queue->load_io[first]);
 		else
-			wake_up(&queue->load_wait);	/* it's free again, and its slot */
+			cswap_queue_wake_readers(queue);
 	}
 }
 
@@ -631,8 +656,7 @@ static void queue_tick(struct cswap_queue *queue, unsigned long jump,
 	result->reset |= queue_wants_reset(queue);
 	cswap_queue_unlock_and_send(queue, flags);
 	/* who waits for a load looks at the same clock */
-	if (wq_has_sleeper(&queue->load_wait))
-		wake_up(&queue->load_wait);
+	wake_all_readers(queue);
 }
 
 void cswap_tick(struct work_struct *work)
@@ -684,8 +708,7 @@ void cswap_queue_stop(struct cswap_queue *queue, enum cswap_state state)
 	spin_lock_irqsave(&queue->lock, flags);
 	queue->state = state;
 	spin_unlock_irqrestore(&queue->lock, flags);
-	wake_up_all(&queue->store_wait);
-	wake_up_all(&queue->load_wait);
+	wake_all(queue);
 }
 
 void cswap_queue_forget(struct cswap_queue *queue)
@@ -708,8 +731,7 @@ void cswap_queue_forget(struct cswap_queue *queue)
 		load_hand_over(queue, &queue->load_io[i], &queue->load_io[i]);
 	}
 	spin_unlock_irqrestore(&queue->lock, flags);
-	wake_up_all(&queue->store_wait);
-	wake_up_all(&queue->load_wait);
+	wake_all(queue);
 }
 
 /* How a pair divides its pages of pool among headers, data buffers and copies. */

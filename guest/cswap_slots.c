@@ -564,7 +564,9 @@ enum cswap_load_how cswap_load_begin(struct cswap_shard *shard, u64 slot, u32 *i
 			*index = copy_get(shard, old);
 			return CSWAP_LOAD_COPY;
 		}
-		if (old & FLAGS_MASK || shard->free_load == CSWAP_NONE)
+		if (old & FLAGS_MASK)
+			return CSWAP_LOAD_BUSY;
+		if (shard->free_load == CSWAP_NONE)
 			return CSWAP_LOAD_WAIT;
 	} while (!record_change(record, &old, old | LOADING));
 

@@ -165,7 +165,8 @@ enum cswap_load_how {
 	CSWAP_LOAD_NOTHING,	/* never stored, or freed: no swap-in should ask */
 	CSWAP_LOAD_COPY,	/* in the pool: *@index is held, cswap_copy_put() it */
 	CSWAP_LOAD_DEVICE,	/* *@index is a load, to be sent by cswap_load_next() */
-	CSWAP_LOAD_WAIT,	/* no load to be had, or one of this slot is in flight */
+	CSWAP_LOAD_BUSY,	/* an operation of this slot is in flight */
+	CSWAP_LOAD_WAIT,	/* there's no load to be had */
 };
 
 enum cswap_load_how cswap_load_begin(struct cswap_shard *shard, u64 slot, u32 *index);

@@ -621,6 +621,7 @@ static void queues_prepare(struct cswap_dev *dev)
 		spin_lock_init(&queue->lock);
 		init_waitqueue_head(&queue->store_wait);
 		init_waitqueue_head(&queue->load_wait);
+		init_waitqueue_head(&queue->slot_wait);
 		INIT_WORK(&queue->read_work, cswap_read_work);
 	}
 	cswap_observe_init(dev);

@@ -559,8 +559,11 @@ static void model_load(struct model *m, u32 slot)
 		REQUIRE(!busy, "slot %u loaded with another operation in flight", slot);
 		model_load_device(m, index, slot);
 		return;
+	case CSWAP_LOAD_BUSY:
+		REQUIRE(busy, "load of slot %u waits for its slot, which isn't busy", slot);
+		return;
 	case CSWAP_LOAD_WAIT:
-		REQUIRE(busy || none_free, "load of slot %u waits for nothing", slot);
+		REQUIRE(none_free && !busy, "load of slot %u waits for a load to be had", slot);
 		return;
 	}
 	model_violation("load of slot %u returned nonsense", slot);
@@ -622,6 +625,7 @@ static void model_load_again(struct model *m, u32 l)
 		REQUIRE(wanted == WANTED && index == l, "slot %u loaded again, though not wanted", slot);
 		model_load_queued(m, l, slot, true);
 		return;
+	case CSWAP_LOAD_BUSY:
 	case CSWAP_LOAD_WAIT:
 		break;
 	}
