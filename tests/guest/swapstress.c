@@ -26,6 +26,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -517,6 +518,8 @@ static bool processes_run(void)
 		if (pids[p] < 0)
 			die("fork");
 		if (!pids[p]) {
+			/* whoever ends this program wants its memory back */
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
 			process_main(p);
 			exit(EXIT_OK);
 		}
