@@ -7,8 +7,7 @@
 # what is "available" in it, which is next to nothing here (trap B8); the host's memory falls by what
 # was released; every page is right afterwards.
 #
-# slow: uml
-# slow: vm-newest vm-6.12 vm-6.1
+# slow: uml vm-newest vm-6.12 vm-6.1 tdx-newest snp-newest
 # timeout: 900
 # beside: yes
 # run: --cswapd "--store mem --size 1G --release punch"
