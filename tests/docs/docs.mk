@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
-## check-docs: links and pictures of README and guides
+## check-docs: links, pictures, and the commands and options of README, guides and man pages, by running them
 ## pictures: the documents' pictures, made anew (root; Debian: graphviz, chromium, python3-pyte)
 
 .PHONY: check-docs check-unit pictures
-check-docs:
+check-docs: $(addprefix $(out)/,cswapd cswapctl cswap-balancer cswap-seal cswap-sim)
 	$(Q)tests/docs/check-links
 	$(Q)tests/docs/check-pictures
+	$(Q)tests/docs/check-commands $(out)
 
 check-unit: check-docs
 

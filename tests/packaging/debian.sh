@@ -7,10 +7,10 @@
 # cgroup of its own, and starts init there; guest_run runs a command in it. When the test's process ends so does
 # all of it, and what was changed is gone: shut_down, at EXIT, takes its cgroup away as well.
 
-# boot: the first process is in $work/pid.
+# boot [SUITE]: the first process is in $work/pid.
 boot() {
 	local clean
-	clean=$("$here/clean-root")
+	clean=$("$here/clean-root" "$@")
 	mkdir "$work/boot"
 	unshare --mount --uts --ipc --pid --fork --kill-child=KILL --propagation slave bash -euc '
 		work=$1 clean=$2 root=$1/boot/root cgroups=$1/boot/cgroups

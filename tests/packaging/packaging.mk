@@ -3,12 +3,13 @@
 ## check-packaging: swapping on, gentle reclaim, DKMS layout, kernel tree, kselftests without a device
 ## check-cswapd-unit: cswapd inside its unit, started by systemd (root)
 ## check-installed: DKMS on three kernels, and a guest that boots with systemd and swaps by itself (slow)
+## check-guides: in a clean Debian 13 and a clean Debian 12 the commands of README and guides are typed (root; slow)
 ## check-guard: a guest to which the host offers plain swap, with cswap-guard and without it (root; slow)
 ## check-module-deb: a package with the module built for one kernel: built, signed, installed, removed (root; slow)
 ## deb: build the Debian packages, into build/deb
 ## check-deb: the packages built, installed, used, upgraded under load, removed (root; slow)
 
-.PHONY: check-packaging check-cswapd-unit check-installed check-deb check-guard check-module-deb check-unit check-slow deb
+.PHONY: check-packaging check-cswapd-unit check-installed check-deb check-guides check-guard check-module-deb check-unit check-slow deb
 deb:
 	$(Q)tests/packaging/build-deb $(O)/deb
 
@@ -28,12 +29,15 @@ check-cswapd-unit:
 check-installed:
 	$(Q)tests/packaging/test_installed.sh || [ $$? = 4 ]
 
+check-guides:
+	$(Q)tests/packaging/test_guides.sh || [ $$? = 4 ]
+
 check-guard:
 	$(Q)tests/packaging/test_guard.sh || [ $$? = 4 ]
 
 check-module-deb:
 	$(Q)tests/packaging/test_module_deb.sh || [ $$? = 4 ]
 
-check-slow: check-installed check-deb check-guard check-module-deb
+check-slow: check-installed check-deb check-guides check-guard check-module-deb
 
 check-unit: check-packaging
