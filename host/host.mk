@@ -34,7 +34,7 @@ WORKER_PARTS := $(addprefix serve/worker,.o _answer.o _attach.o _control.o _loop
 CSWAPD_PARTS := conf.o daemon.o $(WORKER_PARTS) serve/device.o \
 	$(addprefix frontend/,dirty_log.o memory.o sealed_file.o vhost_user.o vhost_user_move.o vhost_user_ring.o vu_message.o) $(addprefix rings/,inflight.o vring.o) \
 	$(addprefix store/,nbd_claim.o nbd_conn.o nbd_dial.o nbd_hello.o owed.o store.o store_block.o store_file.o store_files.o \
-		store_found.o store_mem.o store_nbd.o store_slots.o store_tagged.o store_uring.o tags_file.o tags_mem.o \
+		store_found.o store_lock.o store_mem.o store_nbd.o store_place.o store_slots.o store_tagged.o store_uring.o tags_file.o tags_mem.o \
 		tags_room.o) \
 	$(addprefix frontend/,handover.o) life/device_state.o \
 	$(addprefix balloon/,balloon.o blockmap.o measure.o) $(addprefix operator/,command.o health.o) \

@@ -8,10 +8,9 @@
  * file) can put another file under a guest's pages, and nothing is ever made or extended
  * while there is a guest.
  *
- * Whoever serves has the lock. What is held here has none: it belongs to an open file and
- * lives as long as that has I/O under way, which is what a successor waits for (I6). A
- * block device is held by O_EXCL besides, so that nobody mounts it between two workers;
- * that belongs to one open file as well, so the workers' are without.
+ * Whoever serves has the lock (store_lock.c). What is held here has none. A block device is
+ * held by O_EXCL besides, so that nobody mounts it between two workers; that belongs to one
+ * open file as well, so the workers' are without.
  *
  * Tags are in memory that has no name, or in a file that has. Memory is what it is for as
  * long as somebody has its descriptor, and a store without its tags is nothing: so what an
@@ -28,10 +27,7 @@
 #include <errno.h>
 #include <endian.h>
 #include <fcntl.h>
-#include <libgen.h>
-#include <limits.h>
 #include <linux/fs.h>
-#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,19 +35,16 @@
 #include <sys/ioctl.h>
 #include <sys/random.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "common/log.h"
 #include "common/signature.h"
 #include "store_files.h"
 #include "store_found.h"
+#include "store_lock.h"
 #include "store_nbd.h"
+#include "store_place.h"
 #include "tags_mem.h"
-
-#define LOCK_WAIT_MS 5000
-#define LOCK_POLL_MS 20
 
 /* What is zeroed of a block device that was something else. */
 #define WIPE_BYTES STORE_DATA_OFFSET
@@ -68,214 +61,6 @@ struct finding {
 };
 
 static const char *const file_nouns[] = { "store", "tags" };
-
-/* --- names and places --- */
-
-static void name_file(char name[STORE_NAME_BYTES], const char *path)
-{
-	char folder[STORE_NAME_BYTES], base[STORE_NAME_BYTES];
-	char real[PATH_MAX];
-	int n = -1;
-
-	snprintf(folder, sizeof(folder), "%s", path);
-	snprintf(base, sizeof(base), "%s", path);
-	if (realpath(dirname(folder), real))
-		n = snprintf(name, STORE_NAME_BYTES, "%s/%s", real[1] ? real : "",
-			     basename(base));
-	if (n < 0 || n >= STORE_NAME_BYTES)
-		snprintf(name, STORE_NAME_BYTES, "%s", path);
-}
-
-/* How many of the files have names, and signatures. */
-static unsigned int num_named(const struct store_files *files)
-{
-	return files->tags_in_memory ? STORE_TAGS_FILE : STORE_NUM_FILES;
-}
-
-/* Not memory, and not at a server. */
-static bool is_file(const struct store_files *files, unsigned int which)
-{
-	return which < num_named(files) && !(which == STORE_DATA_FILE && files->server);
-}
-
-static bool name_files(struct store_files *files, const struct store_request *request)
-{
-	char (*path)[STORE_NAME_BYTES] = files->paths.name;
-	unsigned int i;
-	int n;
-
-	n = snprintf(path[STORE_DATA_FILE], STORE_NAME_BYTES, "%s", request->data_path);
-	if (n < STORE_NAME_BYTES && request->tags_path)
-		n = snprintf(path[STORE_TAGS_FILE], STORE_NAME_BYTES, "%s", request->tags_path);
-	if (n >= STORE_NAME_BYTES) {
-		log_err("%s...: the name is too long", path[STORE_DATA_FILE]);
-		return false;
-	}
-	for (i = 0; i < num_named(files); i++)
-		name_file(files->names.name[i], path[i]);
-	if (files->server)
-		snprintf(files->names.name[STORE_DATA_FILE], STORE_NAME_BYTES, "%s",
-			 path[STORE_DATA_FILE]);
-	return true;
-}
-
-static bool is_below(const char *name, const char *folder)
-{
-	size_t n = strlen(folder);
-
-	return !strncmp(name, folder, n) && name[n] == '/';
-}
-
-/* No place for files: a name there that leads nowhere is a mistyped one. */
-static bool is_no_place(const char *name)
-{
-	char folder[STORE_NAME_BYTES];
-	struct stat dev, here;
-	struct statfs fs;
-
-	if (is_below(name, "/dev") || is_below(name, "/proc") || is_below(name, "/sys"))
-		return true;
-	snprintf(folder, sizeof(folder), "%s", name);
-	if (statfs(dirname(folder), &fs))
-		return false;
-	if (fs.f_type == PROC_SUPER_MAGIC || fs.f_type == SYSFS_MAGIC)
-		return true;
-	/* devtmpfs says that it's a tmpfs. */
-	return (fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC) &&
-	       !stat("/dev", &dev) && !stat(folder, &here) && dev.st_dev == here.st_dev;
-}
-
-static void warn_of_memory(int fd, const char *name)
-{
-	struct statfs fs;
-
-	if (!fstatfs(fd, &fs) && (fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC))
-		log_warning("%s is in the host's memory (tmpfs): what the guest swaps out frees nothing; name a file on a disk",
-			    name);
-}
-
-static void identify(struct store_identity *identity, unsigned int which,
-		     const struct stat *st)
-{
-	bool is_device = S_ISBLK(st->st_mode);
-
-	identity->device[which] = is_device ? st->st_rdev : st->st_dev;
-	identity->inode[which] = is_device ? 0 : st->st_ino;
-}
-
-static bool is_same(const struct store_identity *a, const struct store_identity *b,
-		    unsigned int which)
-{
-	return a->device[which] == b->device[which] && a->inode[which] == b->inode[which];
-}
-
-/* --- waiting for who has it --- */
-
-/* False: it was for too long. */
-static bool wait_for_user(const char *name, unsigned int *tries)
-{
-	const struct timespec pause = { .tv_nsec = LOCK_POLL_MS * 1000000L };
-
-	if (*tries == LOCK_WAIT_MS / LOCK_POLL_MS) {
-		log_err("%s is in use by another process", name);
-		return false;
-	}
-	if (!(*tries)++)
-		log_notice("%s is in use; waiting for its user to end", name);
-	nanosleep(&pause, NULL);
-	return true;
-}
-
-/*
- * Nobody else may have it: two daemons in one file would eat each other's pages.
- * One that was killed holds on to it until the kernel has ended its I/O, which
- * is what a successor has to wait for anyway.
- */
-static bool lock_file(int fd, const char *name)
-{
-	unsigned int tries = 0;
-
-	while (flock(fd, LOCK_EX | LOCK_NB)) {
-		if (errno != EWOULDBLOCK) {
-			log_err("can't lock %s: %s", name, strerror(errno));
-			return false;
-		}
-		if (!wait_for_user(name, &tries))
-			return false;
-	}
-	return true;
-}
-
-/* By its name. The device of a process that died may be held by I/O of its still. */
-static int open_held(const char *name, bool is_device)
-{
-	int flags = O_RDONLY | O_CLOEXEC | (is_device ? O_EXCL : 0);
-	unsigned int tries = 0;
-	int fd;
-
-	while ((fd = open(name, flags)) < 0 && is_device && errno == EBUSY)
-		if (!wait_for_user(name, &tries))
-			return -1;
-	if (fd < 0)
-		log_err("can't open %s: %s", name, strerror(errno));
-	return fd;
-}
-
-static int reopen(int fd, const char *name, int flags)
-{
-	char path[32];
-	int new;
-
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	new = open(path, flags | O_CLOEXEC);
-	/* The one thing that can be done without. */
-	if (new < 0 && !(errno == EINVAL && flags & O_DIRECT))
-		log_err("can't open %s again: %s", name, strerror(errno));
-	return new;
-}
-
-int store_files_reopen(const struct store_files *files, unsigned int which, int flags)
-{
-	const char *name = files->paths.name[which];
-	int fd = reopen(files->fd[which], name, O_RDWR | flags);
-
-	if (fd >= 0 && !lock_file(fd, name)) {
-		close(fd);
-		errno = EBUSY;
-		return -1;
-	}
-	return fd;
-}
-
-int store_files_reopen_idle(const struct store_files *files, unsigned int which, int flags)
-{
-	return reopen(files->fd[which], files->paths.name[which], O_RDWR | flags);
-}
-
-
-/* Another host sees what this one's page cache has only when it has been written. */
-static bool is_remote(int fd)
-{
-	struct statfs fs;
-
-	if (fstatfs(fd, &fs))
-		return true;
-	switch (fs.f_type) {
-	case EXT4_SUPER_MAGIC:
-	case XFS_SUPER_MAGIC:
-	case BTRFS_SUPER_MAGIC:
-	case TMPFS_MAGIC:
-	case OVERLAYFS_SUPER_MAGIC:
-		return false;
-	default:
-		return true;
-	}
-}
-
-bool store_files_yield(int fd)
-{
-	return (!is_remote(fd) || !fdatasync(fd)) && !flock(fd, LOCK_UN);
-}
 
 /* --- signatures --- */
 
@@ -390,7 +175,7 @@ static int make_file(const char *path, const char *name)
 {
 	int fd;
 
-	if (is_no_place(name)) {
+	if (store_place_is_none(name)) {
 		log_err("%s doesn't exist, and no file is made there: name a block device that does, or a file on a disk",
 			path);
 		return -1;
@@ -412,10 +197,10 @@ static bool find_file(struct store_files *files, unsigned int which, const char 
 
 	if (!check_type(name, which, &exists, &is_device))
 		return false;
-	fd = exists ? open_held(name, is_device) :
+	fd = exists ? store_lock_open(name, is_device) :
 		      make_file(name, files->names.name[which]);
 	files->fd[which] = fd;
-	if (fd < 0 || !lock_file(fd, name))
+	if (fd < 0 || !store_lock_file(fd, name))
 		return false;
 	if (fstat(fd, &st) || S_ISBLK(st.st_mode) != is_device) {
 		log_err("%s was changed while it was opened", name);
@@ -439,7 +224,7 @@ static bool may_take(const struct store_files *files, struct finding *found, boo
 		tags->content = CONTENT_OTHER;
 		snprintf(tags->text, sizeof(tags->text), "the tags of another store");
 	}
-	for (i = 0; i < num_named(files) && !format; i++) {
+	for (i = 0; i < store_place_num_named(files) && !format; i++) {
 		if (found[i].content != CONTENT_OTHER)
 			continue;
 		log_err("%s is no store%s but %s: was something else meant? If it may be destroyed, start with --format",
@@ -456,7 +241,7 @@ static bool settle_ids(struct store_files *files, const struct finding *found)
 	bool is_known = false;
 	unsigned int i;
 
-	for (i = 0; i < num_named(files); i++) {
+	for (i = 0; i < store_place_num_named(files); i++) {
 		uint8_t *id = files->identity.id[i];
 
 		if (found[i].content == CONTENT_STORE) {
@@ -469,8 +254,8 @@ static bool settle_ids(struct store_files *files, const struct finding *found)
 	}
 	if (!is_known)
 		return getrandom(files->id, STORE_ID_BYTES, 0) == STORE_ID_BYTES;
-	for (i = 0; i < num_named(files); i++)
-		if (found[i].content != CONTENT_STORE && is_file(files, i))
+	for (i = 0; i < store_place_num_named(files); i++)
+		if (found[i].content != CONTENT_STORE && store_place_is_file(files, i))
 			log_warning("%s is new: what the store held there is lost",
 				    files->paths.name[i]);
 	return true;
@@ -548,7 +333,7 @@ static bool claim_file(struct store_files *files, unsigned int which,
 	const char *name = files->paths.name[which];
 	uint64_t bytes = store_files_bytes(files, which);
 	bool is_device = which == STORE_DATA_FILE && files->is_device, done;
-	int fd = reopen(files->fd[which], name, O_RDWR);
+	int fd = store_lock_reopen(files->fd[which], name, O_RDWR);
 
 	if (fd < 0)
 		return false;
@@ -568,7 +353,7 @@ static bool claim_file(struct store_files *files, unsigned int which,
 	if (done && !is_device) {
 		/* On an overlay the file that is written may be another one by now. */
 		close(files->fd[which]);
-		files->fd[which] = reopen(fd, name, O_RDONLY);
+		files->fd[which] = store_lock_reopen(fd, name, O_RDONLY);
 		done = files->fd[which] >= 0;
 	}
 	close(fd);
@@ -583,7 +368,7 @@ static bool hold(struct store_files *files, unsigned int which)
 		log_err("can't examine %s: %s", files->paths.name[which], strerror(errno));
 		return false;
 	}
-	identify(&files->identity, which, &st);
+	store_place_identify(&files->identity, which, &st);
 	return !flock(files->fd[which], LOCK_UN);
 }
 
@@ -601,7 +386,7 @@ static bool make_tags(struct store_files *files)
 	files->fd[STORE_TAGS_FILE] = tags_mem_create(files->slots);
 	if (files->fd[STORE_TAGS_FILE] < 0 || fstat(files->fd[STORE_TAGS_FILE], &st))
 		return false;
-	identify(&files->identity, STORE_TAGS_FILE, &st);
+	store_place_identify(&files->identity, STORE_TAGS_FILE, &st);
 	return getrandom(id, STORE_ID_BYTES, 0) == STORE_ID_BYTES;
 }
 
@@ -637,15 +422,15 @@ static bool find_and_claim(struct store_files *files, const struct store_request
 			&is_device))
 		return false;
 	files->is_device = is_device;
-	for (i = 0; i < num_named(files); i++)
+	for (i = 0; i < store_place_num_named(files); i++)
 		if (!find_file(files, i, request->user, &found[i]))
 			return false;
 	if (!may_take(files, found, request->format) || !settle_ids(files, found))
 		return false;
-	for (i = 0; i < num_named(files); i++)
+	for (i = 0; i < store_place_num_named(files); i++)
 		if (!claim_file(files, i, &found[i]) || !hold(files, i))
 			return false;
-	warn_of_memory(files->fd[STORE_DATA_FILE], request->data_path);
+	store_place_warn_of_memory(files->fd[STORE_DATA_FILE], request->data_path);
 	return !files->tags_in_memory || make_tags(files);
 }
 
@@ -695,7 +480,7 @@ static bool find_and_share(struct store_files *files, const struct store_request
 	/* What is there is looked at when the guest comes: until then another daemon has it. */
 	if (files->server)
 		return find_and_claim_at_server(files, request);
-	for (i = 0; i < num_named(files); i++)
+	for (i = 0; i < store_place_num_named(files); i++)
 		if (!find_shared(files, i, &found[i]))
 			return false;
 	if (data->content != CONTENT_STORE ||
@@ -726,7 +511,7 @@ static void prepare_signatures(struct store_files *files, const char *user)
 	struct signature there;
 	unsigned int i;
 
-	for (i = 0; i < num_named(files); i++) {
+	for (i = 0; i < store_place_num_named(files); i++) {
 		struct signature *to = &files->signature[i];
 
 		signature_begin(to, user);
@@ -766,7 +551,7 @@ static void begin(struct store_files *files, const struct store_request *request
 bool store_files_open(struct store_files *files, const struct store_request *request)
 {
 	begin(files, request);
-	if (name_files(files, request) && (request->incoming ? find_and_share(files, request) :
+	if (store_place_name_files(files, request) && (request->incoming ? find_and_share(files, request) :
 							      find_and_claim(files, request))) {
 		prepare_signatures(files, request->user);
 		return true;
@@ -787,8 +572,8 @@ static bool leads_there(const struct store_files *files, unsigned int which,
 	struct stat st;
 
 	if (!stat(path, &st)) {
-		identify(&found, which, &st);
-		return is_same(&found, identity, which);
+		store_place_identify(&found, which, &st);
+		return store_place_is_same(&found, identity, which);
 	}
 	if (!kept || strcmp(files->names.name[which], names->name[which]))
 		return false;
@@ -806,8 +591,8 @@ static bool is_held(int fd, unsigned int which, const struct store_identity *ide
 
 	if (fstat(fd, &st))
 		return false;
-	identify(&found, which, &st);
-	if (!is_same(&found, identity, which))
+	store_place_identify(&found, which, &st);
+	if (!store_place_is_same(&found, identity, which))
 		return false;
 	return kept || (signature_read(fd, &signature) &&
 			!memcmp(signature.id, identity->id[which], STORE_ID_BYTES));
@@ -830,14 +615,14 @@ static bool go_on_with(struct store_files *files, unsigned int which,
 {
 	int fd = kept;
 
-	if (which >= num_named(files))
+	if (which >= store_place_num_named(files))
 		return go_on_with_memory(files, identity, kept);
-	if (!is_file(files, which))
+	if (!store_place_is_file(files, which))
 		return !strcmp(files->names.name[which], names->name[which]);
 	if (!leads_there(files, which, identity, names, kept >= 0))
 		return false;
 	if (kept < 0)
-		fd = open_held(files->paths.name[which],
+		fd = store_lock_open(files->paths.name[which],
 			       which == STORE_DATA_FILE && files->is_device);
 	if (fd >= 0 && is_held(fd, which, identity, kept >= 0)) {
 		files->fd[which] = fd;
@@ -858,7 +643,7 @@ bool store_files_go_on(struct store_files *files, const struct store_request *re
 	begin(files, request);
 	files->identity = *identity;
 	files->is_device = !files->server && !identity->inode[STORE_DATA_FILE];
-	if (!name_files(files, request)) {
+	if (!store_place_name_files(files, request)) {
 		snprintf(wrong, STORE_WRONG_BYTES, "--store is no name");
 		return false;
 	}
@@ -872,7 +657,7 @@ bool store_files_go_on(struct store_files *files, const struct store_request *re
 	for (i = 0; i < STORE_NUM_FILES; i++) {
 		if (go_on_with(files, i, identity, names, kept[i]))
 			continue;
-		if (i < num_named(files))
+		if (i < store_place_num_named(files))
 			snprintf(wrong, STORE_WRONG_BYTES, "%s is not its %s, which is %s",
 				 files->names.name[i], file_nouns[i], names->name[i]);
 		else
@@ -896,65 +681,4 @@ void store_files_close(struct store_files *files)
 			close(files->fd[i]);
 		files->fd[i] = -1;
 	}
-}
-
-/* --- what becomes of them --- */
-
-const char *store_state_name(enum store_state state)
-{
-	static const char *const names[] = {
-		[STORE_WHOLE] = "whole",
-		[STORE_MOVED] = "moved",
-		[STORE_DELETED] = "deleted",
-		[STORE_CUT] = "cut",
-	};
-
-	return names[state];
-}
-
-enum store_state store_files_state(const struct store_files *files, unsigned int which)
-{
-	struct store_identity found = { 0 };
-	int fd = files->fd[which];
-	struct stat st;
-
-	if (!is_file(files, which))
-		return STORE_WHOLE;
-	/* Of a device, too, without asking it. */
-	if (fstat(fd, &st))
-		return STORE_WHOLE;
-	if ((uint64_t)lseek(fd, 0, SEEK_END) < store_files_bytes(files, which))
-		return STORE_CUT;
-	if (!st.st_nlink)
-		return STORE_DELETED;
-	if (stat(files->paths.name[which], &st))
-		return errno == ENOENT ? STORE_MOVED : STORE_WHOLE;
-	identify(&found, which, &st);
-	return is_same(&found, &files->identity, which) ? STORE_WHOLE : STORE_MOVED;
-}
-
-bool store_files_is_signed(const struct store_files *files, unsigned int which)
-{
-	struct signature signature;
-
-	/* Of a server who serves says it. */
-	if (!is_file(files, which))
-		return true;
-	return signature_read(files->fd[which], &signature) &&
-	       !memcmp(signature.id, files->identity.id[which], STORE_ID_BYTES);
-}
-
-/*
- * Waits for the write-back of a range behind the end, which is nothing, and says
- * what has failed of the file since this open file, which all processes have in
- * common, was asked last.
- */
-int store_files_take_error(const struct store_files *files, unsigned int which)
-{
-	off64_t end = (off64_t)store_files_bytes(files, which);
-
-	if (!is_file(files, which) ||
-	    !sync_file_range(files->fd[which], end, 1, SYNC_FILE_RANGE_WAIT_BEFORE))
-		return 0;
-	return errno == EIO || errno == ENOSPC || errno == EDQUOT ? errno : 0;
 }
