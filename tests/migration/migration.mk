@@ -13,6 +13,9 @@ bed-programs:: $(out)/guest/pages
 ## check-migration: guests move between two QEMUs with their pages swapped out; moves that fail; as root
 check-migration:
 	tests/migration/run
+	tests/migration/run --store server --moves 4
+	tests/migration/run --store hosts --moves 4
+	tests/migration/run --store rbd --moves 4
 
 # What `make check` runs of it.
 check-migration-short:
