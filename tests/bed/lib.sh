@@ -64,17 +64,17 @@ uml_dir() {
 	echo "$cache/$1-$(key_of_files "$bed/recipe.sh" "${configs[@]}")"
 }
 
-# The QEMU that emulates confidential guests is built from the root's source package, contrib/qemu and
+# The QEMU that emulates confidential guests is built from the root's source package, the device (contrib/qemu) and
 # tests/cvm-emu.
 # Who works on it names a folder that has one (tests/cvm-emu/README.md).
 cvm_qemu_dir() {
 	local files
 
 	[[ -z ${CSWAP_CVM_QEMU-} ]] || { echo "$CSWAP_CVM_QEMU"; return; }
-	mapfile -t files < <(find "$repo/tests/cvm-emu/qemu" "$repo/contrib/qemu" -type f ! -name '*.md' |
-		LC_ALL=C sort)
+	mapfile -t files < <(find "$repo/tests/cvm-emu/qemu" "$repo/contrib/qemu/hw" "$repo/contrib/qemu/include" \
+		"$repo/contrib/qemu/into_tree.py" "$repo/include/uapi/linux/virtio_cswap.h" -type f | LC_ALL=C sort)
 	echo "$cache/cvm-qemu-$(key_of_files "$bed/recipe.sh" "$repo/tests/cvm-emu/build-qemu" \
-		"$repo/tests/cvm-emu/hooks.patch" "${files[@]}")"
+		"$bed/qemu.sh" "$repo/tests/cvm-emu/hooks.patch" "${files[@]}")"
 }
 
 # kernel_release NAME: the release string of one of the root's packaged kernels (newest, 6.12, 6.1).

@@ -11,12 +11,6 @@
  * queues go on.  What was in flight is in memory that the backend asked us to
  * keep (VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD).
  *
- * Migration: guest pages that are swapped out stay where they are, in a store
- * that the backends of both sides can use.  What the backend has to know goes
- * along in a subsection (VHOST_USER_PROTOCOL_F_DEVICE_STATE).  The destination's
- * backend takes the store when it has loaded that, and fails the migration if it
- * can't; the source's takes it back if its queues are started again.
- *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 
@@ -24,12 +18,10 @@
 #include "qemu/error-report.h"
 #include "qemu/host-utils.h"
 #include "qapi/error.h"
-#include "hw/qdev-properties.h"
-#include "hw/qdev-properties-system.h"
+#include "hw/core/qdev-properties.h"
+#include "hw/core/qdev-properties-system.h"
 #include "hw/virtio/virtio-bus.h"
 #include "hw/virtio/vhost-user-cswap.h"
-#include "migration/blocker.h"
-#include "migration/vmstate.h"
 #include "standard-headers/linux/vhost_types.h"
 #include "standard-headers/linux/virtio_ids.h"
 
@@ -113,7 +105,7 @@ static void vu_cswap_stop(VHostUserCswap *s)
     vhost_dev_disable_notifiers(&s->vhost_dev, vdev);
 }
 
-static void vu_cswap_set_status(VirtIODevice *vdev, uint8_t status)
+static void vu_cswap_follow_status(VirtIODevice *vdev, uint8_t status)
 {
     VHostUserCswap *s = VHOST_USER_CSWAP(vdev);
     bool should_run = virtio_device_should_start(vdev, status);
@@ -129,6 +121,12 @@ static void vu_cswap_set_status(VirtIODevice *vdev, uint8_t status)
         /* whoever connects next may be able to */
         qemu_chr_fe_disconnect(&s->chardev);
     }
+}
+
+static int vu_cswap_set_status(VirtIODevice *vdev, uint8_t status)
+{
+    vu_cswap_follow_status(vdev, status);
+    return 0;
 }
 
 /* The queues begin anew, so nothing of them is in flight. */
@@ -195,11 +193,11 @@ static int vu_cswap_connect(VHostUserCswap *s, Error **errp)
     if (s->connected) {
         return 0;
     }
-    s->vhost_dev.num_queues = s->num_queues; /* a backend with fewer is refused */
+    /* a backend with fewer is refused */
+    s->vhost_dev.num_queues = s->num_queues;
     s->vhost_dev.nvqs = s->num_queues;
     s->vhost_dev.vqs = s->vhost_vqs;
     s->vhost_dev.vq_index = 0;
-    s->vhost_dev.backend_features = 0;
     s->vhost_user.supports_config = true;
     ret = vhost_dev_init(&s->vhost_dev, &s->vhost_user,
                          VHOST_BACKEND_TYPE_USER, 0, errp);
@@ -261,94 +259,6 @@ static void vu_cswap_event(void *opaque, QEMUChrEvent event)
     }
 }
 
-/* --- migration --- */
-
-static int vu_cswap_save_backend(QEMUFile *f, void *opaque, size_t size,
-                                 const VMStateField *field, JSONWriter *vmdesc)
-{
-    VHostUserCswap *s = opaque;
-    Error *err = NULL;
-    int ret;
-
-    if (!s->connected) {
-        error_report("vhost-user-cswap: no backend: the guest can't move");
-        return -ENOTCONN;
-    }
-    ret = vhost_save_backend_state(&s->vhost_dev, f, &err);
-    if (ret < 0) {
-        error_reportf_err(err, "vhost-user-cswap: ");
-    }
-    return ret;
-}
-
-static int vu_cswap_load_backend(QEMUFile *f, void *opaque, size_t size,
-                                 const VMStateField *field)
-{
-    VHostUserCswap *s = opaque;
-    Error *err = NULL;
-    int ret;
-
-    if (!s->connected || !vhost_supports_device_state(&s->vhost_dev)) {
-        error_report("vhost-user-cswap: no backend that a guest can come to");
-        return -ENOTSUP;
-    }
-    ret = vhost_load_backend_state(&s->vhost_dev, f, &err);
-    if (ret < 0) {
-        error_reportf_err(err, "vhost-user-cswap: ");
-    }
-    return ret;
-}
-
-static const VMStateInfo vu_cswap_backend_info = {
-    .name = "backend state",
-    .get = vu_cswap_load_backend,
-    .put = vu_cswap_save_backend,
-};
-
-static bool vu_cswap_backend_needed(void *opaque)
-{
-    return true;
-}
-
-static const VMStateDescription vu_cswap_backend_vmstate = {
-    .name = "vhost-user-cswap/backend",
-    .version_id = 1,
-    .minimum_version_id = 1,
-    .needed = vu_cswap_backend_needed,
-    .fields = (const VMStateField[]) {
-        {
-            .name = "backend",
-            .info = &vu_cswap_backend_info,
-        },
-        VMSTATE_END_OF_LIST()
-    },
-};
-
-static const VMStateDescription vu_cswap_vmstate = {
-    .name = "vhost-user-cswap",
-    .version_id = 1,
-    .minimum_version_id = 1,
-    .fields = (const VMStateField[]) {
-        VMSTATE_VIRTIO_DEVICE,
-        VMSTATE_END_OF_LIST()
-    },
-    .subsections = (const VMStateDescription * const []) {
-        &vu_cswap_backend_vmstate,
-        NULL
-    },
-};
-
-/* Known before a migration has copied anything. */
-static int vu_cswap_block_migration(VHostUserCswap *s, Error **errp)
-{
-    if (vhost_supports_device_state(&s->vhost_dev)) {
-        return 0;
-    }
-    error_setg(&s->migration_blocker, "vhost-user-cswap: the backend's store "
-               "can't go along with the guest");
-    return migrate_add_blocker(&s->migration_blocker, errp);
-}
-
 /* --- realize --- */
 
 static bool vu_cswap_check_properties(VHostUserCswap *s, Error **errp)
@@ -375,7 +285,7 @@ static void vu_cswap_free(VHostUserCswap *s)
 {
     VirtIODevice *vdev = VIRTIO_DEVICE(s);
 
-    migrate_del_blocker(&s->migration_blocker);
+    vhost_user_cswap_unblock_migration(s);
     vhost_dev_free_inflight(&s->inflight);
     g_free(s->vhost_vqs);
     s->vhost_vqs = NULL;
@@ -400,7 +310,6 @@ static void vu_cswap_realize(DeviceState *dev, Error **errp)
     vdev->use_guest_notifier_mask = false;
     for (int i = 0; i < s->num_queues; i++) {
         virtio_add_queue(vdev, s->queue_size, vu_cswap_handle_output);
-        virtio_queue_lower_max_num(vdev, i, s->queue_size);
     }
     s->vhost_vqs = g_new0(struct vhost_virtqueue, s->num_queues);
     if (qemu_chr_fe_wait_connected(&s->chardev, errp) < 0 ||
@@ -408,7 +317,7 @@ static void vu_cswap_realize(DeviceState *dev, Error **errp)
         vu_cswap_free(s);
         return;
     }
-    if (vu_cswap_block_migration(s, errp) < 0) {
+    if (vhost_user_cswap_block_migration(s, errp) < 0) {
         vhost_dev_cleanup(&s->vhost_dev);
         vu_cswap_free(s);
         return;
@@ -420,7 +329,7 @@ static void vu_cswap_unrealize(DeviceState *dev)
 {
     VHostUserCswap *s = VHOST_USER_CSWAP(dev);
 
-    vu_cswap_set_status(VIRTIO_DEVICE(dev), 0);
+    vu_cswap_follow_status(VIRTIO_DEVICE(dev), 0);
     qemu_chr_fe_set_handlers(&s->chardev, NULL, NULL, NULL, NULL, NULL, NULL,
                              false);
     if (s->connected) {
@@ -436,12 +345,12 @@ static const Property vu_cswap_properties[] = {
     DEFINE_PROP_UINT32("config-size", VHostUserCswap, config_size, 64),
 };
 
-static void vu_cswap_class_init(ObjectClass *klass, void *data)
+static void vu_cswap_class_init(ObjectClass *klass, const void *data)
 {
     DeviceClass *dc = DEVICE_CLASS(klass);
     VirtioDeviceClass *vdc = VIRTIO_DEVICE_CLASS(klass);
 
-    dc->vmsd = &vu_cswap_vmstate;
+    dc->vmsd = &vmstate_vhost_user_cswap;
     dc->desc = "sealed swap of a confidential guest";
     device_class_set_props(dc, vu_cswap_properties);
     set_bit(DEVICE_CATEGORY_STORAGE, dc->categories);

@@ -21,7 +21,7 @@ struct VHostUserCswap {
     VirtIODevice parent_obj;
 
     /* properties */
-    CharBackend chardev;
+    CharFrontend chardev;
     uint32_t num_queues;
     uint32_t queue_size;
     uint32_t config_size;
@@ -38,5 +38,11 @@ struct VHostUserCswap {
     bool connected;
     bool running;               /* the backend serves the queues */
 };
+
+extern const VMStateDescription vmstate_vhost_user_cswap;
+
+/* Let no migration begin if the backend's store can't go along. */
+int vhost_user_cswap_block_migration(VHostUserCswap *s, Error **errp);
+void vhost_user_cswap_unblock_migration(VHostUserCswap *s);
 
 #endif
