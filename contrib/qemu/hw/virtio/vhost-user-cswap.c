@@ -23,6 +23,7 @@
 #include "hw/virtio/virtio-bus.h"
 #include "hw/virtio/vhost-user-cswap.h"
 #include "standard-headers/linux/vhost_types.h"
+#include "standard-headers/linux/virtio_cswap.h"
 #include "standard-headers/linux/virtio_ids.h"
 
 /* --- start and stop --- */
@@ -259,6 +260,44 @@ static void vu_cswap_event(void *opaque, QEMUChrEvent event)
     }
 }
 
+/* --- devices that keep guest memory --- */
+
+/*
+ * A backend that discards what the guest releases does so behind QEMU's back.
+ * A device that has guest memory pinned (VFIO, vDPA) would go on using the old
+ * pages; so there is either the one or the other.  Where the guest converts
+ * memory it's QEMU itself that discards, and the listeners hear of it.
+ */
+static int vu_cswap_forbid_pinning(VHostUserCswap *s, Error **errp)
+{
+    struct virtio_cswap_config config;
+    int ret;
+
+    memcpy(&config, s->config, sizeof(config));
+    if (!(s->vhost_dev.features & BIT_ULL(VIRTIO_CSWAP_F_BALLOON)) ||
+        config.release_method != VIRTIO_CSWAP_RELEASE_DISCARD) {
+        return 0;
+    }
+    ret = ram_block_discard_require(true);
+    if (ret < 0) {
+        error_setg(errp, "the backend discards memory that the guest releases, "
+                   "and another device has guest memory pinned");
+        error_append_hint(errp, "Have the backend release nothing (cswapd "
+                          "--release off), or leave out the other device.\n");
+        return ret;
+    }
+    s->discards = true;
+    return 0;
+}
+
+static void vu_cswap_permit_pinning(VHostUserCswap *s)
+{
+    if (s->discards) {
+        ram_block_discard_require(false);
+        s->discards = false;
+    }
+}
+
 /* --- realize --- */
 
 static bool vu_cswap_check_properties(VHostUserCswap *s, Error **errp)
@@ -285,6 +324,7 @@ static void vu_cswap_free(VHostUserCswap *s)
 {
     VirtIODevice *vdev = VIRTIO_DEVICE(s);
 
+    vu_cswap_permit_pinning(s);
     vhost_user_cswap_unblock_migration(s);
     vhost_dev_free_inflight(&s->inflight);
     g_free(s->vhost_vqs);
@@ -317,7 +357,8 @@ static void vu_cswap_realize(DeviceState *dev, Error **errp)
         vu_cswap_free(s);
         return;
     }
-    if (vhost_user_cswap_block_migration(s, errp) < 0) {
+    if (vu_cswap_forbid_pinning(s, errp) < 0 ||
+        vhost_user_cswap_block_migration(s, errp) < 0) {
         vhost_dev_cleanup(&s->vhost_dev);
         vu_cswap_free(s);
         return;

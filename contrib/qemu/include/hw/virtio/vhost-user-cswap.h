@@ -35,6 +35,7 @@ struct VHostUserCswap {
     struct vhost_virtqueue *vhost_vqs;
     struct vhost_inflight inflight;
     Error *migration_blocker;
+    bool discards;              /* nobody may pin guest memory */
     bool connected;
     bool running;               /* the backend serves the queues */
 };
