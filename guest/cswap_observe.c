@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * cswap_observe.c - what engineers see of the disk: tracepoints, a histogram of how long pages were
- * waited for, and a uevent when a page doesn't open.
+ * waited for, counters, and a uevent when a page doesn't open.
  *
  * The histogram is /sys/kernel/debug/cswapN/load_us: a line for each power of two, its upper bound
- * in microseconds and the pages that took less. The uevent is a "change" of the disk with
+ * in microseconds and the pages that took less. Beside it "counters" has a line for each, a name and
+ * a number; what an owner may want to know is in sysfs. The uevent is a "change" of the disk with
  * CSWAP_EVENT=tampered and CSWAP_TAMPERED=, their number so far; several in a row may be one event.
  */
 #include <linux/blkdev.h>
@@ -36,6 +37,38 @@ static int load_us_show(struct seq_file *file, void *unused)
 }
 DEFINE_SHOW_ATTRIBUTE(load_us);
 
+static void count(struct seq_file *file, const char *name, u64 value)
+{
+	seq_printf(file, "%s %llu\n", name, value);
+}
+
+/* What is of no use to the disk's owner; pages and bytes since the device was probed. */
+static int counters_show(struct seq_file *file, void *unused)
+{
+	struct cswap_dev *dev = file->private;
+	const struct cswap_balloon *balloon = &dev->balloon;
+
+	count(file, "store_requests",
+	      cswap_stats_sum(dev, offsetof(struct cswap_stats, store_requests)));
+	count(file, "load_requests",
+	      cswap_stats_sum(dev, offsetof(struct cswap_stats, load_requests)));
+	count(file, "epoch", READ_ONCE(dev->seal.made));
+	count(file, "balloon_taken", (u64)atomic64_read(&balloon->taken) << PAGE_SHIFT);
+	count(file, "balloon_returned", (u64)atomic64_read(&balloon->returned) << PAGE_SHIFT);
+	count(file, "balloon_gathered", READ_ONCE(balloon->mem.gathered) << PAGE_SHIFT);
+	count(file, "balloon_conversions", atomic64_read(&balloon->mem.conversions));
+	count(file, "balloon_moved_blocks", READ_ONCE(balloon->mem.moved));
+	count(file, "balloon_pinned_blocks", READ_ONCE(balloon->mem.pinned));
+	count(file, "balloon_steps", READ_ONCE(balloon->steps));
+	count(file, "balloon_events", READ_ONCE(balloon->events));
+	count(file, "balloon_event_errors", READ_ONCE(balloon->event_errors));
+	count(file, "balloon_requests", READ_ONCE(balloon->requests));
+	count(file, "balloon_ranges", READ_ONCE(balloon->ranges_sent));
+	count(file, "balloon_refusals", READ_ONCE(balloon->refusals));
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(counters);
+
 static void tampered_work(struct work_struct *work)
 {
 	struct cswap_dev *dev = container_of(work, struct cswap_dev, tampered_work);
@@ -56,6 +89,7 @@ void cswap_observe_begin(struct cswap_dev *dev)
 {
 	dev->debugfs = debugfs_create_dir(dev->disk->disk_name, NULL);
 	debugfs_create_file("load_us", 0400, dev->debugfs, dev, &load_us_fops);
+	debugfs_create_file("counters", 0400, dev->debugfs, dev, &counters_fops);
 }
 
 void cswap_observe_end(struct cswap_dev *dev)

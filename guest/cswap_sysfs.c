@@ -3,7 +3,7 @@
  * cswap_sysfs.c - /sys/block/cswapN/cswap/: what the owner may want to know.
  *
  * One value a file. Counters count pages since the device was probed, added up
- * over the queue pairs.
+ * over the queue pairs. What only an engineer would look at is in debugfs: cswap_observe.c.
  */
 #include <linux/blkdev.h>
 #include <linux/device.h>
@@ -66,8 +66,6 @@ static DEVICE_ATTR_RO(_name)
 CSWAP_STAT(stores);
 CSWAP_STAT(loads);
 CSWAP_STAT(pool_loads);
-CSWAP_STAT(store_requests);
-CSWAP_STAT(load_requests);
 CSWAP_STAT(store_errors);
 CSWAP_STAT(store_refusals);
 CSWAP_STAT(load_errors);
@@ -179,14 +177,6 @@ static ssize_t resets_show(struct device *device, struct device_attribute *attr,
 }
 static DEVICE_ATTR_RO(resets);
 
-/* Keys that there have been. */
-static ssize_t epoch_show(struct device *device, struct device_attribute *attr,
-			  char *buf)
-{
-	return sysfs_emit(buf, "%u\n", READ_ONCE(to_cswap(device)->seal.made));
-}
-static DEVICE_ATTR_RO(epoch);
-
 /* --- the balloon, in bytes where it's memory --- */
 
 #define CSWAP_BALLOON(_name, _value)						\
@@ -207,22 +197,9 @@ CSWAP_BALLOON(releasing,
 CSWAP_BALLOON(floor, READ_ONCE(balloon->floor) << PAGE_SHIFT);
 CSWAP_BALLOON(lost, (u64)atomic64_read(&balloon->lost) << PAGE_SHIFT);
 /* since the device was probed */
-CSWAP_BALLOON(taken, (u64)atomic64_read(&balloon->taken) << PAGE_SHIFT);
-CSWAP_BALLOON(returned, (u64)atomic64_read(&balloon->returned) << PAGE_SHIFT);
 CSWAP_BALLOON(rescued, (u64)atomic64_read(&balloon->rescued) << PAGE_SHIFT);
-CSWAP_BALLOON(gathered, READ_ONCE(balloon->mem.gathered) << PAGE_SHIFT);
-/* ranges that were converted, in either direction */
-CSWAP_BALLOON(conversions, atomic64_read(&balloon->mem.conversions));
 CSWAP_BALLOON(ooms, atomic64_read(&balloon->ooms));
 CSWAP_BALLOON(brakes, READ_ONCE(balloon->policy.trips));
-CSWAP_BALLOON(moved_blocks, READ_ONCE(balloon->mem.moved));
-CSWAP_BALLOON(pinned_blocks, READ_ONCE(balloon->mem.pinned));
-CSWAP_BALLOON(steps, READ_ONCE(balloon->steps));
-CSWAP_BALLOON(events, READ_ONCE(balloon->events));
-CSWAP_BALLOON(event_errors, READ_ONCE(balloon->event_errors));
-CSWAP_BALLOON(requests, READ_ONCE(balloon->requests));
-CSWAP_BALLOON(ranges, READ_ONCE(balloon->ranges_sent));
-CSWAP_BALLOON(refusals, READ_ONCE(balloon->refusals));
 
 /* For a crash kernel's command line. */
 static ssize_t balloon_crash_map_show(struct device *device,
@@ -253,8 +230,6 @@ static struct attribute *cswap_attrs[] = {
 	&dev_attr_stores.attr,
 	&dev_attr_loads.attr,
 	&dev_attr_pool_loads.attr,
-	&dev_attr_store_requests.attr,
-	&dev_attr_load_requests.attr,
 	&dev_attr_store_errors.attr,
 	&dev_attr_store_refusals.attr,
 	&dev_attr_load_errors.attr,
@@ -273,27 +248,14 @@ static struct attribute *cswap_attrs[] = {
 	&dev_attr_queue_pairs.attr,
 	&dev_attr_medium.attr,
 	&dev_attr_resets.attr,
-	&dev_attr_epoch.attr,
 	&dev_attr_balloon_target.attr,
 	&dev_attr_balloon_released.attr,
 	&dev_attr_balloon_releasing.attr,
 	&dev_attr_balloon_floor.attr,
 	&dev_attr_balloon_lost.attr,
-	&dev_attr_balloon_taken.attr,
-	&dev_attr_balloon_returned.attr,
 	&dev_attr_balloon_rescued.attr,
-	&dev_attr_balloon_gathered.attr,
-	&dev_attr_balloon_conversions.attr,
 	&dev_attr_balloon_ooms.attr,
 	&dev_attr_balloon_brakes.attr,
-	&dev_attr_balloon_moved_blocks.attr,
-	&dev_attr_balloon_pinned_blocks.attr,
-	&dev_attr_balloon_steps.attr,
-	&dev_attr_balloon_events.attr,
-	&dev_attr_balloon_event_errors.attr,
-	&dev_attr_balloon_requests.attr,
-	&dev_attr_balloon_ranges.attr,
-	&dev_attr_balloon_refusals.attr,
 	&dev_attr_balloon_stopped.attr,
 	&dev_attr_balloon_crash_map.attr,
 	&dev_attr_reports.attr,

@@ -21,7 +21,7 @@
  *	cswap_dump.c	what of it a crash kernel mustn't read
  *	cswap_report.c	reports to the host
  *	cswap_pool.c	memory shared with the device
- *	cswap_observe.c	tracepoints, a histogram, a uevent
+ *	cswap_observe.c	tracepoints, a histogram, counters, a uevent
  *
  * Probe builds them from the bottom up, and the disk appears last. Whatever the
  * device says is checked; what it has once said of itself is not asked again.

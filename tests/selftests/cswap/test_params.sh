@@ -71,8 +71,8 @@ for name in queues rekey_pages; do
 		test "$(stat -c %a "$parameters/$name")" = 444
 done
 
-for name in stores loads pool_loads store_requests load_requests store_errors store_refusals \
-	load_errors load_timeouts retries tampered protocol_errors load_ns discards kept copies \
+for name in stores loads pool_loads store_errors store_refusals load_errors \
+	load_timeouts retries tampered protocol_errors load_ns discards kept copies \
 	keys queue_pairs; do
 	case $(counter $name) in
 	'' | *[!0-9]*) fail "$name is '$(counter $name)'" ;;
