@@ -16,29 +16,37 @@
 #define LEAST_PERIOD_MS		100U
 #define MOST_PERIOD_MS		(3600U * 1000)
 
-static void fill(struct cswap_dev *dev, struct cswap_report *report)
+static __le64 stat_sum(struct cswap_dev *dev, size_t offset)
+{
+	return cpu_to_le64(cswap_stats_sum(dev, offset));
+}
+
+/* What isn't named is 0: a statistic that this driver doesn't have. */
+static void fill(struct cswap_dev *dev, struct virtio_cswap_report *report)
 {
 	struct cswap_balloon *balloon = &dev->balloon;
 	struct cswap_mem_counts *counts = &dev->reporter.counts;
 	u64 out = cswap_balloon_pages(balloon);
 
 	cswap_mem_count(counts);
-	report->size = (totalram_pages() + out) << PAGE_SHIFT;
-	report->released = out << PAGE_SHIFT;
-	report->target = READ_ONCE(balloon->target);
-	report->floor = READ_ONCE(balloon->floor) << PAGE_SHIFT;
-	report->lost = (u64)atomic64_read(&balloon->lost) << PAGE_SHIFT;
-	report->free = (u64)global_zone_page_state(NR_FREE_PAGES) << PAGE_SHIFT;
-	report->available = (u64)si_mem_available() << PAGE_SHIFT;
-	report->file = (u64)global_node_page_state(NR_FILE_PAGES) << PAGE_SHIFT;
-	report->swap_in = counts->swap_in;
-	report->swap_out = counts->swap_out;
-	report->refaults = counts->refaults;
-	report->alloc_stalls = counts->alloc_stalls;
-	report->swap_in_ns = cswap_stats_sum(dev, offsetof(struct cswap_stats, load_ns));
-	report->tampered = cswap_stats_sum(dev, offsetof(struct cswap_stats, tampered));
-	report->stopped = READ_ONCE(balloon->stopped);
-	report->epoch = READ_ONCE(dev->seal.made);
+	*report = (struct virtio_cswap_report) {
+		.size = cpu_to_le64((totalram_pages() + out) << PAGE_SHIFT),
+		.released = cpu_to_le64(out << PAGE_SHIFT),
+		.target = cpu_to_le64(READ_ONCE(balloon->target)),
+		.floor = cpu_to_le64((u64)READ_ONCE(balloon->floor) << PAGE_SHIFT),
+		.lost = cpu_to_le64((u64)atomic64_read(&balloon->lost) << PAGE_SHIFT),
+		.free = cpu_to_le64((u64)global_zone_page_state(NR_FREE_PAGES) << PAGE_SHIFT),
+		.available = cpu_to_le64((u64)si_mem_available() << PAGE_SHIFT),
+		.file = cpu_to_le64((u64)global_node_page_state(NR_FILE_PAGES) << PAGE_SHIFT),
+		.swap_in = cpu_to_le64(counts->swap_in),
+		.swap_out = cpu_to_le64(counts->swap_out),
+		.refaults = cpu_to_le64(counts->refaults),
+		.alloc_stalls = cpu_to_le64(counts->alloc_stalls),
+		.swap_in_ns = stat_sum(dev, offsetof(struct cswap_stats, load_ns)),
+		.tampered = stat_sum(dev, offsetof(struct cswap_stats, tampered)),
+		.stopped = cpu_to_le32(READ_ONCE(balloon->stopped)),
+		.epoch = cpu_to_le32(READ_ONCE(dev->seal.made)),
+	};
 }
 
 /* Returns false when the device doesn't want any more. */
@@ -58,7 +66,7 @@ static void report_work(struct work_struct *work)
 						       struct cswap_reporter, work);
 	struct cswap_dev *dev = container_of(reporter, struct cswap_dev, reporter);
 	struct virtio_cswap_ctrl *request = cswap_control_request(dev, CSWAP_CONTROL_REPORT);
-	struct cswap_report report;
+	struct virtio_cswap_report report;
 
 	if (!reporter->running || !answer_take(dev))
 		return;

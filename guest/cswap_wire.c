@@ -176,29 +176,10 @@ void cswap_wire_put_mem_range(struct virtio_cswap_mem_range *to, u64 addr, u64 l
 	memcpy(to, &range, sizeof(range));
 }
 
-void cswap_wire_put_report(struct virtio_cswap_ctrl *to, const struct cswap_report *report)
+void cswap_wire_put_report(struct virtio_cswap_ctrl *to, const struct virtio_cswap_report *report)
 {
-	const struct virtio_cswap_report wire = {
-		.size = cpu_to_le64(report->size),
-		.released = cpu_to_le64(report->released),
-		.target = cpu_to_le64(report->target),
-		.floor = cpu_to_le64(report->floor),
-		.lost = cpu_to_le64(report->lost),
-		.free = cpu_to_le64(report->free),
-		.available = cpu_to_le64(report->available),
-		.file = cpu_to_le64(report->file),
-		.swap_in = cpu_to_le64(report->swap_in),
-		.swap_out = cpu_to_le64(report->swap_out),
-		.refaults = cpu_to_le64(report->refaults),
-		.alloc_stalls = cpu_to_le64(report->alloc_stalls),
-		.swap_in_ns = cpu_to_le64(report->swap_in_ns),
-		.tampered = cpu_to_le64(report->tampered),
-		.stopped = cpu_to_le32(report->stopped),
-		.epoch = cpu_to_le32(report->epoch),
-	};
-
 	put_ctrl(to, VIRTIO_CSWAP_CTRL_REPORT, 0);
-	memcpy((u8 *)to + sizeof(*to), &wire, sizeof(wire));
+	memcpy((u8 *)to + sizeof(*to), report, sizeof(*report));
 }
 
 static u32 known_status(__le32 raw)

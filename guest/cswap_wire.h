@@ -41,16 +41,6 @@ struct cswap_geometry {
 	u32 report_period_ms;		/* 0 without F_REPORT */
 };
 
-/* What a REPORT says; struct virtio_cswap_report has what it means. */
-struct cswap_report {
-	u64 size, released, target, floor, lost;
-	u64 free, available, file;
-	u64 swap_in, swap_out, refaults, alloc_stalls;
-	u64 swap_in_ns, tampered;
-	u32 stopped;			/* VIRTIO_CSWAP_STOP_* */
-	u32 epoch;
-};
-
 /* One request's outcome, checked. */
 struct cswap_outcome {
 	u64 cookie;
@@ -90,7 +80,7 @@ void cswap_wire_put_reclaim(struct virtio_cswap_ctrl *to, unsigned int count);
 void cswap_wire_put_mem_range(struct virtio_cswap_mem_range *to, u64 addr, u64 len);
 void cswap_wire_put_event(struct virtio_cswap_ctrl *to);
 /* CSWAP_REPORT_BYTES in all. */
-void cswap_wire_put_report(struct virtio_cswap_ctrl *to, const struct cswap_report *report);
+void cswap_wire_put_report(struct virtio_cswap_ctrl *to, const struct virtio_cswap_report *report);
 
 /*
  * Fetch and check what the device wrote into a response buffer.

@@ -220,11 +220,11 @@ static void reports_are_shown(void **state)
 	balloon_take_report(&b->balloon, &report);
 	assert_true(says(b, "{\"request\":\"status\"}",
 			 "\"size_bytes\":18446744073709551615,\"released_bytes\":1,"
-			 "\"target_bytes\":2,\"stopped\":\"unknown\",\"floor_bytes\":3,"
+			 "\"target_bytes\":2,\"floor_bytes\":3,"
 			 "\"lost_bytes\":4,\"free_bytes\":5,\"available_bytes\":6,"
 			 "\"file_bytes\":7,\"swap_in_pages\":8,\"swap_out_pages\":9,"
 			 "\"refault_pages\":10,\"alloc_stalls\":11,\"swap_in_ns\":12,"
-			 "\"tampered_pages\":13,\"epoch\":4294967295}"));
+			 "\"tampered_pages\":13,\"stopped\":\"unknown\",\"epoch\":4294967295}"));
 }
 
 static void watches_have_an_interval(void **state)

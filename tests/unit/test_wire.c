@@ -161,12 +161,16 @@ static void builds_memory_requests(void **state)
 /* Checks: driver-ctrl-count, driver-report-reserved */
 static void builds_report(void **state)
 {
-	static const struct cswap_report report = {
-		.size = 0x1101, .released = 0x1102, .target = 0x1103, .floor = 0x1104,
-		.lost = 0x1105, .free = 0x1106, .available = 0x1107, .file = 0x1108,
-		.swap_in = 0x1109, .swap_out = 0x110a, .refaults = 0x110b,
-		.alloc_stalls = 0x110c, .swap_in_ns = 0x8877665544332211ULL,
-		.tampered = 0x110e, .stopped = 0x04030201, .epoch = 0x08070605,
+	const struct virtio_cswap_report report = {
+		.size = cpu_to_le64(0x1101), .released = cpu_to_le64(0x1102),
+		.target = cpu_to_le64(0x1103), .floor = cpu_to_le64(0x1104),
+		.lost = cpu_to_le64(0x1105), .free = cpu_to_le64(0x1106),
+		.available = cpu_to_le64(0x1107), .file = cpu_to_le64(0x1108),
+		.swap_in = cpu_to_le64(0x1109), .swap_out = cpu_to_le64(0x110a),
+		.refaults = cpu_to_le64(0x110b), .alloc_stalls = cpu_to_le64(0x110c),
+		.swap_in_ns = cpu_to_le64(0x8877665544332211ULL),
+		.tampered = cpu_to_le64(0x110e), .stopped = cpu_to_le32(0x04030201),
+		.epoch = cpu_to_le32(0x08070605),
 	};
 	u8 expected[CSWAP_REPORT_BYTES] = { 0x05, 0x01 };
 	u32 i;

@@ -89,21 +89,10 @@ static struct json_object *report_object(const struct balloon_state *state)
 	add_number(to, "number", state->reports);
 	add_number(to, "age_ms", (uint64_t)now.tv_sec * 1000 +
 		   (uint64_t)now.tv_nsec / 1000000 - state->report_ms);
-	add_number(to, "size_bytes", report->size);
-	add_number(to, "released_bytes", report->released);
-	add_number(to, "target_bytes", report->target);
+#define ADD(field, json_name)	add_number(to, json_name, report->field);
+	DEVICE_REPORT_WORDS(ADD)
+#undef ADD
 	add_string(to, "stopped", stop_name(report->stopped));
-	add_number(to, "floor_bytes", report->floor);
-	add_number(to, "lost_bytes", report->lost);
-	add_number(to, "free_bytes", report->free);
-	add_number(to, "available_bytes", report->available);
-	add_number(to, "file_bytes", report->file);
-	add_number(to, "swap_in_pages", report->swap_in);
-	add_number(to, "swap_out_pages", report->swap_out);
-	add_number(to, "refault_pages", report->refaults);
-	add_number(to, "alloc_stalls", report->alloc_stalls);
-	add_number(to, "swap_in_ns", report->swap_in_ns);
-	add_number(to, "tampered_pages", report->tampered);
 	add_number(to, "epoch", report->epoch);
 	return to;
 }

@@ -58,22 +58,31 @@ enum device_control_op {
 	DEVICE_REPORT,
 };
 
-/* What the guest says of itself: struct virtio_cswap_report, as it is there. */
+/*
+ * The statistics of struct virtio_cswap_report that are words of 64 bits, and what they are called in the
+ * status (docs/control.md). A new one is added here, and nowhere else in the daemon.
+ */
+#define DEVICE_REPORT_WORDS(X) \
+	X(size, "size_bytes") \
+	X(released, "released_bytes") \
+	X(target, "target_bytes") \
+	X(floor, "floor_bytes") \
+	X(lost, "lost_bytes") \
+	X(free, "free_bytes") \
+	X(available, "available_bytes") \
+	X(file, "file_bytes") \
+	X(swap_in, "swap_in_pages") \
+	X(swap_out, "swap_out_pages") \
+	X(refaults, "refault_pages") \
+	X(alloc_stalls, "alloc_stalls") \
+	X(swap_in_ns, "swap_in_ns") \
+	X(tampered, "tampered_pages")
+
+/* What the guest says of itself, by its own word. */
 struct device_report {
-	uint64_t size;
-	uint64_t released;
-	uint64_t target;
-	uint64_t floor;
-	uint64_t lost;
-	uint64_t free;
-	uint64_t available;
-	uint64_t file;
-	uint64_t swap_in;
-	uint64_t swap_out;
-	uint64_t refaults;
-	uint64_t alloc_stalls;
-	uint64_t swap_in_ns;
-	uint64_t tampered;
+#define MEMBER(field, json_name)	uint64_t field;
+	DEVICE_REPORT_WORDS(MEMBER)
+#undef MEMBER
 	uint32_t stopped;		/* any number at all */
 	uint32_t epoch;
 };

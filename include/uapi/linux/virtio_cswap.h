@@ -25,8 +25,8 @@
  *
  * Rules that hold everywhere: little-endian; every structure is of fixed size
  * and naturally aligned; reserved fields are written as zero and refused
- * otherwise, by both sides; neither side trusts a field before it has copied
- * and checked it.
+ * otherwise, by both sides, but for a report's; neither side trusts a field
+ * before it has copied and checked it.
  *
  * This file is the only definition of the format; spec/ describes it and a
  * test keeps the two alike.
@@ -248,7 +248,9 @@ struct virtio_cswap_event {
 
 /*
  * REPORT: what the guest says of itself; a claim, nothing more. Sizes are in
- * bytes, pages are of 4096 bytes, and counts begin with the guest.
+ * bytes, pages are of 4096 bytes, and counts begin with the guest. A statistic
+ * that the driver doesn't have is 0. A new one takes the place of a reserved
+ * word: a device ignores those, so that it works with newer drivers.
  */
 struct virtio_cswap_report {
 	__le64 size;			/* memory, released or not */
