@@ -14,6 +14,8 @@ set -euo pipefail
 . "$(dirname "$0")/../bed/lib.sh"
 # shellcheck source-path=SCRIPTDIR source=tap.sh
 . "$(dirname "$0")/tap.sh"
+# shellcheck source-path=SCRIPTDIR source=booted.sh
+. "$(dirname "$0")/booted.sh"
 here=$repo/tests/packaging
 packages="systemd-sysv udev fdisk kmod"
 root_mib=2048 swap_mib=32
@@ -27,29 +29,7 @@ install_all() { # MODULE
 	install -D -m 0644 "$repo/debian/cswap.default" /etc/default/cswap
 	install -D -m 0644 "$1" "/usr/lib/modules/$release/updates/virtio-cswap.ko"
 	depmod "$release"
-	install -D -m 0755 -t /usr/lib/cswap-test "$here/guard-report" "$here/tap.sh"
-	cat >/etc/systemd/system/cswap-report.service <<-EOT
-	[Unit]
-	Description=What became of the host's swap
-	After=multi-user.target
-	[Service]
-	Type=oneshot
-	ExecStart=/bin/sh -c 'exec /usr/lib/cswap-test/guard-report >/dev/ttyS1 2>&1'
-	ExecStopPost=/bin/systemctl --no-block poweroff
-	[Install]
-	WantedBy=graphical.target
-	EOT
-	systemctl enable cswap-report.service
-	systemctl set-default graphical.target
-	# nothing that the guest needs, and time that its boot would take
-	systemctl mask systemd-logind serial-getty@ttyS0 getty@tty1 e2scrub_reap systemd-firstboot \
-		systemd-hwdb-update systemd-journal-flush systemd-pcrphase systemd-pcrlock-make-policy
-	mkdir -p /etc/systemd/system/systemd-{journald,udevd}.service.d
-	printf '[Service]\nWatchdogSec=0\nTimeoutStartSec=infinity\n' |
-		tee /etc/systemd/system/systemd-{journald,udevd}.service.d/patience.conf
-	: >/etc/fstab
-	echo guest >/etc/hostname
-	systemd-machine-id-setup
+	add_report guard-report "What became of the host's swap"
 	dd if=/dev/urandom of=/swapfile bs=1M count=8
 	chmod 0600 /swapfile
 	mkswap /swapfile
@@ -57,11 +37,7 @@ install_all() { # MODULE
 
 # The types are systemd's: the root of this architecture, swap, and anything.
 make_disk() { # FILE
-	local release
-	release=$(cat /etc/cswap-bed/kernel-newest)
-	find /usr/lib/modules -mindepth 1 -maxdepth 1 ! -name "$release" -exec rm -rf {} +
-	rm -rf /usr/src /usr/include /usr/lib/gcc* /usr/libexec/gcc* /usr/share/{qemu,perl,python3,locale,doc} \
-		/usr/lib/python3* /usr/bin/qemu-* /usr/lib/llvm* /usr/lib/x86_64-linux-gnu/qemu
+	remove_unneeded
 	mount --bind / /mnt
 	truncate -s "$((root_mib + 2 * swap_mib + 2))M" "$1"
 	sfdisk -q "$1" <<-EOT
@@ -85,7 +61,7 @@ add_swap() { # FILE NUMBER MKSWAP-OPTION...
 }
 
 if [[ ${1-} == inside ]]; then
-	[[ -e /etc/cswap-bed/key && $(stat -f -c %T /) == overlayfs ]] || die "deletes most of /: only for a root that is thrown away"
+	only_inside
 	work=$2
 	install_all "$3" && make_disk "$work/disk"
 	exit
@@ -106,16 +82,6 @@ check "a guest's disk, to which the host has added swap" \
 	"$bed/enter" --with "$packages" "$here/test_guard.sh" inside "$work" "$module"
 ((failures == 0)) || exit 1
 
-# boots NAME COMMAND-LINE: an emulated guest on a busy machine takes minutes for what systemd gives 90 seconds.
-boots() {
-	local status=0
-	"$repo/tests/vm/run" --kernel newest --cpus 2 --mem 512M --timeout 1500 --no-driver --disk "$work/disk" \
-		--cswapd "--store @RUN@/store --size 256M" --append "rdinit=$here/boot-init systemd.show_status=0 \
-		systemd.default_timeout_start_sec=1200 systemd.default_device_timeout_sec=1200 $2" \
-		"$here/guard-report" || status=$?
-	((status == 0)) || failures=$((failures + 1))
-	if ((status == 0)); then echo "ok - $1"; else echo "not ok - $1: exit $status"; fi
-}
-boots "the guest with its guard" ""
-boots "the same with the guard off" "cswap.guard=off"
+boots "the guest with its guard" "$work/disk" guard-report
+boots "the same with the guard off" "$work/disk" guard-report cswap.guard=off
 ((failures == 0))

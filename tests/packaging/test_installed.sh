@@ -13,6 +13,8 @@ set -euo pipefail
 . "$(dirname "$0")/../bed/lib.sh"
 # shellcheck source-path=SCRIPTDIR source=tap.sh
 . "$(dirname "$0")/tap.sh"
+# shellcheck source-path=SCRIPTDIR source=booted.sh
+. "$(dirname "$0")/booted.sh"
 here=$repo/tests/packaging
 version=$(sed -n 's/^PACKAGE_VERSION="\(.*\)"/\1/p' "$repo/guest/dkms.conf")
 
@@ -51,42 +53,13 @@ install_and_build() {
 	check "it is gone" sh -c "! modinfo -k $release virtio-cswap"
 }
 
-# What the guest checks and how it says so, as a unit of the image.
-add_report() {
-	install -D -m 0755 "$here/boot-report" /usr/lib/cswap-test/boot-report
+add_programs() {
+	add_report boot-report "What became of the driver"
 	install -m 0755 "$repo/build/bed/guest/swapstress" /usr/bin/
-	cat >/etc/systemd/system/cswap-report.service <<-EOT
-	[Unit]
-	Description=What became of the driver
-	After=multi-user.target
-	[Service]
-	Type=oneshot
-	ExecStart=/bin/sh -c 'exec /usr/lib/cswap-test/boot-report >/dev/ttyS1 2>&1'
-	ExecStopPost=/bin/systemctl --no-block poweroff
-	[Install]
-	WantedBy=graphical.target
-	EOT
-	systemctl enable cswap-report.service
-	systemctl set-default graphical.target
-	# nothing that the guest needs, and time that its boot would take
-	systemctl mask systemd-logind serial-getty@ttyS0 getty@tty1 e2scrub_reap systemd-firstboot \
-		systemd-hwdb-update systemd-journal-flush systemd-pcrphase systemd-pcrlock-make-policy
-	mkdir -p /etc/systemd/system/systemd-{journald,udevd}.service.d
-	printf '[Service]\nWatchdogSec=0\nTimeoutStartSec=infinity\n' |
-		tee /etc/systemd/system/systemd-{journald,udevd}.service.d/patience.conf
-	: >/etc/fstab
-	echo guest >/etc/hostname
-	systemd-machine-id-setup
 }
 
-# The image needs no compiler, QEMU or other kernels; the root is thrown away, so they are.
 make_image() { # FILE
-	local release
-
-	release=$(cat /etc/cswap-bed/kernel-newest)
-	find /usr/lib/modules -mindepth 1 -maxdepth 1 ! -name "$release" -exec rm -rf {} +
-	rm -rf /usr/src /usr/include /usr/lib/gcc* /usr/libexec/gcc* /usr/share/{qemu,perl,python3,locale} \
-		/usr/lib/python3* /usr/bin/qemu-* /usr/lib/llvm* /var/lib/dkms /usr/lib/x86_64-linux-gnu/qemu
+	remove_unneeded
 	mount --bind / /mnt
 	truncate -s 2G "$1"
 	mke2fs -q -t ext4 -E lazy_itable_init=1 -d /mnt "$1"
@@ -94,10 +67,10 @@ make_image() { # FILE
 }
 
 if [[ ${1-} == inside ]]; then
-	[[ -e /etc/cswap-bed/key && $(stat -f -c %T /) == overlayfs ]] || die "deletes most of /: only for a root that is thrown away"
+	only_inside
 	work=$2
 	install_and_build
-	check "an image with systemd" eval 'add_report && make_image "$work/image"'
+	check "an image with systemd" eval 'add_programs && make_image "$work/image"'
 	exit "$failures"
 fi
 
@@ -115,14 +88,5 @@ mkdir -p "$repo/build/bed"
 inside=0
 "$bed/enter" --with "dkms systemd-sysv" "$here/test_installed.sh" inside "$work" || inside=$?
 failures=$((failures + inside))
-if [[ -e $work/image ]]; then
-	status=0
-	# An emulated guest on a busy machine takes minutes for what systemd gives 90 seconds.
-	patience='systemd.default_timeout_start_sec=1200 systemd.default_device_timeout_sec=1200'
-	"$repo/tests/vm/run" --kernel newest --cpus 2 --mem 512M --timeout 1500 --no-driver --disk "$work/image" \
-		--cswapd "--store @RUN@/store --size 256M" --append "rdinit=$here/boot-init systemd.show_status=0 $patience" \
-		"$here/boot-report" || status=$?
-	((status == 0)) || failures=$((failures + 1))
-	((status == 0)) && echo "ok - it booted, swapped and powered off" || echo "not ok - the guest's run: exit $status"
-fi
+[[ ! -e $work/image ]] || boots "it booted, swapped and powered off" "$work/image" boot-report
 ((failures == 0))
