@@ -2,7 +2,7 @@
 # The guest simulator. tests/sim/run-tests drives cswapd with it.
 
 sim_program := $(out)/cswap-sim
-sim_objects := $(patsubst %.c,$(out)/obj/%.o,$(filter-out %/slow_disk.c,$(wildcard tests/sim/*.c)) \
+sim_objects := $(patsubst %.c,$(out)/obj/%.o,$(filter-out %/slow_disk.c %/count_allocations.c,$(wildcard tests/sim/*.c)) \
 	guest/cswap_wire.c host/cswap-seal/sealed_page.c)
 
 $(out)/obj/tests/sim/%.o: OBJ_CFLAGS := $(SHIM_CFLAGS) -Ihost
@@ -24,12 +24,18 @@ $(out)/nbdkit-slow-disk.so: tests/sim/slow_disk.c
 	$(if $(Q),@echo "  CC      $<")
 	$(Q)$(CC) -std=gnu11 -g -O2 -Wall -Wextra -D_GNU_SOURCE $(CPPFLAGS) $(CFLAGS) -fPIC -shared -o $@ $<
 
+$(out)/count-allocations.so: tests/sim/count_allocations.c
+	@mkdir -p $(@D)
+	$(if $(Q),@echo "  CC      $<")
+	$(Q)$(CC) -std=gnu11 -g -O2 -Wall -Wextra -D_GNU_SOURCE $(CPPFLAGS) $(CFLAGS) -fPIC -shared -o $@ $<
+
 .PHONY: check-sim check-nbd check-cswapctl
 ## check-sim: cswapd under the guest simulator
 ## check-cswapctl: cswapctl, with daemons that serve simulated guests
-check-sim: $(sim_program) $(out)/cswapd $(out)/cswapd-faulty $(out)/cswapctl
+check-sim: $(sim_program) $(out)/cswapd $(out)/cswapd-faulty $(out)/cswapctl $(out)/count-allocations.so
 	tests/sim/run-tests $(out)
 	tests/sim/test_restart.py $(out)
+	$(if $(SAN),,tests/sim/test_allocations.py $(out))
 
 ## check-nbd: the same with the store at NBD servers
 check-nbd: $(sim_program) $(out)/cswapd $(out)/cswapctl $(slow_disk)
