@@ -321,7 +321,6 @@ static int init_worker(struct worker *worker, struct worker_set *set,
 		worker->control.requests[i].next = worker->control.free;
 		worker->control.free = &worker->control.requests[i];
 	}
-	worker->poll_ns = (uint64_t)set->config.poll_us * 1000;
 	pthread_mutex_init(&worker->lock, NULL);
 	pthread_cond_init(&worker->replied, NULL);
 	pthread_cond_init(&worker->word, NULL);

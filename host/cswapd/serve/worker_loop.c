@@ -308,9 +308,6 @@ static void wait_for_event(struct worker *worker)
 
 static void sleep_in_uring(struct worker *worker)
 {
-	const uint64_t max_ns = (uint64_t)worker->set->config.poll_us * 1000;
-	uint64_t begin;
-
 	if (!worker->mail_watched) {
 		watch(worker, worker->mail_fd, TOKEN_MAIL);
 		worker->mail_watched = true;
@@ -321,28 +318,52 @@ static void sleep_in_uring(struct worker *worker)
 	if (has_mail(worker) || has_ask(worker))
 		goto out;
 	COUNT(worker, sleeps, 1);
-	begin = worker_now_ns();
 	wait_for_event(worker);
-	/* A short sleep is one that polling would have saved. */
-	if (worker_now_ns() - begin < 4 * max_ns)
-		worker->poll_ns = max_ns;
 out:
 	disable_kicks(worker);
 }
 
-/* Poll for a moment. True if something came up. */
+/* --- polling --- */
+
+#define POLL_MAX_ODDS	8
+/* Without odds one wait in so many is polled, to learn whether that has changed. */
+#define POLL_TRY	16
+
+/*
+ * A poll in vain costs its whole time, and then the sleep as well. Polls for the store go on while one in three ends
+ * a wait, for that is a page's latency; those for the guest while every second does. How long a sleep took doesn't
+ * tell: it has the wake-up in it, which may take longer than what was waited for.
+ */
+static const unsigned int odds_won[WAIT_KINDS] = { [WAIT_STORE] = 2, [WAIT_GUEST] = 1 };
+
+static bool is_worth_polling(struct polling *polling)
+{
+	if (!polling->odds && ++polling->slept < POLL_TRY)
+		return false;
+	polling->slept = 0;
+	return true;
+}
+
+/* Poll for a moment, if that pays. True if something came up. */
 static bool poll_awhile(struct worker *worker)
 {
+	const enum wait_for what = worker->busy_ops ? WAIT_STORE : WAIT_GUEST;
+	const uint64_t max_ns = (uint64_t)worker->set->config.poll_us * 1000;
+	struct polling *polling = &worker->polling[what];
 	uint64_t end;
 
-	if (!worker->poll_ns)
+	if (!max_ns || !is_worth_polling(polling))
 		return false;
-	end = worker_now_ns() + worker->poll_ns;
+	end = worker_now_ns() + max_ns;
 	do {
-		if (has_mail(worker) || has_ask(worker) || run_round(worker))
+		if (has_mail(worker) || has_ask(worker) || run_round(worker)) {
+			if (polling->odds < POLL_MAX_ODDS)
+				polling->odds += odds_won[what];
 			return true;
+		}
 	} while (worker_now_ns() < end);
-	worker->poll_ns /= 2;
+	if (polling->odds)
+		polling->odds--;
 	return false;
 }
 

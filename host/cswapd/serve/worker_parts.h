@@ -182,6 +182,17 @@ struct control {
 	struct control_request requests[CONTROL_REQUESTS];
 };
 
+/*
+ * Whether it pays to poll before a sleep depends on what is waited for: the store answers at its pace, the guest
+ * at another. So each has odds of its own: worker_loop.c.
+ */
+enum wait_for { WAIT_STORE, WAIT_GUEST, WAIT_KINDS };
+
+struct polling {
+	unsigned int odds;		/* rise with a poll that something came of, fall with one in vain */
+	unsigned int slept;		/* waits without a poll since the last one with */
+};
+
 /* What a worker has stand still: worker.h. */
 struct standstill {
 	enum worker_still still;
@@ -208,7 +219,7 @@ struct worker {
 	struct store_op *ops;
 	struct control control;
 	struct giving giving;		/* the first worker's */
-	uint64_t poll_ns;		/* how long to poll now; adapts */
+	struct polling polling[WAIT_KINDS];
 	uint64_t read_ns;		/* what a read of the store takes without a discard */
 	uint64_t discarded_ns;		/* when the last piece of one ended */
 	struct worker_counters *counters;
