@@ -38,7 +38,7 @@ CSWAPD_PARTS := conf.o daemon.o $(WORKER_PARTS) serve/device.o \
 		tags_room.o) \
 	$(addprefix frontend/,handover.o) life/device_state.o \
 	$(addprefix balloon/,balloon.o blockmap.o measure.o) $(addprefix operator/,command.o health.o) \
-	$(addprefix life/,fdstore.o keep.o link.o monitor.o monitor_kept.o monitor_talk.o sandbox.o \
+	$(addprefix life/,fdstore.o keep.o link.o monitor.o monitor_kept.o monitor_talk.o own_memory.o sandbox.o \
 		watchdog.o)
 CSWAPD_OBJS := $(CSWAPD_PARTS:%=$(out)/obj/host/cswapd/%) $(COMMON_OBJS)
 $(out)/obj/host/cswapd/%.o: OBJ_CFLAGS := -Ihost/cswapd
@@ -62,11 +62,14 @@ $(out)/cswap-balancer: LIBS = $(shell $(PKG_CONFIG) --libs libsystemd json-c)
 $(out)/cswap-balancer: $(BALANCER_OBJS) $(out)/obj/host/cswap-balancer/cswap_balancer.o
 	$(link)
 
+$(out)/io-flusher: $(out)/obj/host/cswapd-nbd/io_flusher.o
+	$(link)
+
 .PHONY: host install
 host:: $(out)/cswap-balancer
-host:: $(out)/cswapd $(out)/cswapctl
+host:: $(out)/cswapd $(out)/cswapctl $(out)/io-flusher
 
-install:: $(out)/cswapd $(out)/cswapctl $(out)/cswap-balancer
+install:: $(out)/cswapd $(out)/cswapctl $(out)/cswap-balancer $(out)/io-flusher
 	$(INSTALL) -D -m 755 $(out)/cswapd $(DESTDIR)$(SBINDIR)/cswapd
 	$(INSTALL) -D -m 755 $(out)/cswapctl $(DESTDIR)$(BINDIR)/cswapctl
 	$(INSTALL) -D -m 755 $(out)/cswap-balancer $(DESTDIR)$(SBINDIR)/cswap-balancer
@@ -81,9 +84,10 @@ install:: $(out)/cswapd $(out)/cswapctl $(out)/cswap-balancer
 		>$(DESTDIR)$(UNITDIR)/cswap-balancer.service
 	sed 's|@BINDIR@|$(BINDIR)|' host/cswapctl/cswap-metrics.service >$(DESTDIR)$(UNITDIR)/cswap-metrics.service
 	$(INSTALL) -m 644 host/cswapctl/cswap-metrics.timer $(DESTDIR)$(UNITDIR)/cswap-metrics.timer
-	sed 's|@SBINDIR@|$(SBINDIR)|' host/cswapd/cswapd@.service >$(DESTDIR)$(UNITDIR)/cswapd@.service
+	sed 's|@SBINDIR@|$(SBINDIR)|; s|@LIBEXECDIR@|$(LIBEXECDIR)|' host/cswapd/cswapd@.service >$(DESTDIR)$(UNITDIR)/cswapd@.service
 	$(INSTALL) -m 644 host/cswapd-nbd/cswapd-nbd@.service $(DESTDIR)$(UNITDIR)/cswapd-nbd@.service
 	$(INSTALL) -D -m 755 host/cswapd-nbd/rbd-unlock $(DESTDIR)$(LIBEXECDIR)/rbd-unlock
+	$(INSTALL) -m 755 $(out)/io-flusher $(DESTDIR)$(LIBEXECDIR)/io-flusher
 	$(INSTALL) -d $(DESTDIR)$(DATADIR)/virtio-cswap/stores
 	for example in host/cswapd-nbd/examples/*.conf; do \
 		sed 's|@LIBEXECDIR@|$(LIBEXECDIR)|' $$example \

@@ -28,6 +28,7 @@
 #include "common/log.h"
 #include "life/fdstore.h"
 #include "life/monitor.h"
+#include "life/own_memory.h"
 #include "life/sandbox.h"
 #include "frontend/vhost_user.h"
 
@@ -442,6 +443,15 @@ static bool take_signals(struct daemon *daemon)
 	return daemon->signal_fd >= 0;
 }
 
+static void lock_own_memory(const struct daemon *daemon)
+{
+	int error = own_memory_lock(daemon->store->facts.pages, daemon->store->facts.pages_bytes);
+
+	if (error)
+		log_notice("where the host is short of memory, pages will wait for the daemon's own, which isn't locked: %s; LimitMEMLOCK=infinity in the unit (or ulimit -l unlimited) allows it",
+			   strerror(error));
+}
+
 /*
  * The next process is a child of the monitor's and not of this one, so what is
  * given up here isn't missed there.
@@ -450,7 +460,11 @@ static bool start_serving(struct daemon *daemon, const struct monitor_gift *gift
 {
 	if (!take_signals(daemon) || !take_store(daemon) ||
 	    !open_control(daemon) || !enter_sandbox(daemon) ||
-	    !start_workers(daemon) || !open_front_end(daemon, gift))
+	    !start_workers(daemon))
+		return false;
+	lock_own_memory(daemon);
+	/* From here on the guest's memory is mapped. */
+	if (!open_front_end(daemon, gift))
 		return false;
 	daemon->command = (struct command_context) {
 		.conf = &daemon->conf,
@@ -557,6 +571,7 @@ int daemon_main(int argc, char **argv, const struct daemon_variant *variant)
 	sandbox_close_inherited(daemon.conf.fd);
 	raise_descriptor_limit();
 	log_init(daemon.conf.log_level);
+	own_memory_begin();
 	if (!sandbox_begin(daemon.conf.sandbox))
 		return 1;
 	return monitor_run(&monitor);

@@ -84,7 +84,7 @@ what_restarts() {
 host_understood() {
 	local copy
 	copy=$dir/$(basename "$1" | sed 's/@\./@web1./')
-	sed 's|@S\?BINDIR@/[a-z-]*|/bin/true|' "$1" >"$copy"
+	sed 's!@\(S\?BIN\|LIBEXEC\)DIR@/[a-z-]*!/bin/true!g' "$1" >"$copy"
 	! systemd-analyze verify --man=no "$copy" 2>&1 | grep "$(basename "$copy")"
 }
 for unit in "$root"/host/*/*.service; do
@@ -98,7 +98,7 @@ with_example() {
 	local folder=$dir/units/${2##*/} copy
 	copy=$folder/$(basename "$1" | sed 's/@\./@web1./')
 	mkdir -p "$copy.d"
-	sed 's|@S\?BINDIR@/[a-z-]*|/bin/true|' "$1" >"$copy"
+	sed 's!@\(S\?BIN\|LIBEXEC\)DIR@/[a-z-]*!/bin/true!g' "$1" >"$copy"
 	sed -E 's#^(Exec[A-Za-z]*=-?)[^ ]+#\1/bin/true#' "$2" >"$copy.d/example.conf"
 	! systemd-analyze verify --man=no "$copy" 2>&1 | grep -e "$(basename "$copy")" -e example.conf
 }

@@ -100,6 +100,21 @@ under_load() { # TIMES COMMAND...
 	return 1
 }
 
+# Where this machine's limit is none. The guest's memory is never locked: none is there yet.
+memory_is_locked() {
+	journalctl -u cswapd@guest -o cat | grep "isn't locked" || process_says '^VmLck:[[:space:]]+[1-9]'
+}
+# Where this machine gives CAP_SYS_RESOURCE: PF_MEMALLOC_NOIO and PF_LOCAL_THROTTLE in the flags of both processes.
+is_io_flusher() {
+	local pid flags
+	journalctl -t cswapd-guest -o cat | grep "io-flusher: Operation not permitted" && return
+	pid=$(main_pid)
+	for pid in "$pid" $(cat "/proc/$pid/task/$pid/children"); do
+		flags=$(sed 's/.*) //' "/proc/$pid/stat" | cut -d ' ' -f 7)
+		(((flags & 0x180000) == 0x180000)) || { echo "flags of $pid: $flags"; return 1; }
+	done
+}
+
 # systemd hears of it in its time.
 says_status() {
 	until [[ $(systemctl show -P StatusText cswapd@guest) == "$1" ]]; do
@@ -399,6 +414,8 @@ use_it() {
 	check "the log names the guest" sh -c "journalctl -t cswapd-guest -o cat | grep ready"
 	check "it is nobody else's user" process_says '^Uid:[[:space:]]+6[1-5][0-9]{3}'
 	check "it has no capability" process_says '^CapEff:[[:space:]]+0+$'
+	check "its memory is locked, or it says why not" memory_is_locked
+	check "its I/O waits for no other I/O, or it says why not" is_io_flusher
 	check "it can gain none" process_says '^NoNewPrivs:[[:space:]]+1$'
 	check "it has a filter of system calls" process_says '^Seccomp:[[:space:]]+2$'
 	check "it has no network" is_in_namespace net

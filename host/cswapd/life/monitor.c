@@ -38,6 +38,7 @@
 #include "fdstore.h"
 #include "common/listener.h"
 #include "monitor_parts.h"
+#include "own_memory.h"
 
 /*
  * A worker that lived shorter than this is followed by the next after a pause:
@@ -402,8 +403,11 @@ int monitor_run(const struct monitor_config *config)
 	link_init(&monitor.link, config->conf);
 	passed_fd = fdstore_take(monitor_found_fd, &monitor);
 	if (take_signals(&monitor) && monitor_open_state(&monitor) && monitor_open_store(&monitor) &&
-	    open_watchdogs(&monitor) && open_front_end(&monitor, passed_fd))
+	    open_watchdogs(&monitor) && open_front_end(&monitor, passed_fd)) {
+		/* If it can't be, the process that serves says so. */
+		(void)own_memory_lock(monitor.store->facts.pages, monitor.store->facts.pages_bytes);
 		code = serve(&monitor);
+	}
 	fdstore_finish();
 	if (monitor.made_socket)
 		unlink(config->conf->socket_path);

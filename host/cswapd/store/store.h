@@ -210,6 +210,8 @@ struct store_facts {
 	unsigned int merge_pages;	/* 1: don't merge requests; else up to this */
 	uint8_t medium;			/* VIRTIO_CSWAP_MEDIUM_* */
 	uint8_t flags;			/* STORE_* */
+	void *pages;			/* NULL, or the guest's, in this process's memory */
+	size_t pages_bytes;
 };
 
 struct store {

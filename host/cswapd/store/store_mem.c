@@ -127,6 +127,8 @@ static struct store *mem_open(const struct store_files *files, uint64_t slots)
 		.trim_bytes = STORE_SLOT_SIZE,
 		.merge_pages = STORE_MAX_PAGES,
 		.medium = VIRTIO_CSWAP_MEDIUM_MEMORY,
+		.pages = mem->data,
+		.pages_bytes = slots * STORE_SLOT_SIZE,
 	};
 	return &mem->store;
 }

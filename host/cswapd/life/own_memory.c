@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * own_memory.c - the daemon's own memory, when the host is short of it.
+ *
+ * Theory of operation: others wait for this daemon to get memory, or to get their pages back, so it must not wait
+ * for memory itself.
+ *   - What it needs is allocated at its start, so that to serve a page allocates nothing in userspace
+ *     (tests/sim/test_allocations.py).
+ *   - What it has isn't taken away: its program, libraries, stacks, heap, tags and logs are locked, each page from
+ *     when it's there (MLOCK_ONFAULT: what is reserved for tags that never come costs nothing). The guest's memory
+ *     is the VMM's, and mapped later: MCL_FUTURE would lock that. Tags that come with a guest from another daemon
+ *     are locked by the next process.
+ *   - What the kernel allocates for its I/O doesn't begin other I/O to get it (PR_SET_IO_FLUSHER), which might
+ *     wait for this daemon. It takes CAP_SYS_RESOURCE, which the unit gives to io-flusher alone; children inherit
+ *     the state, and so does the program that io-flusher becomes.
+ * Where it isn't allowed the daemon goes on, and says so.
+ */
+#include <errno.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+
+#include "own_memory.h"
+
+#ifndef PR_SET_IO_FLUSHER
+#define PR_SET_IO_FLUSHER 57
+#endif
+
+/* As far as it may: the unit says LimitMEMLOCK=infinity, root needs no unit. */
+static void raise_lock_limit(void)
+{
+	struct rlimit limit = { RLIM_INFINITY, RLIM_INFINITY };
+
+	if (!setrlimit(RLIMIT_MEMLOCK, &limit) || getrlimit(RLIMIT_MEMLOCK, &limit))
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_MEMLOCK, &limit);
+}
+
+void own_memory_begin(void)
+{
+	raise_lock_limit();
+	/* Root may without a unit; with one it has been done, and this isn't allowed. */
+	(void)prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0);
+}
+
+/* A limit that was reached later would be a stack that can't grow: the daemon's death. So: none, or nothing is locked. */
+int own_memory_lock(void *pages, size_t bytes)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_MEMLOCK, &limit))
+		return errno;
+	if (limit.rlim_cur != RLIM_INFINITY)
+		return EPERM;
+	if (mlockall(MCL_CURRENT | MCL_ONFAULT))
+		return errno;
+	return pages && munlock(pages, bytes) ? errno : 0;
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * own_memory.h - the daemon's own memory, when the host is short of it.
+ */
+#ifndef CSWAPD_OWN_MEMORY_H
+#define CSWAPD_OWN_MEMORY_H
+
+#include <stddef.h>
+
+/* Once, before anything else: for this process and those that it makes. */
+void own_memory_begin(void);
+
+/*
+ * What is mapped now stays in memory once it's there, but for @bytes at @pages, which are a guest's. In each
+ * process, when all of its own is mapped and nothing of a guest's memory; before it's sealed. 0 or an error.
+ */
+int own_memory_lock(void *pages, size_t bytes);
+
+#endif
