@@ -34,6 +34,7 @@ struct client {
 	int fd;				/* -1: none */
 	uint64_t heard;			/* when it was, counting what is heard */
 	unsigned int watch_ms;		/* 0: no watch */
+	bool holds;			/* of what the caller has: one client at most */
 	uint64_t next_ms;		/* when the watch is due */
 	size_t in_bytes;
 	char in[CTL_LINE_BYTES];
@@ -61,8 +62,16 @@ static uint64_t now_ms(void)
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-static void client_close(struct client *client)
+static void client_let_go(const struct ctl *ctl, struct client *client)
 {
+	if (client->holds)
+		ctl->ops->let_go(ctl->context);
+	client->holds = false;
+}
+
+static void client_close(const struct ctl *ctl, struct client *client)
+{
+	client_let_go(ctl, client);
 	close(client->fd);
 	free(client->out);
 	memset(client, 0, sizeof(*client));
@@ -117,9 +126,14 @@ static bool client_answer(struct client *client, char *text)
 
 static bool client_request(struct ctl *ctl, struct client *client, char *line)
 {
+	char *text;
+
+	client_let_go(ctl, client);
 	client->watch_ms = 0;
-	if (!client_answer(client, ctl->ops->answer(ctl->context, line,
-						    &client->watch_ms)))
+	text = ctl->ops->answer(ctl->context, line, &client->watch_ms);
+	client->holds = client->watch_ms & CTL_HOLDS;
+	client->watch_ms &= ~CTL_HOLDS;
+	if (!client_answer(client, text))
 		return false;
 	client->next_ms = now_ms() + client->watch_ms;
 	return true;
@@ -205,10 +219,11 @@ static struct client *make_room(struct ctl *ctl)
 
 		if (client->fd < 0)
 			return client;
-		if (!oldest || client->heard < oldest->heard)
+		/* Who holds something has nothing to say. */
+		if (!client->holds && (!oldest || client->heard < oldest->heard))
 			oldest = client;
 	}
-	client_close(oldest);
+	client_close(ctl, oldest);
 	return oldest;
 }
 
@@ -291,7 +306,7 @@ void ctl_run(struct ctl *ctl, const struct pollfd *fds)
 
 		if (client->fd >= 0 && client->fd == fds[1 + i].fd &&
 		    !client_run(ctl, client, fds[1 + i].revents))
-			client_close(client);
+			client_close(ctl, client);
 	}
 	if (fds[0].revents)
 		accept_client(ctl);
@@ -330,7 +345,7 @@ void ctl_close(struct ctl *ctl)
 
 	for (i = 0; i < CTL_MAX_CLIENTS; i++)
 		if (ctl->client[i].fd >= 0)
-			client_close(&ctl->client[i]);
+			client_close(ctl, &ctl->client[i]);
 	unlink(ctl->path);
 	close(ctl->listen_fd);
 	free(ctl->path);

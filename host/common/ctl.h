@@ -14,15 +14,19 @@
 /* What the caller's loop polls at most. */
 #define CTL_MAX_POLLS (1 + CTL_MAX_CLIENTS)
 
+#define CTL_HOLDS (1U << 31)
+
 struct ctl_ops {
 	/*
 	 * The answer to a request: text without the line's end, to be freed, or
 	 * NULL if there is no memory. If *@watch_ms is set, watch() is sent each
-	 * so many milliseconds afterwards, until the next request.
+	 * so many milliseconds afterwards, until the next request. With CTL_HOLDS in it
+	 * let_go() is called then, or when the client has gone, whatever it died of.
 	 */
 	char *(*answer)(void *context, const char *request,
 			unsigned int *watch_ms);
 	char *(*watch)(void *context);
+	void (*let_go)(void *context);	/* NULL: there is nothing to hold */
 };
 
 struct ctl;

@@ -24,7 +24,7 @@ _cswapctl() {
 		return
 		;;
 	--timeout | --interval) return ;;
-	target)
+	target | shrink)
 		mapfile -t COMPREPLY < <(compgen -W '0 25% 50%' -- "$word")
 		for dir in "$guests/$word"*/; do
 			[[ ! -S ${dir}control ]] || COMPREPLY+=("$(basename "$dir")")
@@ -36,7 +36,7 @@ _cswapctl() {
 		mapfile -t COMPREPLY < <(compgen -W '--guest --socket --directory --balancer --configuration --output --json --wait --timeout
 			--interval --help --version' -- "$word")
 	else
-		mapfile -t COMPREPLY < <(compgen -W 'list top metrics stores status target watch balancer explain pause drain resume' -- "$word")
+		mapfile -t COMPREPLY < <(compgen -W 'list top metrics stores status target shrink watch balancer explain pause drain resume' -- "$word")
 	fi
 }
 complete -F _cswapctl cswapctl

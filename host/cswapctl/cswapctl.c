@@ -15,6 +15,7 @@
 #include "list.h"
 #include "metrics.h"
 #include "options.h"
+#include "shrink.h"
 #include "stores.h"
 #include "top.h"
 
@@ -40,6 +41,10 @@ static const char usage[] =
 "    --wait               show progress until it is reached, or the guest says\n"
 "                         why it stopped\n"
 "    --timeout SECONDS    don't wait longer than that\n"
+"  shrink [GUEST] SIZE|PERCENT% [--timeout SECONDS] -- COMMAND...\n"
+"                         before a move: ask the guest to RELEASE so much, wait for\n"
+"                         that (60 s at most), run COMMAND, and then ask for no\n"
+"                         more than the target again, also if this is killed\n"
 "  watch [GUEST]          a line of status again and again\n"
 "    --interval SECONDS   so often (default 1); top's, too\n"
 "\n"
@@ -60,7 +65,7 @@ static const char usage[] =
 "  --help, --version\n"
 "\n"
 "Exit status: 0 done, or the target was reached; 1 failed; 2 usage; 3 the guest\n"
-"stopped short of the target; 4 timed out. Without --wait a target that was\n"
+"stopped short of the target; 4 timed out; of shrink the command's. Without --wait a target that was\n"
 "accepted is enough for 0.\n";
 
 static int complain(const char *what, const char *about)
@@ -171,6 +176,7 @@ static const struct command {
 	{ "status", ONE_GUEST, MAYBE_GUEST },
 	{ "watch", ONE_GUEST, MAYBE_GUEST },
 	{ "target", ONE_GUEST, AN_AMOUNT },
+	{ "shrink", ONE_GUEST, AN_AMOUNT },
 	{ "balancer", BALANCER, NOTHING },
 	{ "pause", BALANCER, MAYBE_GUEST },
 	{ "resume", BALANCER, MAYBE_GUEST },
@@ -194,10 +200,14 @@ static int check_options(const struct options *options, const struct command *co
 	if (options->socket && (options->guest || command->subject != ONE_GUEST))
 		return complain("names one guest's daemon: not together with --guest, and for status, watch and target only",
 				"--socket");
-	if (options->wait && command->words != AN_AMOUNT)
+	if (options->wait && strcmp(command->name, "target"))
 		return complain("only target can --wait", command->name);
-	if (options->timeout_ms && !options->wait)
-		return complain("needs target --wait", "--timeout");
+	if (options->timeout_ms && !options->wait && strcmp(command->name, "shrink"))
+		return complain("needs target --wait, or shrink", "--timeout");
+	if (options->command && strcmp(command->name, "shrink"))
+		return complain("only shrink runs a command", command->name);
+	if (!options->command && !strcmp(command->name, "shrink"))
+		return complain("which command, after --?", command->name);
 	if (options->output && strcmp(command->name, "metrics"))
 		return complain("only metrics has an --output", command->name);
 	if (options->interval_ms && strcmp(command->name, "watch") && strcmp(command->name, "top"))
@@ -242,7 +252,7 @@ static int run(struct options *options, int argc, char **argv)
 	if (command->words == AN_AMOUNT) {
 		if (argc < 2)
 			return complain("how much? A size or a percentage", command->name);
-		target = guest_make_target(argv[argc - 1]);
+		target = guest_make_request(command->name, argv[argc - 1]);
 		if (!target)
 			return complain("neither a size (512M, 1.5G) nor a percentage (25%)", argv[argc - 1]);
 		argc--;
@@ -256,6 +266,8 @@ static int run(struct options *options, int argc, char **argv)
 		return run_all(options, command->name);
 	if (command->subject == BALANCER)
 		return balancer_run(options, command->name);
+	if (options->command)
+		return shrink_run(options, target, options->command);
 	return guest_run(options, command->name, target);
 }
 
@@ -275,8 +287,16 @@ int main(int argc, char **argv)
 	struct options options = { .directory = INSTANCES_DIRECTORY,
 				   .balancer = BALANCER_SOCKET,
 				   .configuration = STORES_CONFIGURATION };
-	int status = parse_options(&options, argc, argv);
+	int status;
 
+	/* Whose options the command's are isn't for us to ask. */
+	for (int i = 1; i < argc && !options.command; i++) {
+		if (strcmp(argv[i], "--") || i + 1 == argc)
+			continue;
+		options.command = argv + i + 1;
+		argc = i;
+	}
+	status = parse_options(&options, argc, argv);
 	if (status >= 0)
 		return status;
 	if (optind == argc) {

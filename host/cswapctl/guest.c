@@ -128,7 +128,7 @@ static bool parse_size(const char *text, uint64_t *bytes)
 	return true;
 }
 
-struct json_object *guest_make_target(const char *text)
+struct json_object *guest_make_request(const char *verb, const char *text)
 {
 	struct json_object *request;
 	double percent;
@@ -136,7 +136,7 @@ struct json_object *guest_make_target(const char *text)
 	char *end;
 
 	if (parse_size(text, &bytes)) {
-		request = make_request("target");
+		request = make_request(verb);
 		json_object_object_add(request, "bytes",
 				       json_object_new_uint64(bytes));
 		return request;
@@ -144,7 +144,7 @@ struct json_object *guest_make_target(const char *text)
 	percent = strtod(text, &end);
 	if (end == text || strcmp(end, "%") || !(percent >= 0 && percent <= 100))
 		return NULL;
-	request = make_request("target");
+	request = make_request(verb);
 	json_object_object_add(request, "percent",
 			       json_object_new_double(percent));
 	return request;

@@ -9,8 +9,8 @@
 
 #include "options.h"
 
-/* The request for "512M", "1.5G" or "25%"; NULL if it's neither. */
-struct json_object *guest_make_target(const char *text);
+/* The request (target, shrink) for "512M", "1.5G" or "25%"; NULL if it's neither. */
+struct json_object *guest_make_request(const char *verb, const char *text);
 
 /*
  * @command: status, watch, or target with @target, which is gone afterwards. Returns an exit

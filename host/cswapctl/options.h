@@ -27,6 +27,7 @@ struct options {
 	bool wait;
 	uint64_t timeout_ms;		/* 0: none */
 	uint64_t interval_ms;		/* 0: the daemon's */
+	char **command;			/* behind --; NULL: none */
 };
 
 #endif

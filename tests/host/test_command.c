@@ -171,7 +171,28 @@ static void targets(void **state)
 	b->conf.release = CONF_RELEASE_OFF;
 	assert_true(says(b, "{\"request\":\"target\",\"bytes\":0}",
 			 "the balloon is off"));
+	assert_true(says(b, "{\"request\":\"shrink\",\"bytes\":1}",
+			 "the balloon is off"));
 	assert_int_equal(balloon_get_target(&b->balloon), 5);
+}
+
+/* More than the target, for as long as somebody waits; the target is what it was. */
+static void shrinking(void **state)
+{
+	struct bench *b = *state;
+
+	assert_true(says(b, "{\"request\":\"target\",\"bytes\":8192}", "\"shrink_bytes\":0,"));
+	assert_true(says(b, "{\"request\":\"shrink\",\"bytes\":0}", "no amount"));
+	assert_true(says(b, "{\"request\":\"shrink\",\"bytes\":12288}",
+			 "\"target_bytes\":8192,\"shrink_bytes\":12288,"));
+	assert_int_equal(balloon_get_wanted(&b->balloon), 12288);
+	assert_int_equal(balloon_get_target(&b->balloon), 8192);
+	assert_true(says(b, "{\"request\":\"shrink\",\"bytes\":4096}", "another operator"));
+	assert_true(says(b, "{\"request\":\"target\",\"bytes\":16384}", "\"target_bytes\":16384,"));
+	assert_int_equal(balloon_get_wanted(&b->balloon), 16384);
+	command_ops.let_go(&b->context);
+	assert_true(says(b, "{\"request\":\"status\"}",
+			 "\"target_bytes\":16384,\"shrink_bytes\":0,"));
 }
 
 static void what_is_known_and_what_not(void **state)
@@ -179,7 +200,7 @@ static void what_is_known_and_what_not(void **state)
 	struct bench *b = *state;
 
 	assert_true(says(b, "{\"request\":\"status\"}",
-			 "\"memory_bytes\":null,\"target_bytes\":0,\"told_bytes\":0,"
+			 "\"memory_bytes\":null,\"target_bytes\":0,\"shrink_bytes\":0,\"told_bytes\":0,"
 			 "\"claimed\":{\"released_bytes\":0},\"report\":null,"
 			 "\"measured\":{\"memory_file_bytes\":null,"
 			 "\"cgroup_bytes\":null,\"cgroup\":null,\"kept_bytes\":null}"));
@@ -298,6 +319,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(what_is_refused),
 		CASE(targets),
+		CASE(shrinking),
 		CASE(what_is_known_and_what_not),
 		CASE(reports_are_shown),
 		CASE(watches_have_an_interval),

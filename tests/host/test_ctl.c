@@ -33,6 +33,7 @@ struct bench {
 	struct ctl *ctl;
 	unsigned int asked;
 	unsigned int watched;
+	unsigned int let_go;
 };
 
 /* Answers with the request; "big" with more than a socket takes. */
@@ -44,6 +45,8 @@ static char *echo(void *context, const char *request, unsigned int *watch_ms)
 	b->asked++;
 	if (!strcmp(request, "watch"))
 		*watch_ms = 1;
+	if (!strcmp(request, "hold"))
+		*watch_ms = CTL_HOLDS | 3600000;
 	if (strcmp(request, "big"))
 		return strdup(request);
 	big = malloc(BIG_BYTES + 1);
@@ -60,7 +63,14 @@ static char *tick(void *context)
 	return strdup("tick");
 }
 
-static const struct ctl_ops ops = { .answer = echo, .watch = tick };
+static void let_go(void *context)
+{
+	struct bench *b = context;
+
+	b->let_go++;
+}
+
+static const struct ctl_ops ops = { .answer = echo, .watch = tick, .let_go = let_go };
 
 static int bench_setup(void **state)
 {
@@ -350,6 +360,33 @@ static void watches(void **state)
 	close(fd);
 }
 
+/* Until the next request, or the client's end, and however many come meanwhile. */
+static void holds(void **state)
+{
+	struct bench *b = *state;
+	int fd = join(b), other[CTL_MAX_CLIENTS + 4];
+	unsigned int i;
+
+	say(fd, "hold\n");
+	step(b);
+	assert_in_range(ctl_timeout_ms(b->ctl), 1, 3600000);
+	for (i = 0; i < CTL_MAX_CLIENTS + 4; i++)
+		other[i] = join(b);
+	assert_int_equal(b->let_go, 0);
+	say(fd, "enough\n");
+	step(b);
+	assert_int_equal(b->let_go, 1);
+	say(fd, "hold\n");
+	step(b);
+	close(fd);
+	step(b);
+	assert_int_equal(b->let_go, 2);
+	for (i = 0; i < CTL_MAX_CLIENTS + 4; i++)
+		close(other[i]);
+	step(b);
+	assert_int_equal(b->let_go, 2);
+}
+
 /* Root and our own user: the mode of the socket is not all there is to it. */
 static void others_are_refused(void **state)
 {
@@ -447,6 +484,7 @@ int main(void)
 		CASE(gone_with_an_answer_under_way),
 		CASE(crowds),
 		CASE(watches),
+		CASE(holds),
 		CASE(others_are_refused),
 		CASE(no_descriptors),
 	};

@@ -150,6 +150,64 @@ expect "half a gibibyte and a half" 1 "doesn't have so much memory" target 1.5G
 expect "no half bytes" 2 "neither a size" target 1.5
 expect "an option of another command" 2 "only target can --wait" status --wait
 expect "no time-out without waiting" 2 "needs target --wait" target 30M --timeout 5
+
+# --- shrink: more than the target, for as long as a command runs
+asked_for() { # TARGET SHRINK: MiB
+	ctl --json status | grep -q "\"target_bytes\":$(($1 << 20)),\"shrink_bytes\":$(($2 << 20)),"
+}
+# What the guest was told last, and has done.
+until_released() { # MIB
+	local line
+	while read -r -t 60 line; do
+		[[ $line != *"\"claimed\":{\"released_bytes\":$(($1 << 20))}"* ]] || return 0
+	done < <(ctl --json watch --interval 0.05)
+	echo "never: $line"
+	return 1
+}
+in_the_meantime='"$bin/cswapctl" --socket "$dir/ctl" --json status >"$dir/meantime"; exit 5'
+export bin dir
+expect "shrink runs a command, and ends as it does" 5 "has released 40 MiB: so much is released" \
+	shrink 40M -- bash -c "$in_the_meantime"
+check "the guest has shrunk meanwhile" grep -q '"claimed":{"released_bytes":41943040}' "$dir/meantime"
+check "the target stays" grep -q "\"target_bytes\":$((30 << 20)),\"shrink_bytes\":$((40 << 20))," "$dir/meantime"
+check "and is all that the guest is asked for afterwards" until_released 30
+check "nothing is left of it" asked_for 30 0
+expect "shrink: to the guest's floor" 0 "has released 48 MiB: it has reached its floor" shrink 60M -- true
+expect "shrink by less than the target is nothing" 0 "has released 30 MiB: so much is released" shrink 1M -- true
+until_released 30 >/dev/null
+kill -STOP "$guest"
+expect "shrink: when the time is up the command runs" 6 "the time is up" shrink 40M --timeout 0.3 -- sh -c "exit 6"
+kill -CONT "$guest"
+until_released 30 >/dev/null
+# However it ends: nobody has to undo anything.
+killed() {
+	local pid status=0
+	mkfifo "$dir/begun"
+	"$bin/cswapctl" --socket "$dir/ctl" shrink 40M -- sh -c "echo >'$dir/begun'; exec sleep 600" 2>/dev/null &
+	pid=$!
+	read -r <"$dir/begun"
+	asked_for 30 40 || status=1
+	! ctl shrink 41M -- true 2>"$dir/out" || status=1
+	grep -q 'another operator has the guest shrink' "$dir/out" || status=1
+	pkill -KILL -P "$pid" sleep || true
+	wait "$pid" || true
+	until_released 30 || status=1
+	"$bin/cswapctl" --socket "$dir/ctl" shrink 40M -- sh -c "echo \$\$ >'$dir/begun'; exec sleep 600" 2>/dev/null &
+	pid=$!
+	local command
+	read -r command <"$dir/begun"
+	kill -KILL "$pid"
+	wait "$pid" 2>/dev/null || true
+	until_released 30 && asked_for 30 0 || status=1
+	kill "$command"
+	return "$status"
+}
+check "shrink: one operator at a time, and whoever dies leaves nothing behind" killed
+expect "shrink needs a command" 2 "which command" shrink 40M
+expect "shrink needs an amount" 2 "how much" shrink -- true
+expect "no command for others" 2 "only shrink runs a command" target 30M -- true
+expect "shrink: a command that there isn't" 127 "can't run" shrink 31M -- "$dir/nothing"
+until_released 30 >/dev/null
 expect "help says what a target is" 0 "not$" --help
 check "help says it plainly" grep -q "is left to the guest" "$dir/out"
 
@@ -328,7 +386,7 @@ completes() { # EXPECTED WORD...
 	_cswapctl cswapctl "${COMP_WORDS[-1]}" "${COMP_WORDS[-2]}"
 	[[ ${COMPREPLY[*]} == "$expected" ]] || { echo "${COMPREPLY[*]}"; return 1; }
 }
-check "completion: commands" completes "list top metrics stores status target watch balancer explain pause drain resume" ""
+check "completion: commands" completes "list top metrics stores status target shrink watch balancer explain pause drain resume" ""
 check "completion: of a command" completes "metrics" m
 check "completion: an option" completes "--balancer" --b
 check "completion: guests, where they are" completes "web1" --directory "$dir/run" --guest w

@@ -136,6 +136,23 @@ uint64_t balloon_get_target(const struct balloon *balloon)
 	return __atomic_load_n(&balloon->target_bytes, __ATOMIC_ACQUIRE);
 }
 
+void balloon_shrink(struct balloon *balloon, uint64_t bytes)
+{
+	__atomic_store_n(&balloon->shrink_bytes, bytes, __ATOMIC_RELEASE);
+}
+
+uint64_t balloon_get_shrink(const struct balloon *balloon)
+{
+	return __atomic_load_n(&balloon->shrink_bytes, __ATOMIC_ACQUIRE);
+}
+
+uint64_t balloon_get_wanted(const struct balloon *balloon)
+{
+	uint64_t target = balloon_get_target(balloon), shrink = balloon_get_shrink(balloon);
+
+	return shrink > target ? shrink : target;
+}
+
 void balloon_get(struct balloon *balloon, struct balloon_state *state)
 {
 	pthread_mutex_lock(&balloon->lock);

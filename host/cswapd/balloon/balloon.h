@@ -45,7 +45,8 @@ struct balloon {
 	struct blockmap released;	/* the worker's */
 	struct blockmap pinned;		/* marked by all workers */
 	struct balloon_log *log;	/* NULL: nothing outlives us */
-	uint64_t target_bytes;		/* changes at any time */
+	uint64_t target_bytes;		/* changes at any time, as does the next */
+	uint64_t shrink_bytes;		/* asked for meanwhile, if that's more; outlives nobody */
 	pthread_mutex_t lock;		/* guards @state */
 	struct balloon_state state;
 };
@@ -83,6 +84,9 @@ uint64_t balloon_discard(const struct balloon *balloon, const struct memory *mem
 
 void balloon_set_target(struct balloon *balloon, uint64_t bytes);
 void balloon_get(struct balloon *balloon, struct balloon_state *state);
+/* What is asked for by who waits for it, and 0 when he has left. The target stays what it is. */
+void balloon_shrink(struct balloon *balloon, uint64_t bytes);
+uint64_t balloon_get_shrink(const struct balloon *balloon);
 
 /* --- workers --- */
 
@@ -93,6 +97,8 @@ void balloon_pin(struct balloon *balloon, const struct memory *memory,
 void balloon_unpin_all(struct balloon *balloon);
 
 uint64_t balloon_get_target(const struct balloon *balloon);
+/* What the guest is to be told. */
+uint64_t balloon_get_wanted(const struct balloon *balloon);
 void balloon_tell(struct balloon *balloon, uint64_t bytes);
 void balloon_set_released(struct balloon *balloon,
 			  const struct device_control *control, bool released);

@@ -16,6 +16,7 @@
 
 #define MAX_DEPTH 4
 #define DEFAULT_WATCH_MS 1000
+#define SHRINK_WATCH_MS 200
 #define MIN_WATCH_MS 50
 #define MAX_WATCH_MS 3600000
 
@@ -196,6 +197,7 @@ static struct json_object *status_object(const struct command_context *context)
 	add_number(to, "block_bytes", context->conf->block_bytes);
 	add_known(to, "memory_bytes", size, size);
 	add_number(to, "target_bytes", balloon_get_target(context->balloon));
+	add_number(to, "shrink_bytes", balloon_get_shrink(context->balloon));
 	add_number(to, "told_bytes", state.told_bytes);
 	add_number(claimed, "released_bytes", state.released_bytes);
 	json_object_object_add(to, "claimed", claimed);
@@ -263,18 +265,46 @@ static const char *find_target(const struct command_context *context,
 	return NULL;
 }
 
+/* NULL: *@target is what is asked for. */
+static const char *read_target(const struct command_context *context,
+			       struct json_object *request, uint64_t *target)
+{
+	static const char *const names[] = { "request", "bytes", "percent", NULL };
+
+	if (!has_only(request, names))
+		return "unknown member in the request";
+	if (context->conf->release == CONF_RELEASE_OFF)
+		return "the balloon is off (--release off)";
+	return find_target(context, request, target);
+}
+
+/* As long as the operator stays connected, and asks for nothing else. */
+static char *begin_shrink(const struct command_context *context, struct json_object *request,
+			  unsigned int *watch_ms)
+{
+	const char *wrong;
+	uint64_t bytes;
+
+	wrong = read_target(context, request, &bytes);
+	if (!wrong && balloon_get_shrink(context->balloon))
+		wrong = "another operator has the guest shrink";
+	if (!wrong && !bytes)
+		wrong = "nothing is no amount to shrink by";
+	if (wrong)
+		return refuse(wrong);
+	balloon_shrink(context->balloon, bytes);
+	worker_tell_target(context->workers);
+	*watch_ms = CTL_HOLDS | SHRINK_WATCH_MS;
+	return print(status_object(context));
+}
+
 static char *set_target(const struct command_context *context,
 			struct json_object *request)
 {
-	static const char *const names[] = { "request", "bytes", "percent", NULL };
 	const char *wrong;
 	uint64_t target;
 
-	if (!has_only(request, names))
-		return refuse("unknown member in the request");
-	if (context->conf->release == CONF_RELEASE_OFF)
-		return refuse("the balloon is off (--release off)");
-	wrong = find_target(context, request, &target);
+	wrong = read_target(context, request, &target);
 	if (wrong)
 		return refuse(wrong);
 	balloon_set_target(context->balloon, target);
@@ -344,8 +374,10 @@ static char *answer(void *arg, const char *text, unsigned int *watch_ms)
 		reply = set_target(context, request);
 	else if (!strcmp(verb, "watch"))
 		reply = begin_watch(context, request, watch_ms);
+	else if (!strcmp(verb, "shrink"))
+		reply = begin_shrink(context, request, watch_ms);
 	else
-		reply = refuse("\"request\" is none of status, target, watch");
+		reply = refuse("\"request\" is none of status, target, watch, shrink");
 	json_object_put(request);
 	return reply;
 }
@@ -355,4 +387,12 @@ static char *watch(void *arg)
 	return print(status_object(arg));
 }
 
-const struct ctl_ops command_ops = { .answer = answer, .watch = watch };
+static void let_go(void *arg)
+{
+	const struct command_context *context = arg;
+
+	balloon_shrink(context->balloon, 0);
+	worker_tell_target(context->workers);
+}
+
+const struct ctl_ops command_ops = { .answer = answer, .watch = watch, .let_go = let_go };

@@ -356,7 +356,7 @@ static unsigned int run_events(struct worker *worker)
 	struct balloon *balloon = worker->set->config.balloon;
 	struct control *control = &worker->control;
 	struct heads *events = &control->events;
-	uint64_t target = balloon_get_target(balloon);
+	uint64_t target = balloon_get_wanted(balloon);
 	uint16_t head;
 
 	if (!events->count || !ring_live(&control->ring) ||
