@@ -7,8 +7,10 @@
  * Each task fills its part, then looks at all of its pages in a fixed order that jumps about, again and again,
  * and writes every fourth anew. A page is a stream made from its number and its version, which is kept in locked
  * memory. Each task says once a second how often it has been right and wrong, and how many times it has been
- * through.
+ * through. They wait for each other every TURN pages: one whose pages are all there would keep them there, by looking
+ * at them so fast, and the other would hardly get on.
  */
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -21,6 +23,7 @@
 #define PAGE_BYTES	4096u
 #define PAGE_WORDS	(PAGE_BYTES / sizeof(uint64_t))
 #define PAGES_PER_MIB	256u
+#define TURN		1024u
 
 struct task {
 	unsigned int index;
@@ -28,6 +31,7 @@ struct task {
 	uint64_t *memory;
 	uint32_t *version;		/* of each page */
 	uint64_t good, bad;
+	pthread_barrier_t *turn;	/* shared by all tasks */
 };
 
 static uint64_t mix(uint64_t v)
@@ -107,12 +111,27 @@ static void work(struct task *t)
 		fill(t, page);
 	for (step = 0;; step++) {
 		look_at(t, step * stride % t->pages);
+		if (step % TURN == TURN - 1)
+			pthread_barrier_wait(t->turn);
 		if (step % 64 || time(NULL) == said)
 			continue;
 		said = time(NULL);
 		dprintf(STDOUT_FILENO, "task %u good=%ju bad=%ju laps=%ju\n", t->index,
 			(uintmax_t)t->good, (uintmax_t)t->bad, (uintmax_t)(step / t->pages));
 	}
+}
+
+static pthread_barrier_t *make_turn(unsigned int tasks)
+{
+	pthread_barrier_t *turn = mmap(NULL, sizeof(*turn), PROT_READ | PROT_WRITE,
+				       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	pthread_barrierattr_t shared;
+
+	if (turn == MAP_FAILED || pthread_barrierattr_init(&shared) ||
+	    pthread_barrierattr_setpshared(&shared, PTHREAD_PROCESS_SHARED) ||
+	    pthread_barrier_init(turn, &shared, tasks))
+		return NULL;
+	return turn;
 }
 
 int main(int argc, char **argv)
@@ -125,6 +144,9 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	t.pages = (uint64_t)atoi(argv[1]) * PAGES_PER_MIB / tasks;
+	t.turn = make_turn(tasks);
+	if (!t.turn)
+		return 1;
 	for (i = 0; i < tasks; i++) {
 		t.index = i;
 		if (!fork())
