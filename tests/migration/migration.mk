@@ -10,7 +10,7 @@ $(out)/migration-nolog.so: tests/migration/nolog.c
 bed-programs:: $(out)/guest/pages
 
 .PHONY: check-migration check-migration-short
-## check-migration: guests move between two QEMUs with their pages swapped out; moves that fail; as root
+## check-migration: guests move between two QEMUs with their pages swapped out; moves that fail at each stage; cpr; as root
 check-migration:
 	tests/migration/run
 	tests/migration/run --store server --moves 4
