@@ -16,9 +16,9 @@ bench-guest:
 	tests/bench/guest-bench --latency 80 500 $(BENCH_ARGS)
 
 .PHONY: bench-swapout
-## bench-swapout: what reclaim writes and scans, beside an older driver (BASE=CLONE; needs root)
+## bench-swapout: what reclaim writes and scans, beside an older driver (BASE=CLONE) or with a patch (PATCH=FILE; needs root)
 bench-swapout:
-	tests/bench/swapout-bench --base $(BASE) $(BENCH_ARGS)
+	tests/bench/swapout-bench $(if $(PATCH),--patch $(PATCH),--base $(BASE)) $(BENCH_ARGS)
 
 .PHONY: bench-discard
 ## bench-discard: reads of the store while much of it is discarded (needs root)

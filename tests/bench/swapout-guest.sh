@@ -6,11 +6,12 @@
 # Usage: swapout-guest.sh MIB LIMIT
 # A program fills MIB in a memory cgroup of LIMIT MiB and touches nothing twice, with each LRU that the
 # kernel has. Prints for each what reclaim had done when it was full: pages that had to go, pages
-# written, reclaimed, scanned.
+# written, reclaimed, scanned; the CPU's time in us, all tasks' and the kernel's; STOREs sent.
 set -eu
 mib=$1 limit=$2
 lru_gen=/sys/kernel/mm/lru_gen/enabled
 group=/sys/fs/cgroup/filler
+disk=/sys/block/${CSWAP_DISK##*/}/cswap
 tmp=$(mktemp -d)
 
 # event NAME: of the group's.
@@ -18,11 +19,23 @@ event() {
 	sed -n "s/^$1 //p" $group/memory.stat
 }
 
+# count NAME: of the driver's, which an older one has elsewhere; 0 if it has none.
+count() {
+	cat "$disk/$1" 2>/dev/null ||
+		sed -n "s/^$1 //p" "/sys/kernel/debug/${CSWAP_DISK##*/}/counters" 2>/dev/null | grep . || echo 0
+}
+
+cpu() {
+	sed -n 's/^usage_usec //p' /sys/fs/cgroup/cpu.stat
+}
+
 measure() {
 	mkdir $group
 	echo $((limit << 20)) >$group/memory.high
 	mkfifo "$tmp/gate" "$tmp/said"
 	out=$(sed -n 's/^pswpout //p' /proc/vmstat)
+	sent=$(count store_requests)
+	cpu=$(cpu)
 	(
 		echo 0 >$group/cgroup.procs
 		exec swapstress --mib "$mib" --once --gate "$tmp/gate" >"$tmp/said"
@@ -32,7 +45,8 @@ measure() {
 	while read -r said <&7 && [ "$said" != gate ]; do
 		:
 	done
-	echo "lru=$1 needed=$(((mib - limit) * 256))" \
+	cpu=$(($(cpu) - cpu))
+	echo "lru=$1 needed=$(((mib - limit) * 256)) cpu=$cpu sent=$(($(count store_requests) - sent))" \
 		"out=$(($(sed -n 's/^pswpout //p' /proc/vmstat) - out))" \
 		"steal=$(event pgsteal) scan=$(event pgscan)"
 	: >"$tmp/gate"
@@ -43,6 +57,8 @@ measure() {
 	rm "$tmp/gate" "$tmp/said"
 }
 
+# what a disk on blk-mq has against who writes faster than its medium: these writes end at a copy
+{ echo "${WBT_US-0}" >"/sys/block/${CSWAP_DISK##*/}/queue/wbt_lat_usec"; } 2>/dev/null || true
 echo +memory >/sys/fs/cgroup/cgroup.subtree_control
 mkswap "$CSWAP_DISK" >/dev/null
 swapon "$CSWAP_DISK"
