@@ -2,10 +2,10 @@
 /*
  * cswap_burst.c - allocates as a network card's driver does: in bursts, in interrupts.
  *
- * Theory of operation: a timer takes @burst pages with GFP_ATOMIC, keeps them for the next
- * @ticks, and frees them, for as long as the module is loaded. What can't be had is counted, as
- * a dropped packet would be: @failed of @wanted pages. @least is the fewest free pages that were
- * seen before a burst.
+ * Theory of operation: a timer takes @burst pages with GFP_ATOMIC, frees them after @ticks, and takes
+ * the next after @ticks more, in which others may have them: for as long as the module is loaded. What
+ * can't be had is counted, as a dropped packet would be: @failed of @wanted pages. @least is the fewest
+ * free pages that were seen before a burst.
  */
 #include <linux/gfp.h>
 #include <linux/list.h>
@@ -20,7 +20,7 @@ MODULE_PARM_DESC(burst, "pages at a time (default 256)");
 
 static unsigned int ticks = 1;
 module_param(ticks, uint, 0444);
-MODULE_PARM_DESC(ticks, "jiffies between two bursts (default 1)");
+MODULE_PARM_DESC(ticks, "jiffies that a burst is kept, and until the next (default 1)");
 
 static unsigned long wanted, failed, least = ULONG_MAX;
 module_param(wanted, ulong, 0444);
@@ -40,11 +40,10 @@ static void let_go(void)
 	}
 }
 
-static void burst_timer(struct timer_list *unused)
+static void take(void)
 {
 	unsigned int i;
 
-	let_go();
 	least = min(least, global_zone_page_state(NR_FREE_PAGES));
 	for (i = 0; i < burst; i++) {
 		struct page *page = alloc_page(GFP_ATOMIC | __GFP_NOWARN);
@@ -55,6 +54,14 @@ static void burst_timer(struct timer_list *unused)
 		else
 			failed++;
 	}
+}
+
+static void burst_timer(struct timer_list *unused)
+{
+	if (list_empty(&held))
+		take();
+	else
+		let_go();
 	mod_timer(&timer, jiffies + ticks);
 }
 
