@@ -4,9 +4,9 @@
 # balloon-guest.sh - the guest's half of balloon-bench: makes the guest's memory as it shall be,
 # and has its host measure (balloon-host).
 #
-# Usage: balloon-guest.sh ROUNDS FREE FRAGMENTED, the last two in MiB
+# Usage: balloon-guest.sh ROUNDS FREE FRAGMENTED, the last two in MiB; 0 leaves one out
 #   free        nearly all memory is free and was touched once: whole blocks, tier 1
-#   fragmented  memory is full of small files and every second one was removed: what is free
+#   fragmented  half of memory is full of small files and every second one was removed: what is free
 #               is single pages, between pages that can be moved or swapped: tier 2
 # guest-programs: split head find
 
@@ -16,33 +16,72 @@
 . "${0%/bench/*}/cases/lib-balloon.sh"
 rounds=$1 free=$2 fragmented=$3
 host_patience=600
+balloons=(cswap virtio-balloon virtio-mem)
 
+# tell_returned BYTES: the host, when the driver has given back so much. Starts no program: that would
+# take longer than a look every 5 ms.
+tell_returned() {
+	local returned
+	exec 9<> <(:)
+	until read -r returned <"$stats/balloon_returned" && [ "$returned" -ge "$1" ]; do
+		read -r -t 0.005 -u 9
+	done
+	echo returned >/dev/ttyS2
+}
 # measure STATE MIB: each balloon once a round, in turns the first. What the host gave up and the
-# guest hasn't touched since costs nothing to give up again: so all of it is touched.
+# guest hasn't touched since costs nothing to give up again: so all of it is touched. Of a confidential
+# guest's memory all that is accepted is there.
 measure() {
-	local round balloon before
+	local round i balloon before returned
 	for ((round = 0; round < rounds; round++)); do
-		for balloon in $((round % 2)) $(((round + 1) % 2)); do
-			touch_all
+		for i in "${!balloons[@]}"; do
+			balloon=${balloons[(round + i) % ${#balloons[@]}]}
+			is_cvm || touch_all
 			before=$(counter balloon_conversions)
-			host measure "$1" "$balloon" "$2"
-			host converted "$1" "$balloon" "$2" $(($(counter balloon_conversions) - before))
+			returned=$(($(counter balloon_returned) + $2 * mib))
+			host out "$1" "$balloon" "$2"
+			[ "$balloon" != cswap ] || tell_returned "$returned" &
+			host back
+			wait
+			host converted $(($(counter balloon_conversions) - before))
 		done
 	done
 }
+# shellcheck disable=SC2317	# called by within
+is_plugged() {
+	[ "$(memory MemTotal)" -gt "$1" ]
+}
 
-modprobe virtio_balloon || die "no virtio_balloon"
+# The other balloons, of which a confidential guest has none.
+peers_begin() {
+	local unplugged
+	unplugged=$(memory MemTotal)
+	echo online_movable >/sys/devices/system/memory/auto_online_blocks
+	modprobe virtio_mem || die "no virtio_mem"
+	within 120 is_plugged "$unplugged" || die "virtio-mem plugs nothing"
+	modprobe virtio_balloon || die "no virtio_balloon"
+}
+
+if is_cvm; then
+	balloons=(cswap)
+else
+	peers_begin
+fi
 swap_on
-measure free "$free"
+[ "$free" = 0 ] || measure free "$free"
 
-mkdir "$tmp/files"
-mount -t tmpfs -o size=100%,nr_inodes=0 none "$tmp/files"
-cd "$tmp/files" || die "no files"
-# A file's inode takes a quarter of a page as well.
-head -c "$((($(memory MemFree) - 32) * 4 / 5))M" /dev/zero | split -b 4096 -a 5 - f
-find . -name '*[acegikmoqsuwy]' -delete
-cd / || die "no /"
-measure fragmented "$fragmented"
-umount "$tmp/files"
+if [ "$fragmented" != 0 ]; then
+	# Half of memory is enough of that.
+	ballast $(($(memory MemFree) / 2))
+	mkdir "$tmp/files"
+	mount -t tmpfs -o size=100%,nr_inodes=0 none "$tmp/files"
+	cd "$tmp/files" || die "no files"
+	# A file's inode takes a quarter of a page as well.
+	head -c "$((($(memory MemFree) - 32) * 4 / 5))M" /dev/zero | split -b 4096 -a 5 - f
+	find . -name '*[acegikmoqsuwy]' -delete
+	cd / || die "no /"
+	measure fragmented "$fragmented"
+	umount "$tmp/files"
+fi
 expect "lost" "$(balloon lost)" = 0
 finish "$(balloon moved_blocks) blocks were gathered"

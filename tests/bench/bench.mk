@@ -31,7 +31,7 @@ bench-churn: $(out)/cswapd $(out)/cswap-sim
 	tests/bench/churn-bench --bin $(out) $(BENCH_ARGS)
 
 .PHONY: bench-balloon
-## bench-balloon: the balloon beside virtio-balloon in the same guest (needs root)
+## bench-balloon: the balloon beside virtio-balloon and virtio-mem in the same guests (needs root)
 bench-balloon:
 	tests/bench/balloon-bench $(BENCH_ARGS)
 
