@@ -20,6 +20,7 @@
 
 #include <sodium.h>
 
+#include "common/version.h"
 #include "sealed_page.h"
 #include "vectors.h"
 
@@ -62,6 +63,7 @@ static const char usage_text[] =
 "  -t, --tag-file FILE  keep the tag in a file of its own; otherwise its 16\n"
 "                       bytes follow the sealed page\n"
 "  -h, --help           print this\n"
+"      --version\n"
 "\n"
 "INPUT and OUTPUT are standard input and output if not given, or \"-\".\n"
 "Exit status: 0 done; 1 not genuine, or a vector is wrong; 2 any other trouble.\n";
@@ -355,6 +357,10 @@ static int run(struct work *work, int argc, char **argv)
 			fputs(usage_text, stdout);
 			return EXIT_GOOD;
 		}
+	}
+	if (!strcmp(argv[1], "--version")) {
+		printf("cswap-seal %s\n", cswap_version);
+		return EXIT_GOOD;
 	}
 	missing = sealed_page_init();
 	if (missing)

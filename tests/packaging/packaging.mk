@@ -16,7 +16,7 @@ deb:
 check-deb:
 	$(Q)tests/packaging/test_deb.sh || [ $$? = 4 ]
 
-check-packaging: $(addprefix $(out)/,cswapd cswapctl cswap-balancer)
+check-packaging: $(addprefix $(out)/,cswapd cswapctl cswap-balancer cswap-seal)
 	$(Q)tests/packaging/test_version.sh $^
 	$(Q)tests/packaging/test_swapon.sh
 	$(Q)tests/packaging/test_guard_rules.sh

@@ -4,7 +4,8 @@
 
 PREFIX ?= /usr/local
 
-seal_objects := $(addprefix $(out)/obj/host/cswap-seal/,cswap_seal.o sealed_page.o vectors.o)
+seal_objects := $(addprefix $(out)/obj/host/cswap-seal/,cswap_seal.o sealed_page.o vectors.o) \
+	$(out)/obj/host/common/version.o
 $(out)/obj/host/cswap-seal/%.o: OBJ_CFLAGS = -Itests/vectors $(shell $(PKG_CONFIG) --cflags libsodium)
 
 $(out)/cswap-seal: LIBS = $(shell $(PKG_CONFIG) --libs libsodium)
