@@ -510,9 +510,9 @@ static bool reset_is_due(struct cswap_dev *dev)
 	bool wanted = xchg(&dev->reset_wanted, false);
 
 	if (vdev->config->get_status(vdev) & VIRTIO_CONFIG_S_NEEDS_RESET)
-		dev_warn(&vdev->dev, "the device asks to be reset: so it is, and goes on with all that was stored\n");
+		dev_warn(&vdev->dev, "the device asks to be reset: it is reset, and keeps all that was stored\n");
 	else if (wanted)
-		dev_warn(&vdev->dev, "the device doesn't answer what pages wait for: it is reset, and goes on with all that was stored\n");
+		dev_warn(&vdev->dev, "the device doesn't answer reads: it is reset, and keeps all that was stored\n");
 	else
 		return false;
 	dev->reset_at = jiffies + RESET_INTERVAL;

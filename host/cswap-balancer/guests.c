@@ -382,7 +382,7 @@ void guests_open(struct guests *guests, const struct config *config, size_t most
 	if (guests->late_ms < MIN_LATE_MS)
 		guests->late_ms = MIN_LATE_MS;
 	if (guests->inotify_fd < 0)
-		log_warning("can't watch %s: %s: it's looked at in every %d. interval",
+		log_warning("can't watch %s: %s: guests are looked for in every %d. interval instead",
 			    config->guests_dir, strerror(errno), SCAN_TICKS);
 }
 

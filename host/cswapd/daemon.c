@@ -393,7 +393,7 @@ static bool open_front_end(struct daemon *daemon, const struct monitor_gift *gif
 		balloon_restore(&daemon->balloon);
 		measure_open(&daemon->measure, gift->front_end,
 			     daemon->conf.cgroup);
-		log_notice("going on with the front end of before");
+		log_notice("going on with the front end that was connected");
 	} else if (gift->front_end >= 0) {
 		/* It comes anew, as the first event. */
 		close(gift->front_end);

@@ -242,7 +242,7 @@ bool handover_check(struct handover *handover)
 		went_well = !wrong;
 	}
 	if (wrong)
-		log_err("the guest can't come here: its state: %s", wrong);
+		log_err("the guest can't move here: its state: %s", wrong);
 	else if (went_well && holder(handover) == HANDOVER_LOADED)
 		log_notice("the guest's state is here, %ju bytes, and so is the store",
 			   (uintmax_t)bytes);

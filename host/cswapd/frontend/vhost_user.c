@@ -778,7 +778,7 @@ void vhost_user_restore(struct vhost_user *vu,
 	fd += VHOST_USER_FIXED_FDS;
 	wrong = from->inflight ? vu_use_inflight(vu, vu->inflight_fd) : NULL;
 	if (wrong)
-		log_err("what is in hand is lost: the file for it is %s", wrong);
+		log_err("requests in flight are lost: the in-flight file is %s", wrong);
 	restore_memory(vu, from, fd);
 	fd += MEMORY_MAX_REGIONS;
 	for (i = 0; i < vu->num_rings; i++, fd += 3)
