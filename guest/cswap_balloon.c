@@ -14,12 +14,12 @@
  *	less:	RECLAIM, wait for the answer, convert back, free
  *
  * What may be done with a block, and when, is in cswap_blocks.c. A device that
- * refuses a RELEASE gets no more memory for a while, and what it didn't want goes
- * back to the guest; one that refuses a RECLAIM has no memory, and is asked again
- * later, or when it has another target: whoever changes its mind may have changed
- * more. If one doesn't answer at all, it gets no more, and it's said why; a guest
- * that feels the lack then takes back what isn't on its way, without an answer. If
- * the control ring is broken there's nobody to ask, and all of that goes back.
+ * refuses a RELEASE gets no more memory for a while, and the refused blocks go
+ * back to the guest. One that refuses a RECLAIM has no memory: the driver asks
+ * again with backoff, or at once when the target changes. A device that doesn't
+ * answer at all gets no more memory, and the log says why; a guest that runs short
+ * then takes back the blocks of which no request is under way, without an answer.
+ * If the control ring is broken nobody can be asked, and these blocks go back.
  *
  * A guest that is out of memory doesn't ask. The notifier lets a thread that is
  * there already take blocks back, of those that aren't on their way to the device,

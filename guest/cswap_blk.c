@@ -174,10 +174,10 @@ struct store_hold {
 };
 
 /*
- * What is in flight on a pair that stands still may be lost, and then nothing
- * would ever move it again: now and then something new must go. Its bio fails
- * like the others: a page gained each time would be progress to whoever reclaims,
- * and the OOM killer isn't called as long as there's any.
+ * Requests in flight on a stalled pair may be lost, and then nothing would ever
+ * move the pair again: now and then one store is sent as a probe. The probe's bio
+ * fails, too: if it succeeded, reclaim would count progress and never invoke the
+ * OOM killer.
  */
 static bool probe_due(const struct cswap_queue *queue)
 {

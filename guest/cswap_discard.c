@@ -11,8 +11,8 @@
  * until the request is over.
  *
  * All that the device holds when the driver starts is another's, or this guest's from before it was
- * started anew: nobody can open it, and so it's discarded first of all. From the end, where the
- * swap core stores last, and little by little: each answer doubles the next request, so that a
+ * started anew: nobody can open it, so the driver discards all of it first. The first request is
+ * for the end, where the swap core stores last. Each answer doubles the next request, so that a
  * device that answers none has few slots in flight.
  *
  * Discards are a courtesy: one that fails costs the host disk space, nothing else.

@@ -79,7 +79,7 @@
 static void piece_to_sg(const struct cswap_queue *queue, struct scatterlist *sg,
 			const struct cswap_piece *piece, unsigned int len)
 {
-	/* physical addresses are taken from the page by some kernels */
+	/* Without the DMA API the virtio core takes the address from sg_page(). */
 	if (!queue->dev->pool.dma_dev)
 		sg_set_buf(sg, piece->va, len);
 	sg->length = len;

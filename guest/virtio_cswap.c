@@ -608,7 +608,7 @@ static void queues_exit(struct cswap_dev *dev)
 	cswap_pool_free(&dev->pool);
 }
 
-/* What works for nobody's device yet, so that any of it can be torn down. */
+/* Locks, queues and work items come first, so that every error path can tear all of them down. */
 static void queues_prepare(struct cswap_dev *dev)
 {
 	unsigned int i;
@@ -651,7 +651,7 @@ static void keys_in_use(struct cswap_seal *seal, const struct cswap_epochs *epoc
 	}
 }
 
-/* Per CPU and of no priority: behind the task that has written, not beside it. */
+/* Per CPU and of normal priority: completion runs on the CPU of the task that has written, after it. */
 static bool wq_for_writes(struct cswap_dev *dev)
 {
 	spin_lock_init(&dev->written_lock);

@@ -340,15 +340,23 @@ void status_print(const struct status *status)
 	if (status_obstacle(status))
 		printf("                     (%s)\n", status_obstacle(status));
 	puts("the guest claims:");
-	printf("  released           %s of %s (it keeps %s)\n",
-	       size_text(status->released), size_text(status->target),
-	       remaining_text(status));
+	printf("  released           %s of %s", size_text(status->released),
+	       size_text(status->target));
+	if (status->memory != STATUS_UNKNOWN)
+		printf(" (it keeps %s)", remaining_text(status));
+	puts("");
 	print_report(status);
 	puts("the host measures:");
-	printf("  memory's files     %s occupied\n", size_text(status->files));
-	printf("  VMM's cgroup       %s%s%s\n", size_text(status->cgroup),
-	       status->cgroup_path ? ", " : "",
-	       status->cgroup_path ? status->cgroup_path : "");
+	if (status->files != STATUS_UNKNOWN)
+		printf("  memory's files     %s occupied\n", size_text(status->files));
+	else
+		puts("  memory's files     unknown (no VMM shares memory)");
+	if (status->cgroup != STATUS_UNKNOWN)
+		printf("  VMM's cgroup       %s%s%s\n", size_text(status->cgroup),
+		       status->cgroup_path ? ", " : "",
+		       status->cgroup_path ? status->cgroup_path : "");
+	else
+		puts("  VMM's cgroup       unknown (name it to cswapd: --cgroup)");
 	if (is_kept(status))
 		printf("  NOT FREE           %s were discarded, and something has them pinned: an assigned device? Then the host gains nothing, and with --release punch the device's DMA goes astray; stop the balloon (cswapctl target 0)\n",
 		       size_text(status->kept));

@@ -104,6 +104,8 @@ start "$dir/cswapd.log" "$bin/cswapd" --socket "$dir/socket" --control "$dir/ctl
 	--size 16M --release punch
 daemon=$started
 expect "no guest yet" 0 "balloon +absent, by punch" status
+check "what isn't known says why" grep -q "memory's files     unknown (no VMM shares memory)" "$dir/out"
+check "and nobody keeps an unknown amount" sh -c "! grep 'keeps unknown' '$dir/out'"
 expect "percents need a guest" 1 "no front end is connected" target 50%
 start "$dir/guest.log" "$bin/cswap-sim" --socket "$dir/socket" obey
 guest=$started
