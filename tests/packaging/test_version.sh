@@ -33,6 +33,7 @@ done
 check "the module's" is guest/virtio_cswap.c 's/^MODULE_VERSION("\(.*\)");/\1/p'
 check "DKMS's" is guest/dkms.conf 's/^PACKAGE_VERSION="\(.*\)"/\1/p'
 check "Debian's packages'" is debian/changelog '1s/^virtio-cswap (\([^-)]*\)[^)]*) .*/\1/p'
+check "the RPM's" is contrib/rpm/virtio-cswap.spec 's/^Version: *//p'
 check "the newest changes'" is CHANGELOG.md 's/^## \([0-9.]*\).*/\1/p'
 echo "1..$number"
 ((failures == 0))
