@@ -87,6 +87,14 @@ need() {
 	[[ -d $2 ]] || "$bed/provision" "$1"
 }
 
+# Sparse, and what checkpatch and the like need: not everybody who has the root needs them, so they are added once.
+need_sparse() {
+	"$bed/enter" sh -c 'command -v sparse && perl -MPod::Usage -e 1' >/dev/null 2>&1 && return
+	say "adding sparse to the provisioned root"
+	"$bed/enter" sh -c 'apt-get -q update
+		DEBIAN_FRONTEND=noninteractive apt-get -qy --no-install-recommends install sparse perl'
+}
+
 # Is this the inside of the provisioned root?
 in_root() {
 	[[ -e /etc/cswap-bed/key ]]
