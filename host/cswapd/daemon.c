@@ -445,7 +445,11 @@ static bool take_signals(struct daemon *daemon)
 
 static void lock_own_memory(const struct daemon *daemon)
 {
-	int error = own_memory_lock(daemon->store->facts.pages, daemon->store->facts.pages_bytes);
+	const struct iovec others[] = {
+		{ daemon->store->facts.pages, daemon->store->facts.pages_bytes },
+		{ &daemon->keep.state->balloon, sizeof(daemon->keep.state->balloon) },
+	};
+	int error = own_memory_lock(others, sizeof(others) / sizeof(others[0]));
 
 	if (error)
 		log_notice("where the host is short of memory, pages will wait for the daemon's own, which isn't locked: %s; LimitMEMLOCK=infinity in the unit (or ulimit -l unlimited) allows it",

@@ -385,6 +385,17 @@ static bool open_front_end(struct monitor *monitor, int passed_fd)
 	}
 }
 
+/* If it can't be, the process that serves says so. */
+static void lock_own_memory(const struct monitor *monitor)
+{
+	const struct iovec others[] = {
+		{ monitor->store->facts.pages, monitor->store->facts.pages_bytes },
+		{ &monitor->state->balloon, sizeof(monitor->state->balloon) },
+	};
+
+	(void)own_memory_lock(others, sizeof(others) / sizeof(others[0]));
+}
+
 int monitor_run(const struct monitor_config *config)
 {
 	struct monitor monitor = {
@@ -404,8 +415,7 @@ int monitor_run(const struct monitor_config *config)
 	passed_fd = fdstore_take(monitor_found_fd, &monitor);
 	if (take_signals(&monitor) && monitor_open_state(&monitor) && monitor_open_store(&monitor) &&
 	    open_watchdogs(&monitor) && open_front_end(&monitor, passed_fd)) {
-		/* If it can't be, the process that serves says so. */
-		(void)own_memory_lock(monitor.store->facts.pages, monitor.store->facts.pages_bytes);
+		lock_own_memory(&monitor);
 		code = serve(&monitor);
 	}
 	fdstore_finish();

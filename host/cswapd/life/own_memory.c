@@ -45,9 +45,10 @@ void own_memory_begin(void)
 }
 
 /* A limit that was reached later would be a stack that can't grow: the daemon's death. So: none, or nothing is locked. */
-int own_memory_lock(void *pages, size_t bytes)
+int own_memory_lock(const struct iovec *others, unsigned int count)
 {
 	struct rlimit limit;
+	unsigned int i;
 
 	if (getrlimit(RLIMIT_MEMLOCK, &limit))
 		return errno;
@@ -55,5 +56,8 @@ int own_memory_lock(void *pages, size_t bytes)
 		return EPERM;
 	if (mlockall(MCL_CURRENT | MCL_ONFAULT))
 		return errno;
-	return pages && munlock(pages, bytes) ? errno : 0;
+	for (i = 0; i < count; i++)
+		if (others[i].iov_len && munlock(others[i].iov_base, others[i].iov_len))
+			return errno;
+	return 0;
 }

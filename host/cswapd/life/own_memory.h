@@ -5,15 +5,16 @@
 #ifndef CSWAPD_OWN_MEMORY_H
 #define CSWAPD_OWN_MEMORY_H
 
-#include <stddef.h>
+#include <sys/uio.h>
 
 /* Once, before anything else: for this process and those that it makes. */
 void own_memory_begin(void);
 
 /*
- * What is mapped now stays in memory once it's there, but for @bytes at @pages, which are a guest's. In each
- * process, when all of its own is mapped and nothing of a guest's memory; before it's sealed. 0 or an error.
+ * What is mapped now stays in memory once it's there, but for @others: a guest's pages, and what is given back in
+ * between (MADV_REMOVE refuses locked memory). In each process, when all of its own is mapped and nothing of a
+ * guest's memory; before it's sealed. 0 or an error.
  */
-int own_memory_lock(void *pages, size_t bytes);
+int own_memory_lock(const struct iovec *others, unsigned int count);
 
 #endif
