@@ -93,6 +93,6 @@ install:: $(out)/cswapd $(out)/cswapctl $(out)/cswap-balancer $(out)/io-flusher
 		sed 's|@LIBEXECDIR@|$(LIBEXECDIR)|' $$example \
 			>$(DESTDIR)$(DATADIR)/virtio-cswap/stores/$${example##*/} || exit; done
 	for example in apparmor/usr.sbin.cswapd apparmor/libvirt-qemu.local selinux/cswap_svirt.te libvirt/qemu \
-			cloud-init/guest.yaml ansible/host.yml ansible/guest.yml; do \
+			cloud-init/guest.yaml ansible/host.yml ansible/guest.yml pull/cswap-pull pull/README.md; do \
 		mode=644; [ ! -x contrib/$$example ] || mode=755; \
 		$(INSTALL) -D -m $$mode contrib/$$example $(DESTDIR)$(DATADIR)/virtio-cswap/contrib/$$example || exit; done

@@ -46,5 +46,14 @@ $(out)/nbd-clients: $(out)/obj/tests/bench/nbd_clients.o $(CSWAPD_OBJS)
 bench-nbd: $(out)/nbd-clients
 	tests/bench/nbd-bench --bin $(out) $(BENCH_ARGS)
 
+$(out)/move-state: LIBS = $(CSWAPD_LIBS)
+$(out)/move-state: $(out)/obj/tests/bench/move_state.o $(CSWAPD_OBJS)
+	$(link)
+
+.PHONY: bench-move
+## bench-move: the state of a guest that moves, for each GiB in its store
+bench-move: $(out)/move-state
+	$(out)/move-state $(BENCH_ARGS)
+
 ## bench: all benchmarks, as recorded in docs/benchmarks.md
-bench: bench-host bench-churn bench-nbd bench-discard bench-guest bench-balloon
+bench: bench-host bench-churn bench-nbd bench-move bench-discard bench-guest bench-balloon

@@ -16,6 +16,7 @@ check-migration:
 	tests/migration/run --store server --moves 4
 	tests/migration/run --store hosts --moves 4
 	tests/migration/run --store rbd --moves 4
+	tests/migration/run --store local
 
 # What `make check` runs of it.
 check-migration-short:

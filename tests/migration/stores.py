@@ -14,6 +14,15 @@ BYTES = (1 << 30) + (1 << 20)
 PATIENCE_S = 300
 
 
+def await_socket(path, server):
+    end = time.monotonic() + PATIENCE_S
+    while not os.path.exists(path):
+        if server.poll() is not None or time.monotonic() > end:
+            with open(path + '.log') as log:
+                raise RuntimeError('the server: ' + log.read()[-300:])
+        time.sleep(0.05)
+
+
 def serve(path, blockdev):
     """qemu-storage-daemon at @path, when it listens."""
     command = ['qemu-storage-daemon', '--blockdev', blockdev + ',node-name=image',
@@ -21,12 +30,7 @@ def serve(path, blockdev):
                '--export', 'type=nbd,id=e,node-name=image,name=store,writable=on']
     with open(path + '.log', 'w') as log:
         server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-    end = time.monotonic() + PATIENCE_S
-    while not os.path.exists(path):
-        if server.poll() is not None or time.monotonic() > end:
-            with open(path + '.log') as log:
-                raise RuntimeError('qemu-storage-daemon: ' + log.read()[-300:])
-        time.sleep(0.05)
+    await_socket(path, server)
     return server
 
 
@@ -72,6 +76,36 @@ class Hosts(Server):
         return f'nbd:{path}:store'
 
 
+class Local(File):
+    """A file of the source's host, which is pulled afterwards (contrib/pull)."""
+    PULL = os.path.join(os.path.dirname(os.path.abspath(__file__)), '../../contrib/pull/cswap-pull')
+
+    def name(self, daemon):
+        if not os.path.exists(self.folder + '/store'):
+            return self.folder + '/store'
+        self.start('export', self.folder + '/source', self.folder + '/store', f'--socket={self.folder}/source')
+        self.start('serve', self.folder + '/nbd', self.folder + '/overlay', f'unix:{self.folder}/source',
+                   self.folder + '/nbd', '--connections', str(WORKERS))
+        return f'nbd:{self.folder}/nbd:store'
+
+    def start(self, command, path, *words):
+        with open(path + '.log', 'w') as log:
+            self.servers.append(subprocess.Popen([self.PULL, command, *words], stdin=subprocess.DEVNULL, stdout=log,
+                                                 stderr=log))
+        await_socket(path, self.servers[-1])
+
+    def pull(self):
+        """All of it, and then the source is gone. Seconds."""
+        begin = time.monotonic()
+        subprocess.run([self.PULL, 'stream', self.folder + '/overlay'], check=True, stdout=subprocess.DEVNULL)
+        seconds = time.monotonic() - begin
+        source = self.servers.pop(0)
+        source.kill()
+        source.wait()
+        os.unlink(self.folder + '/store')
+        return seconds
+
+
 class Rbd(Hosts):
     """The same with an image on Ceph (tests/rbd/ceph.sh), whose cluster is there already."""
 
@@ -82,6 +116,6 @@ class Rbd(Hosts):
         return (f'driver=rbd,pool=cswap,image={name},conf=/etc/ceph/ceph.conf,discard=unmap,cache.direct=on')
 
 
-KINDS = {'file': File, 'server': Server, 'hosts': Hosts, 'rbd': Rbd}
+KINDS = {'file': File, 'server': Server, 'hosts': Hosts, 'rbd': Rbd, 'local': Local}
 TITLES = {'file': '', 'server': ', the store at a server', 'hosts': ', a server at each side of one image',
-          'rbd': ', the store on Ceph RBD'}
+          'rbd': ', the store on Ceph RBD', 'local': ''}

@@ -166,6 +166,7 @@ until_released() { # MIB
 	echo "never: $line"
 	return 1
 }
+# shellcheck disable=SC2016	# it's for a shell of its own
 in_the_meantime='"$bin/cswapctl" --socket "$dir/ctl" --json status >"$dir/meantime"; exit 5'
 export bin dir
 expect "shrink runs a command, and ends as it does" 5 "has released 40 MiB: so much is released" \

@@ -175,6 +175,35 @@ static void pump(struct nbd_link *link)
 	receive_some(link);
 }
 
+/* --- the first words --- */
+
+static void begin_own(struct nbd_lane *lane, enum lane_phase phase, enum store_kind kind,
+		      unsigned int pages)
+{
+	struct store_op *own = &lane->own;
+	unsigned int i;
+
+	lane->phase = phase;
+	own->kind = kind;
+	own->slot = SIGNATURE_SLOT;
+	own->count = pages;
+	for (i = 0; i < pages; i++)
+		own->data[i] = (struct iovec) {
+			lane->front + i * STORE_SLOT_SIZE, STORE_SLOT_SIZE
+		};
+	nbd_conn_queue(&lane->link[0].conn, own);
+	send_some(&lane->link[0]);
+}
+
+static void warm_up(struct nbd_lane *lane)
+{
+	unsigned int i;
+
+	for (i = 0; i < lane->num_links; i++)
+		pump(&lane->link[i]);
+	begin_own(lane, LANE_LOOKS, STORE_READ, LOOK_PAGES);
+}
+
 /* --- operations --- */
 
 /* The connection that has the least to do. */
@@ -196,8 +225,6 @@ static void submit(struct nbd_lane *lane, struct store_op *op)
 	nbd_conn_queue(&link->conn, op);
 	send_some(link);
 }
-
-static void warm_up(struct nbd_lane *lane);
 
 static void nbd_submit(struct store_lane *base, struct store_op *op)
 {
@@ -254,33 +281,6 @@ static void serve(struct nbd_lane *lane)
 		return;
 	__atomic_store_n(&store->files->server->log->away_since_ms, 0, __ATOMIC_RELAXED);
 	log_notice("the store's server at %s serves", store->path);
-}
-
-static void begin_own(struct nbd_lane *lane, enum lane_phase phase, enum store_kind kind,
-		      unsigned int pages)
-{
-	struct store_op *own = &lane->own;
-	unsigned int i;
-
-	lane->phase = phase;
-	own->kind = kind;
-	own->slot = SIGNATURE_SLOT;
-	own->count = pages;
-	for (i = 0; i < pages; i++)
-		own->data[i] = (struct iovec) {
-			lane->front + i * STORE_SLOT_SIZE, STORE_SLOT_SIZE
-		};
-	nbd_conn_queue(&lane->link[0].conn, own);
-	send_some(&lane->link[0]);
-}
-
-static void warm_up(struct nbd_lane *lane)
-{
-	unsigned int i;
-
-	for (i = 0; i < lane->num_links; i++)
-		pump(&lane->link[i]);
-	begin_own(lane, LANE_LOOKS, STORE_READ, LOOK_PAGES);
 }
 
 /* What the export has in front is known: is it ours? */
