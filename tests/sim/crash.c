@@ -20,11 +20,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 #include <asm/byteorder.h>
 
+#include "dirty.h"
 #include "hostile.h"
 #include "killer.h"
 #include "load.h"
@@ -626,7 +628,61 @@ static const struct suite_case restart_cases[] = {
 	{ "releases", case_release },
 };
 
+#define READ_MIB 4u
+#define READ_PATIENCE_S 60
+
+static u64 used_bytes(const struct guest *g)
+{
+	struct stat st;
+
+	return fstat(g->fe.memory_fd, &st) ? 0 : (u64)st.st_blocks * 512;
+}
+
+/* False: not in any time that a busy machine may take. */
+static bool falls_to(const struct guest *g, u64 bytes)
+{
+	unsigned int tries;
+
+	for (tries = 0; used_bytes(g) > bytes && tries < READ_PATIENCE_S * 1000; tries++)
+		sleep_us(1000);
+	return used_bytes(g) <= bytes;
+}
+
+/*
+ * A front end that copies memory reads all of it, which fills what was released. As long as a log is set that is
+ * discarded again; so who reads no faster than that never has more than it has read since. And when the log ends.
+ */
+static int case_read_released(struct guest *g, const char *socket)
+{
+	volatile u8 *area;
+	u64 before, peak = 0;
+	unsigned int mib;
+
+	TRY(connect_pairs(g, socket));
+	area = fe_alloc(&g->fe, READ_MIB * MIB, MIB);
+	EXPECT(g, area, "%s", g->fe.error);
+	memset((u8 *)area, 1, READ_MIB * MIB);
+	/* It makes a copy of all memory. */
+	TRY(dirty_begin(g, true));
+	TRY(send_control(g, VIRTIO_CSWAP_CTRL_RELEASE, fe_guest_address(&g->fe, (u8 *)area), READ_MIB * MIB));
+	before = used_bytes(g);
+	for (mib = 0; mib < READ_MIB; mib++) {
+		u64 at;
+
+		for (at = 0; at < MIB; at += 4096)
+			(void)area[mib * MIB + at];
+		peak = used_bytes(g) > peak ? used_bytes(g) : peak;
+		EXPECT(g, falls_to(g, before + MIB / 2), "it is filled, and stays so");
+	}
+	EXPECT(g, peak > before, "reading fills nothing");
+	EXPECT(g, peak <= before + 2 * MIB, "%llu KiB more than was read", (peak - before) / 1024);
+	printf("# %u MiB were read that are released; %llu KiB of them at a time at most\n", READ_MIB,
+	       (peak - before) / 1024);
+	return 0;
+}
+
 static const struct suite_case log_cases[] = {
+	{ "what is released stays so", case_read_released },
 	{ "stores and loads", case_load },
 	{ "discards", case_discard },
 	{ "without a log it's seen", dirty_case_unlogged },
