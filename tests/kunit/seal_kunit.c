@@ -5,12 +5,14 @@
  *
  * Theory of operation: the driver's own cswap_seal_page() and cswap_open_page() run on whatever
  * AES-GCM this kernel has on its CPU. Only the key differs, which is the vector's. The expected
- * tags are from libsodium.
+ * tags are from libsodium. As in lib/crypto/tests random pages are the same in each run, and the
+ * benchmark is for those who ask for it.
  */
 #include <crypto/aead.h>
 #include <kunit/test.h>
 #include <linux/ktime.h>
 #include <linux/mm.h>
+#include <linux/prandom.h>
 #include <linux/rcupdate.h>
 
 #include "../cswap_seal.h"
@@ -18,6 +20,7 @@
 
 #define SLOT_BITS	(VIRTIO_CSWAP_SLOT_SIZE * 8)
 #define TAG_BITS	(VIRTIO_CSWAP_TAG_SIZE * 8)
+#define RANDOM_PAGES	100
 
 /* A seal with a key of the test's, and a page. */
 struct bench {
@@ -65,18 +68,24 @@ static void bench_set(struct kunit *test, const struct cswap_seal_vector *vector
 		page[i] = cswap_vector_page_byte(vector->page, vector->slot, i);
 }
 
-/* Seal the vector's page; the sealed page is in cipher->page. */
-static void bench_seal(struct kunit *test, const struct cswap_seal_vector *vector)
+/* Seal the page that there is; the sealed page is in cipher->page. */
+static void bench_run(struct kunit *test, const struct cswap_seal_vector *vector)
 {
 	struct bench *bench = test->priv;
 	int srcu, rc;
 
-	bench_set(test, vector);
 	srcu = srcu_read_lock(&bench->seal.srcu);
 	rc = cswap_seal_page(&bench->seal, &bench->cipher, vector->counter, vector->slot,
 			     bench->page, 0);
 	srcu_read_unlock(&bench->seal.srcu, srcu);
 	KUNIT_ASSERT_EQ(test, rc, 0);
+}
+
+/* Seal the vector's page. */
+static void bench_seal(struct kunit *test, const struct cswap_seal_vector *vector)
+{
+	bench_set(test, vector);
+	bench_run(test, vector);
 }
 
 /* Open what lies in cipher->page as the page of @as, with @tag. */
@@ -217,6 +226,70 @@ static void test_replay(struct kunit *test)
 	expect_refused(test, &newer, tag);
 }
 
+/* A place and a key that nobody has thought of. */
+static struct cswap_seal_vector random_vector(struct rnd_state *random)
+{
+	struct cswap_seal_vector vector = { .page = CSWAP_PAGE_MIX };
+
+	prandom_bytes_state(random, &vector.key_seed, sizeof(vector.key_seed));
+	prandom_bytes_state(random, &vector.device, sizeof(vector.device));
+	prandom_bytes_state(random, &vector.slot, sizeof(vector.slot));
+	prandom_bytes_state(random, &vector.counter, sizeof(vector.counter));
+	return vector;
+}
+
+/* Random pages open as they were; with one bit changed anywhere they don't, and leave nothing. */
+static void test_random_pages(struct kunit *test)
+{
+	struct bench *bench = test->priv;
+	u8 *page = page_address(bench->page), tag[VIRTIO_CSWAP_TAG_SIZE], *plain;
+	struct rnd_state random;
+	unsigned int i, bit;
+
+	plain = kunit_kmalloc(test, VIRTIO_CSWAP_SLOT_SIZE, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, plain);
+	prandom_seed_state(&random, 1);
+	for (i = 0; i < RANDOM_PAGES; i++) {
+		struct cswap_seal_vector vector = random_vector(&random);
+
+		prandom_bytes_state(&random, plain, VIRTIO_CSWAP_SLOT_SIZE);
+		bench_set(test, &vector);
+		memcpy(page, plain, VIRTIO_CSWAP_SLOT_SIZE);
+		bench_run(test, &vector);
+		memcpy(tag, bench->cipher.tag, sizeof(tag));
+		KUNIT_ASSERT_EQ_MSG(test, bench_open(bench, &vector, tag), 0, "page %u", i);
+		KUNIT_ASSERT_MEMEQ_MSG(test, page, plain, VIRTIO_CSWAP_SLOT_SIZE, "page %u", i);
+		bit = prandom_u32_state(&random) % (SLOT_BITS + TAG_BITS);
+		if (bit < SLOT_BITS)
+			flip(bench->cipher.page, bit);
+		else
+			flip(tag, bit - SLOT_BITS);
+		expect_refused(test, &vector, tag);
+	}
+}
+
+/* Each CPU has a cipher of its own. */
+static void test_cipher_of_each_cpu(struct kunit *test)
+{
+	struct bench *bench = test->priv;
+	unsigned int cpu;
+	int srcu, rc;
+
+	bench_seal(test, &any);
+	for_each_possible_cpu(cpu) {
+		struct cswap_cipher *cipher = bench->seal.ciphers[cpu];
+
+		srcu = srcu_read_lock(&bench->seal.srcu);
+		rc = cswap_seal_page(&bench->seal, cipher, any.counter, any.slot, bench->page, 0);
+		srcu_read_unlock(&bench->seal.srcu, srcu);
+		KUNIT_ASSERT_EQ_MSG(test, rc, 0, "CPU %u", cpu);
+		KUNIT_ASSERT_MEMEQ_MSG(test, cipher->tag, bench->cipher.tag, sizeof(cipher->tag),
+				       "CPU %u", cpu);
+		KUNIT_ASSERT_MEMEQ_MSG(test, cipher->page, bench->cipher.page,
+				       VIRTIO_CSWAP_SLOT_SIZE, "CPU %u", cpu);
+	}
+}
+
 /* Says how fast, and can't fail. */
 static void benchmark(struct kunit *test)
 {
@@ -224,6 +297,8 @@ static void benchmark(struct kunit *test)
 	unsigned int i, pages = 1000;
 	u64 ns;
 
+	if (!IS_ENABLED(CONFIG_CRYPTO_LIB_BENCHMARK))
+		kunit_skip(test, "not enabled");
 	bench_seal(test, &any);
 	ns = ktime_get_ns();
 	for (i = 0; i < pages; i++) {
@@ -244,6 +319,8 @@ static struct kunit_case seal_cases[] = {
 	KUNIT_CASE(test_flipped_bits),
 	KUNIT_CASE(test_other_places),
 	KUNIT_CASE(test_replay),
+	KUNIT_CASE(test_random_pages),
+	KUNIT_CASE(test_cipher_of_each_cpu),
 	KUNIT_CASE(benchmark),
 	{}
 };

@@ -99,7 +99,9 @@ static s64 take(struct guest *guest)
 
 static void epoch_begins_with_its_first(void **state)
 {
-	struct cswap_epochs epochs = { .nr = 3, .epoch = { { 0, 0 }, { 100, 0 }, { 200, 0 } } };
+	struct cswap_epochs epochs = {
+		.nr = 3, .epoch = { { 0, NULL }, { 100, NULL }, { 200, NULL } },
+	};
 	static const struct { u64 value; unsigned int epoch; } cases[] = {
 		{ 0, 0 }, { 1, 0 }, { 99, 0 }, { 100, 1 }, { 101, 1 }, { 199, 1 },
 		{ 200, 2 }, { 201, 2 }, { CSWAP_MAX_COUNTER, 2 },
@@ -110,13 +112,15 @@ static void epoch_begins_with_its_first(void **state)
 	for (i = 0; i < ARRAY_SIZE(cases); i++)
 		assert_int_equal(cswap_epoch_of(&epochs, cases[i].value), cases[i].epoch);
 	/* when older ones are gone the oldest is still found for its own values */
-	epochs = (struct cswap_epochs) { .nr = 1, .epoch = { { 200, 0 } } };
+	epochs = (struct cswap_epochs) { .nr = 1, .epoch = { { 200, NULL } } };
 	assert_int_equal(cswap_epoch_of(&epochs, 250), 0);
 }
 
 static void marks_what_is_in_use(void **state)
 {
-	struct cswap_epochs epochs = { .nr = 3, .epoch = { { 0, 0 }, { 100, 0 }, { 200, 0 } } };
+	struct cswap_epochs epochs = {
+		.nr = 3, .epoch = { { 0, NULL }, { 100, NULL }, { 200, NULL } },
+	};
 	unsigned long used = 0;
 
 	(void)state;

@@ -718,7 +718,7 @@ static void put_target(u32 status, u64 target)
 {
 	memset(fence - 32, 0, 32);
 	put16(fence - 32, status);
-	memcpy(fence - 24, &(u64) { cpu_to_le64(target) }, 8);
+	memcpy(fence - 24, &(__le64) { cpu_to_le64(target) }, 8);
 }
 
 static u32 get_event(u32 used, u64 *target)
