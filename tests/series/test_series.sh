@@ -77,6 +77,8 @@ check "KUnit has the unit tests' cases" files 'KUNIT_CASE\(floor_is_never_crosse
 check "each of them once" test "$(grep -c 'KUNIT_CASE' "$applied/drivers/block/cswap/tests/policy_kunit.c")" = \
 	"$(grep -c 'cmocka_unit_test(' "$root/tests/unit/test_policy.c")"
 check "and nothing of a process" no_files_of_driver 'pthread|cmocka_|__atomic_|mmap\('
+check "no line of a message is longer than checkpatch bears" \
+	sh -c "! grep -nE '^[^	].{75}' '$copy'/tools/kernel/messages/*.txt"
 check "signed off by who makes them" grep -q '^Signed-off-by: Author <author@example.org>' "$work"/patches/0005-*
 
 # What it doesn't know.
