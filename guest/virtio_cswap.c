@@ -651,7 +651,7 @@ static void keys_in_use(struct cswap_seal *seal, const struct cswap_epochs *epoc
 	}
 }
 
-/* Per CPU and of normal priority: completion runs on the CPU of the task that has written, after it. */
+/* Per CPU and of normal priority: a write ends on the CPU of the task that wrote, after it. */
 static bool wq_for_writes(struct cswap_dev *dev)
 {
 	spin_lock_init(&dev->written_lock);
