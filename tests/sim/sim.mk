@@ -16,6 +16,10 @@ $(sim_program): $(sim_objects)
 ## sim: the guest simulator, cswap-sim
 sim: $(sim_program)
 
+# Some cases have a simulated guest inside of a real one.
+.PHONY: bed-programs
+bed-programs:: $(sim_program)
+
 # Functional cases, attacks, faults and a verified load, against the daemon of this build.
 # A disk for nbdkit, which isn't everywhere; without it the tests of it are skipped.
 slow_disk := $(if $(wildcard /usr/include/nbdkit-plugin.h),$(out)/nbdkit-slow-disk.so)
