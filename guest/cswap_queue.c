@@ -174,7 +174,7 @@ void cswap_queue_wake_load(struct cswap_queue *queue)
 void cswap_queue_wake_readers(struct cswap_queue *queue)
 {
 	cswap_queue_wake_load(queue);
-	/* seen, as in wake_one() */
+	/* as in wake_one(): who waits has joined before he looked, under the lock */
 	if (waitqueue_active(&queue->slot_wait))
 		wake_up_all(&queue->slot_wait);
 }
