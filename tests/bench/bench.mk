@@ -9,6 +9,16 @@ bench-host: $(out)/cswapd $(out)/cswap-sim
 	tests/install-deps fio
 	tests/bench/host-bench --bin $(out) $(BENCH_ARGS)
 
+.PHONY: bench-quick
+## bench-quick: five minutes; fails when the daemon has become slower beside vhost-user-blk
+bench-quick: $(out)/cswapd $(out)/cswap-sim
+	tests/bench/quick-bench --bin $(out) $(BENCH_ARGS) || [ $$? = 3 ]
+
+.PHONY: bench-short
+## bench-short: a guest's loads while the host is short of memory (root)
+bench-short:
+	tests/bench/short-bench $(BENCH_ARGS)
+
 .PHONY: bench-guest bench
 ## bench-guest: sealed swap beside plain, dm-crypt and dm-integrity swap in a guest (needs root)
 bench-guest:
@@ -56,4 +66,4 @@ bench-move: $(out)/move-state
 	$(out)/move-state $(BENCH_ARGS)
 
 ## bench: all benchmarks, as recorded in docs/benchmarks.md
-bench: bench-host bench-churn bench-nbd bench-move bench-discard bench-guest bench-balloon
+bench: bench-host bench-short bench-churn bench-nbd bench-move bench-discard bench-guest bench-balloon

@@ -44,6 +44,7 @@ class Bench:
         self.folder = folder
         self.pages = mib * (BLOCK // PAGE)
         self.seconds = seconds
+        self.base = None                # another cswapd, to compare with
         # An NBD server that somebody else has started: (socket, export), and whom its CPU is counted of.
         self.given = None
         self.given_pids = []
@@ -175,17 +176,23 @@ def figures(load, fill, phases, cpu, seconds, calls):
 
 # --- contenders ---
 
-def cswapd_command(bench, load, store):
-    return [bench.cswapd, "--socket", bench.path("socket"), "--store", store, "--size", str(bench.bytes),
+def cswapd_command(bench, load, store, program=None):
+    return [program or bench.cswapd, "--socket", bench.path("socket"), "--store", store, "--size", str(bench.bytes),
             "--queues", str(load.queues), "--workers", str(load.workers), "--log-level", "warning",
             *bench.options]
 
 
-def run_cswapd(bench, load, *extra):
+def run_cswapd(bench, load, *extra, program=None):
     with contextlib.suppress(FileNotFoundError):
         os.unlink(bench.path("store"))
-    with server(cswapd_command(bench, load, bench.path("store")), bench.path("socket"), bench.path("log")) as process:
+    with server(cswapd_command(bench, load, bench.path("store"), program), bench.path("socket"), bench.path("log")) as process:
         return simulate(bench, load, [process.pid], extra)
+
+
+def run_base(bench, load):
+    if not bench.base:
+        raise Missing("no --base")
+    return run_cswapd(bench, load, "--no-seal", program=bench.base)
 
 
 def storage_daemon(bench, load, blockdev, *extra):
@@ -194,8 +201,8 @@ def storage_daemon(bench, load, blockdev, *extra):
             f"num-queues={load.queues},addr.type=unix,addr.path={bench.path('socket')}"]
 
 
-def file_node(name, path):
-    return ["--blockdev", f"driver=file,node-name={name},cache.direct=on,aio=io_uring,discard=unmap,filename={path}"]
+def file_node(name, path, aio="io_uring"):
+    return ["--blockdev", f"driver=file,node-name={name},cache.direct=on,aio={aio},discard=unmap,filename={path}"]
 
 
 def run_blk(bench, load):
@@ -242,7 +249,8 @@ def nbd_server(bench, load):
     with open(path, "ab") as f:
         # The daemon has a head before its pages.
         os.truncate(f.fileno(), bench.bytes + (16 << 20))
-    command = [need("qemu-storage-daemon"), *file_node("file", path),
+    # As docs/stores.md says: a file's writes have ended when the process has.
+    command = [need("qemu-storage-daemon"), *file_node("file", path, "threads"),
                "--nbd-server", f"addr.type=unix,addr.path={socket},max-connections={load.workers}",
                "--export", "type=nbd,id=export,node-name=file,name=store,writable=on"]
     with server(command, socket, bench.path("nbd.log")) as process:
@@ -277,6 +285,7 @@ CONTENDERS = {
     "fio": run_fio,
     "vhost-user-blk": run_blk,
     "cswapd": lambda bench, load: run_cswapd(bench, load, "--no-seal"),
+    "cswapd, base": run_base,
     "cswapd, sealed": run_cswapd,
     "vhost-user-blk, NBD": run_blk_nbd,
     "cswapd, NBD": run_cswapd_nbd,
