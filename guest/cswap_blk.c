@@ -415,12 +415,14 @@ static void load_await(struct cswap_queue *queue, const struct load_to *to, u32 
 
 	while (!hold->over) {
 		if (hold->how == CSWAP_LOAD_BUSY) {
-			wait_event(queue->slot_wait, load_try(queue, to, since, hold) ||
-						     hold->how == CSWAP_LOAD_WAIT);
+			wait_event(queue->slot_wait,
+				   load_try(queue, to, since, hold) ||
+				   hold->how == CSWAP_LOAD_WAIT);
 			continue;
 		}
-		wait_event_one(queue->load_wait, load_try(queue, to, since, hold) ||
-						 hold->how == CSWAP_LOAD_BUSY);
+		wait_event_one(queue->load_wait,
+			       load_try(queue, to, since, hold) ||
+			       hold->how == CSWAP_LOAD_BUSY);
 		spin_lock_irqsave(&queue->lock, flags);
 		cswap_queue_wake_load(queue);
 		spin_unlock_irqrestore(&queue->lock, flags);
