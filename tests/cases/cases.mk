@@ -21,5 +21,6 @@ check-builtin:
 	$(Q)tests/cases/run --slow --bed uml-builtin --bed uml-module
 
 check-slow:
+	$(Q)tests/bed/build-kselftests
 	$(Q)tests/cases/run --only-slow --bed uml --bed uml-debug --bed uml-smp --bed uml-builtin \
 		--bed uml-module --bed vm
