@@ -13,8 +13,8 @@ fuzz_objects := $(out)/obj/tests/fuzz/bench.o $(CSWAPD_OBJS) \
 $(filter-out %/fuzz_monitor,$(fuzz_programs)): $(out)/fuzz_%: $(out)/obj/tests/fuzz/fuzz_%.o $(fuzz_objects)
 	$(link)
 
-# It has the monitor in it, to call what is private to it.
-$(out)/fuzz_monitor: $(out)/obj/tests/fuzz/fuzz_monitor.o $(filter-out %/monitor.o,$(fuzz_objects))
+# It has this part of the monitor in it, to call what is private to it.
+$(out)/fuzz_monitor: $(out)/obj/tests/fuzz/fuzz_monitor.o $(filter-out %/monitor_talk.o,$(fuzz_objects))
 	$(link)
 
 .PHONY: fuzz fuzz-programs fuzz-coverage check-fuzz

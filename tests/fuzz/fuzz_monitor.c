@@ -10,7 +10,7 @@
 #include <fcntl.h>
 
 #include "fuzz.h"
-#include "life/monitor.c"
+#include "life/monitor_talk.c"
 
 /* An event of each kind that an answer may be to, or none. */
 #define NUM_EVENTS (KEEP_DISCONNECT + 2)
@@ -89,7 +89,7 @@ static void let_reply_leave(void)
 
 	while (recv(vmm, bytes, sizeof(bytes), MSG_DONTWAIT) > 0)
 		continue;
-	talk_to_front_end(&monitor);
+	monitor_talk_to_front_end(&monitor);
 }
 
 /*
@@ -108,17 +108,17 @@ static void hear_front_end(struct fuzz_input *in)
 		return;
 	if (monitor.front_end < 0) {
 		open_pair(SOCK_STREAM, &ours, &vmm);
-		begin_connection(&monitor, ours);
+		monitor_begin_connection(&monitor, ours);
 	} else if (monitor.talk == TALK_READING) {
 		write_message(in);
-		talk_to_front_end(&monitor);
+		monitor_talk_to_front_end(&monitor);
 	}
 	if (monitor.talk == TALK_READING) {
 		FUZZ_CHECK(monitor.done && monitor.hurry_ms);
 		return;
 	}
 	FUZZ_CHECK(monitor.talk == TALK_READ && !monitor.hurry_ms);
-	send_event(&monitor);
+	monitor_send_event(&monitor);
 	FUZZ_CHECK(keep_receive(worker, &event, sizeof(event), fd, &num_fds));
 	FUZZ_CHECK(num_fds == (event.kind == KEEP_CONNECT ? 1 : event.message.num_fds));
 	close_fds(fd, num_fds);
@@ -160,7 +160,7 @@ static void say(struct fuzz_input *in)
 	/* Whoever stops in the middle for too long is dropped. */
 	if (monitor.hurry_ms && how % 8 == 7) {
 		monitor.hurry_ms = 1;
-		drop_slow_front_end(&monitor);
+		monitor_drop_slow_front_end(&monitor);
 		FUZZ_CHECK(monitor.talk == TALK_READ && monitor.event.kind == KEEP_DISCONNECT);
 	}
 	if (how & 0x40)
@@ -175,7 +175,7 @@ static void say(struct fuzz_input *in)
 	for (i = 0; i < num_fds; i++)
 		fd[i] = monitor.state_fd;
 	FUZZ_CHECK(keep_send(worker, &answer, bytes, fd, num_fds));
-	take_answer(&monitor);
+	monitor_take_answer(&monitor);
 	FUZZ_CHECK(monitor.state->active < 2);
 }
 
@@ -185,9 +185,9 @@ static void hang_up(void)
 
 	drop_message();
 	begin_reading(&monitor);
-	keep_front_end(&monitor, -1);
+	monitor_keep_front_end(&monitor, -1);
 	for (i = 0; i < VHOST_USER_MAX_FDS; i++)
-		keep_fd(&monitor, i, -1);
+		monitor_keep_fd(&monitor, i, -1);
 	close(monitor.channel);
 	close(worker);
 	/* It may have been given another meanwhile; the last is ours to close. */

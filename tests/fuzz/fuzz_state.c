@@ -26,8 +26,8 @@
 _Static_assert(offsetof(struct inflight, control.chain) == 8216 &&
 	       offsetof(struct inflight, pair[0].request) == 9256 &&
 	       offsetof(struct inflight, pair[0].response) == 50216, "make-seeds: CONTROL_CHAIN and so on");
-_Static_assert(offsetof(struct vhost_user_saved, num_regions) == 56 &&
-	       offsetof(struct vhost_user_saved, region) == 64, "make-seeds: NUM_REGIONS and so on");
+_Static_assert(offsetof(struct vhost_user_saved, num_regions) == 64 &&
+	       offsetof(struct vhost_user_saved, region) == 72, "make-seeds: NUM_REGIONS and so on");
 _Static_assert(offsetof(struct balloon_log, released) == 4096 &&
 	       offsetof(struct keep_state, active) == 2152, "make-seeds: RELEASED, ACTIVE");
 
