@@ -168,7 +168,7 @@ result "$status" "SIGINT ends it with 0"
 # The unit, with the program where it was built; the man page is elsewhere yet.
 name="systemd accepts the unit"
 if command -v systemd-analyze >/dev/null; then
-	sed "s|@SBINDIR@|$(dirname "$(realpath "$cswapd")")|; /^Documentation=/d" "$unit" \
+	sed -E "s,@(SBIN|LIBEXEC)DIR@,$(dirname "$(realpath "$cswapd")"),g; /^Documentation=/d" "$unit" \
 		>"$dir/cswapd@test.service"
 	systemd-analyze verify "$dir/cswapd@test.service" >"$dir/log" 2>&1 || true
 	[ ! -s "$dir/log" ] && got=0 || got=1
