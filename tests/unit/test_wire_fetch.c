@@ -79,7 +79,7 @@ static void expect_once(const unsigned char *touched, const unsigned char *untou
 static void requests_are_only_written(void **state)
 {
 	static const u8 tag[VIRTIO_CSWAP_TAG_SIZE] = { 1, 2, 3 };
-	static const struct cswap_report report;
+	static const struct virtio_cswap_report report;
 
 	(void)state;
 	forget();
