@@ -49,8 +49,8 @@ unsigned int __real_control_begin(struct worker *worker);
 unsigned int __wrap_control_begin(struct worker *worker);
 unsigned int __real_control_answer(struct worker *worker);
 unsigned int __wrap_control_answer(struct worker *worker);
-uint64_t __real_balloon_get_target(const struct balloon *balloon);
-uint64_t __wrap_balloon_get_target(const struct balloon *balloon);
+uint64_t __real_balloon_get_wanted(const struct balloon *balloon);
+uint64_t __wrap_balloon_get_wanted(const struct balloon *balloon);
 void __real_worker_hurry(struct worker_set *set);
 void __wrap_worker_hurry(struct worker_set *set);
 
@@ -249,9 +249,9 @@ void __wrap_worker_hurry(struct worker_set *set)
 
 static __thread const uint64_t *false_target;
 
-uint64_t __wrap_balloon_get_target(const struct balloon *balloon)
+uint64_t __wrap_balloon_get_wanted(const struct balloon *balloon)
 {
-	return false_target ? *false_target : __real_balloon_get_target(balloon);
+	return false_target ? *false_target : __real_balloon_get_wanted(balloon);
 }
 
 struct virtio_cswap_event __wrap_device_make_event(uint32_t status, uint64_t target_bytes)
@@ -285,7 +285,7 @@ bool __wrap_answer_event(struct worker *worker, uint16_t head, uint64_t target_b
 unsigned int __wrap_control_answer(struct worker *worker)
 {
 	struct control *control = &worker->control;
-	uint64_t target = __real_balloon_get_target(worker->set->config.balloon);
+	uint64_t target = __real_balloon_get_wanted(worker->set->config.balloon);
 	unsigned int work;
 
 	if (control->events.count && ring_live(&control->ring) &&

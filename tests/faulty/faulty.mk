@@ -11,7 +11,7 @@ EAVESDROP_LDFLAGS = -Wl,--wrap=vring_pop,--wrap=vring_push,--wrap=memory_remove,
 ANSWER_LDFLAGS = -Wl,--wrap=device_make_ack,--wrap=device_ack_room,--wrap=device_put_acks,--wrap=device_put_data \
 	-Wl,--wrap=device_put_control,--wrap=device_make_event,--wrap=device_put_event \
 	-Wl,--wrap=answer_control,--wrap=answer_event,--wrap=control_begin,--wrap=control_answer \
-	-Wl,--wrap=balloon_get_target,--wrap=worker_hurry
+	-Wl,--wrap=balloon_get_wanted,--wrap=worker_hurry
 
 $(out)/cswapd-faulty: LIBS = $(CSWAPD_LIBS)
 $(out)/cswapd-faulty: LDFLAGS += $(EAVESDROP_LDFLAGS) $(ANSWER_LDFLAGS)
