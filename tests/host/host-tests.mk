@@ -29,7 +29,7 @@ $(monitor_test): $(out)/obj/tests/host/test_monitor.o $(filter-out %/monitor.o,$
 	$(link)
 
 .PHONY: check-host check-unit
-check-host: $(host_test_programs) $(crash_test) $(monitor_test) $(out)/cswapd
+check-host: $(host_test_programs) $(crash_test) $(monitor_test) $(out)/cswapd $(out)/io-flusher
 	$(Q)for test in $(host_test_programs) $(crash_test) $(monitor_test); do $$test || exit 1; done
 	$(Q)tests/host/test_cswapd.sh $(out)/cswapd host/cswapd/cswapd@.service
 
