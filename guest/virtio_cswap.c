@@ -512,7 +512,7 @@ static bool reset_is_due(struct cswap_dev *dev)
 	if (vdev->config->get_status(vdev) & VIRTIO_CONFIG_S_NEEDS_RESET)
 		dev_warn(&vdev->dev, "the device asks to be reset: it is reset, and keeps all that was stored\n");
 	else if (wanted)
-		dev_warn(&vdev->dev, "the device doesn't answer reads: it is reset, and keeps all that was stored\n");
+		dev_warn(&vdev->dev, "the device doesn't answer requests that pages wait for: it is reset, and keeps all that was stored\n");
 	else
 		return false;
 	dev->reset_at = jiffies + RESET_INTERVAL;

@@ -54,7 +54,7 @@ lose_discard() {
 }
 
 "lose_$LOST"
-in_log 1 'answer what pages wait for: it is reset'
+in_log 1 'requests that pages wait for: it is reset'
 for name in tampered protocol_errors load_errors load_timeouts; do
 	expect "$name moved" "$(counter $name)" = 0
 done
