@@ -65,8 +65,8 @@ static const char usage[] =
 "  --help, --version\n"
 "\n"
 "Exit status: 0 done, or the target was reached; 1 failed; 2 usage; 3 the guest\n"
-"stopped short of the target; 4 timed out; of shrink the command's. Without --wait a target that was\n"
-"accepted is enough for 0.\n";
+"stopped short of the target; 4 timed out. Without --wait a target that was\n"
+"accepted is enough for 0. shrink ends as its COMMAND does.\n";
 
 static int complain(const char *what, const char *about)
 {
@@ -198,7 +198,7 @@ static const struct command *find_command(const char *name)
 static int check_options(const struct options *options, const struct command *command)
 {
 	if (options->socket && (options->guest || command->subject != ONE_GUEST))
-		return complain("names one guest's daemon: not together with --guest, and for status, watch and target only",
+		return complain("names one guest's daemon: not together with --guest, and for status, watch, target and shrink only",
 				"--socket");
 	if (options->wait && strcmp(command->name, "target"))
 		return complain("only target can --wait", command->name);
