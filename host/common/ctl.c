@@ -20,9 +20,9 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "ctl.h"
 #include "listener.h"
 #include "log.h"
@@ -53,14 +53,6 @@ struct ctl {
 	uint64_t heard;
 	struct client client[CTL_MAX_CLIENTS];
 };
-
-static uint64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 static void client_let_go(const struct ctl *ctl, struct client *client)
 {
@@ -135,7 +127,7 @@ static bool client_request(struct ctl *ctl, struct client *client, char *line)
 	client->watch_ms &= ~CTL_HOLDS;
 	if (!client_answer(client, text))
 		return false;
-	client->next_ms = now_ms() + client->watch_ms;
+	client->next_ms = clock_now_ms() + client->watch_ms;
 	return true;
 }
 
@@ -186,9 +178,9 @@ static bool client_run(struct ctl *ctl, struct client *client, short events)
 		return false;
 	if (!client_take_lines(ctl, client))
 		return false;
-	if (!client->watch_ms || now_ms() < client->next_ms)
+	if (!client->watch_ms || clock_now_ms() < client->next_ms)
 		return true;
-	client->next_ms = now_ms() + client->watch_ms;
+	client->next_ms = clock_now_ms() + client->watch_ms;
 	return client->out ||
 	       client_answer(client, ctl->ops->watch(ctl->context));
 }
@@ -230,7 +222,7 @@ static struct client *make_room(struct ctl *ctl)
 /* It waits in the queue; what is short may be there later. */
 static void put_off(struct ctl *ctl, int error)
 {
-	ctl->accept_at_ms = now_ms() + ACCEPT_PAUSE_MS;
+	ctl->accept_at_ms = clock_now_ms() + ACCEPT_PAUSE_MS;
 	log_limited(&ctl->accept_rate, LOG_WARNING,
 		    "control socket: can't accept a connection: %s%s", strerror(error),
 		    error == EMFILE ? ": raise RLIMIT_NOFILE (LimitNOFILE= of the unit)" : "");
@@ -264,7 +256,7 @@ size_t ctl_prepare_poll(const struct ctl *ctl, struct pollfd *fds)
 	unsigned int i;
 
 	fds[0] = (struct pollfd) {
-		.fd = now_ms() < ctl->accept_at_ms ? -1 : ctl->listen_fd,
+		.fd = clock_now_ms() < ctl->accept_at_ms ? -1 : ctl->listen_fd,
 		.events = POLLIN,
 	};
 	for (i = 0; i < CTL_MAX_CLIENTS; i++) {
@@ -283,7 +275,7 @@ size_t ctl_prepare_poll(const struct ctl *ctl, struct pollfd *fds)
 
 int ctl_timeout_ms(const struct ctl *ctl)
 {
-	uint64_t now = now_ms(), soonest = UINT64_MAX;
+	uint64_t now = clock_now_ms(), soonest = UINT64_MAX;
 	unsigned int i;
 
 	if (ctl->accept_at_ms > now)

@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "operator/command.h"
+#include "common/clock.h"
 #include "common/ctl.h"
 #include "daemon.h"
 #include "common/log.h"
@@ -140,14 +141,6 @@ static void begin_event(struct daemon *daemon)
 		worker_ask(daemon->workers, need);
 }
 
-static uint64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 /* Is another daemon to let go of the store first? Whoever is born meanwhile waits no longer than that. */
 static bool waits_for_store(struct daemon *daemon)
 {
@@ -157,8 +150,8 @@ static bool waits_for_store(struct daemon *daemon)
 	if (daemon->event.kind == KEEP_MESSAGE)
 		ms = vhost_user_waits(daemon->vu, &daemon->event.message);
 	if (ms && !*until_ms)
-		*until_ms = now_ms() + ms;
-	if (ms && now_ms() < *until_ms)
+		*until_ms = clock_now_ms() + ms;
+	if (ms && clock_now_ms() < *until_ms)
 		return true;
 	*until_ms = 0;
 	return false;

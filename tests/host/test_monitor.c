@@ -20,7 +20,7 @@ static void begin_life(struct monitor *monitor, bool ready)
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
 	close(ends[1]);
 	monitor->channel = ends[0];
-	monitor->started_ms = monitor_now_ms();
+	monitor->started_ms = clock_now_ms();
 	monitor->ready = ready;
 }
 

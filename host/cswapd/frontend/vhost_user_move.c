@@ -6,8 +6,8 @@
  * Whoever copies memory reads all of it, which fills what was released: it's discarded again, in
  * pieces, while a log is set and when a guest has come.
  */
-#include <time.h>
 
+#include "common/clock.h"
 #include "common/log.h"
 #include "vhost_user_parts.h"
 
@@ -95,21 +95,13 @@ void vhost_user_move_state(struct vhost_user *vu)
 
 /* --- what is released and filled again --- */
 
-static uint64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 int vhost_user_discard_ms(const struct vhost_user *vu)
 {
 	uint64_t now;
 
 	if (!vu->discard_again && !vu->config.memory->dirty.bits)
 		return -1;
-	now = now_ms();
+	now = clock_now_ms();
 	return vu->discard_at_ms > now ? (int)(vu->discard_at_ms - now) : 0;
 }
 
@@ -117,6 +109,6 @@ void vhost_user_discard(struct vhost_user *vu)
 {
 	bool more = handover_discard(&vu->handover);
 
-	vu->discard_at_ms = now_ms() + (more ? DISCARD_PIECE_MS : DISCARD_ROUND_MS);
+	vu->discard_at_ms = clock_now_ms() + (more ? DISCARD_PIECE_MS : DISCARD_ROUND_MS);
 	vu->discard_again &= more;
 }

@@ -90,7 +90,7 @@ static bool start_worker(struct monitor *monitor)
 		log_err("can't start a worker: %s", strerror(errno));
 		return false;
 	}
-	monitor->started_ms = monitor_now_ms();
+	monitor->started_ms = clock_now_ms();
 	link_give(&monitor->link);
 	monitor->worker = fork();
 	if (!monitor->worker) {
@@ -114,7 +114,7 @@ static bool start_worker(struct monitor *monitor)
 
 static void plan_next(struct monitor *monitor)
 {
-	uint64_t now = monitor_now_ms();
+	uint64_t now = clock_now_ms();
 
 	if (now - monitor->started_ms > SHORT_LIFE_MS)
 		monitor->pause_ms = 0;
@@ -134,7 +134,7 @@ static void plan_next_and_server(struct monitor *monitor, bool exited, int code)
 	if (monitor->relieved) {
 		monitor->relieved = false;
 		monitor->pause_ms = 0;
-		monitor->start_at_ms = monitor_now_ms();
+		monitor->start_at_ms = clock_now_ms();
 		return;
 	}
 	plan_next(monitor);
@@ -220,7 +220,7 @@ static uint64_t earlier(uint64_t a_ms, uint64_t b_ms)
 /* What there is to do without being told to: ms from now, -1 for nothing. */
 static int timeout_ms(const struct monitor *monitor)
 {
-	uint64_t now = monitor_now_ms(), next = UINT64_MAX;
+	uint64_t now = clock_now_ms(), next = UINT64_MAX;
 
 	if (!monitor->worker)
 		next = monitor->start_at_ms;
@@ -252,16 +252,16 @@ static struct pollfd front_end_poll(const struct monitor *monitor)
 	else if (monitor->talk != TALK_READING)
 		front_end.fd = -1;
 	else if (monitor->front_end < 0 && is_serving(monitor) &&
-		 monitor_now_ms() >= monitor->accept_at_ms)
+		 clock_now_ms() >= monitor->accept_at_ms)
 		front_end.fd = monitor->listen_fd;
 	return front_end;
 }
 
 static void tell_alive(struct monitor *monitor)
 {
-	if (!monitor->alive_ms || monitor_now_ms() < monitor->alive_at_ms)
+	if (!monitor->alive_ms || clock_now_ms() < monitor->alive_at_ms)
 		return;
-	monitor->alive_at_ms = monitor_now_ms() + monitor->alive_ms;
+	monitor->alive_at_ms = clock_now_ms() + monitor->alive_ms;
 	if (watchdog_is_well(&monitor->watchdog))
 		fdstore_tell("WATCHDOG=1");
 }
@@ -269,7 +269,7 @@ static void tell_alive(struct monitor *monitor)
 /* There are connections: for the next one, which comes at once. */
 static void relieve_worker(struct monitor *monitor)
 {
-	monitor->start_at_ms = monitor_now_ms();
+	monitor->start_at_ms = clock_now_ms();
 	if (!monitor->worker || monitor->relieved)
 		return;
 	monitor->relieved = true;
@@ -279,9 +279,9 @@ static void relieve_worker(struct monitor *monitor)
 
 static void do_what_is_due(struct monitor *monitor)
 {
-	if (link_run(&monitor->link, monitor_now_ms()) && !monitor->quitting)
+	if (link_run(&monitor->link, clock_now_ms()) && !monitor->quitting)
 		relieve_worker(monitor);
-	if (!monitor->worker && monitor_now_ms() >= monitor->start_at_ms &&
+	if (!monitor->worker && clock_now_ms() >= monitor->start_at_ms &&
 	    !start_worker(monitor)) {
 		plan_next(monitor);
 		monitor_find_server(monitor, monitor->start_at_ms, monitor->start_at_ms, false);
@@ -289,7 +289,7 @@ static void do_what_is_due(struct monitor *monitor)
 	if (monitor->talk == TALK_KEEPING && !fdstore_is_busy())
 		monitor_end_event(monitor);
 	monitor_drop_slow_front_end(monitor);
-	watchdog_look(&monitor->watchdog, monitor_now_ms());
+	watchdog_look(&monitor->watchdog, clock_now_ms());
 	tell_alive(monitor);
 	if (is_serving(monitor) && monitor->talk == TALK_READ)
 		monitor_send_event(monitor);
@@ -326,7 +326,7 @@ static int serve(struct monitor *monitor)
 		if (fds[3].revents)
 			fdstore_run();
 		if (fds[4].revents)
-			link_hear(&monitor->link, monitor_now_ms());
+			link_hear(&monitor->link, clock_now_ms());
 		if (fds[0].revents && handle_signal(monitor, &code))
 			return code;
 	}

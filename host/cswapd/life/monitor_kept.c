@@ -216,7 +216,7 @@ void monitor_find_server(struct monitor *monitor, uint64_t start_ms, uint64_t at
 {
 	if (!monitor->link.exists || monitor->state->server.side == SERVER_LEFT)
 		return;
-	link_begin(&monitor->link, monitor_now_ms(), at_ms, anew);
+	link_begin(&monitor->link, clock_now_ms(), at_ms, anew);
 	monitor->start_at_ms = start_ms + SERVER_PAUSE_MS;
 }
 
@@ -227,6 +227,6 @@ bool monitor_open_store(struct monitor *monitor)
 	monitor->store = store_open(conf->store_path ? &monitor->files : NULL,
 				    conf->slots);
 	monitor->link.server.log = &monitor->state->server;
-	monitor_find_server(monitor, monitor_now_ms(), monitor_now_ms(), true);
+	monitor_find_server(monitor, clock_now_ms(), clock_now_ms(), true);
 	return monitor->store;
 }

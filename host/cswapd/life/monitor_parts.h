@@ -11,8 +11,7 @@
 #ifndef CSWAPD_MONITOR_PARTS_H
 #define CSWAPD_MONITOR_PARTS_H
 
-#include <time.h>
-
+#include "common/clock.h"
 #include "common/log.h"
 #include "link.h"
 #include "monitor.h"
@@ -67,14 +66,6 @@ struct monitor {
 	struct log_rate slow_rate;	/* lines about messages without an end, */
 	struct log_rate accept_rate;	/* and about connections that can't be had */
 };
-
-static inline uint64_t monitor_now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 /* --- monitor_kept.c --- */
 

@@ -54,7 +54,7 @@ void monitor_accept_front_end(struct monitor *monitor)
 			    "can't accept a connection: %s%s", strerror(errno),
 			    errno == EMFILE ? ": raise RLIMIT_NOFILE (LimitNOFILE= of the unit)" : "");
 		/* It waits in the queue; what is short may be there later. */
-		monitor->accept_at_ms = monitor_now_ms() + LONG_PAUSE_MS;
+		monitor->accept_at_ms = clock_now_ms() + LONG_PAUSE_MS;
 	}
 }
 
@@ -70,7 +70,7 @@ static void read_front_end(struct monitor *monitor)
 				&monitor->done)) {
 	case VU_MORE:
 		if (monitor->done && !monitor->hurry_ms)
-			monitor->hurry_ms = monitor_now_ms() + MESSAGE_MS;
+			monitor->hurry_ms = clock_now_ms() + MESSAGE_MS;
 		break;
 	case VU_DONE:
 		begin_event(monitor, KEEP_MESSAGE);
@@ -86,7 +86,7 @@ static void reply_front_end(struct monitor *monitor)
 				 &monitor->done)) {
 	case VU_MORE:
 		if (!monitor->hurry_ms)
-			monitor->hurry_ms = monitor_now_ms() + MESSAGE_MS;
+			monitor->hurry_ms = clock_now_ms() + MESSAGE_MS;
 		break;
 	case VU_DONE:
 		begin_reading(monitor);
@@ -127,12 +127,12 @@ static void keep_then_end_event(struct monitor *monitor)
 		return;
 	}
 	monitor->talk = TALK_KEEPING;
-	monitor->hurry_ms = monitor_now_ms() + MESSAGE_MS;
+	monitor->hurry_ms = clock_now_ms() + MESSAGE_MS;
 }
 
 void monitor_drop_slow_front_end(struct monitor *monitor)
 {
-	if (!monitor->hurry_ms || monitor_now_ms() < monitor->hurry_ms)
+	if (!monitor->hurry_ms || clock_now_ms() < monitor->hurry_ms)
 		return;
 	if (monitor->talk == TALK_KEEPING) {
 		log_limited(&monitor->slow_rate, LOG_WARNING,
@@ -242,7 +242,7 @@ bool monitor_take_answer(struct monitor *monitor)
 		}
 		monitor->ready = true;
 		monitor->was_ready = true;
-		watchdog_begin(&monitor->watchdog, monitor->worker, monitor_now_ms());
+		watchdog_begin(&monitor->watchdog, monitor->worker, clock_now_ms());
 	} else if (monitor->talk == TALK_TOLD) {
 		if (keys_fit(&answer, num_fds) &&
 		    answer.message.header.size <= VU_MAX_PAYLOAD) {

@@ -9,20 +9,12 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
-#include <time.h>
 
 #include "health.h"
+#include "common/clock.h"
 #include "common/log.h"
 
 #define LOOK_EVERY_MS 10000
-
-static uint64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 static void tell_state(const char *name, enum store_state state)
 {
@@ -71,7 +63,7 @@ void health_look(struct health *health)
 
 	for (i = 0; health->files && i < STORE_NUM_FILES; i++)
 		look_at_file(health, i);
-	health->look_at_ms = now_ms() + LOOK_EVERY_MS;
+	health->look_at_ms = clock_now_ms() + LOOK_EVERY_MS;
 }
 
 void health_begin(struct health *health, const struct store_files *files,
@@ -94,7 +86,7 @@ enum store_state health_state(const struct health *health)
 uint64_t health_server_away_ms(const struct health *health)
 {
 	const struct store_server *server = health->files ? health->files->server : NULL;
-	uint64_t since, now = now_ms();
+	uint64_t since, now = clock_now_ms();
 
 	if (!server)
 		return 0;
@@ -123,7 +115,7 @@ bool health_measure(const struct health *health, uint64_t *occupied_bytes, uint6
 
 int health_timeout_ms(const struct health *health)
 {
-	uint64_t now = now_ms();
+	uint64_t now = clock_now_ms();
 
 	if (!health->files)
 		return -1;

@@ -28,9 +28,9 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/log.h"
 #include "nbd_claim.h"
 #include "nbd_conn.h"
@@ -568,14 +568,6 @@ static void decode_word(enum claim_place place, const uint8_t *block, struct cla
 		*word = claim.word;
 }
 
-static uint64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 static void note_answer(void *context, struct store_op *op)
 {
 	(void)op;
@@ -587,7 +579,7 @@ static bool talk(struct nbd_conn *conn, int fd, uint64_t end_ms)
 {
 	bool sends = nbd_conn_gather(conn);
 	struct pollfd poll_fd = { .fd = fd, .events = sends ? POLLIN | POLLOUT : POLLIN };
-	uint64_t now = now_ms();
+	uint64_t now = clock_now_ms();
 	struct msghdr out = { 0 };
 	uint8_t *room;
 	ssize_t n;
@@ -635,7 +627,7 @@ static enum claim_verdict run_claim(const struct store_nbd *store, enum claim_ro
 				    const struct store_ticket *ticket)
 {
 	const struct store_files *files = store->files;
-	const uint64_t end_ms = now_ms() + CLAIM_MS;
+	const uint64_t end_ms = clock_now_ms() + CLAIM_MS;
 	uint8_t block[STORE_SLOT_SIZE];
 	enum claim_verdict verdict;
 	enum claim_place place;
