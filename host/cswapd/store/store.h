@@ -114,7 +114,8 @@ struct store_ticket {
 
 /*
  * How a store goes to another daemon, with its guest. No operation is under way at any of these, and none
- * blocks but for I/O of the host's own; lanes stay open. All can be called again.
+ * blocks but for I/O of the host's own; at a server, take() and give_back() wait for its answers, four seconds at
+ * most. Lanes stay open. All can be called again.
  */
 struct store_move_ops {
 	/* Could it? An engine that can't leaves the table out. */
