@@ -33,6 +33,7 @@ struct guest_options {
 	u16 base;			/* the index at which the rings begin */
 	size_t extra_bytes;		/* of memory, for fe_alloc() */
 	unsigned int spin_ns;		/* before it sleeps */
+	int patience_ms;		/* with an answer of a pair, 0 = FE_PATIENCE_MS */
 };
 
 struct guest_request {

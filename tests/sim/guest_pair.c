@@ -341,11 +341,11 @@ static int pair_wait(struct io_queue *q)
 		{ .fd = p->response.call_fd, .events = POLLIN },
 		{ .fd = guest_hang_up_fd(p->guest), .events = POLLIN },
 	};
-	int rc;
+	int patience_ms = p->guest->options.patience_ms, rc;
 
 	if (vq_spin(&p->response, p->guest->options.spin_ns) || !vq_arm(&p->response))
 		return 0;
-	rc = poll(fds, 2, FE_PATIENCE_MS);
+	rc = poll(fds, 2, patience_ms ? patience_ms : FE_PATIENCE_MS);
 	vq_drain_call(&p->response);
 	if (!rc)
 		return io_fail(q, "no answer from the device");
