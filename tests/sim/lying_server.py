@@ -32,14 +32,14 @@ def receive(conn, size):
     return data
 
 
-def greet(conn, lie):
+def greet(conn, lie, flags=0x21):
     if lie == "hello":
         conn.sendall(b"NBDMAGICIHAVEOPS" + bytes(100))
     conn.sendall(b"NBDMAGICIHAVEOPT" + struct.pack(">H", 3))
     receive(conn, 4)
     _, number, size = struct.unpack(">QII", receive(conn, 16))
     receive(conn, size)
-    conn.sendall(struct.pack(">QIII", 0x3e889045565a9, number, 3, 12) + struct.pack(">HQH", 0, SIZE, 0x21))
+    conn.sendall(struct.pack(">QIII", 0x3e889045565a9, number, 3, 12) + struct.pack(">HQH", 0, SIZE, flags))
     conn.sendall(struct.pack(">QIII", 0x3e889045565a9, number, 1, 0))
 
 
@@ -90,4 +90,5 @@ def main():
     os.unlink(path)
 
 
-main()
+if __name__ == "__main__":
+    main()

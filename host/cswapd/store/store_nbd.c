@@ -89,6 +89,7 @@ struct nbd_lane {
 	struct store_lane lane;
 	enum lane_phase phase;
 	bool first;			/* of all lanes: the one that signs */
+	bool signed_before;		/* the export was, when this lane looked */
 	struct store_op *held, **last;	/* until it serves */
 	struct store_op own;		/* to look, and to sign */
 	uint8_t *front;			/* what is looked at */
@@ -195,13 +196,24 @@ static void begin_own(struct nbd_lane *lane, enum lane_phase phase, enum store_k
 	send_some(&lane->link[0]);
 }
 
+static bool is_claimed(const struct nbd_lane *lane)
+{
+	return __atomic_load_n(&store_of(lane)->files->server->log->claimed, __ATOMIC_ACQUIRE);
+}
+
+static void look(struct nbd_lane *lane)
+{
+	lane->signed_before = is_claimed(lane);
+	begin_own(lane, LANE_LOOKS, STORE_READ, LOOK_PAGES);
+}
+
 static void warm_up(struct nbd_lane *lane)
 {
 	unsigned int i;
 
 	for (i = 0; i < lane->num_links; i++)
 		pump(&lane->link[i]);
-	begin_own(lane, LANE_LOOKS, STORE_READ, LOOK_PAGES);
+	look(lane);
 }
 
 /* --- operations --- */
@@ -290,7 +302,12 @@ static void judge(struct nbd_lane *lane)
 	enum store_found found = store_files_judge(files, STORE_DATA_FILE, lane->front,
 						   LOOK_PAGES * STORE_SLOT_SIZE);
 
-	if (__atomic_load_n(&files->server->log->claimed, __ATOMIC_ACQUIRE)) {
+	if (is_claimed(lane)) {
+		/* What was seen may be what was there before another lane signed. */
+		if (found != STORE_FOUND_OURS && !lane->signed_before) {
+			look(lane);
+			return;
+		}
 		if (found != STORE_FOUND_OURS)
 			leave(lane, "has another export now than the one that the guest's pages are in", true);
 		serve(lane);
