@@ -92,6 +92,7 @@ struct vhost_user *fuzz_server(void)
 	const struct vhost_user_config config = {
 		.limits = b->limits,
 		.memory = &b->memory,
+		.balloon = &b->balloon,
 		.workers = b->workers,
 		.inflight = true,
 	};

@@ -226,6 +226,8 @@ static void go_on(void)
 	balloon_get(&b->balloon, &balloon);
 	FUZZ_CHECK(balloon.released_bytes <= FUZZ_BYTES);
 	fuzz_bench_run(b);
+	/* As when a front end has read all of the guest's memory. */
+	vhost_user_discard(vu);
 	close(ends[1]);
 	FUZZ_CHECK(!socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends));
 	monitor = ends[0];

@@ -5,7 +5,7 @@
  *
  * An input is a series of messages: request, flags, descriptors, payload. Numbers above the
  * protocol's are the guest's: it writes memory, and kicks; or its memory is cut short, or the front
- * end writes into what it keeps of what is in hand. A message
+ * end writes into what it keeps of what is in hand; or time passes while the guest moves. A message
  * may be cut short as well, which ends the connection; what comes then is another one.
  */
 #include <errno.h>
@@ -24,6 +24,7 @@
 #define STEP_CONNECT 242
 #define STEP_CUT 243
 #define STEP_NOTE 244
+#define STEP_MOVE 245
 
 #define VERSION 1
 #define NEED_REPLY 8
@@ -139,6 +140,22 @@ static void hear_replies(void)
 		;
 }
 
+/* The daemon asks first what has to stand still for a message, and how long it waits for the store. */
+static void ask_before(const struct header *header, const uint8_t *payload, size_t bytes, unsigned int num_fds)
+{
+	struct vu_message msg = {
+		.header = { header->request, header->flags, header->size }, .num_fds = num_fds,
+	};
+	struct worker_need need;
+
+	if (bytes > sizeof(msg.payload))
+		return;
+	memcpy(msg.payload, payload, bytes);
+	need = vhost_user_needs(vu, &msg);
+	FUZZ_CHECK(need.still != WORKER_RING || need.index < FUZZ_RINGS);
+	FUZZ_CHECK(!vhost_user_waits(vu, &msg));
+}
+
 static void say(struct fuzz_input *in, uint8_t request)
 {
 	_Alignas(struct cmsghdr) char control[CMSG_SPACE(MAX_FDS * sizeof(int))] = { 0 };
@@ -158,6 +175,8 @@ static void say(struct fuzz_input *in, uint8_t request)
 	if (num_fds)
 		control_bytes = put_fds(in, num_fds, control);
 	fuzz_take(in, payload, bytes);
+	if (header.size == bytes)
+		ask_before(&header, payload, bytes, num_fds);
 	send_message(&header, payload, bytes, control, control_bytes);
 	if (header.size == bytes && vhost_user_receive(vu)) {
 		hear_replies();
@@ -180,6 +199,15 @@ static void write_memory(struct fuzz_input *in)
 	fuzz_take(in, bytes, len);
 	if (offset <= FUZZ_BYTES - UINT8_MAX)
 		FUZZ_CHECK(pwrite(b->memory_fd, bytes, len, offset) == len);
+}
+
+/* While the guest moves: what is due when the front end says nothing. */
+static void move_on(void)
+{
+	if (vhost_user_discard_ms(vu) >= 0)
+		vhost_user_discard(vu);
+	if (vhost_user_state_poll(vu).fd >= 0)
+		vhost_user_move_state(vu);
 }
 
 static uint64_t inflight_bytes(void)
@@ -225,6 +253,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			FUZZ_CHECK(!ftruncate(b->memory_fd, fuzz_u8(&in) * 4096));
 		else if (what == STEP_NOTE)
 			write_note(&in);
+		else if (what == STEP_MOVE)
+			move_on();
 		else
 			say(&in, what);
 	}
