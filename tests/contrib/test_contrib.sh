@@ -26,17 +26,6 @@ install_programs() {
 	{ apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -qy --no-install-recommends install "${missing[@]}"; } \
 		>"$work/log" 2>&1 || echo "# could not install ${missing[*]}"
 }
-# check_with PROGRAM NAME COMMAND...
-check_with() {
-	local program=$1
-	shift
-	if command -v "$program" >/dev/null; then
-		check "$@"
-	else
-		number=$((number + 1))
-		echo "ok $number - $1 # SKIP $program isn't installed"
-	fi
-}
 
 # Parsed and compiled; this machine's kernel need not have AppArmor.
 compiled() { # FILE

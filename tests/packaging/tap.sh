@@ -25,3 +25,15 @@ check() {
 		! declare -F explain >/dev/null || explain
 	} | sed 's/^\(# \)\?/# /'
 }
+
+# check_with PROGRAM NAME COMMAND...: skipped where that program isn't installed.
+check_with() {
+	local program=$1
+	shift
+	if command -v "$program" >/dev/null; then
+		check "$@"
+	else
+		[[ -z ${number-} ]] || number=$((number + 1))
+		echo "ok${number:+ $number} - $1 # SKIP $program isn't installed"
+	fi
+}

@@ -9,9 +9,13 @@
 set -euo pipefail
 shopt -s extglob
 
+# shellcheck source-path=SCRIPTDIR source=../packaging/tap.sh
+. "$(dirname "$0")/../packaging/tap.sh"
 bin=$(cd "$1" && pwd)
 dir=$(mktemp -d)
-daemon='' guest='' mute='' balancer='' plain='' declining='' number=0 failed=0
+daemon='' guest='' mute='' balancer='' plain='' declining='' number=0
+work=$dir/check
+mkdir "$work"
 cleanup() {
 	[[ -z $guest ]] || kill -KILL "$guest" 2>/dev/null || true
 	[[ -z $daemon ]] || kill "$daemon" 2>/dev/null || true
@@ -43,29 +47,9 @@ not_reached() {
 	grep -q 'of 30 MiB' "$dir/out" && ! grep 'the target is reached' "$dir/out"
 }
 
-check() { # NAME COMMAND...
-	local name=$1
-	shift
-	number=$((number + 1))
-	if "$@" >"$dir/why" 2>&1; then
-		echo "ok $number - $name"
-	else
-		echo "not ok $number - $name"
-		sed 's/^/# /' "$dir/why" "$dir/out"
-		failed=1
-	fi
-}
-
-# check_with PROGRAM NAME COMMAND...: skipped where that isn't installed.
-check_with() {
-	local program=$1
-	shift
-	if command -v "$program" >/dev/null; then
-		check "$@"
-	else
-		number=$((number + 1))
-		echo "ok $number - $1 # SKIP $program isn't installed"
-	fi
+# What cswapctl said last, for check.
+explain() {
+	[[ ! -e $dir/out ]] || cat "$dir/out"
 }
 
 # measured: bytes that the memory's files occupy, as the host sees it, in each line of status.
@@ -492,4 +476,4 @@ guest=''
 check "the guest saw the daemon go" test "$status" = 0
 check "the control socket is removed" test ! -e "$dir/ctl"
 echo "1..$number"
-exit "$failed"
+((failures == 0))
