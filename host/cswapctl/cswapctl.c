@@ -161,8 +161,8 @@ static int parse_options(struct options *options, int argc, char **argv)
 
 enum subject { ALL_GUESTS, ONE_GUEST, BALANCER };
 
-/* Which words a command takes; with an amount the last one is that. */
-enum words { NOTHING, PATHS, MAYBE_GUEST, A_GUEST, AN_AMOUNT };
+/* Which words a command takes; an amount is the last one, but for a COMMAND of the operator's after --. */
+enum words { NOTHING, PATHS, MAYBE_GUEST, A_GUEST, AN_AMOUNT, AN_AMOUNT_AND_COMMAND };
 
 static const struct command {
 	const char *name;
@@ -176,7 +176,7 @@ static const struct command {
 	{ "status", ONE_GUEST, MAYBE_GUEST },
 	{ "watch", ONE_GUEST, MAYBE_GUEST },
 	{ "target", ONE_GUEST, AN_AMOUNT },
-	{ "shrink", ONE_GUEST, AN_AMOUNT },
+	{ "shrink", ONE_GUEST, AN_AMOUNT_AND_COMMAND },
 	{ "balancer", BALANCER, NOTHING },
 	{ "pause", BALANCER, MAYBE_GUEST },
 	{ "resume", BALANCER, MAYBE_GUEST },
@@ -194,6 +194,11 @@ static const struct command *find_command(const char *name)
 	return NULL;
 }
 
+static bool runs_another(const struct command *command)
+{
+	return command->words == AN_AMOUNT_AND_COMMAND;
+}
+
 /* An option that its command doesn't know would be silently without effect. */
 static int check_options(const struct options *options, const struct command *command)
 {
@@ -202,11 +207,11 @@ static int check_options(const struct options *options, const struct command *co
 				"--socket");
 	if (options->wait && strcmp(command->name, "target"))
 		return complain("only target can --wait", command->name);
-	if (options->timeout_ms && !options->wait && strcmp(command->name, "shrink"))
+	if (options->timeout_ms && !options->wait && !runs_another(command))
 		return complain("needs target --wait, or shrink", "--timeout");
-	if (options->command && strcmp(command->name, "shrink"))
+	if (options->command && !runs_another(command))
 		return complain("only shrink runs a command", command->name);
-	if (!options->command && !strcmp(command->name, "shrink"))
+	if (!options->command && runs_another(command))
 		return complain("which command, after --?", command->name);
 	if (options->output && strcmp(command->name, "metrics"))
 		return complain("only metrics has an --output", command->name);
@@ -249,7 +254,7 @@ static int run(struct options *options, int argc, char **argv)
 		return status;
 	if (command->words == PATHS)
 		return stores_run(options, argv + 1);
-	if (command->words == AN_AMOUNT) {
+	if (command->words == AN_AMOUNT || runs_another(command)) {
 		if (argc < 2)
 			return complain("how much? A size or a percentage", command->name);
 		target = guest_make_request(command->name, argv[argc - 1]);
