@@ -18,9 +18,9 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "log.h"
 
 #define LINE_BYTES 512
@@ -181,11 +181,8 @@ void log_line(int level, const char *format, ...)
 
 static bool rate_allows(struct log_rate *rate)
 {
-	struct timespec now;
-	uint64_t now_ms;
+	uint64_t now_ms = clock_now_ms();
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	now_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 	if (now_ms >= rate->end_ms) {
 		rate->end_ms = now_ms + LOG_RATE_MS;
 		rate->lines = 0;

@@ -25,6 +25,7 @@
 
 #include "answers.h"
 #include "check.h"
+#include "common/clock.h"
 #include "common/log.h"
 #include "common/version.h"
 #include "requests.h"
@@ -147,7 +148,7 @@ static bool measure(struct balancer *balancer)
 /* Answers that are in force come to their end whether anything else can be decided or not. */
 static void decide(struct balancer *balancer, const struct options *options)
 {
-	uint64_t now_ms = requests_now_ms();
+	uint64_t now_ms = clock_now_ms();
 	bool measured = measure(balancer);
 
 	if (measured && !balancer->paused) {
@@ -206,7 +207,7 @@ static bool serve_until(struct balancer *balancer, struct ctl *ctl, int signals,
 	uint64_t now_ms;
 	bool goes_on = true;
 
-	while (goes_on && (now_ms = requests_now_ms()) < deadline_ms &&
+	while (goes_on && (now_ms = clock_now_ms()) < deadline_ms &&
 	       !(until_heard && guests_are_heard(&balancer->guests))) {
 		size_t controls, polls;
 
@@ -218,7 +219,7 @@ static bool serve_until(struct balancer *balancer, struct ctl *ctl, int signals,
 		controls = ctl_prepare_poll(ctl, fds + 1);
 		polls = guests_prepare_poll(&balancer->guests, fds + 1 + controls);
 		poll_open(fds, fds + most, 1 + controls + polls, until(ctl, deadline_ms, now_ms));
-		guests_run(&balancer->guests, fds + 1 + controls, polls, requests_now_ms());
+		guests_run(&balancer->guests, fds + 1 + controls, polls, clock_now_ms());
 		ctl_run(ctl, fds + 1);
 		goes_on = !fds[0].revents;
 	}
@@ -252,20 +253,20 @@ static void run(struct balancer *balancer, struct ctl *ctl, int signals,
 		const struct options *options)
 {
 	unsigned int interval_ms = balancer->config.interval_ms;
-	uint64_t next_ms = requests_now_ms();
+	uint64_t next_ms = clock_now_ms();
 	bool goes_on = true;
 
 	while (goes_on) {
-		guests_tick(&balancer->guests, requests_now_ms());
+		guests_tick(&balancer->guests, clock_now_ms());
 		goes_on = serve_until(balancer, ctl, signals,
-				      requests_now_ms() + interval_ms / 10 + 1, true);
+				      clock_now_ms() + interval_ms / 10 + 1, true);
 		if (!goes_on)
 			break;
 		decide(balancer, options);
 		tell_status(balancer);
 		next_ms += interval_ms;
-		if (next_ms < requests_now_ms())
-			next_ms = requests_now_ms();
+		if (next_ms < clock_now_ms())
+			next_ms = clock_now_ms();
 		goes_on = serve_until(balancer, ctl, signals, next_ms, false);
 	}
 }

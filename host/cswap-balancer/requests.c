@@ -10,19 +10,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "common/clock.h"
 #include "requests.h"
 
 #define MAX_DEPTH 4
-
-uint64_t requests_now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 /* --- pieces of answers --- */
 
@@ -179,7 +171,7 @@ static struct json_object *guest_object(const struct balancer *balancer, const s
 	const struct policy_guest *verdict = view->verdict;
 	const struct guest *guest = view->guest;
 	struct json_object *to = json_object_new_object();
-	uint64_t now = requests_now_ms();
+	uint64_t now = clock_now_ms();
 	char text[192];
 
 	add_string(to, "name", guest->name);
@@ -269,7 +261,7 @@ static char *status(const struct balancer *balancer)
 	add_number(to, "interval_ms", balancer->config.interval_ms);
 	add_number(to, "decisions", balancer->decisions);
 	add_known(to, "decided_age_ms", balancer->decisions,
-		  requests_now_ms() - balancer->decided_ms);
+		  clock_now_ms() - balancer->decided_ms);
 	json_object_object_add(to, "host", host_object(balancer));
 	json_object_object_add(to, "guests", guests_object(balancer));
 	return print(to);
@@ -363,7 +355,7 @@ static struct json_object *steps_array(const struct balancer *balancer, const st
 static struct json_object *history_array(const struct guest *guest)
 {
 	struct json_object *to = json_object_new_array();
-	uint64_t now = requests_now_ms();
+	uint64_t now = clock_now_ms();
 	unsigned int i;
 
 	for (i = 0; i < GUESTS_HISTORY && i < guest->changes; i++) {

@@ -23,6 +23,4 @@ struct balancer {
 /* For ctl_open(); the context is a struct balancer. */
 extern const struct ctl_ops requests_ops;
 
-uint64_t requests_now_ms(void);
-
 #endif

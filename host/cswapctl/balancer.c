@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "balancer.h"
+#include "common/clock.h"
 #include "connection.h"
 #include "instances.h"
 
@@ -154,7 +155,7 @@ static struct json_object *ask(const struct options *options, const char *comman
 		.quiet = patience_ms,
 		.absent = "cswap-balancer doesn't run (systemctl start cswap-balancer)",
 	};
-	uint64_t deadline_ms = patience_ms ? connection_now_ms() + patience_ms : 0;
+	uint64_t deadline_ms = patience_ms ? clock_now_ms() + patience_ms : 0;
 
 	json_object_object_add(request, "request", json_object_new_string(command));
 	if (guest)

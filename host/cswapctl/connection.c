@@ -10,9 +10,9 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "connection.h"
 
 /* A daemon that doesn't answer so long is stuck, or isn't one. */
@@ -157,14 +157,6 @@ bool connection_send(struct connection *connection, struct json_object *request)
 	       complain_of(connection, strerror(errno), "the daemon is gone");
 }
 
-uint64_t connection_now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 static enum connection_result failed(const struct connection *connection,
 				     const char *what, const char *about)
 {
@@ -192,7 +184,7 @@ static enum connection_result fill(struct connection *connection,
 				   uint64_t deadline_ms)
 {
 	struct pollfd pollfd = { .fd = connection->fd, .events = POLLIN };
-	uint64_t now = connection_now_ms(), wait_ms = PATIENCE_MS;
+	uint64_t now = clock_now_ms(), wait_ms = PATIENCE_MS;
 	ssize_t n;
 
 	if (deadline_ms && deadline_ms < now + wait_ms)

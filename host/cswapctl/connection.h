@@ -38,9 +38,6 @@ void connection_close(struct connection *connection);
 
 bool connection_send(struct connection *connection, struct json_object *request);
 
-/* Milliseconds that never go back. */
-uint64_t connection_now_ms(void);
-
 /*
  * Receive an answer that isn't an error, until @deadline_ms (0: no end) at the
  * longest.

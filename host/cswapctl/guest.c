@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "balancer.h"
+#include "common/clock.h"
 #include "connection.h"
 #include "guest.h"
 #include "instances.h"
@@ -178,7 +179,7 @@ static int await_target(struct connection *connection,
 	char stopped[16] = "";
 
 	if (options->timeout_ms)
-		deadline_ms = connection_now_ms() + options->timeout_ms;
+		deadline_ms = clock_now_ms() + options->timeout_ms;
 	if (!begin_watch(connection, WAIT_INTERVAL_MS))
 		return EXIT_FAILED;
 	for (;;) {

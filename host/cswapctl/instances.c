@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/clock.h"
 #include "connection.h"
 #include "instances.h"
 
@@ -140,7 +141,7 @@ bool instances_ask(struct instances *instances, const char *directory,
 			goto out;
 	enough = send_all(instances, connections);
 	if (enough)
-		receive_all(instances, connections, connection_now_ms() + patience_ms);
+		receive_all(instances, connections, clock_now_ms() + patience_ms);
 out:
 	if (!enough)
 		instances_free(instances);

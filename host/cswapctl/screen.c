@@ -20,7 +20,7 @@
 #include <unistd.h>
 #include <wchar.h>
 
-#include "connection.h"
+#include "common/clock.h"
 #include "screen.h"
 
 #define ENTER "\033[?1049h\033[?25l"
@@ -129,7 +129,7 @@ void screen_end(struct screen *screen)
 int screen_key(uint64_t deadline_ms)
 {
 	struct pollfd pollfd = { .fd = STDIN_FILENO, .events = POLLIN };
-	uint64_t now = connection_now_ms();
+	uint64_t now = clock_now_ms();
 	uint64_t left = deadline_ms > now ? deadline_ms - now : 0;
 	struct timespec wait = { (time_t)(left / 1000), (long)(left % 1000) * 1000000 };
 	unsigned char key;

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "balancer.h"
+#include "common/clock.h"
 #include "connection.h"
 #include "guest.h"
 #include "shrink.h"
@@ -41,7 +42,7 @@ static const char *find_end(enum connection_result result, struct json_object *a
 static bool await_shrunk(struct connection *connection, const struct options *options,
 			 struct json_object *first)
 {
-	const uint64_t end_ms = connection_now_ms() +
+	const uint64_t end_ms = clock_now_ms() +
 				(options->timeout_ms ? options->timeout_ms : DEFAULT_MS);
 	struct json_object *answer = first;
 	const char *why = NULL;

@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include "balancer.h"
+#include "common/clock.h"
 #include "connection.h"
 #include "instances.h"
 #include "screen.h"
@@ -83,7 +84,7 @@ static double rate(uint64_t now, uint64_t then, uint64_t ms)
 static void note(struct past *past, const struct instance *instance)
 {
 	const struct status *status = &instance->status;
-	uint64_t now = connection_now_ms(), kept = instances_kept(status);
+	uint64_t now = clock_now_ms(), kept = instances_kept(status);
 
 	past->seen = true;
 	memmove(past->kept, past->kept + 1, sizeof(past->kept) - sizeof(past->kept[0]));
@@ -344,7 +345,7 @@ int top_run(const struct options *options)
 {
 	uint64_t interval_ms = options->interval_ms ? options->interval_ms : INTERVAL_MS;
 	struct top top = { .order = 'u' };
-	uint64_t next_ms = connection_now_ms();
+	uint64_t next_ms = clock_now_ms();
 	size_t i;
 
 	if (!screen_open(&top.screen)) {
@@ -353,8 +354,8 @@ int top_run(const struct options *options)
 	}
 	while (look(&top, options)) {
 		draw(&top);
-		next_ms = next_ms + interval_ms > connection_now_ms() ?
-				  next_ms + interval_ms : connection_now_ms();
+		next_ms = next_ms + interval_ms > clock_now_ms() ?
+				  next_ms + interval_ms : clock_now_ms();
 		if (!serve(&top, next_ms))
 			break;
 	}

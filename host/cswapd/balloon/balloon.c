@@ -16,9 +16,9 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 
 #include "balloon.h"
+#include "common/clock.h"
 #include "common/log.h"
 
 void balloon_init(struct balloon *balloon, uint32_t block_bytes)
@@ -200,14 +200,10 @@ void balloon_set_released(struct balloon *balloon,
 void balloon_take_report(struct balloon *balloon,
 			 const struct device_report *report)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
 	pthread_mutex_lock(&balloon->lock);
 	balloon->state.report = *report;
 	balloon->state.has_report = true;
-	balloon->state.report_ms = (uint64_t)now.tv_sec * 1000 +
-				   (uint64_t)now.tv_nsec / 1000000;
+	balloon->state.report_ms = clock_now_ms();
 	balloon->state.reports++;
 	if (balloon->log)
 		balloon->log->reports = balloon->state.reports;

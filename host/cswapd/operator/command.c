@@ -9,9 +9,9 @@
 #include <linux/virtio_config.h>
 #include <json-c/json.h>
 #include <string.h>
-#include <time.h>
 
 #include "command.h"
+#include "common/clock.h"
 #include "life/keep.h"
 
 #define MAX_DEPTH 4
@@ -81,15 +81,12 @@ static struct json_object *report_object(const struct balloon_state *state)
 {
 	const struct device_report *report = &state->report;
 	struct json_object *to;
-	struct timespec now;
 
 	if (!state->has_report)
 		return NULL;
 	to = json_object_new_object();
-	clock_gettime(CLOCK_MONOTONIC, &now);
 	add_number(to, "number", state->reports);
-	add_number(to, "age_ms", (uint64_t)now.tv_sec * 1000 +
-		   (uint64_t)now.tv_nsec / 1000000 - state->report_ms);
+	add_number(to, "age_ms", clock_now_ms() - state->report_ms);
 #define ADD(field, json_name)	add_number(to, json_name, report->field);
 	DEVICE_REPORT_WORDS(ADD)
 #undef ADD
