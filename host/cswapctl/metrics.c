@@ -78,6 +78,8 @@ static const struct metric metrics[] = {
 	  "store", "server_away_ms", NULL, 1e-3 },
 	{ "cswap_store_server_losses_total", COUNTER, "How often the store's server was lost",
 	  "store", "server_losses", NULL, 0 },
+	{ "cswap_store_waits_seconds", GAUGE, "For how long the oldest request that is at the store has waited",
+	  "store", "waits_ms", NULL, 1e-3 },
 	{ "cswap_released_bytes_total", COUNTER, "Memory RELEASEd",
 	  "served", "released_bytes", NULL, 0 },
 	{ "cswap_reclaimed_bytes_total", COUNTER, "Memory RECLAIMed",

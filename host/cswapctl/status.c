@@ -14,6 +14,8 @@
 #define GUEST_BLOCK_BYTES (2 * 1024 * 1024)
 /* A disk with less to spare has none: file systems give it away in larger pieces. */
 #define FULL_BYTES (4 * 1024 * 1024)
+/* A request that is at the store for so long isn't slow: nobody answers. */
+#define HANGS_MS 5000
 
 /* --- from JSON --- */
 
@@ -93,6 +95,7 @@ void status_read(struct json_object *answer, struct status *status)
 	status->errors_writeback = number(store, "errors_writeback");
 	status->server_away_ms = number(store, "server_away_ms");
 	status->server_losses = number(store, "server_losses");
+	status->waits_ms = number(store, "waits_ms");
 	status->errors_io = number(store, "errors_io");
 	status->errors_nospc = number(store, "errors_nospc");
 	read_report(member(answer, "report"), status);
@@ -269,6 +272,13 @@ static bool is_full(const struct status *status)
 	return status->disk_free < FULL_BYTES;
 }
 
+/* A server that is gone is told as that. */
+static bool hangs(const struct status *status)
+{
+	return is_some(status->waits_ms) && status->waits_ms >= HANGS_MS &&
+	       !is_some(status->server_away_ms);
+}
+
 /* The worst first: what was lost, what stands still, what may be mended. */
 const char *status_trouble(const struct status *status)
 {
@@ -276,6 +286,8 @@ const char *status_trouble(const struct status *status)
 		return "store cut";
 	if (is_some(status->server_away_ms))
 		return "server gone";
+	if (hangs(status))
+		return "store hangs";
 	if (is_full(status))
 		return "disk full";
 	if (is_some(status->errors_io) || is_some(status->errors_writeback))
@@ -327,6 +339,9 @@ static void print_store(const struct status *status)
 	else if (status->server_away_ms != STATUS_UNKNOWN)
 		printf("  server             there; lost %ju times\n",
 		       (uintmax_t)status->server_losses);
+	if (hangs(status))
+		printf("  HANGS              for %.0f s: the disk, or what the server stands on, doesn't answer; loads wait, nothing is lost\n",
+		       (double)status->waits_ms / 1000);
 	print_errors(status);
 }
 

@@ -32,6 +32,7 @@ struct status {
 	uint64_t disk_free;		/* ... that are left there */
 	uint64_t server_away_ms;	/* UNKNOWN: the store is at none */
 	uint64_t server_losses;
+	uint64_t waits_ms;		/* the oldest request at the store */
 	uint64_t errors_writeback;	/* requests, as is what follows */
 	uint64_t errors_io;
 	uint64_t errors_nospc;

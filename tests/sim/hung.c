@@ -193,6 +193,30 @@ static int case_message_waits(struct guest *g, const char *socket)
 	return load_works(g, HUNG_SLOT);
 }
 
+static int until_waits(struct guest *g, const char *socket, u64 least, u64 most)
+{
+	u64 waits;
+
+	do
+		TRY(operator_status(g, socket, "waits_ms", &waits));
+	while (waits != ~0ull && (waits < least || waits > most));
+	EXPECT(g, waits != ~0ull, "the status doesn't say for how long requests wait");
+	return 0;
+}
+
+/* What hangs is told, although all else goes on, and for how long; and not any longer when it has ended. */
+static int case_told(struct guest *g, const char *socket)
+{
+	int pid;
+
+	TRY(begin_hung(g, socket, &pid));
+	TRY(until_waits(g, socket, 1, UINT32_MAX));
+	TRY(load_works(g, OTHER_SLOT));
+	TRY(until_waits(g, socket, 200, UINT32_MAX));
+	TRY(end_hung(g, pid));
+	return until_waits(g, socket, 0, 0);
+}
+
 /* The rest is seen from outside: that it says so, and ends when the STORE does. */
 static int case_end(struct guest *g, const char *socket)
 {
@@ -259,6 +283,7 @@ static const struct suite_case cases[] = {
 	{ "call, error and kick descriptors change", case_descriptors },
 	{ "another pair and the control queue stop and start", case_other_pair },
 	{ "a message that waits for it keeps nobody else", case_message_waits },
+	{ "for how long is told", case_told },
 	{ "the end is heard", case_end },
 	{ "discards that hang leave operations to others", case_discards },
 };

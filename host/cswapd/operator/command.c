@@ -142,6 +142,7 @@ static void add_counters(struct json_object *to,
 
 	worker_count(context->workers, &sum);
 	add_files(store, context->health);
+	add_number(store, "waits_ms", worker_waits_ns(context->workers) / 1000000);
 	add_number(store, "tags_memory_bytes", use.tags_bytes);
 	add_number(store, "owed_bytes", use.owed_slots * VIRTIO_CSWAP_SLOT_SIZE);
 	add_number(store, "size_bytes",

@@ -284,6 +284,22 @@ void worker_count(struct worker_set *set, struct worker_counters *sum)
 	}
 }
 
+/* Operations lie where they are for the life of their thread, and say since when they are at the store. */
+uint64_t worker_waits_ns(const struct worker_set *set)
+{
+	uint64_t now = worker_now_ns(), oldest = now, begun;
+	unsigned int i, j;
+
+	for (i = 0; i < set->config.workers; i++) {
+		for (j = 0; j < OPS_PER_WORKER; j++) {
+			begun = __atomic_load_n(&set->workers[i].ops[j].begun_ns, __ATOMIC_RELAXED);
+			if (begun && begun < oldest)
+				oldest = begun;
+		}
+	}
+	return now - oldest;
+}
+
 void worker_set_counted(struct worker_set *set, const struct worker_counters *sum)
 {
 	uint64_t *before = (uint64_t *)&set->counters[WORKER_MAX_WORKERS];

@@ -149,6 +149,8 @@ void worker_drain(struct worker_set *set);
 void worker_hurry(struct worker_set *set);
 
 void worker_count(struct worker_set *set, struct worker_counters *sum);
+/* For how long the oldest operation that is at the store has been there; 0: none is. */
+uint64_t worker_waits_ns(const struct worker_set *set);
 /* From now on as if @sum had been counted. */
 void worker_set_counted(struct worker_set *set, const struct worker_counters *sum);
 

@@ -57,12 +57,13 @@ void op_put(struct worker *worker, struct store_op *op)
 {
 	op->next = worker->free_ops;
 	worker->free_ops = op;
+	__atomic_store_n(&op->begun_ns, 0, __ATOMIC_RELAXED);
 }
 
 void op_submit(struct worker *worker, struct store_op *op)
 {
 	worker->busy_ops++;
-	op->begun_ns = worker_now_ns();
+	__atomic_store_n(&op->begun_ns, worker_now_ns(), __ATOMIC_RELAXED);
 	COUNT(worker, store_ops, 1);
 	store_submit(worker->lane, op);
 }

@@ -69,7 +69,7 @@ struct store_op {
 	uint64_t slot;			/* the first */
 	uint64_t count;			/* slots; WRITE, READ: up to STORE_MAX_PAGES */
 	uint64_t before;		/* DISCARD: slots before it that it goes on from */
-	uint64_t begun_ns;		/* the submitter's */
+	uint64_t begun_ns;		/* the submitter's; other threads look at it */
 	struct iovec data[STORE_MAX_PAGES]; /* WRITE, READ: a page each; an engine may change them */
 	struct virtio_cswap_tag tag[STORE_MAX_PAGES]; /* in for WRITE, out for READ; no engine's */
 
