@@ -585,6 +585,69 @@ static void a_full_cgroup_gives_no_room(void **state)
 	remove_cgroup("slice");
 }
 
+/* KiB of the mapping at @address that are locked. */
+static unsigned long locked_kib(const void *address)
+{
+	unsigned long at, begin = 0, end, kib = 0;
+	char line[512];
+	FILE *file = fopen("/proc/self/smaps", "re");
+
+	assert_non_null(file);
+	while (fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "%lx-%lx ", &at, &end) == 2)
+			begin = at;
+		if (begin == (uintptr_t)address && sscanf(line, "Locked: %lu kB", &kib) == 1)
+			break;
+	}
+	fclose(file);
+	return kib;
+}
+
+static void lock_tags(const struct tags_mem *tags, size_t bytes)
+{
+	if (!mlock2(tags->tag, bytes, MLOCK_ONFAULT))
+		return;
+	print_message("SKIP: nothing may be locked here\n");
+	skip();
+}
+
+static void put_tag(struct tags_mem *tags, uint64_t slot)
+{
+	assert_int_equal(fallocate(tags->fd, FALLOC_FL_KEEP_SIZE, (off_t)tags_mem_offset(slot), TAGS_MEM_PAGE), 0);
+	tags_mem_note(tags, slot, 1);
+	tags->tag[slot] = tag_owed;
+}
+
+/* What comes with a guest, into the sandbox, is locked as what was there, and the cgroup's limit counts. */
+static void tags_that_come_are_as_any_others(void **state)
+{
+	const uint64_t slots = 16 * TAGS_MEM_SLOTS;
+	struct tags_mem tags;
+	int fd = tags_mem_create(slots);
+
+	(void)state;
+	assert_true(tags_mem_map(&tags, fd, slots));
+	tags_room_close(&tags.room);
+	put_cgroup("slice", "67108864\n", "62910464\n", "anon 1\ninactive_file 0\nactive_file 0\n");
+	tags_room_open(&tags.room, directory, "/slice");
+	lock_tags(&tags, slots * STORE_TAG_SIZE);
+	put_tag(&tags, 1);
+	assert_int_equal(locked_kib(tags.tag), 4);
+	assert_true(tags_mem_forget(&tags));
+	assert_int_equal(tags.pages, 0);
+	assert_int_equal(tags_mem_state(&tags, 1), TAG_NONE);
+	assert_int_equal(locked_kib(tags.tag), 0);
+	/* Of the room that is left it's one page's. */
+	assert_true(tags_mem_may_grow(&tags, 0, TAGS_MEM_SLOTS));
+	assert_false(tags_mem_may_grow(&tags, 0, 2 * TAGS_MEM_SLOTS));
+	put_tag(&tags, 5 * TAGS_MEM_SLOTS);
+	assert_int_equal(locked_kib(tags.tag), 4);
+	assert_int_equal(tags.pages, 1);
+	tags_mem_unmap(&tags);
+	close(fd);
+	remove_cgroup("slice");
+}
+
 /* --- what is owed --- */
 
 /* A file, whatever the file system is in memory or not: discards are owed. */
@@ -1271,6 +1334,7 @@ int main(void)
 		cmocka_unit_test(no_memory_for_tags_is_no_space),
 		cmocka_unit_test(tags_without_room_are_never_touched),
 		cmocka_unit_test(a_full_cgroup_gives_no_room),
+		cmocka_unit_test(tags_that_come_are_as_any_others),
 		cmocka_unit_test(discards_are_owed),
 		cmocka_unit_test(whole_units_are_given_back),
 		cmocka_unit_test(a_look_has_a_bound),

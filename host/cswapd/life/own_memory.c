@@ -9,7 +9,7 @@
  *   - What it has isn't taken away: its program, libraries, stacks, heap, tags and logs are locked, each page from
  *     when it's there (MLOCK_ONFAULT: what is reserved for tags that never come costs nothing). The guest's memory
  *     is the VMM's, and mapped later: MCL_FUTURE would lock that. Tags that come with a guest from another daemon
- *     are locked by the next process.
+ *     come into the mapping that was locked.
  *   - What the kernel allocates for its I/O doesn't begin other I/O to get it (PR_SET_IO_FLUSHER), which might
  *     wait for this daemon. It takes CAP_SYS_RESOURCE, which the unit gives to io-flusher alone; children inherit
  *     the state, and so does the program that io-flusher becomes.

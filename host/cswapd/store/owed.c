@@ -15,6 +15,7 @@
  * be off, which is of no consequence but to itself.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "owed.h"
 
@@ -252,6 +253,15 @@ bool owed_open(struct owed *owed, struct tags_mem *tags, uint32_t trim_bytes)
 	}
 	find_owed(owed);
 	return true;
+}
+
+void owed_count_anew(struct owed *owed)
+{
+	memset(owed->gate, 0, owed->chunks * sizeof(*owed->gate));
+	memset(owed->count, 0, owed->chunks * sizeof(*owed->count));
+	owed->total = 0;
+	owed->next = 0;
+	find_owed(owed);
 }
 
 void owed_close(struct owed *owed)

@@ -34,6 +34,8 @@ struct owed_run {
 /* Counts what the tags say. False: no memory. */
 bool owed_open(struct owed *owed, struct tags_mem *tags, uint32_t trim_bytes);
 void owed_close(struct owed *owed);
+/* The tags are others than before; nobody uses them meanwhile. Takes no memory. */
+void owed_count_anew(struct owed *owed);
 
 /* Somebody is about to write there. False: not now. The tags' pages may not be there. */
 bool owed_enter(struct owed *owed, uint64_t slot, uint64_t count);

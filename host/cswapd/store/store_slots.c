@@ -482,7 +482,10 @@ static bool slots_settle(struct store *base)
 
 	if (!store->owes)
 		return true;
-	owed_close(&store->owed);
+	if (store->owed.gate) {
+		owed_count_anew(&store->owed);
+		return true;
+	}
 	return owed_open(&store->owed, &store->tags, base->facts.trim_bytes);
 }
 
@@ -548,12 +551,7 @@ static bool slots_get_tags(struct store *base, uint64_t slot, struct virtio_cswa
 /* What isn't there needs no memory. */
 static bool slots_forget_tags(struct store *base)
 {
-	struct store_slots *store = (struct store_slots *)base;
-
-	tags_mem_unmap(&store->tags);
-	return !fallocate(store->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
-			  (off_t)(base->facts.slots * STORE_TAG_SIZE)) &&
-	       tags_mem_map(&store->tags, store->fd, base->facts.slots);
+	return tags_mem_forget(&((struct store_slots *)base)->tags);
 }
 
 static bool slots_put_tags(struct store *base, uint64_t slot,

@@ -159,6 +159,17 @@ bool tags_mem_map(struct tags_mem *tags, int fd, uint64_t slots)
 	return true;
 }
 
+bool tags_mem_forget(struct tags_mem *tags)
+{
+	const uint64_t bytes = file_bytes(tags->slots);
+
+	if (fallocate(tags->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, (off_t)bytes))
+		return false;
+	memset(tags->present, 0, (bytes / TAGS_MEM_PAGE / BITS + 1) * sizeof(*tags->present));
+	__atomic_store_n(&tags->pages, 0, __ATOMIC_RELAXED);
+	return true;
+}
+
 void tags_mem_unmap(struct tags_mem *tags)
 {
 	if (tags->tag && tags->tag != MAP_FAILED)

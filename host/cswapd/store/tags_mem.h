@@ -46,6 +46,12 @@ int tags_mem_create(uint64_t slots);
 bool tags_mem_map(struct tags_mem *tags, int fd, uint64_t slots);
 void tags_mem_unmap(struct tags_mem *tags);
 
+/*
+ * No slot has a tag any more, and no page is there. The mapping stays, as locked as it was, and so does what tells
+ * of the cgroup's room: in the sandbox neither could be had anew. False: some may be there still; errno says why.
+ */
+bool tags_mem_forget(struct tags_mem *tags);
+
 /* May the process take memory for the pages of these slots? */
 bool tags_mem_may_grow(const struct tags_mem *tags, uint64_t slot, uint64_t count);
 
