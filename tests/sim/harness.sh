@@ -14,7 +14,7 @@ filter=${2:-}
 work=$(mktemp -d "${TMPDIR:-/var/tmp}/cswap-sim.XXXXXX")
 socket=$work/socket
 number=0 failures=0 skipped=0
-daemon='' log_reader='' mounted='' other='' group=''
+daemon='' log_reader='' mounted='' other='' group='' disk=''
 sim_options=()
 pages=4096	# of the guest
 runner=()	# of the daemon
@@ -96,6 +96,7 @@ cleanup() {
 	stop_daemon KILL
 	[[ -z $group ]] || rmdir "$group" 2>/dev/null || true
 	[[ -z $other ]] || kill -KILL "$other" 2>/dev/null || true
+	[[ -z $disk ]] || losetup -d "$disk" 2>/dev/null || true
 	[[ -z $mounted ]] || umount "$mounted" 2>/dev/null || true
 	rm -rf "$work"
 }

@@ -55,7 +55,10 @@ KILLS ?= 2000
 check-crash: $(sim_program) $(out)/cswapd $(out)/cswapctl
 	KILLS=$(KILLS) tests/sim/run-tests $(out) "crash: file"
 	KILLS=$(KILLS) tests/sim/run-tests $(out) "restart: file"
+	KILLS=$(KILLS) tests/sim/run-tests $(out) "crash: block"
+	KILLS=$(KILLS) tests/sim/run-tests $(out) "restart: block"
 	KILLS=$(KILLS) tests/sim/run-nbd $(out) "crash: "
+	KILLS=$(KILLS) tests/sim/run-nbd $(out) "restart: "
 
 check-unit: check-sim check-nbd check-cswapctl
 check-slow: check-crash
