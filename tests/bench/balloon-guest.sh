@@ -18,15 +18,22 @@ rounds=$1 free=$2 fragmented=$3
 host_patience=600
 balloons=(cswap virtio-balloon virtio-mem)
 
-# tell_returned BYTES: the host, when the driver has given back so much. Starts no program: that would
-# take longer than a look every 5 ms.
+# tell_returned BYTES: the host, when the driver has given back so much, which is all. Starts no program:
+# that would take longer than a look every 5 ms. The count of what is back is long to read: it's looked at
+# when nothing is out any more, and the last of it is converted and freed.
 tell_returned() {
-	local returned
+	local out name value returned=0 said=returned
 	exec 9<> <(:)
-	until read -r returned <"$stats/balloon_returned" && [ "$returned" -ge "$1" ]; do
+	until read -r out <"$stats/balloon_released" && [ "$out" = 0 ]; do
 		read -r -t 0.005 -u 9
 	done
-	echo returned >/dev/ttyS2
+	while [ "$returned" -lt "$1" ] && [ $said = returned ]; do
+		said=nothing
+		while read -r name value; do
+			[ "$name" != balloon_returned ] || returned=$value said=returned
+		done <"/sys/kernel/debug/${disk##*/}/counters"
+	done
+	echo $said >/dev/ttyS2
 }
 # measure STATE MIB: each balloon once a round, in turns the first. What the host gave up and the
 # guest hasn't touched since costs nothing to give up again: so all of it is touched. Of a confidential
