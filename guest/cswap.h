@@ -119,7 +119,7 @@ struct cswap_stats {
 
 /*
  * What may be done with a pair's rings, and with the device. A pair's is changed under its
- * lock, the device's under @life; what each allows is in cswap_queue.c and virtio_cswap.c.
+ * lock, the device's under @life; what each allows is in cswap_queue.c and cswap_life.c.
  */
 enum cswap_state {
 	CSWAP_STOPPED,			/* there are no rings now; they'll be made again */
@@ -424,8 +424,29 @@ u32 cswap_age_s(const struct cswap_dev *dev, u32 since);
 /* A reader has waited since then for as long as load_timeout_s allows. */
 bool cswap_load_overdue(const struct cswap_dev *dev, u32 since);
 
-/* --- virtio_cswap.c: the life of the device --- */
+/* --- cswap_life.c: rings made and deleted --- */
 
+/* Before anything else of these. */
+void cswap_life_init(struct cswap_dev *dev);
+/*
+ * For probe: have the transport make the rings, which may interrupt from here on. 0 or an error,
+ * after which there are none. Sleeps.
+ */
+int cswap_life_find_rings(struct cswap_dev *dev);
+/* Descriptors in the shortest ring. */
+unsigned int cswap_life_ring_size(const struct cswap_dev *dev);
+/* Everything that uses the rings begins. After an error comes cswap_life_end(). Sleeps. */
+int cswap_life_start(struct cswap_dev *dev);
+/*
+ * For whoever takes the device away: what waits gets an error, and what comes; the device is
+ * reset, the rings are deleted, and nobody makes others. Sleeps.
+ */
+void cswap_life_end(struct cswap_dev *dev);
+/* The virtio driver's callbacks of these names, and reset_prepare and reset_done. */
+int cswap_life_freeze(struct virtio_device *vdev);
+int cswap_life_restore(struct virtio_device *vdev);
+void cswap_life_config_changed(struct virtio_device *vdev);
+void cswap_life_shutdown(struct virtio_device *vdev);
 /* The device is to be reset: it doesn't answer what pages wait for. Any context. */
 void cswap_reset_want(struct cswap_dev *dev);
 
