@@ -10,13 +10,11 @@
  * no copy to be had the store waits for one, holding nothing, but not longer
  * than the stall clock allows; then it fails and the swap core keeps the page.
  *
- * The device is told of the pages of a bio by the dozen. To a reclaim that
- * writes many pages at once, and then puts them back on their list to take
- * them off when they are clean, a bio that ends inside submit_bio ends too
- * soon: clean pages would stay there among the others, and as many again be
- * written instead. There the bio ends in a worker, on the same CPU, as it would
- * by an interrupt. Where pages are written singly reclaim looks at once whether the
- * page is clean: there it ends right away.
+ * The device is notified of the pages of a bio in batches. Since 7.3 reclaim submits all pages of a
+ * pass, and then moves those that are still under writeback to the end of the LRU. A page whose bio
+ * has ended inside submit_bio misses that, stays where it is, and another page is written in its
+ * place. So there a worker ends the bio, on the same CPU, as an interrupt would. Before 7.3 reclaim
+ * looks right after submit_bio whether the page is clean: there the bio ends at once.
  *
  * Load: from the pool, or by a LOAD whose answer lands, sealed, in the page
  * that was asked for, where it is opened. A page that doesn't open was torn,
@@ -44,12 +42,16 @@
 #include "cswap.h"
 #include "cswap_trace.h"
 
-/* Half of what reclaim writes at a time: the device works on it while the rest is sealed. */
+/*
+ * Half of what reclaim writes at a time: the device works on this half while the guest seals the
+ * other.
+ */
 #define BATCH_PAGES		16
 
 /*
- * wait_event() and wait_event_timeout(), but each wake-up wakes one. It may reach somebody who
- * has what he wants, or has given up, and is about to say so: whoever has waited passes it on.
+ * wait_event() and wait_event_timeout(), but each wake-up wakes one waiter. The wake-up may reach a
+ * waiter that already has what it wants, or has given up: so every waiter passes it on when it has
+ * waited.
  */
 #define wait_event_one(wq, condition)						\
 do {										\
@@ -99,7 +101,7 @@ static void batch_send(struct batch *batch)
 	cswap_queue_unlock_and_send(batch->queue, flags);
 }
 
-/* The next page is of @queue. */
+/* The next page goes to @queue: first send what waits for another pair. */
 static void batch_turn(struct batch *batch, struct cswap_queue *queue)
 {
 	if (batch->queue != queue)
@@ -113,7 +115,7 @@ static void batch_add(struct batch *batch)
 		batch_send(batch);
 }
 
-/* Called by whoever is about to end the plug; it may be on its way to sleep. */
+/* Called by the task that ends its plug, perhaps because it is about to sleep. */
 static void batch_unplug(struct blk_plug_cb *unplug, bool from_schedule)
 {
 	struct cswap_queue *queue = container_of(unplug, struct cswap_queue, unplug);
@@ -121,10 +123,10 @@ static void batch_unplug(struct blk_plug_cb *unplug, bool from_schedule)
 
 	spin_lock_irqsave(&queue->lock, flags);
 	cswap_queue_unlock_and_send(queue, flags);
-	/* the very last: the queue may be gone when the lock is free */
+	/* the last access: the queue may be freed when the lock is free */
 	spin_lock_irqsave(&queue->lock, flags);
 	queue->plug = NULL;
-	cswap_queue_wake_store(queue);	/* and who waits for just this, there too */
+	cswap_queue_wake_store(queue);	/* and a task in cswap_wait_unplugged() */
 	spin_unlock_irqrestore(&queue->lock, flags);
 }
 
@@ -185,9 +187,9 @@ static bool probe_due(const struct cswap_queue *queue)
 }
 
 /*
- * After a notice that the guest was cloned there's no key for a moment. Stores
- * that failed at once would make reclaim give up, and the OOM killer kill, in
- * that moment. Awaited with nothing held, once for a bio.
+ * After a notice that the guest was cloned there's no key for a moment. If stores failed at once,
+ * reclaim would give up, and the OOM killer would kill, in that moment. Waits with nothing held,
+ * once for a bio.
  */
 static void store_await_key(struct cswap_dev *dev)
 {
@@ -203,7 +205,7 @@ static bool store_try(struct cswap_queue *queue, u64 slot, struct store_hold *ho
 
 	spin_lock_irqsave(&queue->lock, flags);
 	*status = BLK_STS_IOERR;
-	/* answers that nobody waited for may lie there unread */
+	/* the rings may hold unread answers, which no task waits for */
 	if (cswap_queue_stalled(queue) || queue->shard.free.first == CSWAP_NONE)
 		cswap_queue_read(queue);
 	stalled = cswap_queue_stalled(queue);
@@ -222,7 +224,7 @@ static bool store_try(struct cswap_queue *queue, u64 slot, struct store_hold *ho
 	}
 out:
 	if (*status)
-		/* about to sleep or to fail: nothing may wait here for the next store */
+		/* about to sleep or to fail: don't hold pages back for the next store */
 		cswap_queue_unlock_and_send(queue, flags);
 	else
 		spin_unlock_irqrestore(&queue->lock, flags);
@@ -358,7 +360,7 @@ static void load_look(struct cswap_queue *queue, const struct load_to *to,
 	}
 }
 
-/* A load has been begun: say where it goes. It's sent when the lock is let go of. */
+/* A load has been begun: note where its page goes. The load is sent when the lock is dropped. */
 static void load_fill(struct cswap_queue *queue, const struct load_to *to, u32 l)
 {
 	struct cswap_load_io *io = &queue->load_io[l];
@@ -394,12 +396,12 @@ static bool load_try(struct cswap_queue *queue, const struct load_to *to, u32 si
 	/* what it waits for may be on the rings, unread */
 	if (load_waits(hold) && over && cswap_queue_read(queue))
 		load_look(queue, to, hold);
-	/* nothing will be answered, and what waits for its turn has none */
+	/* no answer will come, and a load that waits for its slot gets no turn */
 	over |= cswap_queue_is_lost(queue);
 	if (hold->how == CSWAP_LOAD_DEVICE)
 		load_fill(queue, to, hold->index);
 	if (load_waits(hold))
-		/* about to sleep: what others wait for may have to be sent first */
+		/* about to sleep: send first what other tasks may wait for */
 		cswap_queue_unlock_and_send(queue, flags);
 	else
 		spin_unlock_irqrestore(&queue->lock, flags);	/* the batch is sent */
@@ -407,7 +409,7 @@ static bool load_try(struct cswap_queue *queue, const struct load_to *to, u32 si
 	return hold->over;
 }
 
-/* For a load, which any one of those who wait may have, or with others for the slot's turn. */
+/* Wait for a free load (one waiter is woken), or for the slot's turn (all waiters are woken). */
 static void load_await(struct cswap_queue *queue, const struct load_to *to, u32 since,
 		       struct load_hold *hold)
 {
@@ -458,9 +460,9 @@ static bool load_begin(struct cswap_queue *queue, const struct load_to *to,
 }
 
 /*
- * Nothing is stored here: it never was, or was freed. The page cache (blkid, mkswap)
- * may look; a swap-in must never, and zeros would be wrong data, silently. What is read
- * past the page cache can't be told from that.
+ * The slot is empty: nothing was stored there, or it was freed. Readers through the page cache
+ * (blkid, mkswap) get zeros. A swap-in gets an error, because zeros would be wrong data without
+ * one. A read with O_DIRECT can't be told from a swap-in.
  */
 static blk_status_t load_nothing(struct cswap_dev *dev, const struct load_to *to)
 {
@@ -492,7 +494,7 @@ static int load_open(struct cswap_queue *queue, const struct load_to *to,
 
 static int load_from_copy(struct cswap_queue *queue, const struct load_to *to, u32 c)
 {
-	/* they stay as they are while we hold the copy */
+	/* tag and page don't change while we hold the copy */
 	const struct cswap_copy *copy = &queue->shard.copies[c];
 	unsigned long flags;
 	int rc;
@@ -509,8 +511,8 @@ static int load_from_copy(struct cswap_queue *queue, const struct load_to *to, u
 }
 
 /*
- * The device has failed a LOAD of several pages: that says nothing of this one, which is
- * asked for alone then.
+ * The device has failed a LOAD of several pages, which says nothing about this page: ask for it
+ * alone.
  */
 static bool load_is_blameless(const struct cswap_load_io *io, blk_status_t status)
 {
@@ -548,7 +550,7 @@ static void load_retried(struct cswap_queue *queue)
 	spin_unlock_irqrestore(&queue->lock, flags);
 }
 
-/* @opened: what the load has brought. */
+/* @opened: whether the page that the load brought has opened. */
 static void load_let_go(struct cswap_queue *queue, struct cswap_load_io *io, bool opened)
 {
 	unsigned long flags;
@@ -567,7 +569,7 @@ static void load_let_go(struct cswap_queue *queue, struct cswap_load_io *io, boo
 	}
 }
 
-/* All tries are used up: say why. */
+/* All tries have failed: log why. */
 static blk_status_t load_give_up(struct cswap_queue *queue, const struct load_to *to,
 				 blk_status_t status)
 {
@@ -590,9 +592,9 @@ static blk_status_t load_give_up(struct cswap_queue *queue, const struct load_to
 }
 
 /*
- * A load is over. True if its reader's page is, too, and with what status; else the load is
- * with the device again, and whoever is told of its end calls this again. Needs nothing that
- * another load holds: a worker ends several, one after the other.
+ * A load has its answer. Returns true, and the status, if its page is done as well; else the load
+ * is with the device again, and this is called again at its next end. Waits for nothing that
+ * another load holds, because one worker ends several loads in turn.
  */
 static bool load_finish(struct cswap_queue *queue, struct cswap_load_io *io,
 			blk_status_t *status)
@@ -637,7 +639,7 @@ static bool load_finish(struct cswap_queue *queue, struct cswap_load_io *io,
 	return true;
 }
 
-/* The first error of a bio's parts is its own. */
+/* A bio gets the first error of its parts. */
 static void bio_note_status(struct bio *bio, blk_status_t status)
 {
 	if (status)
@@ -700,7 +702,7 @@ static bool load_page_now(struct cswap_queue *queue, struct load_to *to, struct 
 			batch_add(batch);
 			return false;
 		case CSWAP_LOAD_COPY:
-			/* what doesn't open may be with the device by now */
+			/* a page that didn't open may have been sent to the device again */
 			if (!load_from_copy(queue, to, hold.index))
 				return true;
 			break;
@@ -740,7 +742,7 @@ static blk_status_t transfer_page(struct cswap_dev *dev, struct bio *bio, u64 sl
 	return BLK_STS_OK;
 }
 
-/* What has been written ends here if its submitter wasn't to see it end. */
+/* Ends the writes that mustn't end inside submit_bio. */
 void cswap_written_work(struct work_struct *work)
 {
 	struct cswap_dev *dev = container_of(work, struct cswap_dev, written_work);
@@ -850,8 +852,8 @@ static void cswap_submit_bio(struct bio *bio)
 }
 
 /*
- * The swap core doesn't want slot @slot any more. Called under a lock of the
- * swap core's that is taken with interrupts off too.
+ * The swap core has freed slot @slot. Called under a lock of the swap core's that is also taken
+ * with interrupts off.
  */
 static void cswap_swap_slot_free_notify(struct block_device *bdev, unsigned long slot)
 {

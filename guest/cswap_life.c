@@ -20,11 +20,14 @@
 #include "cswap.h"
 #include "cswap_trace.h"
 
-/* A device that would be reset more often waits. */
+/* The host's requests for a reset are granted no more often than this. */
 #define RESET_INTERVAL		(5 * HZ)
-/* Whoever has stopped the device goes on with it before that, or not at all. */
+/* Whoever has frozen the device restores it within this time, or never. */
 #define RESTART_WAIT		(10 * HZ)
-/* What couldn't be started for want of memory is tried again, but not for ever. */
+/*
+ * Rings that couldn't be made for want of memory are tried again, after these delays and for so
+ * long.
+ */
 #define LEAST_RESTART_DELAY	(HZ / 4)
 #define MOST_RESTART_DELAY	(4 * HZ)
 #define LEAST_RESTART_S		30U
@@ -104,7 +107,7 @@ int cswap_life_start(struct cswap_dev *dev)
 	unsigned int i;
 	int rc;
 
-	/* two who restore it at once agree with it on the same */
+	/* two who restore the device at once have agreed on the same features */
 	if (!(dev->vdev->config->get_status(dev->vdev) & VIRTIO_CONFIG_S_DRIVER_OK))
 		virtio_device_ready(dev->vdev);
 	for (i = 0; i < dev->nr_queues; i++) {
@@ -123,9 +126,9 @@ int cswap_life_start(struct cswap_dev *dev)
 }
 
 /*
- * From here on nobody uses a ring, and no work that would is queued. Who uses one has seen
- * under its lock that it runs, and is in an RCU section until it's through; so is who
- * queues work.
+ * When this returns, nothing uses a ring, and no work that would is queued. A CPU that uses a ring,
+ * or queues such work, has seen the state RUNNING under the ring's lock, and is in an RCU section
+ * until it is done; hence synchronize_rcu().
  */
 static void rings_stop(struct cswap_dev *dev, enum cswap_state state)
 {
@@ -139,7 +142,7 @@ static void rings_stop(struct cswap_dev *dev, enum cswap_state state)
 	cswap_discard_stop(dev);
 	cswap_balloon_stop(dev);
 	cswap_report_stop(dev);
-	/* a stopped device's readers still have their clock */
+	/* readers of a stopped device need their clock */
 	if (state == CSWAP_DEAD)
 		cancel_delayed_work_sync(&dev->tick);
 }
@@ -150,8 +153,8 @@ static bool rings_exist(const struct cswap_dev *dev)
 }
 
 /*
- * What was in flight isn't any more, and only now: there are transports whose reset
- * doesn't reach the device, but this does.
+ * Only from here on is nothing in flight: there are transports whose reset doesn't reach the
+ * device, and del_vqs() does.
  */
 static void rings_delete(struct cswap_dev *dev)
 {
@@ -170,7 +173,7 @@ static void rings_delete(struct cswap_dev *dev)
 	cswap_balloon_forget(dev);
 }
 
-/* Stop, and reset the device; it isn't known to have been. */
+/* Stop everything, and reset the device, which may not have been reset yet. */
 static void dev_stop(struct cswap_dev *dev, enum cswap_state state)
 {
 	if (dev->state == CSWAP_RUNNING) {
@@ -182,7 +185,7 @@ static void dev_stop(struct cswap_dev *dev, enum cswap_state state)
 	rings_delete(dev);
 }
 
-/* Everything that waits gets an error, and everything that comes. */
+/* All requests that wait get an error, and so do all later ones. */
 static void dev_kill(struct cswap_dev *dev)
 {
 	unsigned int noio = life_lock(dev);
@@ -191,12 +194,12 @@ static void dev_kill(struct cswap_dev *dev)
 	life_unlock(dev, noio);
 }
 
-/* The same, and nobody resets it any more: for who takes the device away. */
+/* The same, and no reset makes rings again: for remove, and a probe that fails. */
 void cswap_life_end(struct cswap_dev *dev)
 {
 	dev_kill(dev);
 	cancel_delayed_work_sync(&dev->reset_work);
-	/* a reset that was under way has left its mark */
+	/* a reset that was under way may have set status bits */
 	virtio_reset_device(dev->vdev);
 }
 
@@ -211,7 +214,7 @@ static void reset_look(struct cswap_dev *dev, unsigned long delay)
 	rcu_read_unlock();
 }
 
-/* It's the host who wishes it, or brings it about: it's granted only now and then. */
+/* The host asks for this reset, or causes it: RESET_INTERVAL limits how often it gets one. */
 static void reset_ask(struct cswap_dev *dev)
 {
 	unsigned long now = jiffies, at = READ_ONCE(dev->reset_at);
@@ -233,7 +236,7 @@ int cswap_life_freeze(struct virtio_device *vdev)
 	if (dev->state != CSWAP_DEAD)
 		dev_stop(dev, CSWAP_STOPPED);
 	life_unlock(dev, noio);
-	/* whoever goes on with it may fail before he comes to us, and then nobody says so */
+	/* a resume may fail before it calls us, and then nothing else would start the device */
 	reset_look(dev, RESTART_WAIT);
 	return 0;
 }
@@ -244,11 +247,11 @@ static int rings_make(struct cswap_dev *dev)
 
 	if (rc)
 		return rc;
-	/* the pool was divided for these */
+	/* the pool was divided for rings of that size */
 	return cswap_life_ring_size(dev) < dev->ring_size ? -EINVAL : cswap_life_start(dev);
 }
 
-/* The device was reset, and what it has was agreed on anew. */
+/* Before this the transport has reset the device and agreed on features again. */
 int cswap_life_restore(struct virtio_device *vdev)
 {
 	struct cswap_dev *dev = vdev->priv;
@@ -256,7 +259,7 @@ int cswap_life_restore(struct virtio_device *vdev)
 	int rc = -ENODEV;
 
 	if (dev->state != CSWAP_DEAD) {
-		/* another has made rings meanwhile: the device has been reset under them */
+		/* another caller has made rings, and this reset has made them invalid */
 		if (rings_exist(dev)) {
 			rings_stop(dev, CSWAP_STOPPED);
 			rings_delete(dev);
@@ -287,7 +290,7 @@ static bool reset_is_due(struct cswap_dev *dev)
 	return true;
 }
 
-/* Memory may be had later: the rings are made again then, as long as readers may wait. */
+/* For want of memory, make the rings later: try again for as long as readers may wait. */
 static bool restart_later(struct cswap_dev *dev, int rc)
 {
 	unsigned long limit = clamp(cswap_load_timeout_of(dev), LEAST_RESTART_S,
@@ -304,9 +307,10 @@ static bool restart_later(struct cswap_dev *dev, int rc)
 }
 
 /*
- * The device asks to be reset: it has an error that nothing else ends. Or it doesn't answer,
- * and may when it's asked anew. Key, slots and what is in the pool are ours, so they stay, and what
- * was in flight is sent again. The same goes on where somebody else has failed to.
+ * Reset the device because it asks for a reset (it has an error that nothing else ends), or because
+ * it doesn't answer, and may answer when the requests are sent again. Key, slots and the copies in
+ * the pool are the guest's, so they stay, and what was in flight is sent again. The same work
+ * starts a device that somebody else has stopped and not started again.
  */
 static void reset_work(struct work_struct *work)
 {

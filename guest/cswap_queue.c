@@ -12,26 +12,25 @@
  *	request		N/16 LOADs (1 each), and STOREs (1 each, and 1 for each page)
  *	response	N/16 data buffers (2 each) and an ack buffer (1) for each STORE
  *
- * What waits to be sent goes out when somebody lets go of the lock and sends: neighbours in one
- * request, a STORE of up to 16 pages, a LOAD of as many as a data buffer has room for, 8. So a
- * page costs a request of its own only where it's alone. Nobody waits for neighbours to come;
- * whoever knows of more (a bio of many pages, a plug) sends after the last.
+ * What waits to be sent goes out when a caller drops the lock by cswap_queue_unlock_and_send():
+ * neighbours in one request, a STORE of up to 16 pages, a LOAD of as many as a data buffer has room
+ * for, 8. So a page takes a request of its own only where it's alone. No page waits for neighbours
+ * to come; a caller that knows of more pages (a bio of many, a plug) sends after the last.
  *
- * Response buffers are posted once and put back as soon as they have been read.
- * Pages are copied out of their data buffer into the pages that were asked for,
- * still sealed; whoever asked opens them there.
+ * Response buffers are posted once and put back as soon as they have been read. The driver copies
+ * pages, still sealed, out of their data buffer into the pages that were asked for; the load's
+ * worker opens them there.
  *
  * The response ring is read before the request ring: the device gives a chain
  * back before it answers, so an answer that has been seen means that the
  * chain is there to be seen.
  *
- * Interrupts are wanted while somebody waits for an answer: for a LOAD, or for
- * room in the pool, which is when half of its copies are in use. For what became
- * of a STORE nobody waits: it is read when that much of the pool is in use, before
- * an interrupt is asked for, or by the tick.
+ * Interrupts are wanted while a task waits for an answer: for a LOAD, or for room in the pool,
+ * which is when half of its copies are in use. No task waits for the outcome of a STORE: it is read
+ * when that much of the pool is in use, before an interrupt is asked for, or by the tick.
  *
- * The host could fill buffers as fast as they are posted again, so each look at the
- * rings takes so many pages and no more; if an interrupt leaves some, a worker reads on.
+ * The host could fill buffers as fast as they are posted again, so each reading of the rings takes
+ * a bounded number of pages; if an interrupt leaves some, a worker reads on.
  *
  * What may be done is said by the pair's state, under its lock:
  *
@@ -40,20 +39,19 @@
  *	RUNNING		and sent		sent
  *	BROKEN, DEAD	fails			fails
  *
- * A ring is touched in state RUNNING only, under the lock, or behind it to notify
- * the device. That is done in an RCU section that begins under the lock, so who
- * has left RUNNING and waited for a grace period may delete the rings.
+ * A ring is touched in state RUNNING only, under the lock, or behind it to notify the device. The
+ * notification is in an RCU section that begins under the lock, so the rings may be deleted when
+ * the state has left RUNNING and a grace period has passed.
  *
- * Two clocks: if the rings stand still for stall_ms although something is in
- * flight, or a full pool does, whatever it waits for, stores are refused (the swap
- * core keeps its pages, and reclaim turns elsewhere) until they move again; one store
- * each stall_ms is sent all the same, as a probe, so that a recovered device is
- * noticed. A LOAD has load_timeout_s, since its reader has nowhere else to turn.
+ * Two clocks: if the rings stand still for stall_ms although something is in flight, or a full pool
+ * does, whatever it waits for, stores are refused (the swap core keeps its pages, and reclaim turns
+ * elsewhere) until they move again; one store each stall_ms is sent all the same, as a probe, so
+ * that a recovered device is noticed. A LOAD has load_timeout_s, since its page is nowhere else.
  *
- * A guest that stood still (paused or frozen, on a host that slept) finds that an hour
- * has gone by, in which nobody could answer it or it couldn't look. That isn't to count.
- * So the tick counts the seconds of load_timeout_s, one each time it runs; and by how
- * much the tick is late the clock of stores is set forward.
+ * A guest that stood still (paused or frozen, on a host that slept) may find that an hour has gone
+ * by, in which the device couldn't answer or the guest couldn't look. That hour must not count. So
+ * the tick counts the seconds of load_timeout_s, one each time it runs; and the clock of stores is
+ * set forward by as much as the tick is late.
  */
 #include <linux/jiffies.h>
 #include <linux/highmem.h>
@@ -71,7 +69,7 @@
 #define MIN_COPIES		8
 /* Pages of a data buffer: what the swap core reads ahead at once, by default. */
 #define LOAD_PAGES		8U
-/* Pages and acks that are taken with interrupts off because of one interrupt. */
+/* Pages and acks that one interrupt may take, with interrupts off. */
 #define INTERRUPT_PAGES		16
 
 /* --- sending --- */
@@ -87,7 +85,7 @@ static void piece_to_sg(const struct cswap_queue *queue, struct scatterlist *sg,
 	sg_dma_len(sg) = len;
 }
 
-/* Whoever waits looks anew: at the pair's state, or at the clock. */
+/* Wake all waiters, which look again at the pair's state and at the clock. */
 static void wake_all_readers(struct cswap_queue *queue)
 {
 	wake_up_all(&queue->load_wait);
@@ -100,7 +98,7 @@ static void wake_all(struct cswap_queue *queue)
 	wake_all_readers(queue);
 }
 
-/* Nothing can be sent or will be answered any more: everybody is told. */
+/* Nothing can be sent or will be answered any more: wake all waiters. */
 static void queue_break(struct cswap_queue *queue, const char *why)
 {
 	if (queue->state != CSWAP_RUNNING)
@@ -109,7 +107,7 @@ static void queue_break(struct cswap_queue *queue, const char *why)
 	dev_err(&queue->dev->vdev->dev,
 		"queue pair %u: %s; its slots can't be stored or loaded any more\n",
 		queue->index, why);
-	/* whoever waits for an answer: the tick tells them */
+	/* the tick wakes those who wait for an answer */
 	WRITE_ONCE(queue->dev->tick_due, jiffies);
 	mod_delayed_work(queue->dev->wq, &queue->dev->tick, 0);
 	wake_all(queue);
@@ -152,10 +150,10 @@ static void chain_add(struct cswap_queue *queue, struct cswap_sent *sent,
 	cswap_tick_soon(queue->dev);
 }
 
-/* One of those that wait for what there is now. Under the lock. */
+/* Wake one of those that wait for what is available now. Under the lock. */
 static void wake_one(wait_queue_head_t *wait)
 {
-	/* who waits has joined the queue before he looked, under the lock: so he's seen */
+	/* a waiter joins the queue before it looks, under the lock: so it is seen here */
 	if (waitqueue_active(wait))
 		wake_up(wait);
 }
@@ -174,7 +172,7 @@ void cswap_queue_wake_load(struct cswap_queue *queue)
 void cswap_queue_wake_readers(struct cswap_queue *queue)
 {
 	cswap_queue_wake_load(queue);
-	/* as in wake_one(): who waits has joined before he looked, under the lock */
+	/* as in wake_one(): a waiter joins before it looks, under the lock */
 	if (waitqueue_active(&queue->slot_wait))
 		wake_up_all(&queue->slot_wait);
 }
@@ -207,7 +205,7 @@ static void load_send(struct cswap_queue *queue, const struct cswap_group *group
 	trace_cswap_load(queue->dev->number, queue->index, group->slot, group->count);
 }
 
-/* Readers first: somebody waits for them. */
+/* Loads first: tasks wait for them. */
 static void requests_send(struct cswap_queue *queue)
 {
 	u32 free = queue->shard.free.count;
@@ -217,7 +215,7 @@ static void requests_send(struct cswap_queue *queue)
 		load_send(queue, &group);
 	while (queue->state == CSWAP_RUNNING && cswap_store_next(&queue->shard, &group))
 		store_send(queue, &group);
-	/* some were not to be sent any more; who takes the first wakes the next */
+	/* some were not to be sent any more; the waiter that takes the first wakes the next */
 	if (queue->shard.free.count > free)
 		cswap_queue_wake_store(queue);
 }
@@ -397,7 +395,7 @@ static bool rings_read(struct cswap_queue *queue, unsigned int most)
 
 /* --- interrupts --- */
 
-/* Somebody may be waiting for the device, or soon will. */
+/* A task waits for the device, or soon will. */
 static bool answers_awaited(const struct cswap_queue *queue)
 {
 	const struct cswap_shard *shard = &queue->shard;
@@ -448,7 +446,7 @@ void cswap_queue_unlock_and_send(struct cswap_queue *queue, unsigned long flags)
 		requests = virtqueue_kick_prepare(queue->request_vq);
 		responses = virtqueue_kick_prepare(queue->response_vq);
 	}
-	/* from here on the rings are deleted only when we are through; see rings_stop() */
+	/* from here on the rings aren't deleted before the RCU section's end; see rings_stop() */
 	rcu_read_lock();
 	spin_unlock_irqrestore(&queue->lock, flags);
 	if (requests)
@@ -493,7 +491,7 @@ void cswap_read_work(struct work_struct *work)
 
 /* --- clocks --- */
 
-/* The guest has just gone on after it stood still; the tick comes, and sets the clocks right. */
+/* The guest has just gone on after it stood still, and the tick hasn't corrected the clocks yet. */
 static bool tick_is_late(const struct cswap_dev *dev)
 {
 	return delayed_work_pending(&dev->tick) &&
@@ -594,10 +592,10 @@ static bool loads_want_reset(const struct cswap_queue *queue, u32 limit)
 }
 
 /*
- * What the device has lost it won't answer, but it may when it's asked anew. Before a page
- * is given up, or when stores can't go on without the answer to a DISCARD, it is reset: at
- * a third of the time that a reader waits. (load_timeout_s=0: whoever waits for ever
- * doesn't want that.)
+ * The device won't answer requests that it has lost, but may answer when they are sent again. So
+ * before a page is given up, or when stores can't go on without the answer to a DISCARD, the driver
+ * resets the device, at a third of the time that a reader waits. (load_timeout_s=0: readers wait
+ * for ever, and there is no reset.)
  */
 static bool queue_wants_reset(const struct cswap_queue *queue)
 {
@@ -627,7 +625,7 @@ static unsigned long clock_jump(struct cswap_dev *dev)
 	return late;
 }
 
-/* Not later than now: it may have been set since the guest goes on. */
+/* Not later than now: the clock may have been set after the guest went on. */
 static void clock_set_forward(unsigned long *at, unsigned long by)
 {
 	*at = time_after(*at + by, jiffies) ? jiffies : *at + by;
@@ -643,20 +641,20 @@ static void queue_tick(struct cswap_queue *queue, unsigned long jump,
 		clock_set_forward(&queue->shard.moved_at, jump);
 		clock_set_forward(&queue->shard.room_at, jump);
 	}
-	cswap_queue_read(queue);	/* not all that comes interrupts, or one was lost */
+	cswap_queue_read(queue);	/* not all answers interrupt, or one was lost */
 	loads_time_out(queue);
 	cswap_store_retry(&queue->shard);
 	if (queue->shard.discards_lost)
 		cswap_discards_lose(&queue->shard);
 	if (queue->shard.free.count)
 		cswap_queue_wake_store(queue);
-	/* a full pool may wait for something else than what is in flight here */
+	/* a full pool may wait for other things than requests of this pair */
 	result->again |= queue->shard.loading || queue->shard.sent ||
 			 queue->shard.send.count || queue->shard.failed ||
 			 queue->shard.free.first == CSWAP_NONE;
 	result->reset |= queue_wants_reset(queue);
 	cswap_queue_unlock_and_send(queue, flags);
-	/* who waits for a load looks at the same clock */
+	/* tasks that wait for a load look at the same clock */
 	wake_all_readers(queue);
 }
 

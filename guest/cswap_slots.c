@@ -31,24 +31,25 @@
  * So if the newest copy is DEFERRED, exactly one operation is in flight, and
  * its end finds the copy through the record.
  *
- * A LOAD's flag stays until its reader has let go of it. What doesn't open is asked
- * for again, by the same load and under the same flag: that takes nothing which others
- * could have, and waits for nothing which others could hold.
+ * A LOAD's flag stays until its reader has released the load. A page that doesn't open is asked for
+ * again, by the same load and under the same flag: a retry takes nothing that others need, and
+ * waits for nothing that others hold.
  *
  * A request is of one slot or of several neighbours, a group. Groups are made when requests are
  * sent, of what waits in a row: the first copy or load of a group is its name (the cookie), the
- * others follow it in a chain. A group is the device's business alone. It ends as one, and then
- * each of its pages is for itself: superseded, freed, confirmed, failed, opened, asked for again.
- * What has failed in a group is sent singly from then on, so that one bad slot keeps no others.
+ * others follow it in a chain. A group exists for the device only. It ends as one request, and then
+ * each of its pages is handled by itself: superseded, freed, confirmed, failed, opened, asked for
+ * again. A page that has failed in a group is sent singly from then on, so that one bad slot harms
+ * no others.
  *
  * A copy stays until the device has confirmed it; a STORE that fails leaves it
  * KEPT, to be sent again. Either way loads are served from it meanwhile. No
  * page is lost by a failed STORE.
  *
- * If it's known that DISCARDs in flight will never be answered (their queue is
- * broken) they stay in flight until a reset: the device may carry one out at any
- * time, so no newer page may go there. Stores of these slots are refused, and what
- * waits already counts as failed, so that it can't use up the pool.
+ * If it's known that DISCARDs in flight will never be answered (their queue is broken) they stay in
+ * flight until a reset: the device may carry one out at any time, so no newer page may go there.
+ * Stores of these slots are refused, and copies that wait for them already count as failed, so that
+ * they can't use up the pool.
  *
  * Everything happens under the shard's lock but cswap_slot_free(), which the
  * swap core calls under locks of its own: it turns STORED or COPY into FREED by
@@ -99,8 +100,8 @@ static u32 copy_of(cswap_record_t r)
 }
 
 /*
- * Replace *@record by @to if it is still *@old; else fetch it into *@old.
- * Ordered: what was written before is visible to whoever sees @to.
+ * Replace *@record by @to if it is still *@old; else fetch it into *@old. Ordered: a CPU that sees
+ * @to sees what was written before.
  */
 static bool record_change(cswap_record_t *record, cswap_record_t *old,
 			  cswap_record_t to)
@@ -198,7 +199,10 @@ static void copy_queue(struct cswap_shard *shard, u32 c)
 	list_add_tail(shard, &shard->send, c);
 }
 
-/* It stays in the pool for longer than it should: too many such refuse new stores. */
+/*
+ * The copy stays in the pool for longer than it should; too many such copies make the pair refuse
+ * new stores.
+ */
 static void copy_fail(struct cswap_shard *shard, u32 c)
 {
 	struct cswap_copy *copy = &shard->copies[c];
@@ -256,7 +260,7 @@ static bool copy_drop_if_freed(struct cswap_shard *shard, u32 c)
 	return true;
 }
 
-/* An operation on @slot is over: the copy that waited for it has its turn, if there's one. */
+/* An operation on @slot is over: queue the copy that waited for it, if there's one. */
 static bool slot_out_of_flight(struct cswap_shard *shard, u64 slot)
 {
 	u32 c = copy_of(READ_ONCE(shard->records[slot]));
@@ -638,7 +642,7 @@ void cswap_copy_put(struct cswap_shard *shard, u32 c)
 		copy_free(shard, c);
 }
 
-/* Nobody will ask again: the slot is out of flight. */
+/* No retry will come: nothing is in flight for the slot any more. */
 static bool load_free(struct cswap_shard *shard, u32 l)
 {
 	struct cswap_load *load = &shard->loads[l];
@@ -651,7 +655,9 @@ static bool load_free(struct cswap_shard *shard, u32 l)
 	return slot_out_of_flight(shard, load->slot);
 }
 
-/* The LOAD that begins with @l is over. What each page's owner makes of that is his. */
+/*
+ * The LOAD that begins with @l is over. The owner of each page decides what follows for that page.
+ */
 static void load_settle(struct cswap_shard *shard, u32 l)
 {
 	shard->asked--;
@@ -677,7 +683,7 @@ bool cswap_load_end(struct cswap_shard *shard, u32 l)
 
 /* --- what the device says --- */
 
-/* A CPU that guesses the outcome of a check must not index with a cookie of the host's choice. */
+/* Speculation past a check must not index with a cookie that the host chose. */
 static struct cswap_copy *copy_in_flight(const struct cswap_shard *shard, u64 cookie)
 {
 	u32 c = (u32)cookie;
@@ -769,7 +775,7 @@ int cswap_answer_here(struct cswap_shard *shard, u64 cookie,
 	return store_part(shard, cookie, CSWAP_PART_ANSWER, status, event);
 }
 
-/* A copy whose STORE the device forgot: no fault of it, so back to the queue, not to the kept. */
+/* The device forgot this copy's STORE, which didn't fail: so the copy is QUEUED again, not KEPT. */
 static void copy_resend(struct cswap_shard *shard, u32 c)
 {
 	if (shard->copies[c].state != CSWAP_COPY_KEPT)
@@ -803,7 +809,7 @@ void cswap_shard_reset(struct cswap_shard *shard, bool fail)
 	shard->sent_pages = 0;
 	shard->asked = 0;
 	for (i = 0; i < shard->nr_copies; i++) {
-		/* it waited for what is never answered; that ends now */
+		/* the copy waited for what is never answered; that wait ends now */
 		if (shard->copies[i].state == CSWAP_COPY_DEFERRED)
 			copy_absolve(shard, i);
 		if (shard->copies[i].state == CSWAP_COPY_SENT) {
@@ -817,7 +823,7 @@ void cswap_shard_reset(struct cswap_shard *shard, bool fail)
 
 /* --- discards --- */
 
-/* Nobody wants what the slot holds. */
+/* The swap core doesn't want the slot's content. */
 static bool is_unwanted(cswap_record_t r)
 {
 	return kind_of(r) == KIND_FREED || kind_of(r) == KIND_NEVER;

@@ -44,12 +44,15 @@
 #include "cswap.h"
 #include "cswap_trace.h"
 
-/* The pool: so much, and so much again for each pair, but no more of all memory. */
+/*
+ * Size of the pool: POOL_BYTES and POOL_PAIR_BYTES for each pair, but at most 1/POOL_RAM_SHARE of
+ * memory.
+ */
 #define POOL_BYTES		SZ_2M
 #define POOL_PAIR_BYTES		SZ_512K
 #define POOL_RAM_SHARE		128
 #define POOL_MIN_PAIR_BYTES	SZ_256K
-/* 8 bytes a slot may take so much of all memory. */
+/* The records, 8 bytes a slot, may take at most 1/RECORDS_RAM_SHARE of memory. */
 #define RECORDS_RAM_SHARE	8
 #define DEFAULT_PAIRS		4U
 
@@ -57,7 +60,7 @@ static unsigned int queues;
 module_param(queues, uint, 0444);
 MODULE_PARM_DESC(queues, "Queue pairs at most (default 0: a pair for each CPU, up to 4)");
 
-/* A parameter that is a number between two others; what isn't is refused with a reason. */
+/* A parameter with bounds; other values are refused with a message that names the bounds. */
 struct bounded {
 	ulong *number;
 	ulong least, most;
@@ -176,7 +179,7 @@ static DEFINE_IDA(cswap_ida);
 
 /* --- features and configuration --- */
 
-/* A balloon that this guest can't use isn't agreed on: so the host knows, and can say why. */
+/* Don't accept a balloon that this guest can't use, so that the host knows, and can say why. */
 static void balloon_decline(struct virtio_device *vdev)
 {
 	const char *why;
@@ -407,7 +410,7 @@ static int fork_notify(struct notifier_block *nb, unsigned long action, void *da
 	return NOTIFY_OK;
 }
 
-/* The key is in memory only: an image on a disk would be the end of the promise. */
+/* Refuse hibernation: its image would put the key, which is in memory only, on a disk. */
 static int pm_notify(struct notifier_block *nb, unsigned long action, void *data)
 {
 	struct cswap_dev *dev = container_of(nb, struct cswap_dev, pm_notifier);
@@ -434,7 +437,7 @@ static int cswap_probe(struct virtio_device *vdev)
 			rc);
 		goto err_dev;
 	}
-	/* from cswap_life_find_rings() on the device may interrupt, in order or not */
+	/* from cswap_life_find_rings() on the device may interrupt, even before DRIVER_OK */
 	rc = cswap_control_init(dev) ?: cswap_discard_init(dev) ?: cswap_balloon_init(dev);
 	if (rc)
 		goto err_control;
