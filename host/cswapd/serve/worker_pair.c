@@ -25,6 +25,11 @@
 #define DATA_LAST UINT16_MAX
 /* Acks worth sending before their pair runs out of other things to do. */
 #define ACK_BATCH 15
+/*
+ * Requests that a pair takes in a round. They go to the store then, so the medium works on them while the
+ * next are looked at: io_uring holds what is submitted together until the last of it is prepared.
+ */
+#define TAKE_BATCH 8
 
 void pair_break(struct pair *pair, const struct ring *ring, const char *why)
 {
@@ -468,7 +473,7 @@ static unsigned int take_requests(struct pair *pair)
 	enum vring_result result = VRING_EMPTY;
 	unsigned int taken = 0;
 
-	while (pair->num_free && pair->worker->free_ops) {
+	while (taken < TAKE_BATCH && pair->num_free && pair->worker->free_ops) {
 		result = vring_pop(vring, chain);
 		if (result != VRING_OK ||
 		    !accept_request(pair, request_get(pair), chain))
