@@ -7,6 +7,7 @@
 It keeps descriptors as systemd's descriptor store does, for tags in memory and for those in a file. A restart that would put another store under the
 guest's pages is refused, and what is kept stays for a right one: then the guest has seen a pause.
 """
+import json
 import os
 import shutil
 import signal
@@ -213,6 +214,28 @@ def slow_keeper_has_it_all(keeper):
     keeper.pause_s = 0
 
 
+def away_ms():
+    """As the status says; a process that has just begun doesn't answer yet."""
+    while True:
+        status = subprocess.run([f"{bin_dir}/cswapctl", "--socket", path("control"), "--json", "status"],
+                                stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
+        if not status.returncode:
+            return json.loads(status.stdout)["store"]["server_away_ms"]
+        time.sleep(0.01)
+
+
+def kill_worker(daemon):
+    """The process that serves; another one is there when this returns."""
+    def children():
+        with open(f"/proc/{daemon.pid}/task/{daemon.pid}/children", encoding="ascii") as file:
+            return file.read().split()
+
+    old = children()
+    os.kill(int(old[0]), signal.SIGKILL)
+    while children() in (old, []):
+        time.sleep(0.01)
+
+
 def server_is_gone_on_with(keeper):
     """All of the daemon is killed, with and without its server: another one has connections of its own."""
     if not shutil.which("nbdkit"):
@@ -220,7 +243,7 @@ def server_is_gone_on_with(keeper):
         return
     subprocess.run(["truncate", "-s", "40M", "export"], check=True)
     tags = ("--tags", "export.tags") if len(FILES) > 1 else ()
-    store = ("--store", f"nbd:{path('nbd')}", *tags, "--size", "16M")
+    store = ("--store", f"nbd:{path('nbd')}", *tags, "--size", "16M", "--control", path("control"))
     # One thread: see tests/sim/run-nbd.
     command = ["nbdkit", "-f", "-t", "1", "-U", path("nbd"), "--filter=limit", "file", "export", "limit=1"]
 
@@ -246,6 +269,12 @@ def server_is_gone_on_with(keeper):
     daemon.end(signal.SIGKILL)
     daemon = Daemon(keeper, *store)
     result(daemon.ready, "and so without the server", daemon.log)
+    before = away_ms()
+    kill_worker(daemon)
+    code = daemon.end()
+    daemon = Daemon(keeper, *store)
+    result(code == 0 and daemon.ready and away_ms() > before > 0,
+           "restarted without it, too; for how long it has been away is counted on", daemon.log)
     server = serve()
     result(guest.end(), "and the guest has all its pages", guest.output)
     result(daemon.end() == 0, "it ends in order", daemon.log)
