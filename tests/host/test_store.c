@@ -822,6 +822,11 @@ static void a_full_medium_is_given_back_to_first(void **state)
 	fill(&b, 3, 77);
 	assert_int_equal(run(&b, STORE_WRITE, 3000, 3), 0);
 	assert_int_equal(b.lies, 0);
+	/* The STORE may have found room before what was given back for it is counted. */
+	while (owed(&b) > 512) {
+		io_uring_submit(&b.ring);
+		reap_one(&b);
+	}
 	assert_int_equal(owed(&b), 512);
 	assert_int_equal(run(&b, STORE_READ, 3000, 3), 0);
 	expect(&b, 3, 77);
