@@ -34,7 +34,7 @@
 #include "frontend/vhost_user.h"
 
 #define DESCRIPTORS 4096
-/* Between two questions whether another daemon has let go of the store. */
+/* Between two questions whether another daemon has let go of the store, or a server takes too long. */
 #define PATIENCE_POLL_MS 20
 
 struct daemon {
@@ -141,12 +141,17 @@ static void begin_event(struct daemon *daemon)
 		worker_ask(daemon->workers, need);
 }
 
-/* Is another daemon to let go of the store first? Whoever is born meanwhile waits no longer than that. */
+/*
+ * Is another daemon to let go of the store first, or a server to answer? Whoever is born meanwhile waits no longer
+ * than that.
+ */
 static bool waits_for_store(struct daemon *daemon)
 {
 	uint64_t *until_ms = &daemon->keep.state->patient_until_ms;
 	unsigned int ms = 0;
 
+	if (vhost_user_leaves(daemon->vu))
+		return true;
 	if (daemon->event.kind == KEEP_MESSAGE)
 		ms = vhost_user_waits(daemon->vu, &daemon->event.message);
 	if (ms && !*until_ms)
@@ -229,7 +234,7 @@ static bool has_ended(struct daemon *daemon)
 	daemon->phase = ENDS;
 	if (!worker_is_still(daemon->workers) && health_server_away_ms(&daemon->health))
 		leave_without_server(daemon);
-	return worker_is_still(daemon->workers);
+	return worker_is_still(daemon->workers) && !vhost_user_leaves(daemon->vu);
 }
 
 static int timeout_ms(const struct daemon *daemon)
@@ -237,7 +242,8 @@ static int timeout_ms(const struct daemon *daemon)
 	int timeout = sooner_ms(daemon->ctl ? ctl_timeout_ms(daemon->ctl) : -1,
 				health_timeout_ms(&daemon->health));
 
-	if (daemon->phase == HANDLES && daemon->keep.state->patient_until_ms)
+	if ((daemon->phase == HANDLES && daemon->keep.state->patient_until_ms) ||
+	    vhost_user_leaves(daemon->vu))
 		timeout = sooner_ms(timeout, PATIENCE_POLL_MS);
 	if (daemon->phase == SERVES)
 		timeout = sooner_ms(timeout, vhost_user_discard_ms(daemon->vu));
@@ -276,7 +282,7 @@ static bool serve(struct daemon *daemon)
 			handle_signal(daemon);
 		if (fds[1].revents)
 			begin_event(daemon);
-		if (fds[4].revents)
+		if (fds[4].revents || vhost_user_leaves(daemon->vu))
 			vhost_user_move_state(daemon->vu);
 		if (worker_is_still(daemon->workers) && daemon->phase == HANDLES &&
 		    !waits_for_store(daemon))

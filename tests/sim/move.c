@@ -442,8 +442,42 @@ static int case_twice(struct guest *g, const char *socket)
 	return 0;
 }
 
+/* The other daemon has all, and its front end is gone before the guest has run there: so the guest runs at the source. */
+static int case_given_back(struct guest *g, const char *socket)
+{
+	const struct guest_options o = {
+		.frontend = { .style = FE_STYLE_QEMU, .regions = 2 },
+		.pairs = 2, .slots = 1024, .extra_bytes = MIB, .moves = true,
+	};
+	struct move m = { .g = g, .side = { { .socket = -1, .backend_request_fd = -1 },
+					    { .socket = -1, .backend_request_fd = -1 } }, .pipe_fd = -1 };
+	enum io_result result;
+	unsigned int tries;
+	enum step step;
+	u64 slot;
+
+	find_ends(socket);
+	m.state = malloc(STATE_ROOM);
+	TRY(guest_connect(g, ends[0], &o));
+	for (slot = 0; slot < SLOTS; slot++)
+		TRY(guest_store(g, slot, &result));
+	TRY(guest_stop(g));
+	TRY(open_side(&m, 1, ends[1]));
+	for (step = STEP_ASKED; step < NUM_STEPS; step++)
+		EXPECT(g, !take_step(&m, step), "%s: %s", step_names[step], g->fe.error);
+	do_harm(&m, 1, HARM_CUT);
+	/* The source asks for a while each time. */
+	for (tries = 0; tries < 30 && start_at(&m, 0); tries++)
+		;
+	EXPECT(g, tries < 30, "the guest doesn't run: %s", g->fe.error);
+	TRY(check_all(&m, 0));
+	free(m.state);
+	return 0;
+}
+
 static const struct suite_case cases[] = {
 	{ "a state that is loaded twice", case_twice },
+	{ "the other daemon gives it back", case_given_back },
 	{ "the guest moves", case_nobody },
 	{ "the source is killed", case_kill_source },
 	{ "the other daemon is killed", case_kill_other },

@@ -80,6 +80,7 @@ static void drop_transfer(struct handover *handover, enum handover_phase phase)
 	handover->state_fd = -1;
 	handover->came = NULL;
 	handover->state = NULL;
+	handover->checked = false;
 	handover->phase = phase;
 }
 
@@ -116,8 +117,10 @@ static const char *begin_saving(struct handover *handover)
 	struct worker_counters counters;
 	struct device_state device = device_of(handover, &counters);
 
-	if (holder(handover) == HANDOVER_AWAY && !handover_take(handover))
+	if (!handover_take(handover)) {
+		move_ops(handover)->yield(handover->config.store);
 		return "another daemon has the store";
+	}
 	memcpy(device.ticket.id, device.identity->id[STORE_DATA_FILE], STORE_ID_BYTES);
 	if (move_ops(handover)->offer &&
 	    !move_ops(handover)->offer(handover->config.store, &device.ticket))
@@ -185,12 +188,18 @@ static void read_some(struct handover *handover)
 /* All of it is there, and nothing is wrong with it. */
 static const char *check_loaded(struct handover *handover, const struct device_state *device)
 {
+	const char *wrong;
+
+	if (handover->checked)
+		return NULL;
 	read_some(handover);
 	if (handover->phase != HANDOVER_LOADING)
 		return "it can't be read, or is longer than any";
 	if (handover->fd >= 0)
 		return "it has no end";
-	return device_state_check(device, handover->state, handover->came->bytes);
+	wrong = device_state_check(device, handover->state, handover->came->bytes);
+	handover->checked = !wrong;
+	return wrong;
 }
 
 static bool take_by_ticket(struct handover *handover)
@@ -200,12 +209,14 @@ static bool take_by_ticket(struct handover *handover)
 	return move_ops(handover)->take(handover->config.store, &ticket);
 }
 
-/* What was taken and isn't used. */
+/* What was taken and isn't used. At a server that takes time. */
 static void give_back(struct handover *handover)
 {
-	if (move_ops(handover)->give_back)
-		move_ops(handover)->give_back(handover->config.store);
-	move_ops(handover)->yield(handover->config.store);
+	const struct store_move_ops *ops = move_ops(handover);
+
+	handover->leaves = ops->give_back && !ops->give_back(handover->config.store);
+	if (!handover->leaves)
+		ops->yield(handover->config.store);
 }
 
 static const char *load(struct handover *handover)
@@ -362,6 +373,8 @@ const char *handover_begin(struct handover *handover, bool loads, int fd)
 
 struct pollfd handover_poll(const struct handover *handover)
 {
+	if (handover->fd < 0 && handover_is_offered(handover))
+		return store_move_poll(handover->config.store);
 	return (struct pollfd) {
 		.fd = handover->fd,
 		.events = handover->phase == HANDOVER_SAVING ? POLLOUT : POLLIN,
@@ -370,10 +383,17 @@ struct pollfd handover_poll(const struct handover *handover)
 
 void handover_run(struct handover *handover)
 {
-	if (handover->phase == HANDOVER_SAVING)
+	if (handover->leaves)
+		give_back(handover);
+	else if (handover->phase == HANDOVER_SAVING)
 		write_some(handover);
 	else if (handover->phase == HANDOVER_LOADING)
 		read_some(handover);
+}
+
+bool handover_leaves(const struct handover *handover)
+{
+	return handover->leaves;
 }
 
 bool handover_is_ours(const struct handover *handover)

@@ -60,6 +60,8 @@ struct handover {
 	uint64_t room;			/* of @state */
 	uint64_t bytes;			/* SAVING: of it, in all */
 	uint64_t done;			/* SAVING: bytes written */
+	bool checked;			/* LOADING: all of @state is there, and right */
+	bool leaves;			/* what was taken is being given back */
 	uint64_t discard_gpa;		/* where to go on with what is to be discarded again */
 };
 
@@ -78,7 +80,7 @@ bool handover_is_offered(const struct handover *handover);
  */
 const char *handover_begin(struct handover *handover, bool load, int fd);
 
-/* What to poll for that, and what to do then. */
+/* What to poll for that, and for a store that takes time; what to do then. */
 struct pollfd handover_poll(const struct handover *handover);
 void handover_run(struct handover *handover);
 
@@ -87,6 +89,12 @@ void handover_run(struct handover *handover);
  * no use in waiting. A state that isn't all there, or is wrong, isn't waited for.
  */
 unsigned int handover_waits(struct handover *handover);
+
+/*
+ * What was taken for a guest that doesn't come is being given back, which takes up to four seconds: until then
+ * handover_run() is to be called every now and then, and nothing else.
+ */
+bool handover_leaves(const struct handover *handover);
 
 /* Has it gone well? If a state was read it is the device's from now on, and so is the store. */
 bool handover_check(struct handover *handover);

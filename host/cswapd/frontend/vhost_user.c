@@ -436,11 +436,32 @@ struct worker_need vhost_user_needs(const struct vhost_user *vu,
 	return (struct worker_need){ .still = entry->still, .index = state.index };
 }
 
+/* Is it the last word that a ring needs to run? */
+static bool completes_ring(const struct vhost_user *vu, const struct vu_entry *entry,
+			   const struct vu_message *msg)
+{
+	const bool addr = entry->handle == vu_handle_set_vring_addr;
+	const bool kick = entry->handle == vu_handle_set_vring_kick;
+	const bool enable = entry->handle == vu_handle_set_vring_enable;
+	struct vu_vring_state state;
+	const struct vu_ring *ring;
+
+	if (!addr && !kick && !enable)
+		return false;
+	memcpy(&state, msg->payload, sizeof(state));
+	if (kick)
+		state.index &= VU_VRING_INDEX_MASK;
+	if (state.index >= vu->num_rings)
+		return false;
+	ring = &vu->ring[state.index];
+	return (addr || ring->has_addr) && (kick || ring->worker.kick_fd >= 0) &&
+	       (enable ? state.num : ring->enabled) && ring->worker.setup.num;
+}
+
 /* Does it need the store? */
 static bool needs_store(const struct vhost_user *vu, const struct vu_entry *entry,
 			const struct vu_message *msg)
 {
-	struct vu_vring_state state;
 	struct vu_state_fd what;
 
 	if (entry->handle == vu_handle_check_device_state)
@@ -449,10 +470,7 @@ static bool needs_store(const struct vhost_user *vu, const struct vu_entry *entr
 		memcpy(&what, msg->payload, sizeof(what));
 		return !what.direction && !vu_any_ring_runs(vu);
 	}
-	if (entry->handle != vu_handle_set_vring_enable)
-		return false;
-	memcpy(&state, msg->payload, sizeof(state));
-	return state.num && state.index < vu->num_rings && vu->ring[state.index].has_addr;
+	return completes_ring(vu, entry, msg);
 }
 
 unsigned int vhost_user_waits(struct vhost_user *vu, const struct vu_message *msg)

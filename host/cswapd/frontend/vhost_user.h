@@ -124,9 +124,12 @@ unsigned int vhost_user_waits(struct vhost_user *vu, const struct vu_message *ms
 bool vhost_user_handle(struct vhost_user *vu, struct vu_message *msg,
 		       bool *reply);
 
-/* What is to be polled for the guest's state while that moves; what to do then. */
+/* What is to be polled for the guest's state and store while those move; what to do then. */
 struct pollfd vhost_user_state_poll(const struct vhost_user *vu);
 void vhost_user_move_state(struct vhost_user *vu);
+
+/* The store is being given back (handover_leaves()): no message is handled until that's over. */
+bool vhost_user_leaves(const struct vhost_user *vu);
 
 /* When there is memory to be discarded again: ms from now, -1 for never; and do it. */
 int vhost_user_discard_ms(const struct vhost_user *vu);

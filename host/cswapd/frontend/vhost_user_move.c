@@ -93,6 +93,11 @@ void vhost_user_move_state(struct vhost_user *vu)
 	handover_run(&vu->handover);
 }
 
+bool vhost_user_leaves(const struct vhost_user *vu)
+{
+	return handover_leaves(&vu->handover);
+}
+
 /* --- what is released and filled again --- */
 
 int vhost_user_discard_ms(const struct vhost_user *vu)

@@ -24,6 +24,7 @@
 #ifndef CSWAPD_STORE_H
 #define CSWAPD_STORE_H
 
+#include <poll.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/uio.h>
@@ -114,8 +115,8 @@ struct store_ticket {
 
 /*
  * How a store goes to another daemon, with its guest. No operation is under way at any of these, and none
- * blocks but for I/O of the host's own; at a server, take() and give_back() wait for its answers, four seconds at
- * most. Lanes stay open. All can be called again.
+ * blocks but for I/O of the host's own: take() and give_back() of a store at a server say that its answers aren't there
+ * yet, for four seconds at most. Lanes stay open. All can be called again.
  */
 struct store_move_ops {
 	/* Could it? An engine that can't leaves the table out. */
@@ -127,8 +128,8 @@ struct store_move_ops {
 	/*
 	 * From idle to active, tried once: nobody else writes from now on, who wrote before has ended, and
 	 * what he wrote can be read. @ticket: of a guest that comes; NULL: it was ours before. False: somebody
-	 * else has it; or (STORE_TAKES_TIME) it isn't known yet, and is to be asked for again. Who doesn't ask
-	 * again yields.
+	 * else has it; or (STORE_TAKES_TIME) it isn't known yet, and is to be asked for again, when poll() says so
+	 * and every now and then. Who doesn't ask again yields.
 	 */
 	bool (*take)(struct store *store, const struct store_ticket *ticket);
 	/*
@@ -138,9 +139,11 @@ struct store_move_ops {
 	bool (*yield)(struct store *store);
 	/*
 	 * What was taken by a ticket, and never used, can be taken back by who offered it; then it's to be
-	 * yielded. NULL: to yield says that.
+	 * yielded. False: not yet, to be asked for again as take() is. NULL: to yield says that.
 	 */
-	void (*give_back)(struct store *store);
+	bool (*give_back)(struct store *store);
+	/* Until what is it of no use to ask take() or give_back() again? fd -1: nothing. NULL: never anything. */
+	struct pollfd (*poll)(const struct store *store);
 	/*
 	 * Tags of @count slots; of one without a page: zeros, or anything. Active, and from here on nothing
 	 * is begun that wasn't asked for, until it's taken again. False: I/O error.
@@ -255,6 +258,14 @@ static inline bool store_can_move(const struct store *store)
 	const struct store_move_ops *move = store->ops->move;
 
 	return move && (!move->possible || move->possible(store));
+}
+
+/* Of one that can move. */
+static inline struct pollfd store_move_poll(const struct store *store)
+{
+	const struct store_move_ops *move = store->ops->move;
+
+	return move->poll ? move->poll(store) : (struct pollfd){ .fd = -1 };
 }
 
 static inline void store_submit(struct store_lane *lane, struct store_op *op)

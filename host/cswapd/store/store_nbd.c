@@ -53,11 +53,25 @@ enum nbd_ours {
 	NBD_LEFT,			/* hung up, on purpose */
 };
 
+/* A claim that is under way, a block at a time. */
+struct nbd_claiming {
+	struct claim claim;
+	struct nbd_conn conn;
+	enum claim_place place;		/* of the block that the server was asked for, */
+	bool writes;			/* or was given */
+	struct claim_word word;
+	struct store_op op;
+	bool answered;
+	uint8_t block[STORE_SLOT_SIZE];
+	uint64_t end_ms;
+};
+
 struct store_nbd {
 	struct store store;
 	enum nbd_ours ours;		/* the thread's that moves it; lanes look at it */
 	bool cold;			/* lanes are, unless they have begun */
 	bool asked;			/* for connections */
+	struct nbd_claiming *claiming;	/* NULL: none is */
 	const struct store_files *files;
 	char path[STORE_NBD_PATH_BYTES];
 	uint8_t signature[STORE_SIGNATURE_BYTES]; /* which says what the sandbox wouldn't see */
@@ -522,6 +536,14 @@ static struct store_lane *nbd_lane_open(struct store *base, struct io_uring *rin
 
 /* --- the store --- */
 
+static void end_claim(struct store_nbd *store)
+{
+	if (store->claiming)
+		nbd_conn_free(&store->claiming->conn);
+	free(store->claiming);
+	store->claiming = NULL;
+}
+
 /* Connections were admitted, which is what a lock is to a file. */
 static bool nbd_activate(struct store *base)
 {
@@ -531,10 +553,11 @@ static bool nbd_activate(struct store *base)
 
 static void nbd_deactivate(struct store *base)
 {
-	const struct store_nbd *store = (struct store_nbd *)base;
+	struct store_nbd *store = (struct store_nbd *)base;
 	struct store_server *server = store->files->server;
 	unsigned int i;
 
+	end_claim(store);
 	for (i = 0; i < server->count; i++) {
 		if (server->fd[i] >= 0)
 			close(server->fd[i]);
@@ -591,77 +614,125 @@ static void note_answer(void *context, struct store_op *op)
 	*(bool *)context = true;
 }
 
-/* Send and receive what there is; wait for either. False: the server is gone, or too slow. */
-static bool talk(struct nbd_conn *conn, int fd, uint64_t end_ms)
-{
-	bool sends = nbd_conn_gather(conn);
-	struct pollfd poll_fd = { .fd = fd, .events = sends ? POLLIN | POLLOUT : POLLIN };
-	uint64_t now = clock_now_ms();
-	struct msghdr out = { 0 };
-	uint8_t *room;
-	ssize_t n;
-	size_t size;
+/* --- a claim: it's for who calls to wait --- */
 
-	if (now >= end_ms || poll(&poll_fd, 1, (int)(end_ms - now)) <= 0)
-		return false;
-	if (poll_fd.revents & POLLIN) {
-		room = nbd_conn_room(conn, &size);
-		n = recv(fd, room, size, MSG_DONTWAIT);
-		return n > 0 && nbd_conn_received(conn, (size_t)n);
-	}
-	out.msg_iov = conn->iov + conn->iov_done;
-	out.msg_iovlen = conn->iov_count - conn->iov_done;
-	n = sendmsg(fd, &out, MSG_DONTWAIT | MSG_NOSIGNAL);
-	if (n > 0)
-		nbd_conn_sent(conn, (size_t)n);
-	return n > 0;
-}
-
-/* One block of what is in front, by a connection that no lane uses. Waits for the server, until @end_ms. */
-static bool do_block(const struct store_nbd *store, enum store_kind kind, enum claim_place place,
-		     uint8_t block[STORE_SLOT_SIZE], uint64_t end_ms)
+/* The block that is read or written next, if the claim has no verdict yet. */
+static enum claim_verdict ask_block(struct store_nbd *store)
 {
-	struct store_op op = {
-		.kind = kind, .count = 1, .slot = SIGNATURE_SLOT + (uint64_t)place,
-		.data = { { block, STORE_SLOT_SIZE } },
+	struct nbd_claiming *claiming = store->claiming;
+	enum claim_verdict verdict = claim_next(&claiming->claim, &claiming->place,
+						&claiming->writes, &claiming->word);
+
+	if (verdict != CLAIM_UNDER_WAY)
+		return verdict;
+	encode_word(store, claiming->place, &claiming->word, claiming->block);
+	claiming->op = (struct store_op) {
+		.kind = claiming->writes ? STORE_WRITE : STORE_READ, .count = 1,
+		.slot = SIGNATURE_SLOT + (uint64_t)claiming->place,
+		.data = { { claiming->block, STORE_SLOT_SIZE } },
 	};
-	struct nbd_conn *conn = malloc(sizeof(*conn));
-	bool answered = false, well;
-
-	well = conn && nbd_conn_init(conn, note_answer, &answered);
-	if (well)
-		nbd_conn_queue(conn, &op);
-	while (well && !answered)
-		well = talk(conn, store->files->server->fd[0], end_ms);
-	if (conn)
-		nbd_conn_free(conn);
-	free(conn);
-	return well && !op.error;
+	claiming->answered = false;
+	nbd_conn_queue(&claiming->conn, &claiming->op);
+	return verdict;
 }
 
-/* UNDER_WAY: the server is gone, or says no. */
-static enum claim_verdict run_claim(const struct store_nbd *store, enum claim_role role,
-				    const struct store_ticket *ticket)
+static bool begin_claim(struct store_nbd *store, enum claim_role role,
+			const struct store_ticket *ticket)
 {
 	const struct store_files *files = store->files;
-	const uint64_t end_ms = clock_now_ms() + CLAIM_MS;
-	uint8_t block[STORE_SLOT_SIZE];
-	enum claim_verdict verdict;
-	enum claim_place place;
-	struct claim_word word;
-	struct claim claim;
-	bool writes;
+	struct nbd_claiming *claiming = calloc(1, sizeof(*claiming));
 
-	claim_begin(&claim, role, ticket, files->identity.id[STORE_DATA_FILE], files->server->id);
-	while ((verdict = claim_next(&claim, &place, &writes, &word)) == CLAIM_UNDER_WAY) {
-		encode_word(store, place, &word, block);
-		if (!do_block(store, writes ? STORE_WRITE : STORE_READ, place, block, end_ms))
-			return CLAIM_UNDER_WAY;
-		if (!writes)
-			decode_word(place, block, &word);
-		claim_done(&claim, &word);
+	store->claiming = claiming;
+	if (!claiming || !nbd_conn_init(&claiming->conn, note_answer, &claiming->answered))
+		return false;
+	claiming->end_ms = clock_now_ms() + CLAIM_MS;
+	claim_begin(&claiming->claim, role, ticket, files->identity.id[STORE_DATA_FILE],
+		    files->server->id);
+	ask_block(store);
+	return true;
+}
+
+/* Another one that is under way has been given up by who asked for it. */
+static bool is_claiming(const struct store_nbd *store, enum claim_role role,
+			const struct store_ticket *ticket)
+{
+	const struct claim *claim = &store->claiming->claim;
+
+	return claim->role == role && !memcmp(&claim->ticket, ticket, sizeof(*ticket));
+}
+
+/* Send and receive what can be at once. False: the server is gone, or makes no sense. */
+static bool talk(struct nbd_conn *conn, int fd)
+{
+	struct msghdr out = { 0 };
+	uint8_t *room;
+	ssize_t n = 0;
+	size_t size;
+
+	if (nbd_conn_gather(conn)) {
+		out.msg_iov = conn->iov + conn->iov_done;
+		out.msg_iovlen = conn->iov_count - conn->iov_done;
+		n = sendmsg(fd, &out, MSG_DONTWAIT | MSG_NOSIGNAL);
+		if (n > 0)
+			nbd_conn_sent(conn, (size_t)n);
 	}
-	return verdict;
+	if (n >= 0) {
+		room = nbd_conn_room(conn, &size);
+		n = recv(fd, room, size, MSG_DONTWAIT);
+		if (n > 0)
+			return nbd_conn_received(conn, (size_t)n);
+	}
+	return n < 0 && (errno == EAGAIN || errno == EINTR);
+}
+
+/* What was asked is answered: to the next. */
+static enum claim_verdict end_block(struct store_nbd *store)
+{
+	struct nbd_claiming *claiming = store->claiming;
+
+	if (!claiming->writes)
+		decode_word(claiming->place, claiming->block, &claiming->word);
+	claim_done(&claiming->claim, &claiming->word);
+	return ask_block(store);
+}
+
+/*
+ * Begin a claim, or go on with it, by a connection that no lane uses. UNDER_WAY: to be called again. False: the
+ * server is gone, or too slow, or says no.
+ */
+static bool run_claim(struct store_nbd *store, enum claim_role role,
+		      const struct store_ticket *ticket, enum claim_verdict *verdict)
+{
+	bool well = store->claiming ? is_claiming(store, role, ticket) :
+				      begin_claim(store, role, ticket);
+	struct nbd_claiming *claiming = store->claiming;
+
+	*verdict = CLAIM_UNDER_WAY;
+	while (well && *verdict == CLAIM_UNDER_WAY) {
+		well = clock_now_ms() < claiming->end_ms &&
+		       talk(&claiming->conn, store->files->server->fd[0]);
+		if (!well || !claiming->answered)
+			break;
+		well = !claiming->op.error;
+		if (well)
+			*verdict = end_block(store);
+	}
+	if (!well || *verdict != CLAIM_UNDER_WAY)
+		end_claim(store);
+	return well;
+}
+
+static struct pollfd nbd_poll(const struct store *base)
+{
+	const struct store_nbd *store = (const struct store_nbd *)base;
+	struct pollfd poll_fd = { .fd = -1, .events = POLLIN };
+
+	if (!store->claiming)
+		return poll_fd;
+	poll_fd.fd = store->files->server->fd[0];
+	if (store->claiming->conn.iov_done < store->claiming->conn.iov_count)
+		poll_fd.events |= POLLOUT;
+	return poll_fd;
 }
 
 static void set_side(const struct store_nbd *store, enum store_server_side side)
@@ -680,6 +751,7 @@ static void hang_up_all(struct store_nbd *store)
 	const struct store_server *server = store->files->server;
 	unsigned int i;
 
+	end_claim(store);
 	__atomic_store_n(&store->ours, NBD_LEFT, __ATOMIC_RELEASE);
 	for (i = 0; i < server->count; i++)
 		if (server->fd[i] >= 0)
@@ -725,9 +797,8 @@ static bool nbd_take(struct store *base, const struct store_ticket *ticket)
 		ask_for_server(store);
 		return false;
 	}
-	verdict = run_claim(store, ticket ? CLAIM_TAKES : CLAIM_TAKES_BACK,
-			    ticket ? ticket : &server->log->ticket);
-	if (verdict == CLAIM_UNDER_WAY)
+	if (!run_claim(store, ticket ? CLAIM_TAKES : CLAIM_TAKES_BACK,
+		       ticket ? ticket : &server->log->ticket, &verdict))
 		hang_up_all(store);
 	if (verdict != CLAIM_WON)
 		return false;
@@ -750,12 +821,14 @@ static bool nbd_yield(struct store *base)
 }
 
 /* If this process isn't the one that took it there's nobody to say it by: who offered it has to see for itself. */
-static void nbd_give_back(struct store *base)
+static bool nbd_give_back(struct store *base)
 {
-	const struct store_nbd *store = (struct store_nbd *)base;
+	struct store_nbd *store = (struct store_nbd *)base;
+	enum claim_verdict verdict;
 
-	if (store->cold && store->ours == NBD_OURS)
-		run_claim(store, CLAIM_GIVES_BACK, &store->files->server->log->ticket);
+	return !store->cold || store->ours != NBD_OURS ||
+	       !run_claim(store, CLAIM_GIVES_BACK, &store->files->server->log->ticket, &verdict) ||
+	       verdict != CLAIM_UNDER_WAY;
 }
 
 static const struct store_move_ops nbd_move_ops = {
@@ -764,6 +837,7 @@ static const struct store_move_ops nbd_move_ops = {
 	.take = nbd_take,
 	.yield = nbd_yield,
 	.give_back = nbd_give_back,
+	.poll = nbd_poll,
 };
 
 static struct store *nbd_open(const struct store_files *files, uint64_t slots)

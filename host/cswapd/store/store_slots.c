@@ -508,12 +508,16 @@ static bool slots_offer(struct store *base, struct store_ticket *ticket)
 	return !engine->ops->move->offer || engine->ops->move->offer(engine, ticket);
 }
 
-static void slots_give_back_store(struct store *base)
+static bool slots_give_back_store(struct store *base)
 {
 	struct store *engine = ((struct store_slots *)base)->engine;
 
-	if (engine->ops->move->give_back)
-		engine->ops->move->give_back(engine);
+	return !engine->ops->move->give_back || engine->ops->move->give_back(engine);
+}
+
+static struct pollfd slots_poll(const struct store *base)
+{
+	return store_move_poll(((const struct store_slots *)base)->engine);
 }
 
 static bool slots_take(struct store *base, const struct store_ticket *ticket)
@@ -575,6 +579,7 @@ static const struct store_move_ops slots_move_ops = {
 	.idle = slots_idle,
 	.offer = slots_offer,
 	.give_back = slots_give_back_store,
+	.poll = slots_poll,
 	.take = slots_take,
 	.yield = slots_yield,
 	.get_tags = slots_get_tags,

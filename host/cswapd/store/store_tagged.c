@@ -199,12 +199,16 @@ static bool tagged_offer(struct store *base, struct store_ticket *ticket)
 	return !engine->ops->move->offer || engine->ops->move->offer(engine, ticket);
 }
 
-static void tagged_give_back(struct store *base)
+static bool tagged_give_back(struct store *base)
 {
 	struct store *engine = ((struct store_tagged *)base)->engine;
 
-	if (engine->ops->move->give_back)
-		engine->ops->move->give_back(engine);
+	return !engine->ops->move->give_back || engine->ops->move->give_back(engine);
+}
+
+static struct pollfd tagged_poll(const struct store *base)
+{
+	return store_move_poll(((const struct store_tagged *)base)->engine);
 }
 
 static bool tagged_take(struct store *base, const struct store_ticket *ticket)
@@ -249,6 +253,7 @@ static const struct store_move_ops tagged_move_ops = {
 	.idle = tagged_idle,
 	.offer = tagged_offer,
 	.give_back = tagged_give_back,
+	.poll = tagged_poll,
 	.take = tagged_take,
 	.yield = tagged_yield,
 	.get_tags = tagged_get_tags,
