@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # The process that serves the guest is killed twenty times under a storm of swapping.
-# Proves: no page is lost, none is wrong, nobody hangs; the guest sees nothing of it but a pause, and
+# Proves: no page is lost, none is wrong, nobody hangs; the guest, a confidential one too, sees nothing of it but a pause, and
 # another process serves it within a second. (Trap A4, I6.)
 #
 # beds: uml uml-debug vm-newest
 # fast uml-debug: file
-# slow: vm-6.1
+# slow: vm-6.1 tdx-newest snp-newest
 # timeout: 600
 # beside: yes
 # run: --env KILLS=20
