@@ -233,12 +233,55 @@ static int show_all(const struct options *options)
 	return list ? 0 : EXIT_FAILED;
 }
 
+static struct json_object *find_by_name(struct json_object *list, const char *name)
+{
+	struct json_object *guests = member(list, "guests"), *guest;
+	size_t i;
+
+	for (i = 0; json_object_is_type(guests, json_type_array) &&
+		    i < json_object_array_length(guests); i++) {
+		guest = json_object_array_get_idx(guests, i);
+		if (!strcmp(text(guest, "name"), name))
+			return guest;
+	}
+	return NULL;
+}
+
+/* On stderr, if it's known: what is to be done in the guest when that has its memory, and how long it takes. */
+static void tell_way_back(const struct options *options)
+{
+	struct json_object *list = balancer_list(options, PATIENCE_MS), *answer = NULL;
+	struct json_object *guest = find_by_name(list, options->guest);
+	struct json_object *request = json_object_new_object();
+	struct connection connection = { .quiet = true };
+	struct status status;
+
+	json_object_object_add(request, "request", json_object_new_string("status"));
+	if (!guest || !connection_open(&connection, text(guest, "socket"))) {
+		json_object_put(request);
+		json_object_put(list);
+		return;
+	}
+	if (connection_send(&connection, request) &&
+	    connection_receive(&connection, clock_now_ms() + PATIENCE_MS, &answer) == CONNECTION_OK) {
+		status_read(answer, &status);
+		if (status_way_back(&status))
+			fprintf(stderr, "cswapctl: swapoff in %s then brings back %s\n",
+				options->guest, status_way_back(&status));
+	}
+	json_object_put(answer);
+	connection_close(&connection);
+	json_object_put(list);
+}
+
 int balancer_run(const struct options *options, const char *command)
 {
 	struct json_object *answer;
 
 	if (!strcmp(command, "balancer"))
 		return show_all(options);
+	if (!strcmp(command, "drain"))
+		tell_way_back(options);
 	answer = ask(options, command, options->guest, 0);
 	if (!answer)
 		return EXIT_FAILED;

@@ -16,6 +16,9 @@
 #define FULL_BYTES (4 * 1024 * 1024)
 /* A request that is at the store for so long isn't slow: nobody answers. */
 #define HANGS_MS 5000
+/* Of fewer reads no time can be told, and of less in a store it needn't be: its signature is a block, too. */
+#define ENOUGH_READS 256
+#define ENOUGH_BYTES (1024 * 1024)
 
 /* --- from JSON --- */
 
@@ -53,6 +56,8 @@ static void read_report(struct json_object *report, struct status *status)
 	status->report_available = number(report, "available_bytes");
 	status->report_lost = number(report, "lost_bytes");
 	status->report_tampered = number(report, "tampered_pages");
+	status->report_swap_in = number(report, "swap_in_pages");
+	status->report_swap_in_ns = number(report, "swap_in_ns");
 	status->stopped = string(report, "stopped");
 	if (!status->stopped)
 		status->stopped = "unknown";
@@ -190,6 +195,61 @@ static const char *size_text(uint64_t bytes)
 	return to;
 }
 
+static const char *duration_text(double seconds)
+{
+	static char text[32];
+
+	if (seconds < 100)
+		snprintf(text, sizeof(text), "%.0f s", seconds < 1 ? 1 : seconds);
+	else
+		snprintf(text, sizeof(text), "%.0f min", seconds / 60);
+	return text;
+}
+
+/* What the store's file occupies and the guest hasn't freed; of other stores nobody knows. */
+static uint64_t stored_bytes(const struct status *status)
+{
+	uint64_t owed = status->owed == STATUS_UNKNOWN ? 0 : status->owed;
+
+	if (status->occupied == STATUS_UNKNOWN)
+		return STATUS_UNKNOWN;
+	return status->occupied > owed ? status->occupied - owed : 0;
+}
+
+/* So much more than it has would the guest need; what it has released it gets back. */
+static uint64_t missing_bytes(const struct status *status, uint64_t stored)
+{
+	if (status->report_available == STATUS_UNKNOWN || status->released == STATUS_UNKNOWN ||
+	    status->report_available + status->released >= stored)
+		return 0;
+	return stored - status->report_available - status->released;
+}
+
+const char *status_way_back(const struct status *status)
+{
+	const uint64_t stored = stored_bytes(status), missing = missing_bytes(status, stored);
+	static char text[256];
+	double page_us;
+	int n;
+
+	if (stored == STATUS_UNKNOWN || stored < ENOUGH_BYTES)
+		return NULL;
+	if (!status->reported || status->report_swap_in == STATUS_UNKNOWN ||
+	    status->report_swap_in < ENOUGH_READS || status->report_swap_in_ns == STATUS_UNKNOWN) {
+		n = snprintf(text, sizeof(text), "up to %s; the guest has read too little to tell how long that takes",
+			     size_text(stored));
+	} else {
+		page_us = (double)status->report_swap_in_ns / 1000 / (double)status->report_swap_in;
+		n = snprintf(text, sizeof(text), "up to %s, in up to %s: the guest has waited %.0f us for a page so far",
+			     size_text(stored), duration_text((double)stored / 4096 * page_us / 1e6),
+			     page_us);
+	}
+	if (missing)
+		snprintf(text + n, sizeof(text) - (size_t)n, "; %s more memory than it has",
+			 size_text(missing));
+	return text;
+}
+
 static const char *remaining_text(const struct status *status)
 {
 	if (status->memory == STATUS_UNKNOWN || status->released > status->memory)
@@ -321,6 +381,8 @@ static void print_errors(const struct status *status)
 
 static void print_store(const struct status *status)
 {
+	const char *way_back = status_way_back(status);
+
 	printf("sealed store         %ju pages stored, %ju loaded\n",
 	       (uintmax_t)status->stored_pages, (uintmax_t)status->loaded_pages);
 	if (status->store_file && status->store_state)
@@ -333,6 +395,8 @@ static void print_store(const struct status *status)
 	if (status->owed != STATUS_UNKNOWN && status->owed)
 		printf("  owed               %s that the guest has freed, and the disk gets back later\n",
 		       size_text(status->owed));
+	if (way_back)
+		printf("  to be swapped in   %s\n", way_back);
 	if (status->server_away_ms != STATUS_UNKNOWN && status->server_away_ms)
 		printf("  server             AWAY for %.0f s: loads wait, stores wait or are refused; nothing is lost; see the daemon's log\n",
 		       (double)status->server_away_ms / 1000);

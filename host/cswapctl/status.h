@@ -46,6 +46,8 @@ struct status {
 	uint64_t report_available;
 	uint64_t report_lost;
 	uint64_t report_tampered;
+	uint64_t report_swap_in;	/* pages */
+	uint64_t report_swap_in_ns;	/* ... that were waited for so long, in all */
 	const char *stopped;
 };
 
@@ -73,6 +75,12 @@ const char *status_obstacle(const struct status *status);
 
 /* What is wrong with the store, in two words; NULL: nothing that is known. */
 const char *status_trouble(const struct status *status);
+
+/*
+ * In words, how long it takes at most to bring all that is stored back into the guest, by the guest's own measure of
+ * its reads; NULL: how much is stored isn't known, or next to nothing. Void at the next call.
+ */
+const char *status_way_back(const struct status *status);
 
 /* Many lines, and one. */
 void status_print(const struct status *status);

@@ -103,6 +103,9 @@ static int send_report(struct obedient *o)
 		.target = cpu_to_le64(o->target),
 		.floor = cpu_to_le64(BLOCKS * BLOCK - FLOOR),
 		.available = cpu_to_le64(BLOCKS * BLOCK - o->released),
+		/* 100 us each, which nobody has waited. */
+		.swap_in = cpu_to_le64(1000),
+		.swap_in_ns = cpu_to_le64(100000000),
 		.stopped = cpu_to_le32(o->target > FLOOR ? VIRTIO_CSWAP_STOP_FLOOR :
 							   VIRTIO_CSWAP_STOP_NONE),
 	};

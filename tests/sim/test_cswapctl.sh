@@ -414,6 +414,44 @@ never_heard() {
 }
 check "explain: nothing is reckoned of a guest that was never heard" never_heard
 check "explain, as JSON" sh -c "'$bin/cswapctl' --balancer '$dir/balancer' --json explain web1 | grep -q '\"steps\":'"
+# --- a store in a file: how long it takes to bring all of it back
+told() {
+	for ((tries = 0; tries < 500; tries++)); do
+		all --guest gone status >"$dir/out" 2>&1 && grep -q "$1" "$dir/out" && return
+		sleep 0.02
+	done
+	cat "$dir/out"
+	return 1
+}
+rm -f "$dir/run/gone/ctl"
+start "$dir/plain.log" "$bin/cswapd" --socket "$dir/plain" --control "$dir/run/gone/ctl" --store "$dir/store" --size 128M \
+	--release punch
+plain=$started
+check "an empty store: nothing is to be swapped in" sh -c "! '$bin/cswapctl' --directory '$dir/run' --guest gone status |
+	grep 'swapped in.* MiB'"
+# As if the guest had stored so much.
+fallocate --keep-size --offset 1M --length 100M "$dir/store"
+check "how much is to be swapped in" told "to be swapped in   up to 100.* MiB; the guest has read too little to tell"
+start "$dir/obey.log" "$bin/cswap-sim" --socket "$dir/plain" obey
+declining=$started
+check "how long that takes, by the guest's own measure" \
+	told "up to 100.* MiB, in up to 3 s: the guest has waited 100 us for a page so far; 36.* MiB more memory than it has"
+knows_other() {
+	for ((tries = 0; tries < 500; tries++)); do
+		ask explain gone && grep -q '^gone: managed' "$dir/out" && return
+		sleep 0.02
+	done
+	return 1
+}
+check "the balancer has heard of it" knows_other
+told_before() {
+	ask drain gone && grep -qE '^cswapctl: swapoff in gone then brings back up to 100.* MiB, in up to 3 s: ' "$dir/out" &&
+		grep -q '^gone: draining' "$dir/out"
+}
+check "drain tells it before" told_before
+kill "$plain"
+wait "$plain" "$declining" || true
+plain='' declining=''
 check "pause" ask pause web1
 check "it says so" grep -q '^web1: paused' "$dir/out"
 check "drain" ask drain web1
