@@ -158,6 +158,8 @@ static bool waits_for_store(struct daemon *daemon)
 		*until_ms = clock_now_ms() + ms;
 	if (ms && clock_now_ms() < *until_ms)
 		return true;
+	if (ms)
+		vhost_user_give_up(daemon->vu);
 	*until_ms = 0;
 	return false;
 }

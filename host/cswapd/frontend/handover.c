@@ -274,6 +274,12 @@ unsigned int handover_waits(struct handover *handover)
 	return COME_MS;
 }
 
+/* Whatever the message comes to: what a store has under way for it is at its end. */
+void handover_give_up(struct handover *handover)
+{
+	move_ops(handover)->yield(handover->config.store);
+}
+
 /* --- both --- */
 
 static bool is_stream(int fd)

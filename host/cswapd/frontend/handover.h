@@ -90,6 +90,9 @@ void handover_run(struct handover *handover);
  */
 unsigned int handover_waits(struct handover *handover);
 
+/* Nobody asks that any more. */
+void handover_give_up(struct handover *handover);
+
 /*
  * What was taken for a guest that doesn't come is being given back, which takes up to four seconds: until then
  * handover_run() is to be called every now and then, and nothing else.

@@ -483,6 +483,11 @@ unsigned int vhost_user_waits(struct vhost_user *vu, const struct vu_message *ms
 	return handover_waits(&vu->handover);
 }
 
+void vhost_user_give_up(struct vhost_user *vu)
+{
+	handover_give_up(&vu->handover);
+}
+
 bool vhost_user_handle(struct vhost_user *vu, struct vu_message *msg,
 		       bool *reply)
 {

@@ -117,6 +117,9 @@ struct worker_need vhost_user_needs(const struct vhost_user *vu,
  */
 unsigned int vhost_user_waits(struct vhost_user *vu, const struct vu_message *msg);
 
+/* It isn't asked again: to handle the message tries once more. */
+void vhost_user_give_up(struct vhost_user *vu);
+
 /*
  * Handle a message. With *@reply it has become one, to be sent. False when the
  * connection is over. The descriptors that are left in it are the caller's.
