@@ -234,6 +234,10 @@ struct cswap_mem {
 	u64 gathered;			/* pages */
 };
 
+/* A block in the allocator's terms. */
+#define CSWAP_BLOCK_ORDER	9
+static_assert(1 << CSWAP_BLOCK_ORDER == CSWAP_BLOCK_PAGES);
+
 /* Ranges that are taken at a time, and the pages in them. */
 #define CSWAP_TAKE_RANGES	16
 #define CSWAP_TAKE_PAGES	(CSWAP_TAKE_RANGES * (u64)CSWAP_BLOCK_PAGES)

@@ -52,6 +52,26 @@ void cswap_mem_mark(struct cswap_mem *mem, const struct cswap_mem_range *range)
 	count(mem, range, true);
 }
 
+/* One allocation, as it came from the free lists: only its first page is referenced. */
+static bool is_whole(u64 pfn, u64 pages)
+{
+	return pages == CSWAP_BLOCK_PAGES && !page_count(pfn_to_page(pfn + 1));
+}
+
+/* To the allocator: a block as it was taken, whole, or each of its pages. */
+static void put(const struct cswap_mem_range *range)
+{
+	u64 pfn = range->pfn, end = range->pfn + range->pages, pages;
+
+	for (; pfn < end; pfn += pages) {
+		pages = min(end - pfn, CSWAP_BLOCK_PAGES - pfn % CSWAP_BLOCK_PAGES);
+		if (is_whole(pfn, pages))
+			__free_pages(pfn_to_page(pfn), CSWAP_BLOCK_ORDER);
+		else
+			cswap_put_range(pfn, pages);
+	}
+}
+
 void cswap_mem_put(struct cswap_mem *mem, const struct cswap_mem_range *range)
 {
 	u64 i;
@@ -59,7 +79,7 @@ void cswap_mem_put(struct cswap_mem *mem, const struct cswap_mem_range *range)
 	count(mem, range, false);
 	for (i = 0; i < range->pages; i++)
 		__ClearPageOffline(pfn_to_page(range->pfn + i));
-	cswap_put_range(range->pfn, range->pages);
+	put(range);
 }
 
 static unsigned long address(const struct cswap_mem_range *range)

@@ -8,7 +8,8 @@
  *
  *	1. the free lists, where what was freed last comes first, and what was never
  *	   touched last. The last free blocks of a node are left, which are its huge
- *	   pages, as long as 2. brings any;
+ *	   pages, as long as 2. brings any. Such a block isn't split into pages, so
+ *	   that it's freed as what it is (cswap_mem_put());
  *	2. what is free but scattered: the content of blocks is moved elsewhere.
  *	   That takes milliseconds, and fails where something is pinned. Huge pages
  *	   aren't moved before all else was tried;
@@ -36,7 +37,6 @@
 #include "compat.h"
 #include "cswap.h"
 
-#define BLOCK_ORDER		9
 /* Ranges that are tried in one go, before others get their turn. */
 #define RANGE_TRIES		8
 /* Blocks that are moved together, if that goes well. */
@@ -59,8 +59,6 @@
 #define GFP_GATHER		((GFP_HIGHUSER_MOVABLE & ~__GFP_DIRECT_RECLAIM) | __GFP_THISNODE | \
 				 __GFP_NOMEMALLOC | __GFP_NOWARN)
 #define GFP_RECLAIM		(GFP_GATHER | __GFP_DIRECT_RECLAIM | __GFP_NORETRY)
-
-static_assert(1 << BLOCK_ORDER == CSWAP_BLOCK_PAGES);
 
 /* --- what the guest has --- */
 
@@ -117,7 +115,7 @@ static struct stock stock_of(int node)
 		stock.unaccepted += cswap_unaccepted_pages(zone);
 		stock.low += zone_above(zone, take_wmark_pages(zone));
 		stock.is_high |= zone_above(zone, high_wmark_pages(zone)) > 0;
-		for (order = BLOCK_ORDER; order < CSWAP_ORDERS; order++)
+		for (order = CSWAP_BLOCK_ORDER; order < CSWAP_ORDERS; order++)
 			stock.blocks += (u64)READ_ONCE(zone->free_area[order].nr_free) << order;
 	}
 	return stock;
@@ -201,7 +199,6 @@ static bool take_free(int node, unsigned int order, struct cswap_mem_range *rang
 		__free_pages(page, order);
 		return false;
 	}
-	split_page(page, order);
 	range->pfn = page_to_pfn(page);
 	range->pages = 1 << order;
 	return true;
@@ -210,15 +207,11 @@ static bool take_free(int node, unsigned int order, struct cswap_mem_range *rang
 /* Free blocks of @pages together; they're merged. */
 static unsigned int take_blocks(int node, u64 pages, struct cswap_mem_range *ranges)
 {
-	unsigned int nr = 0, order = CSWAP_ORDERS - 1;
-	u64 taken = 0;
+	unsigned int nr = 0;
 
-	while (nr < CSWAP_TAKE_RANGES && order >= BLOCK_ORDER) {
-		if (taken + (1 << order) > pages || !take_free(node, order, &ranges[nr])) {
-			order--;
-			continue;
-		}
-		taken += ranges[nr++].pages;
+	while (nr < CSWAP_TAKE_RANGES && (nr + 1) * CSWAP_BLOCK_PAGES <= pages &&
+	       take_free(node, CSWAP_BLOCK_ORDER, &ranges[nr])) {
+		nr++;
 		cond_resched();
 	}
 	return merge(ranges, nr);
@@ -237,7 +230,7 @@ static bool block_is_candidate(unsigned long pfn, bool huge)
 	return page_zone(last) == zone && is_of_use(zone) &&
 	       zone_above(zone, low_wmark_pages(zone)) && !PageReserved(first) &&
 	       !PageOffline(first) && (huge || !PageCompound(first) ||
-				       compound_order(first) < BLOCK_ORDER);
+				       compound_order(first) < CSWAP_BLOCK_ORDER);
 }
 
 /* The next candidate from the top of the node down; 0 at the end of a round. */
