@@ -402,7 +402,10 @@ void cswap_queue_unlock_and_send(struct cswap_queue *queue, unsigned long flags)
 void cswap_queue_wake_store(struct cswap_queue *queue);
 /* Wake one of those that wait for a load, if there is one to be had. Under the lock. */
 void cswap_queue_wake_load(struct cswap_queue *queue);
-/* A reader has let go of its load: of these one, and who waits for its slot. Under the lock. */
+/*
+ * A reader has released its load: wake one that waits for a load, and all that wait for its slot.
+ * Under the lock.
+ */
 void cswap_queue_wake_readers(struct cswap_queue *queue);
 /* Take what is on the rings; true if they had moved. Under the lock. */
 bool cswap_queue_read(struct cswap_queue *queue);
@@ -433,8 +436,8 @@ bool cswap_load_overdue(const struct cswap_dev *dev, u32 since);
 /* Before anything else of these. */
 void cswap_life_init(struct cswap_dev *dev);
 /*
- * For probe: have the transport make the rings, which may interrupt from here on. 0 or an error,
- * after which there are none. Sleeps.
+ * For probe: have the transport make the rings, which may interrupt from here on. Returns 0, or an
+ * error after which there are no rings. Sleeps.
  */
 int cswap_life_find_rings(struct cswap_dev *dev);
 /* Descriptors in the shortest ring. */
@@ -442,8 +445,8 @@ unsigned int cswap_life_ring_size(const struct cswap_dev *dev);
 /* Everything that uses the rings begins. After an error comes cswap_life_end(). Sleeps. */
 int cswap_life_start(struct cswap_dev *dev);
 /*
- * For whoever takes the device away: what waits gets an error, and what comes; the device is
- * reset, the rings are deleted, and nobody makes others. Sleeps.
+ * For remove, and a probe that fails: requests that wait get an error, and so do later ones; the
+ * device is reset, the rings are deleted, and no others are made. Sleeps.
  */
 void cswap_life_end(struct cswap_dev *dev);
 /* The virtio driver's callbacks of these names, and reset_prepare and reset_done. */
@@ -526,9 +529,9 @@ void cswap_discard_note(struct cswap_dev *dev, u64 slot);
  */
 int cswap_mem_take(struct cswap_mem *mem, u64 pages, bool single,
 		   bool (*stop)(void *arg), void *arg, struct cswap_mem_range *ranges);
-/* Somebody who may use @nodes lacks memory of the kind that @pfn is. Any context. */
+/* The zone of @pfn is short of memory, and on one of @nodes. Any context. */
 bool cswap_mem_is_short(u64 pfn, const nodemask_t *nodes);
-/* There is some memory of @nodes that is. */
+/* A zone of @nodes is short of memory. Any context. */
 bool cswap_mem_are_short(const nodemask_t *nodes);
 
 /* --- cswap_mem.c: memory that was taken --- */
@@ -578,9 +581,9 @@ void cswap_balloon_start(struct cswap_dev *dev);
 void cswap_balloon_stop(struct cswap_dev *dev);
 /* The rings are deleted: the device can't touch a block any more. */
 void cswap_balloon_forget(struct cswap_dev *dev);
-/* Pages that are given up now. */
+/* Pages that the balloon has now. */
 u64 cswap_balloon_pages(const struct cswap_balloon *balloon);
-/* Why there aren't more, in a word. */
+/* Why the balloon isn't larger, in a word. */
 const char *cswap_balloon_stopped(const struct cswap_balloon *balloon);
 
 /* --- cswap_report.c --- */

@@ -4,27 +4,25 @@
  *
  * Theory of operation
  *
- * The host's target comes in an EVENT, which the device holds until there is a
- * new one, and which is sent again a while after the last, so that the guest
- * sets the pace. A worker compares what is given up with what the policy makes of
- * the target, does a step that is short, and goes on as long as there's something
- * to do; it looks at everything anew before each step.
+ * The host's target comes in an EVENT, which the device holds until there is a new target, and
+ * which the driver sends again a while after the last, so that the guest sets the pace. A worker
+ * compares what is given up with what the policy allows of the target, does a short step, and goes
+ * on as long as there's something to do; before each step it looks at everything again.
  *
  *	more:	take blocks (cswap_mem.c), convert them, RELEASE what is held
  *	less:	RECLAIM, wait for the answer, convert back, free
  *
- * What may be done with a block, and when, is in cswap_blocks.c. A device that
- * refuses a RELEASE gets no more memory for a while, and the refused blocks go
- * back to the guest. One that refuses a RECLAIM has no memory: the driver asks
- * again with backoff, or at once when the target changes. A device that doesn't
- * answer at all gets no more memory, and the log says why; a guest that runs short
- * then takes back the blocks of which no request is under way, without an answer.
- * If the control ring is broken nobody can be asked, and these blocks go back.
+ * What may be done with a block, and when, is in cswap_blocks.c. A device that refuses a RELEASE
+ * gets no more memory for a while, and the refused blocks go back to the guest. One that refuses a
+ * RECLAIM has no memory: the driver asks again with backoff, or at once when the target changes. A
+ * device that doesn't answer at all gets no more memory, and the log says why; a guest that runs
+ * short then takes back the blocks of which no request is under way, without an answer. If the
+ * control ring is broken the driver can't ask, and these blocks go back.
  *
- * A guest that is out of memory doesn't ask. The notifier lets a thread that is
- * there already take blocks back, of those that aren't on their way to the device,
- * and waits for it a tenth of a second. Nothing on this path allocates, or waits
- * for the host. The device is told later.
+ * A guest that is out of memory doesn't ask. The OOM notifier has a thread, which exists already,
+ * take blocks back, of those that aren't on their way to the device, and waits for the thread a
+ * tenth of a second. Nothing on this path allocates, or waits for the host. The driver tells the
+ * device later.
  *
  * The lock guards the blocks; the worker and the rescuer are the only ones to
  * change them. Conversions and frees are done outside of it, on blocks that are
@@ -52,7 +50,7 @@
 #define ANSWER_MS		5000
 #define LEAST_DELAY		HZ
 #define MOST_DELAY		(32 * HZ)
-/* Tried again for the third time: not just that the store was busy with the last. */
+/* The backoff of a third try: the store isn't just busy with the pages of the last one. */
 #define BARREN_DELAY		(4 * HZ)
 
 static const char * const stop_names[] = {
@@ -95,7 +93,7 @@ static void backoff_more(struct cswap_backoff *backoff)
 	backoff->until = jiffies + backoff->delay;
 }
 
-/* It may have become better: try, and wait still longer if it has not. */
+/* The cause may be gone: try again, and wait still longer if it isn't. */
 static void backoff_try(struct cswap_backoff *backoff)
 {
 	backoff->until = jiffies;
@@ -115,7 +113,7 @@ static unsigned long backoff_left(const struct cswap_backoff *backoff)
 
 /* --- blocks --- */
 
-/* What is converted together, and lost if that fails. */
+/* Pages that are converted together, and are lost together if that fails. */
 static u64 run_pages(const struct cswap_balloon *balloon, u64 most)
 {
 	return min_t(u64, most, READ_ONCE(balloon->run_pages));
@@ -127,7 +125,7 @@ static void lose(struct cswap_balloon *balloon, const struct cswap_mem_range *ra
 		dev_err(&to_dev(balloon)->vdev->dev,
 			"memory at 0x%llx could not be converted (%d): it is lost until the next boot (more is counted silently)\n",
 			range->pfn << PAGE_SHIFT, rc);
-	/* what fails once may fail again: from now on that costs a block */
+	/* a conversion that failed may fail again: from now on lose only a block by it */
 	WRITE_ONCE(balloon->run_pages, CSWAP_BLOCK_PAGES);
 }
 
@@ -174,7 +172,7 @@ static void spare_put(struct cswap_balloon *balloon, struct cswap_block *block)
 
 /* --- out of memory --- */
 
-/* Blocks of memory of which there is too little, for whoever may use @nodes. */
+/* Blocks of a kind of memory that is short for a task that may use @nodes. */
 struct short_memory {
 	struct cswap_blocks_wanted wanted;
 	nodemask_t nodes;
@@ -232,7 +230,7 @@ static int oom_notify(struct notifier_block *nb, unsigned long unused, void *fre
 
 	if (!cswap_mem_are_short(&cpuset_current_mems_allowed))
 		return NOTIFY_OK;
-	/* the worker lets go of what it gathers */
+	/* the worker frees what it gathers */
 	atomic64_inc(&balloon->ooms);
 	if (!cswap_balloon_pages(balloon))
 		return NOTIFY_OK;
@@ -263,8 +261,8 @@ static bool is_of_part(const struct cswap_blocks_wanted *wanted, u64 pfn)
 }
 
 /*
- * What the balloon has of it goes back to the guest first, so that it leaves as memory
- * of the guest's, and comes online again as that. False if some of it can't.
+ * First give back to the guest what the balloon has of this memory, so that it goes offline as the
+ * guest's memory, and comes online again as such. False if some of it can't go back.
  */
 static bool part_vacate(struct cswap_balloon *balloon, u64 start, u64 pages)
 {
@@ -288,8 +286,8 @@ static bool part_vacate(struct cswap_balloon *balloon, u64 start, u64 pages)
 }
 
 /*
- * The worker may have blocks in hand, and begin a RELEASE, meanwhile. Then the kernel finds
- * marked pages that are in use, and refuses in our place.
+ * Meanwhile the worker may have blocks in hand, and begin a RELEASE. Then the kernel finds marked
+ * pages that are in use, and refuses to go offline itself.
  */
 static int memory_changes(struct notifier_block *nb, unsigned long action, void *arg)
 {
@@ -478,14 +476,14 @@ static struct cswap_policy_verdict decide(struct cswap_balloon *balloon)
 	mem->reclaimed = false;
 	verdict = cswap_policy_step(&balloon->policy, &limits, &sample);
 	WRITE_ONCE(balloon->floor, verdict.floor);
-	/* what the device doesn't want is no use to anybody */
+	/* while the device refuses RELEASEs, held blocks are of no use to it */
 	if (backoff_left(&balloon->release))
 		verdict.goal = min(verdict.goal, sample.out -
 				   READ_ONCE(balloon->blocks.pages[CSWAP_BLOCK_HELD]));
 	return verdict;
 }
 
-/* Why there isn't more: what the policy says, or what else has gone wrong. */
+/* Why the balloon isn't larger: the policy's reason, or another obstacle. */
 static void say_why(struct cswap_balloon *balloon, const struct cswap_policy_verdict *verdict)
 {
 	u32 why = verdict->why;
@@ -515,7 +513,7 @@ static bool is_interrupted(void *arg)
 	       atomic64_read(&balloon->ooms) != balloon->step_ooms;
 }
 
-/* Nobody can be asked; or the guest itself wants memory back, and the device doesn't answer. */
+/* The driver can't ask; or the guest itself wants memory back, and the device doesn't answer. */
 static bool is_left_alone(struct cswap_balloon *balloon, u32 why)
 {
 	if (cswap_control_is_broken(to_dev(balloon)))
@@ -641,10 +639,10 @@ static unsigned long grow(struct cswap_balloon *balloon, u64 goal)
 		backoff_end(&balloon->memory);
 	if (rc == -ENOMEM || rc == -EIO)
 		backoff_more(&balloon->memory);
-	/* others make room: look often, it costs nothing */
+	/* others make room: look often, which costs little */
 	if (rc == -ENOMEM && !READ_ONCE(cswap_reclaim_enabled))
 		balloon->memory.until = jiffies + LEAST_DELAY;
-	/* what brought nothing isn't repeated before others had as much time */
+	/* a search that found nothing isn't repeated before others had as much time */
 	return rc == -EAGAIN ? nsecs_to_jiffies(ktime_get_ns() - started) : 0;
 }
 
@@ -661,7 +659,7 @@ static unsigned long step(struct cswap_balloon *balloon,
 		release_send(balloon);
 	if (out + CSWAP_BLOCK_PAGES <= goal)
 		return grow(balloon, goal);
-	/* brakes are for a balloon that there is, and for one that is wanted */
+	/* brakes are for a balloon that exists, or is wanted */
 	return out || balloon->target ? HZ : MAX_JIFFY_OFFSET;
 }
 

@@ -2,21 +2,21 @@
 /*
  * cswap_control.c - the control ring: one request of each kind at a time.
  *
- * Theory of operation: whoever has something to say on the control queue has
- * one request for it, made at probe, buffers and all. So sending never
- * allocates anything of ours, the ring can't be full, and a device that answers
- * one kind late or never holds up none of the others. An answer is noted in the
- * interrupt, and its owner woken; the owner fetches it when it runs.
+ * Theory of operation: each part of the driver that uses the control queue has one request for its
+ * kind, made at probe with its buffers. So sending never allocates anything of the driver's, the
+ * ring can't be full, and a device that answers one kind late or never delays none of the others.
+ * The interrupt notes an answer, and wakes the request's owner; the owner fetches the answer when
+ * it runs.
  *
- * A ring that the transport has given up answers nothing more. Whoever has a
- * request on it is woken as by an answer, and finds none.
+ * A ring that the transport has given up answers nothing more. The owners of requests on it are
+ * woken as by an answer, and find none.
  *
  * The ring is touched while the control queue runs, under the lock, or behind it as
  * in cswap_queue.c.
  *
- * What becomes of requests in flight when the device goes away is for their
- * owners to know, and they may ask only when the rings are deleted: there are
- * transports whose reset doesn't reach the device, but that does.
+ * When the device goes away, the owners decide what becomes of requests in flight, and may do so
+ * only when the rings are deleted: there are transports whose reset doesn't reach the device, but
+ * deleting the rings does.
  */
 #include <linux/jiffies.h>
 #include <linux/rcupdate.h>
@@ -55,7 +55,7 @@ void cswap_control_interrupt(struct virtqueue *vq)
 		request->used = used;
 		__set_bit(request - control->request, &answered);
 	}
-	/* nobody will be answered any more: who waits is to see that */
+	/* no answer will come any more: owners that wait must see that */
 	for (kind = 0; kind < CSWAP_CONTROL_KINDS && virtqueue_is_broken(vq); kind++)
 		if (control->request[kind].state == CSWAP_REQUEST_SENT)
 			__set_bit(kind, &answered);
@@ -86,7 +86,7 @@ int cswap_control_send(struct cswap_dev *dev, enum cswap_control_kind kind,
 		request->state = CSWAP_REQUEST_SENT;
 		request->sent = jiffies;
 	}
-	/* from here on the ring is deleted only when we are through; see rings_stop() */
+	/* from here on the ring isn't deleted before the RCU section's end; see rings_stop() */
 	rcu_read_lock();
 	spin_unlock_irqrestore(&control->lock, flags);
 	if (notify)

@@ -2,23 +2,21 @@
 /*
  * cswap_discard.c - DISCARD, so that the host gets its disk space back.
  *
- * Theory of operation: the swap core tells of every slot that it frees, one at
- * a time, under its locks. That only marks the slot's record, and the run of
- * slots (the cluster) that it's in. A while later a worker looks through the
- * marked clusters, claims what is still free, and sends one request with as many
- * ranges as fit; its end starts the next. A slot that was stored meanwhile
- * isn't claimed, one that is claimed keeps its next store waiting in the pool
- * until the request is over.
+ * Theory of operation: the swap core tells the driver of every slot that it frees, one at a time,
+ * under its locks. The driver then only marks the slot's record, and the slot's run (the cluster).
+ * A while later a worker looks through the marked clusters, claims the slots that are still free,
+ * and sends one request with as many ranges as fit; the end of a request starts the next. The
+ * worker doesn't claim a slot that was stored meanwhile; the next store of a slot that is claimed
+ * waits in the pool until the request is over.
  *
- * All that the device holds when the driver starts is another's, or this guest's from before it was
- * started anew: nobody can open it, so the driver discards all of it first. The first request is
- * for the end, where the swap core stores last. Each answer doubles the next request, so that a
- * device that answers none has few slots in flight.
+ * All that the device holds when the driver starts was stored by another guest, or by this one
+ * before it was started again: no key opens it any more, so the driver discards all of it first.
+ * The first request is for the end, where the swap core stores last. Each answer doubles the next
+ * request, so that a device that answers none has few slots in flight.
  *
- * Discards are a courtesy: one that fails costs the host disk space, nothing else.
- * One that is never answered, because the control queue is broken, costs the guest
- * its slots until the device is reset: it may be carried out at any time (I1), so
- * they can't be stored.
+ * A discard that fails costs the host disk space, and nothing else. A discard that is never
+ * answered, because the control queue is broken, costs the guest its slots until the device is
+ * reset: the device may carry it out at any time (I1), so these slots can't be stored.
  */
 #include <linux/bitmap.h>
 #include <linux/rcupdate.h>
@@ -31,7 +29,7 @@
 /* Frees come in bursts: an exiting process, a swapoff. */
 #define GATHER_MS	100
 #define PENDING		0
-/* Between looks at whether somebody else wants the CPU. */
+/* Clusters between two calls of cond_resched(). */
 #define TAKE_OVER_SLOTS	SZ_1M
 
 static struct cswap_dev *to_dev(struct cswap_discard *discard)
@@ -164,7 +162,7 @@ static void lose(struct cswap_dev *dev)
 		spin_unlock_irq(&queue->lock);
 		wake_up_all(&queue->store_wait);
 	}
-	/* it lets go of what is freed later */
+	/* the work doesn't claim what is freed later */
 	cswap_tick_soon(dev);
 }
 

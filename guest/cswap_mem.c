@@ -2,12 +2,12 @@
 /*
  * cswap_mem.c - memory that was taken from the guest: marked, shared with the host, and back.
  *
- * Theory of operation: what is taken (cswap_take.c) is marked offline, so that nobody
- * else looks at it (dumps, /proc/kcore), and leaves the count of the guest's memory.
- * After the conversion nothing touches it: what is touched the host has to provide.
+ * Theory of operation: memory that is taken (cswap_take.c) is marked offline, so that nothing else
+ * reads it (dumps, /proc/kcore), and leaves the count of the guest's memory. After the conversion
+ * nothing touches this memory: the host would have to provide what is touched.
  *
- * Memory whose conversion fails is in no known state. It stays marked, and stays
- * lost: neither the guest nor anybody else may use it.
+ * Memory whose conversion fails is in no known state. That memory stays marked, and stays lost:
+ * nothing may use it any more.
  */
 #include <linux/mem_encrypt.h>
 #include <linux/mm.h>
@@ -44,7 +44,7 @@ void cswap_mem_mark(struct cswap_mem *mem, const struct cswap_mem_range *range)
 {
 	u64 i;
 
-	/* nobody who has looked at a mark, and reads, is overtaken by the conversion */
+	/* the conversion doesn't overtake a reader that has looked at a mark, and reads */
 	page_offline_begin();
 	for (i = 0; i < range->pages; i++)
 		__SetPageOffline(pfn_to_page(range->pfn + i));
@@ -88,8 +88,8 @@ static unsigned long address(const struct cswap_mem_range *range)
 }
 
 /*
- * There are platforms that leave contents where the host can read them then. The
- * allocator has erased them, unless it's configured not to.
+ * On some platforms the host can read the contents after the conversion. The allocator has erased
+ * them, unless it's configured not to.
  */
 static void erase(const struct cswap_mem_range *range)
 {

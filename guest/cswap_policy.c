@@ -9,25 +9,23 @@
  * that is nearly nothing before a page of a full guest has been swapped, and
  * swapping is the purpose.
  *
- * So memory is taken until it hurts, and the brakes tell when. What hurts is time
- * that tasks wait for pages to come back; pages that come back soon after they
- * went; allocations that had to reclaim (but for times when it was the balloon
- * that made them). Each is looked at over windows of a second; two in a row trip
- * the brakes. Then an eighth of the balloon is given back, and the cap that this
- * sets stays for a cool-down. After that it's raised step by step as long as
- * things are quiet, which is a good deal less than what trips (hysteresis). Each
- * trip that comes after the last one's cool-down doubles the next; only when the
- * cap has gone does that begin anew. So a balloon that is too large for the guest
- * settles below what hurts. A guest that suddenly needs a lot trips several times
- * in a row until it has enough: that is one occasion, and costs one cool-down.
+ * So the balloon takes memory until the guest stalls, which the brakes detect. Signs of a stall
+ * are: time that tasks wait for pages to come back; pages that come back soon after they went;
+ * allocations that had to reclaim (but for times when the balloon made them do so). Each sign is
+ * measured over windows of a second; two windows in a row trip the brakes. Then an eighth of the
+ * balloon goes back to the guest, and the cap on the balloon that this sets stays for a cool-down.
+ * After that the cap rises step by step as long as the guest is quiet, which is well below what
+ * trips the brakes (hysteresis). Each trip that comes after the last one's cool-down doubles the
+ * next cool-down; the doubling is reset only when the cap has gone. So a balloon that is too large
+ * for the guest settles below the size at which it stalls. A guest that suddenly needs a lot trips
+ * several times in a row until it has enough: that is one occasion, and costs one cool-down.
  *
- * Being out of memory is as good as a trip, with a longer cool-down: what was
- * taken back then the host doesn't get before that, whatever it asks for.
+ * Being out of memory counts as a trip, with a longer cool-down: until the end of that the host
+ * doesn't get what the guest took back then, whatever the host asks for.
  *
- * The host may change its mind at any rate. Giving back is done at once; growing
- * again after that has to wait twice as long as the balloon has been growing, a
- * second at least: so a host that flaps costs the guest a part of a CPU, and no
- * more the faster it flaps.
+ * The host may change its mind at any rate. The balloon shrinks at once; before it grows again it
+ * waits for twice the time for which it had been growing, and at least a second. So a host that
+ * flaps costs the guest a part of a CPU, and flapping faster costs no more.
  */
 #include <linux/minmax.h>
 
@@ -78,8 +76,8 @@ static u64 since(u64 now, u64 then)
 }
 
 /*
- * How much it hurts, in percent of what trips the brakes, over a window that is
- * at its end.
+ * How badly the guest stalls, in percent of what trips the brakes, over a window that is at its
+ * end.
  */
 static u64 pressure(const struct cswap_policy *policy,
 		    const struct cswap_policy_limits *limits,
@@ -113,8 +111,8 @@ static void window_begin(struct cswap_policy *policy,
 }
 
 /*
- * No more than @pages from now on, for as long as *@cool_ms, which doubles; but on
- * the same occasion as the last time, for as long as that anew.
+ * Cap the balloon at @pages for *@cool_ms, which doubles; but on the same occasion as the last time
+ * the cool-down begins again with the same length.
  */
 static void cap_set(struct cswap_policy *policy, u64 now_ms, u64 pages, u32 why,
 		    u32 *cool_ms)

@@ -9,14 +9,13 @@
  * slot's record name the key, the nonce and with them the only version of the
  * slot that will open: freshness.
  *
- * Keys are ranges of that counter, epochs; cswap_epochs.c has their arithmetic. A
- * new one begins when the guest may have been cloned (both clones would use the
- * same nonces) or when a key has sealed enough. Old keys stay while a slot may
- * need them.
+ * A key belongs to a range of that counter, an epoch; cswap_epochs.c has their arithmetic. A new
+ * epoch begins when the guest may have been cloned (both clones would use the same nonces) or when
+ * a key has sealed enough. Old keys stay while a slot may need them.
  *
- * An epoch is dropped when no record names it. A store that has taken a counter
- * but not yet written the record is inside an SRCU read section, and so is
- * everybody who uses a key: dropping waits for them, twice.
+ * An epoch is dropped when no record names it. A store that has taken a counter but not yet written
+ * the record is inside an SRCU read section, and so is every other user of a key: dropping waits
+ * for both, by two grace periods.
  *
  * Crypto runs from private memory to private memory: GCM reads its input twice
  * (once to hash, once to encrypt), and some implementations read their output
@@ -44,10 +43,13 @@
 
 #include "cswap_seal.h"
 
-/* A host that sends clone notices without end gets no more keys than this. */
+/* A host that sends clone notices without end causes no more keys than this. */
 #define REKEY_INTERVAL		HZ
 
-/* Engines have these flags, mostly; what allocates can't be used in reclaim anyway (I3). */
+/*
+ * Most engines have these flags; an implementation that allocates can't be used in reclaim anyway
+ * (I3).
+ */
 #define CIPHER_MASK		(CRYPTO_ALG_ALLOCATES_MEMORY | CRYPTO_ALG_KERN_DRIVER_ONLY)
 
 /* --- ciphers that run on the CPU --- */
@@ -200,7 +202,7 @@ static unsigned long epochs_used(struct cswap_seal *seal,
 {
 	unsigned long used = 0;
 
-	/* whoever took a counter of an older epoch has written his record now */
+	/* every store that took a counter of an older epoch has written its record now */
 	synchronize_srcu(&seal->srcu);
 	seal->in_use(seal, epochs, &used);
 	return used;
@@ -258,17 +260,14 @@ static void rekey_work(struct work_struct *work)
 	unsigned int noio;
 	int rc;
 
-	/*
-	 * A key that nobody asks for isn't made, however many notices come, and
-	 * those that are made are rationed.
-	 */
+	/* Notices alone make no key: a key is made when a store asks for one, and only so often. */
 	if (!cswap_counter_asked(&seal->counter))
 		return;
 	if (delay) {
 		queue_delayed_work(seal->wq, &seal->rekey_work, delay);
 		return;
 	}
-	/* stores wait for this: it must not wait for one, in reclaim */
+	/* stores wait for this work: it must not wait for a store, in reclaim */
 	noio = memalloc_noio_save();
 	rc = rekey(seal);
 	memalloc_noio_restore(noio);
@@ -290,7 +289,7 @@ void cswap_seal_rekey(struct cswap_seal *seal)
 	cswap_counter_notice(&seal->counter);
 }
 
-/* Not done here: making a key allocates, and the caller may be in reclaim. */
+/* Leaves the key to a worker: making a key allocates, and the caller may be in reclaim. */
 static void rekey_start(struct cswap_seal *seal)
 {
 	queue_delayed_work(seal->wq, &seal->rekey_work, 0);
@@ -550,7 +549,7 @@ int cswap_open_page(struct cswap_seal *seal, struct cswap_cipher *cipher,
 			counter, false);
 	srcu_read_unlock(&seal->srcu, idx);
 	if (rc)
-		/* some implementations have written what they couldn't prove */
+		/* some implementations write the plaintext before the tag has been found wrong */
 		memzero_page(page, offset, VIRTIO_CSWAP_SLOT_SIZE);
 	return rc;
 }

@@ -15,17 +15,16 @@
  *	   aren't moved before all else was tried;
  *	3. if the owner wants it, single pages. Each splits the mapping for ever.
  *
- * Of nodes the one that has given least gives next. Of a node's zones the lowest
- * gives last: devices need that.
+ * The node that has given least gives next. Of a node's zones the lowest gives last, because
+ * devices need it.
  *
- * Others never feel the lack but by kswapd, which is there for that. A node has room
- * for a block if its zones keep more than their low watermarks. If it has none,
- * some pages are gathered: held, so that less is free than kswapd bears. kswapd
- * is waited for, which makes more free (here cold pages go to the store), and they
- * are let go of again. We reclaim ourselves only if kswapd has given up.
+ * Other tasks notice the balloon's growth only by kswapd's work. A node has room for a block if its
+ * zones keep more than their low watermarks. If the node has no room, the driver gathers pages: it
+ * holds some, so that less is free than kswapd's low watermark, waits until kswapd has made more
+ * free (here cold pages go to the store), and frees the held pages again. The driver reclaims
+ * itself only if kswapd has given up.
  *
- * The allocator erases what it hands out (init_on_alloc), and no module can keep it
- * from that.
+ * The allocator erases what it hands out (init_on_alloc), which no module can prevent.
  */
 #include <linux/mm.h>
 #include <linux/mmzone.h>
@@ -37,22 +36,22 @@
 #include "compat.h"
 #include "cswap.h"
 
-/* Ranges that are tried in one go, before others get their turn. */
+/* Ranges that are tried in a row, before the worker does other things. */
 #define RANGE_TRIES		8
 /* Blocks that are moved together, if that goes well. */
 #define MOVE_BLOCKS		8
 /* Pages that stay free beside the low watermark. */
 #define RESERVE_PAGES		CSWAP_BLOCK_PAGES
-/* Free blocks of a node's that are left while others can be had: one in so many, or so many. */
+/* Free blocks of a node that are left while other blocks can be taken: the smaller of these. */
 #define KEEP_SHARE		32
 #define KEEP_BLOCKS		64
 /* Pages held to make kswapd work: at most, and at least; one of so many of a node's. */
 #define GATHER_MOST		(8 * CSWAP_BLOCK_PAGES)
 #define GATHER_LEAST		(2 * CSWAP_BLOCK_PAGES + RESERVE_PAGES)
 #define GATHER_SHARE		32
-/* A node that had nothing is asked again so much later. */
+/* A node that had nothing is tried again after this time. */
 #define DRY_TICKS		(HZ / 2)
-/* Ticks that kswapd is waited for in vain. */
+/* Ticks of waiting in vain for kswapd, before the driver reclaims itself. */
 #define GATHER_TICKS		(HZ / 10)
 #define GFP_TAKE		((GFP_HIGHUSER & ~__GFP_RECLAIM) | __GFP_THISNODE | \
 				 __GFP_NOMEMALLOC | __GFP_NOWARN)
@@ -72,9 +71,9 @@ static u64 zone_above(struct zone *zone, unsigned long watermark)
 }
 
 /*
- * The watermark that the balloon stays above. A zone with memory that isn't accepted
- * gets more of it accepted, by the next allocation of anybody, below its promo
- * watermark: the balloon would take that as well, and so on until nothing is left.
+ * The watermark that the balloon stays above. In a zone with memory that isn't accepted yet, any
+ * allocation below the promo watermark accepts more: the balloon would take that memory as well,
+ * and so on until all is accepted.
  */
 static unsigned long take_wmark_pages(struct zone *zone)
 {
@@ -272,8 +271,8 @@ static void range_extend(struct cswap_mem_node *node, u64 pages, struct cswap_me
 }
 
 /*
- * What has failed isn't tried again before everything else was: the cursor goes
- * round. -ENOMEM after a round that brought nothing, and one with huge pages.
+ * A range that has failed isn't tried again before all others were: the cursor goes round. -ENOMEM
+ * after a round that brought nothing, and one with huge pages.
  */
 static int take_range(struct cswap_mem *mem, int nid, u64 pages, struct cswap_mem_range *range)
 {
@@ -312,8 +311,8 @@ static int take_range(struct cswap_mem *mem, int nid, u64 pages, struct cswap_me
 /* --- making room --- */
 
 /*
- * Have more free in the end than kswapd has to: hold up to @pages, at its pace, then
- * let go of them.
+ * Have kswapd make more memory free than it would: hold up to @pages, at kswapd's pace, then free
+ * them.
  */
 static u64 gather(int node, u64 pages, bool (*stop)(void *arg), void *arg)
 {
@@ -331,7 +330,7 @@ static u64 gather(int node, u64 pages, bool (*stop)(void *arg), void *arg)
 			list_add(&page->lru, &gathered);
 		else if (given_up)
 			break;
-		/* kswapd rests as long as any zone has plenty: this one's is held as well */
+		/* kswapd rests as long as any zone has plenty: hold this zone's pages as well */
 		if (page && !is_of_use(page_zone(page))) {
 			cond_resched();
 			continue;
@@ -364,7 +363,7 @@ static u64 gather(int node, u64 pages, bool (*stop)(void *arg), void *arg)
 static int make_room(struct cswap_mem *mem, int node, struct stock *stock,
 		     bool (*stop)(void *arg), void *arg)
 {
-	/* accepting memory only to give it away would have the host provide it */
+	/* to accept memory only to give it away would make the host provide it */
 	if (stock->unaccepted || !READ_ONCE(cswap_reclaim_enabled))
 		return -ENOMEM;
 	mem->reclaimed = true;
@@ -378,7 +377,7 @@ static int make_room(struct cswap_mem *mem, int node, struct stock *stock,
 
 /* --- nodes --- */
 
-/* It had nothing to give a moment ago. */
+/* The node had nothing to give a moment ago. */
 static bool is_dry(const struct cswap_mem_node *node)
 {
 	return node->dry && time_before(jiffies, node->dry_until);
