@@ -222,7 +222,7 @@ static void change(struct notes *notes, const struct guests *guests, struct gues
 	if (answer)
 		give(notes, guest, guests->config->answer[answer - 1], left);
 	else
-		log_notice("guest %s: is left alone again", guest->name);
+		log_notice("guest %s: its cgroup is left alone again", guest->name);
 	guest->answer = answer;
 }
 

@@ -352,7 +352,7 @@ static int serve(struct balancer *balancer, const struct options *options)
 	sd_notify(0, "READY=1");
 	run(balancer, ctl, signals, options);
 	sd_notify(0, "STOPPING=1");
-	log_notice("ends; the guests' targets stay as they are");
+	log_notice("ending; the guests' targets stay as they are");
 	answers_undo(&balancer->notes);
 	notes_close(&balancer->notes);
 	ctl_close(ctl);

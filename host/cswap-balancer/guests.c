@@ -358,7 +358,7 @@ static void receive(struct guest *guest, struct policy_guest_sample *sample, uin
 	/* One request, one line, and nothing behind it. */
 	if (!end || end != guest->in + guest->in_bytes - 1 || !guest->awaiting ||
 	    !take_line(guest, sample, guest->in, guest->in_bytes - 1)) {
-		log_warning("guest %s: its daemon makes no sense", guest->name);
+		log_warning("guest %s: its daemon's answer makes no sense", guest->name);
 		hang_up(guest);
 		return;
 	}

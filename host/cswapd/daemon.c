@@ -453,7 +453,7 @@ static void lock_own_memory(const struct daemon *daemon)
 	int error = own_memory_lock(others, sizeof(others) / sizeof(others[0]));
 
 	if (error)
-		log_notice("where the host is short of memory, pages will wait for the daemon's own, which isn't locked: %s; LimitMEMLOCK=infinity in the unit (or ulimit -l unlimited) allows it",
+		log_notice("the daemon's memory isn't locked: %s; when the host is short of memory, the guest's pages will wait for it: LimitMEMLOCK=infinity in the unit (or ulimit -l unlimited) allows the lock",
 			   strerror(error));
 }
 

@@ -218,7 +218,7 @@ static void close_fds(const int *fd, unsigned int num_fds)
 /* What was said in it is lost, also to the worker, who takes it for told: the next begins again. */
 static void refuse_answer(const struct monitor *monitor)
 {
-	log_err("the worker's answer makes no sense, or its descriptors have no room (RLIMIT_NOFILE): another begins again");
+	log_err("the worker's answer makes no sense, or its descriptors have no room (RLIMIT_NOFILE): another worker takes over");
 	if (monitor->worker)
 		kill(monitor->worker, SIGKILL);
 }

@@ -577,7 +577,7 @@ static bool leads_there(const struct store_files *files, unsigned int which,
 	}
 	if (!kept || strcmp(files->names.name[which], names->name[which]))
 		return false;
-	log_warning("%s is gone; going on with what it was, as long as somebody holds it",
+	log_warning("%s is gone; going on with the removed file, which exists as long as a process has it open",
 		    path);
 	return true;
 }
