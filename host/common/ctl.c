@@ -200,7 +200,7 @@ static bool may_connect(int fd)
 	return false;
 }
 
-/* A free place, or that of who is missed least. */
+/* A free place, or that of the client that may go first. */
 static struct client *make_room(struct ctl *ctl)
 {
 	struct client *oldest = NULL;
@@ -211,7 +211,7 @@ static struct client *make_room(struct ctl *ctl)
 
 		if (client->fd < 0)
 			return client;
-		/* Who holds something has nothing to say. */
+		/* A client that holds something sends nothing more. */
 		if (!client->holds && (!oldest || client->heard < oldest->heard))
 			oldest = client;
 	}

@@ -12,7 +12,7 @@
 #include "listener.h"
 #include "log.h"
 
-/* Does somebody listen at @address? */
+/* Does a process listen at @address? */
 static bool is_live(const struct sockaddr_un *address)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -66,7 +66,10 @@ int listener_open(const char *path, int backlog)
 	memcpy(address.sun_path, path, strlen(path));
 	if (!remove_stale(&address))
 		return -1;
-	/* Who polls it finds nobody there if another was quicker, and doesn't wait. */
+	/*
+	 * If another process was quicker there is no connection after a poll, and accept() mustn't
+	 * wait.
+	 */
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0 ||
 	    bind(fd, (const struct sockaddr *)&address, sizeof(address)) ||

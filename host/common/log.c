@@ -106,7 +106,7 @@ static bool has_room(void)
 	return poll(&out, 1, 0) == 1 && out.revents & POLLOUT;
 }
 
-/* One call a line, so that threads don't mix theirs. False: nobody will read it. */
+/* One call a line, so that threads don't mix theirs. False: no reader is left. */
 static bool put(const char *line, size_t bytes)
 {
 	ssize_t n;

@@ -110,7 +110,7 @@ static const char *missing_file(const struct config *config, const char *cgroup)
 	return NULL;
 }
 
-/* Its own, and that of nobody else: what one is given must not be another's loss. */
+/* Its own, and no other guest's: what is done to one guest must not be another's loss. */
 static bool check_cgroup(const struct config *config, const char *path,
 			 const struct config_guest *guest)
 {

@@ -156,7 +156,7 @@ static int look(struct guests *guests)
 	return error;
 }
 
-/* Who isn't seen is gone; but nobody goes because we can't look. */
+/* A guest that isn't seen is gone; but none goes because the balancer can't look. */
 static void scan(struct guests *guests)
 {
 	size_t i;

@@ -738,7 +738,7 @@ static bool may_grow(const struct policy_guest *guest, const struct policy_guest
 	       (!below_share || guest->allot < guest->fair);
 }
 
-/* What nobody asks for goes to whom is below its size, in small steps. */
+/* What no guest asks for goes to guests that are below their size, in small steps. */
 static void grow(struct policy *policy, const struct policy_guest_sample *samples, uint64_t room,
 		 uint64_t now_ms)
 {

@@ -109,7 +109,9 @@ bool connection_open(struct connection *connection, const char *path)
 	if (strlen(path) >= sizeof(address.sun_path))
 		return complain_of(connection, "path too long for a socket", path);
 	memcpy(address.sun_path, path, strlen(path));
-	/* Whoever is quiet asks many, and none may keep it: a full backlog blocks. */
+	/*
+	 * A quiet connection is one of many, and none may delay the others: a full backlog blocks.
+	 */
 	connection->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC |
 				(connection->quiet ? SOCK_NONBLOCK : 0), 0);
 	if (connection->fd < 0)

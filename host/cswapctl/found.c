@@ -164,7 +164,7 @@ static void look_at_process(struct found_list *found, const char *process)
 
 	snprintf(path, sizeof(path), "/proc/%s/fd", process);
 	files = opendir(path);
-	/* It's gone, or somebody else's. */
+	/* The file is gone, or another user's. */
 	if (!files)
 		return;
 	while ((entry = readdir(files)))

@@ -73,7 +73,7 @@ static int run_watch(struct connection *connection,
 
 	if (!begin_watch(connection, options->interval_ms))
 		return EXIT_FAILED;
-	/* Until whoever reads this has enough, or the daemon ends. */
+	/* Until the reader of the output leaves, or the daemon ends. */
 	while (connection_receive(connection, 0, &answer) == CONNECTION_OK) {
 		show(options, answer, status_print_line);
 		if (ferror(stdout))

@@ -82,7 +82,10 @@ static int run_command(char *const *command)
 		fprintf(stderr, "cswapctl: can't run %s: %s\n", command[0], strerror(errno));
 		_exit(127);
 	}
-	/* Who interrupts both means the command; the guest has its memory again when that has ended. */
+	/*
+	 * A signal to both is meant for the command; the guest has its memory again when the
+	 * command has ended.
+	 */
 	signal(SIGINT, SIG_IGN);
 	signal(SIGQUIT, SIG_IGN);
 	if (child < 0 || waitpid(child, &status, 0) != child) {

@@ -312,7 +312,7 @@ static bool take_option(struct conf *conf, int option, const char *value)
 	}
 }
 
-/* What an option's value may be, for who has given another. */
+/* What an option's value may be, for the message about a wrong one. */
 static const char *allowed(int option)
 {
 	static const struct {

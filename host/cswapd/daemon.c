@@ -207,8 +207,8 @@ static void answer_watchdog(struct daemon *daemon)
 }
 
 /*
- * The store's server is away, so nothing that is at it ends. All of it is in the log, for
- * whoever goes on; it's as if we were killed, but that we clean up.
+ * The store's server is away, so no operation at it ends. The log has all of them, for the next
+ * daemon; it's as if this one were killed, but that it cleans up.
  */
 static _Noreturn void leave_without_server(struct daemon *daemon)
 {
@@ -301,7 +301,7 @@ static bool serve(struct daemon *daemon)
 	return true;
 }
 
-/* From here on nobody else writes to it. */
+/* From here on no other process writes to the store. */
 static bool take_store(struct daemon *daemon)
 {
 	const struct conf *conf = &daemon->conf;

@@ -105,7 +105,7 @@ static void drop_dirty_log(struct vhost_user *vu)
 	worker_pause_table(vu->config.workers);
 	dirty_log_drop(&vu->config.memory->dirty);
 	worker_resume(vu->config.workers);
-	/* Whoever had it read all of memory, and reading a hole fills it. */
+	/* The front end that had the log has read all of memory, and reading a hole fills it. */
 	vu->discard_again = true;
 }
 
@@ -641,7 +641,7 @@ static void leave_rings(struct vhost_user *vu)
 	vu_drop_inflight(vu);
 }
 
-/* What was kept of the front end is for who comes after us: nothing is reset. */
+/* What was kept of the front end is for the next process: nothing is reset. */
 void vhost_user_free(struct vhost_user *vu)
 {
 	if (vu->fd >= 0) {

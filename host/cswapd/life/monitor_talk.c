@@ -117,8 +117,8 @@ void monitor_end_event(struct monitor *monitor)
 }
 
 /*
- * A guest may rely on what is done, and we may be killed then: so systemd has it first. That's the
- * only one who waits for systemd.
+ * A guest may rely on what is done, and the monitor may be killed then: so systemd has it first.
+ * Nothing else waits for systemd.
  */
 static void keep_then_end_event(struct monitor *monitor)
 {
@@ -215,7 +215,10 @@ static void close_fds(const int *fd, unsigned int num_fds)
 		close(fd[num_fds]);
 }
 
-/* What was said in it is lost, also to the worker, who takes it for told: the next begins again. */
+/*
+ * The content of the answer is lost, also to the worker, which takes it for told: the next worker
+ * begins again.
+ */
 static void refuse_answer(const struct monitor *monitor)
 {
 	log_err("the worker's answer makes no sense, or its descriptors have no room (RLIMIT_NOFILE): another worker takes over");

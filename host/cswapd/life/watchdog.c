@@ -299,7 +299,7 @@ static void end_process(struct watchdog *watchdog, const struct thread_state *of
 		LOOKS * watchdog->period_ms / 1000);
 	for_each_thread(watchdog->process, describe_thread, NULL);
 	describe_mapping(watchdog->process);
-	/* Who is stopped hears of nothing else. */
+	/* A process that is stopped reads no other message. */
 	kill(watchdog->process, of->state == 'T' ? SIGKILL : SIGABRT);
 }
 

@@ -2,9 +2,9 @@
 /*
  * health.c - what becomes of the store's files while a guest is served.
  *
- * Nothing of this is on the data path: a file is looked at now and then, and whenever an
- * operator asks. Errors of write-back have nobody to go to else: tags are written through
- * the page cache, and whatever fails there later isn't the outcome of any request.
+ * Nothing of this is on the data path: a file is looked at now and then, and whenever an operator
+ * asks. Errors of write-back have no other way out: tags are written through the page cache, and a
+ * failure there later isn't the outcome of any request.
  */
 #include <string.h>
 #include <sys/stat.h>

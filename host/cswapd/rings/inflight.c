@@ -57,7 +57,7 @@ int inflight_create_file(unsigned int pairs, const struct store_identity *store)
 
 	if (fd < 0)
 		return -1;
-	/* By a write, since the sandbox allows nobody to cut a file. */
+	/* By a write, since the sandbox allows no ftruncate(). */
 	if (pwrite(fd, "", 1, (off_t)head.bytes - 1) != 1 ||
 	    pwrite(fd, &head, offsetof(struct inflight_file, log), 0) !=
 		    (ssize_t)offsetof(struct inflight_file, log) ||

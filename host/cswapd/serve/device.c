@@ -234,8 +234,8 @@ static struct device_report report_to_host(const struct virtio_cswap_report *wir
 }
 
 /*
- * That a report's figures make sense is nobody's concern: it's a claim. What is reserved there is for
- * statistics of newer drivers.
+ * A report's figures aren't checked: they are a claim. What is reserved there is for statistics of
+ * newer drivers.
  */
 static uint32_t parse_report(const struct vring_chain *chain,
 			     struct device_control *control)

@@ -102,7 +102,7 @@ bool worker_is_still(struct worker_set *set)
 	uint64_t unused;
 	unsigned int i;
 
-	/* First: who stands still after we looked makes it readable again. */
+	/* First: a worker that stands still after we looked makes it readable again. */
 	(void)!read(set->still_fd, &unused, sizeof(unused));
 	for (i = 0; i < set->config.workers; i++)
 		if (__atomic_load_n(&set->workers[i].still_number, __ATOMIC_ACQUIRE) !=

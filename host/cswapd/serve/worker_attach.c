@@ -61,7 +61,10 @@ static void reconcile_control(struct worker *worker, bool resumed,
 	if (!resumed) {
 		memset(control->log->chain, 0, sizeof(control->log->chain));
 		forget_balloon(worker);
-		/* A ring that is in the middle: who served it told we don't know what. */
+		/*
+		 * A ring that goes on in its middle: what its last server told the guest isn't
+		 * known.
+		 */
 		control->told_known = !control->ring.setup.setup.base;
 	} else if (out != control->events.count) {
 		control->events.count = 0;
@@ -166,12 +169,12 @@ static void recover_responses(struct pair *pair)
 		}
 		pair_hold_response(pair, &worker->chain);
 		pair_pin_segments(worker, &worker->chain);
-		/* Who died may have written there, and said nothing. */
+		/* A worker that died may have written there, and told nothing. */
 		vring_log_chain(vring, head, UINT32_MAX, &worker->log_chain);
 	}
 }
 
-/* What somebody else noted of a LOAD is checked as if the guest had said it. */
+/* What another process noted of a LOAD is checked as if the guest had said it. */
 static uint32_t check_noted(const struct pair *pair, const struct inflight_request *log)
 {
 	const struct device_limits *limits = &pair->worker->set->config.limits;
@@ -295,7 +298,9 @@ static bool is_in_log(struct worker *worker, struct ring *ring,
 
 	if (setup->take_over || state == INFLIGHT_RING_SERVED)
 		return true;
-	/* Nobody died, but somebody else served it: does it go on where that stopped? */
+	/*
+	 * No worker died, but another daemon served the ring: does it go on where that one stopped?
+	 */
 	return ring->state == RING_LOGGED && state == INFLIGHT_RING_PARKED &&
 	       !find_base(worker, ring, &found) && found.base == setup->setup.base;
 }

@@ -236,7 +236,7 @@ static bool is_discard_left(const struct control_request *request)
 	       request->next_range < request->wire.count;
 }
 
-/* When may the next piece begin? Somebody who waits for the queue's end is in a hurry. */
+/* When may the next piece begin? A thread that waits for the queue's end is in a hurry. */
 static uint64_t next_piece_ns(const struct worker *worker)
 {
 	return worker_stands(worker, NULL) ? 0 : worker->control.discard.next_ns;

@@ -103,7 +103,7 @@ static void kick_event(struct worker *worker, struct ring *ring,
 	loop_watch_ring(worker, ring);
 }
 
-/* The monitor asks whether we are there. Whoever reaps, waits or works: here is the answer. */
+/* The monitor asks whether the thread runs: the answer, whether it reaps, waits or works. */
 static void beat_event(struct worker *worker, const struct io_uring_cqe *cqe)
 {
 	const struct worker_config *config = &worker->set->config;
@@ -425,7 +425,7 @@ static bool come_to_stand(struct worker *worker)
 		return false;
 	switch (worker->stand.still) {
 	case WORKER_RUNS:
-		/* Who stands still again and again doesn't keep others from running. */
+		/* A thread that stands still again and again doesn't keep others from running. */
 		run_round(worker);
 		break;
 	case WORKER_TABLE:

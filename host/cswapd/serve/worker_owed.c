@@ -16,7 +16,7 @@
 /* How long a piece may take while pages are served, and while none are. */
 #define GIVE_BUSY_NS 100000
 #define GIVE_IDLE_NS 1000000
-/* No page was served for so long: nobody minds. */
+/* No page was served for so long: giving back delays none. */
 #define IDLE_NS 1000000000ULL
 /*
  * How many times as long as a piece took it rests while pages are served: if room is short,

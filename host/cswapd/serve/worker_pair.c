@@ -444,7 +444,7 @@ static bool accept_request(struct pair *pair, struct request *request,
 	return true;
 }
 
-/* Requests that somebody took who died. */
+/* Requests that a worker took before it died. */
 static unsigned int take_again(struct pair *pair)
 {
 	struct vring_device *vring = &pair->request.vring;

@@ -2,10 +2,9 @@
 /*
  * worker_ring.c - what is given back on a virtqueue, a pair's or the control queue.
  *
- * Theory of operation: used buffers are pushed one by one and shown to the guest together,
- * when the round ends. Before and after that the log says how far the guest can have seen
- * them (inflight.c), so that whoever serves the ring after us neither repeats nor
- * forgets one.
+ * Theory of operation: used buffers are pushed one by one and shown to the guest together, when the
+ * round ends. Before and after that the log says how far the guest can have seen them (inflight.c),
+ * so that the next server of the ring neither repeats nor forgets one.
  */
 #include "worker_parts.h"
 

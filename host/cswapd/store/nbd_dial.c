@@ -28,7 +28,10 @@
 
 /* Between two attempts. */
 #define RETRY_MS 50
-/* Another daemon may wait for those that we have, and we for its: who has some gives up. */
+/*
+ * Another daemon may wait for the connections that we have, and we for its: give up those that we
+ * have.
+ */
 #define GIVE_UP_MS 5000
 /* So long a server is given to admit one too many. */
 #define PROBE_MS 300
@@ -98,7 +101,7 @@ static void dial_one(struct nbd_dial *dial, unsigned int i)
 	dial->fd[i] = fd;
 	if (fd >= 0 && !connect(fd, (struct sockaddr *)&to, sizeof(to)))
 		return;
-	/* It's gone, and whoever comes may be another one. EAGAIN: others wait, too. */
+	/* The server is gone, and the next one may be another. EAGAIN: others wait, too. */
 	if (errno != EAGAIN) {
 		dial->proven = false;
 		complain(dial, errno == EACCES ? "doesn't let us connect (permissions of the socket)" :

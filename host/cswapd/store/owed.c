@@ -177,7 +177,7 @@ bool owed_pick(struct owed *owed, uint64_t most, struct owed_run *run)
 		}
 		__atomic_fetch_and(&owed->gate[chunk], ~CLOSED, __ATOMIC_RELEASE);
 		if (++looks == MAX_LOOKS) {
-			/* This takes time from whoever is served; the rest has its turn. */
+			/* Giving back takes time from requests; they get the rest. */
 			__atomic_store_n(&owed->next, (chunk + 1) % owed->chunks,
 					 __ATOMIC_RELAXED);
 			break;

@@ -2,8 +2,8 @@
 /*
  * store_block.c - the engine whose pages lie on a block device.
  *
- * O_EXCL, which keeps others from mounting it, is the process's that lives longest
- * (store_files.c); whoever serves has the lock of an open file of its own.
+ * The process that lives longest holds O_EXCL, which keeps others from mounting the device
+ * (store_files.c); the process that serves has the lock of an open file of its own.
  */
 #include <errno.h>
 #include <fcntl.h>

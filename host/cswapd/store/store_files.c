@@ -447,19 +447,19 @@ static bool find_shared(struct store_files *files, unsigned int which, struct fi
 	*found = (struct finding) { .content = CONTENT_NOTHING };
 	if (!exists)
 		return true;
-	/* Whoever has a device has it exclusively. */
+	/* A device is held exclusively. */
 	files->fd[which] = open(name, O_RDONLY | O_CLOEXEC);
 	if (files->fd[which] < 0) {
 		log_err("can't open %s: %s", name, strerror(errno));
 		return false;
 	}
 	files->is_device |= is_device;
-	/* Nobody has left it: somebody else uses it. */
+	/* No earlier daemon left it: another process uses it. */
 	examine(found, files->fd[which], which, is_device, NULL);
 	return true;
 }
 
-/* Tags that are this host's own: a file that nobody else has. */
+/* Tags that are this host's own: a file that no other host has. */
 static bool make_own_tags(struct store_files *files, struct finding *found)
 {
 	if (files->fd[STORE_TAGS_FILE] >= 0)

@@ -3,8 +3,8 @@
  * store_lock.c - who has a store's file: open files of what is held, and the lock, waited for and
  * given up.
  *
- * Theory of operation: whoever serves has the lock. It belongs to an open file and lives as long
- * as that has I/O under way, which is what a successor waits for (I6).
+ * Theory of operation: the process that serves has the lock. The lock belongs to an open file and
+ * lives as long as that has I/O under way, which is what a successor waits for (I6).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -38,9 +38,9 @@ static bool wait_for_user(const char *name, unsigned int *tries)
 }
 
 /*
- * Nobody else may have it: two daemons in one file would eat each other's pages.
- * One that was killed holds on to it until the kernel has ended its I/O, which
- * is what a successor has to wait for anyway.
+ * No other process may have the lock: two daemons in one file would destroy each other's pages. A
+ * daemon that was killed keeps the lock until the kernel has ended its I/O, which is what a
+ * successor has to wait for anyway.
  */
 bool store_lock_file(int fd, const char *name)
 {

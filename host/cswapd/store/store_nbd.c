@@ -93,7 +93,7 @@ struct nbd_link {
 
 enum lane_phase {
 	LANE_AWAY,			/* there is no server */
-	LANE_COLD,			/* nothing was said yet: somebody else may be talking */
+	LANE_COLD,			/* nothing was said yet: another daemon may be connected */
 	LANE_LOOKS,			/* at what is in front */
 	LANE_SIGNS,
 	LANE_SERVES,
@@ -362,9 +362,9 @@ static void conn_done(void *context, struct store_op *op)
 /* --- completions --- */
 
 /*
- * The front end has cut its memory short, and what is to be sent isn't there any more. Who
- * looks at it finds zeros instead, and breaks the guest's rings (memory.h). These zeros
- * are sent: without them the server would take what follows for them.
+ * The front end has cut its memory short, and what is to be sent isn't there any more. A read of it
+ * gives zeros instead, and breaks the guest's rings (memory.h). These zeros are sent: without them
+ * the server would take what follows for them.
  */
 static void look_at_pages(const struct nbd_conn *conn)
 {
@@ -447,7 +447,7 @@ static bool is_busy(const struct nbd_lane *lane)
 	return false;
 }
 
-/* Nothing is under way but our waiting for the next word. What else the ring has nobody wants. */
+/* Nothing is under way but the wait for the next word. What else the ring has isn't needed. */
 static void hang_up(struct nbd_lane *lane)
 {
 	struct io_uring_cqe *cqe;
@@ -759,7 +759,7 @@ static void hang_up_all(struct store_nbd *store)
 	store->asked = false;
 }
 
-/* Whoever is idle finds out by the first claim. */
+/* An idle thread finds out by its first claim. */
 static bool nbd_idle(struct store *base)
 {
 	((struct store_nbd *)base)->cold = true;

@@ -33,7 +33,7 @@
 #include "store_slots.h"
 #include "owed.h"
 
-/* How long who finds a chunk closed waits before it looks again. */
+/* How long a writer that finds a chunk closed waits before it looks again. */
 #define WAIT_NS 200000
 /* ... and how often one waits for what others give back, if the medium is full. */
 #define MAX_WAITS 1000
@@ -189,7 +189,7 @@ static void end_write(struct slots_lane *lane, struct store_op *op)
 		wait_for_tick(lane, op);
 		return;
 	}
-	/* What is in the slots now nobody knows. */
+	/* What is in the slots now isn't known. */
 	if (op->error)
 		owed_discard(&store->owed, op->slot, op->count);
 	lane->lane.done(lane->lane.context, op);
@@ -295,7 +295,7 @@ static void end_giving(struct slots_lane *lane)
 
 	lane->giving = false;
 	owed_settle(&slots_of(&lane->lane)->owed, &lane->run, !lane->give.error);
-	/* Who waits for space tries once more, then fails. */
+	/* A STORE that waits for space tries once more, then fails. */
 	for (op = lane->waiting; lane->give.error && op; op = op->next)
 		op->waits = MAX_WAITS;
 	if (giver) {
@@ -434,7 +434,7 @@ static void slots_deactivate(struct store *base)
 	store->engine->ops->deactivate(store->engine);
 }
 
-/* The engine first: when it's ours nobody else writes tags any more. */
+/* The engine first: when it's ours no other process writes tags any more. */
 static bool slots_activate(struct store *base)
 {
 	struct store_slots *store = (struct store_slots *)base;
@@ -538,7 +538,7 @@ static bool slots_yield(struct store *base)
 	return store->engine->ops->move->yield(store->engine);
 }
 
-/* What is owed goes along: whoever has the store gives it back. */
+/* What is owed goes along: the daemon that has the store gives it back. */
 static bool slots_get_tags(struct store *base, uint64_t slot, struct virtio_cswap_tag *to,
 			   unsigned int count)
 {

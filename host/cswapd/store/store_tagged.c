@@ -223,7 +223,7 @@ static bool tagged_take(struct store *base, const struct store_ticket *ticket)
 	return false;
 }
 
-/* The engine last: who has that has all. */
+/* The engine last: the process that has it has all. */
 static bool tagged_yield(struct store *base)
 {
 	struct store_tagged *store = (struct store_tagged *)base;

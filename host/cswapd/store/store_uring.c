@@ -111,7 +111,7 @@ static void data_complete(struct store_lane *lane, struct store_op *op,
 	} else if (store_worth_retry(result, &op->retries)) {
 		submit_data(lane, op);
 	} else {
-		/* Nothing done and no error: somebody cut the file short. */
+		/* Nothing done and no error: the file was cut short. */
 		end(lane, op, result ? result : -EIO);
 	}
 }
