@@ -24,9 +24,8 @@ if [ "$CSWAP_BED" = tdx ]; then
 	in_log 1 'Memory Encryption Features active: Intel TDX'
 else
 	in_log 1 'Memory Encryption Features active: AMD SEV SEV-ES SEV-SNP'
-	# From the second CPU's start by the hypervisor on, all have the same MTRRs.
-	expect "lines of inconsistent MTRRs" "$(dmesg | grep -c 'inconsistent .*MTRR')" = 0
 fi
+cvm_cpus_alike
 expect "CPUs" "$(nproc)" = 2
 insmod "$MODULE" || die "insmod"
 marker=private-$(od -An -N8 -tx8 /dev/urandom | tr -d ' ')

@@ -47,6 +47,13 @@ cvm_quiet() {
 	expect "pages mapped but not accepted" "$(host_value pages-pending)" = 0
 }
 
+# The hypervisor starts an SNP guest's CPUs from the second one on, and all have the same MTRRs. A TD's start by INIT, which
+# clears these in QEMU.
+cvm_cpus_alike() {
+	[ "$CSWAP_BED" = snp ] || return 0
+	expect "lines of inconsistent MTRRs" "$(dmesg | grep -c 'inconsistent .*MTRR')" = 0
+}
+
 # found_in WHERE COUNT: the marker is there so often. See tests/cases/host.
 found_in() {
 	host search "$marker" "$1"
