@@ -74,8 +74,9 @@ static u64 zone_above(struct zone *zone, unsigned long watermark)
  * The watermark that the balloon stays above. In a zone with memory that isn't accepted yet, any
  * allocation below the promo watermark accepts more: the balloon would take that memory as well,
  * and so on until all is accepted.
- * Programs that come and go must not bring a zone there either: the pages that they free stay on lists
- * of their CPUs, which together hold about as many as the low watermark and don't count as free.
+ * Programs that come and go must not bring a zone there either: the pages that they free
+ * stay on lists of their CPUs, which together hold about as many as the low watermark and
+ * don't count as free.
  */
 static unsigned long take_wmark_pages(struct zone *zone)
 {
