@@ -219,10 +219,13 @@ static void feel_report(struct policy_guest *guest, const struct policy_guest_sa
 			guest->stall_permille = guest->refault_permille = 0;
 		return;
 	}
-	guest->stall_permille = smooth(guest->stall_permille,
-		(unsigned int)min64(less(sample->swap_in_ns, guest->swap_in_ns) / (ms * 1000), 1000));
-	guest->refault_permille = smooth(guest->refault_permille,
-		permille_a_minute(sample->refaults, guest->refaults, ms, guest->allot));
+	/* What the first report counts began with the guest, and not with the balancer. */
+	if (guest->report_number) {
+		guest->stall_permille = smooth(guest->stall_permille,
+			(unsigned int)min64(less(sample->swap_in_ns, guest->swap_in_ns) / (ms * 1000), 1000));
+		guest->refault_permille = smooth(guest->refault_permille,
+			permille_a_minute(sample->refaults, guest->refaults, ms, guest->allot));
+	}
 	guest->swap_in_ns = sample->swap_in_ns;
 	guest->refaults = sample->refaults;
 	guest->report_number = sample->report_number;

@@ -98,7 +98,7 @@ struct policy_guest {
 
 	/* books */
 	bool begun;
-	uint64_t last_ms, report_ms, report_number;
+	uint64_t last_ms, report_ms, report_number; /* 0: no report yet */
 	uint64_t loaded_pages, swap_in_ns, refaults;
 	uint64_t quiet_ms;		/* for so long by now */
 	uint64_t cool_until_ms, brake_until_ms, retry_ms;

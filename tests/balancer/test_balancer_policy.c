@@ -566,6 +566,34 @@ static void crying_wins_no_more_than_a_share(void **state)
 	assert_true(is_restored(&w));
 }
 
+/* A step a second later; with @waited_ns a report, which says how long the guest has waited so far. */
+static void hear(struct world *w, uint64_t waited_ns)
+{
+	struct policy_guest_sample *sample = &w->t.sample[0];
+
+	sample->has_report = waited_ns;
+	sample->report_number += sample->has_report;
+	sample->swap_in_ns = sample->refaults = waited_ns;
+	w->t.now_ms += 1000;
+	policy_step(&w->t.policy, &w->t.host, w->t.sample, w->t.now_ms);
+}
+
+/* What a guest has waited for before the balancer heard of that is no pain of today's. */
+static void a_first_report_is_no_pain(void **state)
+{
+	struct world w;
+
+	(void)state;
+	world_init(&w, 1, 4 * GIB, 5 * GIB);
+	hear(&w, 0);
+	hear(&w, 100ULL * 1000000000);
+	assert_int_equal(w.t.guest[0].stall_permille, 0);
+	assert_int_equal(w.t.guest[0].refault_permille, 0);
+	hear(&w, 101ULL * 1000000000);
+	assert_true(w.t.guest[0].stall_permille > 0);
+	assert_true(w.t.guest[0].refault_permille > 0);
+}
+
 static void brakes_are_respected(void **state)
 {
 	struct world w;
@@ -955,6 +983,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(turns_are_no_refusals),
 		cmocka_unit_test(liar_is_measured),
 		cmocka_unit_test(crying_wins_no_more_than_a_share),
+		cmocka_unit_test(a_first_report_is_no_pain),
 		cmocka_unit_test(brakes_are_respected),
 		cmocka_unit_test(reserve_is_restored_when_all_have_braked),
 		cmocka_unit_test(least_hurt_gives_first),
