@@ -738,6 +738,32 @@ static void discards_are_owed(void **state)
 	remove_files("owed");
 }
 
+/* A guest that has come may go back, so nothing is given back before it stays. */
+static void nothing_is_given_back_of_a_guest_that_comes(void **state)
+{
+	const struct store_ticket ticket = { .number = "a move" };
+	struct store *store = open_owing("comes", PAGE);
+	const struct store_move_ops *move = store->ops->move;
+	struct bench b;
+
+	(void)state;
+	assert_true(store_can_move(store));
+	bench_open(&b, store);
+	write_all(&b, 0, 512);
+	assert_int_equal(run(&b, STORE_DISCARD, 0, 512), 0);
+	assert_int_equal(owed(&b), 512);
+	assert_true(move->yield(store));
+	assert_true(move->take(store, &ticket));
+	assert_int_equal(owed(&b), 0);
+	assert_int_equal(give_all(&b, 512), 0);
+	assert_true(move->take(store, NULL));
+	assert_int_equal(owed(&b), 512);
+	assert_int_equal(give_all(&b, 512), 512);
+	bench_close(&b);
+	store_close(store);
+	remove_files("comes");
+}
+
 /* A medium that gives back four pages at a time gets no less. */
 static void whole_units_are_given_back(void **state)
 {
@@ -1341,6 +1367,7 @@ int main(void)
 		cmocka_unit_test(a_full_cgroup_gives_no_room),
 		cmocka_unit_test(tags_that_come_are_as_any_others),
 		cmocka_unit_test(discards_are_owed),
+		cmocka_unit_test(nothing_is_given_back_of_a_guest_that_comes),
 		cmocka_unit_test(whole_units_are_given_back),
 		cmocka_unit_test(a_look_has_a_bound),
 		cmocka_unit_test(a_full_medium_is_given_back_to_first),

@@ -441,6 +441,9 @@ const char *handover_end(struct handover *handover)
 		drop_transfer(handover, HANDOVER_NONE);
 	if (holder(handover) != HANDOVER_LOADED)
 		return NULL;
+	/* The guest stays here: what the store does by itself may begin. */
+	if (!move_ops(handover)->take(handover->config.store, NULL))
+		return "the store can't be taken";
 	worker_pause_table(handover->config.workers);
 	balloon_restore(handover->config.balloon);
 	worker_resume(handover->config.workers);

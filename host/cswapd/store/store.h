@@ -127,9 +127,10 @@ struct store_move_ops {
 	bool (*offer)(struct store *store, struct store_ticket *ticket);
 	/*
 	 * From idle to active, tried once: nobody else writes from now on, who wrote before has ended, and
-	 * what he wrote can be read. @ticket: of a guest that comes; NULL: it was ours before. False: somebody
-	 * else has it; or (STORE_TAKES_TIME) it isn't known yet, and is to be asked for again, when poll() says so
-	 * and every now and then. Who doesn't ask again yields.
+	 * what he wrote can be read. @ticket: of a guest that comes: nothing is begun that wasn't asked for, until
+	 * it's taken again without one, as the guest stays; NULL: it was ours before. False: somebody else has it;
+	 * or (STORE_TAKES_TIME) it isn't known yet, and is to be asked for again, when poll() says so and every now
+	 * and then. Who doesn't ask again yields.
 	 */
 	bool (*take)(struct store *store, const struct store_ticket *ticket);
 	/*

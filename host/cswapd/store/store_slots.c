@@ -526,7 +526,8 @@ static bool slots_take(struct store *base, const struct store_ticket *ticket)
 
 	if (!store->engine->ops->move->take(store->engine, ticket))
 		return false;
-	set_resting(store, false);
+	/* Of a guest that may yet go back nothing begins by itself. */
+	set_resting(store, ticket);
 	return true;
 }
 
