@@ -404,7 +404,7 @@ static void print_store(const struct status *status)
 		printf("  server             there; lost %ju times\n",
 		       (uintmax_t)status->server_losses);
 	if (hangs(status))
-		printf("  HANGS              for %.0f s: the disk, or what the server stands on, doesn't answer; loads wait, nothing is lost\n",
+		printf("  HANGS              for %.0f s: the disk, or what the server stands on, doesn't answer; loads wait, nothing is lost; see dmesg, or the server's log\n",
 		       (double)status->waits_ms / 1000);
 	print_errors(status);
 }
