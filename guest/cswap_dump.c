@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * cswap_dump.c - tells a crash kernel what the balloon has, so that a dump doesn't read it.
+ * cswap_dump.c - tells a crash kernel which memory the balloon has, so that a dump doesn't read it.
  *
- * Theory of operation: a crash kernel reads all memory of the one that crashed, by
- * /proc/vmcore. What the balloon has holds nothing, and whoever reads it has the host
- * provide memory for it. The marks of its pages say so to who understands the
- * dead kernel's memory map; the kernel that reads doesn't.
+ * Theory of operation: a crash kernel reads all memory of the kernel that crashed, by
+ * /proc/vmcore. The balloon's memory holds nothing, and for each page of it that is read the host
+ * has to provide memory. The driver marks the balloon's pages, but the marks are in the dead
+ * kernel's memory map, which the crash kernel doesn't understand.
  *
- * So a bit for each block of 2 MiB says whether it's the balloon's, in a piece of memory
- * whose address the owner puts on the crash kernel's command line:
+ * So the driver keeps a map with a bit for each block of 2 MiB: whether the block is the balloon's.
+ * The owner puts the map's address on the crash kernel's command line:
  *
  *	virtio_cswap.crash_map=$(cat /sys/block/cswap0/cswap/balloon_crash_map)
  *
- * There the driver serves no device (to reset it and to make a pool would
- * take memory that the dump needs), maps that piece, and answers for its blocks. Blocks that
- * weren't there when the driver was loaded, and single pages, have no bit: they're read.
+ * In the crash kernel the driver serves no device (to reset a device and to make a pool would take
+ * memory that the dump needs), finds the map, and says for each page whether it may be read. Blocks
+ * that weren't there when the driver was loaded, and single pages, have no bit: they're read.
  *
- * The address is the owner's word; what lies there must begin with a number that
- * only we write. A wrong address costs a message, and the dump is as it was without.
+ * The address may be wrong, so the map must begin with a number that only this driver writes. If it
+ * doesn't, the driver logs a message, and the dump reads all memory, as it would without a map.
  */
 #include <linux/bitops.h>
 #include <linux/crash_dump.h>
@@ -55,7 +55,7 @@ void cswap_dump_init(struct cswap_mem *mem)
 	for_each_online_node(node)
 		end = max(end, node_end_pfn(node));
 	blocks = DIV_ROUND_UP(end, CSWAP_BLOCK_PAGES);
-	/* without it a dump reads more, that's all */
+	/* without the map a dump reads more, and that's all */
 	mem->dump = alloc_pages_exact(map_bytes(blocks), GFP_KERNEL | __GFP_ZERO | __GFP_NOWARN);
 	if (!mem->dump)
 		return;

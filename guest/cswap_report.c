@@ -2,9 +2,9 @@
 /*
  * cswap_report.c - tells the host from time to time how the guest is.
  *
- * The device says how often it would like to hear, the guest how often that may
- * be, and its owner whether at all (reports=0). One report is on its way at a
- * time: a device that doesn't take it gets no other.
+ * The device says how often it wants a report, and the driver keeps the period within its own
+ * bounds. The guest's owner may turn reports off (reports=0). One report is on its way at a time: a
+ * device that doesn't answer it gets no other.
  */
 #include <linux/mm.h>
 #include <linux/swap.h>
@@ -21,7 +21,7 @@ static __le64 stat_sum(struct cswap_dev *dev, size_t offset)
 	return cpu_to_le64(cswap_stats_sum(dev, offset));
 }
 
-/* What isn't named is 0: a statistic that this driver doesn't have. */
+/* A field that isn't set here is 0: this driver doesn't have that statistic. */
 static void fill(struct cswap_dev *dev, struct virtio_cswap_report *report)
 {
 	struct cswap_balloon *balloon = &dev->balloon;
@@ -49,7 +49,7 @@ static void fill(struct cswap_dev *dev, struct virtio_cswap_report *report)
 	};
 }
 
-/* Returns false when the device doesn't want any more. */
+/* Take the answer to the last report. Returns false if the device wants no more reports. */
 static bool answer_take(struct cswap_dev *dev)
 {
 	const void *response;
@@ -80,7 +80,7 @@ static void report_work(struct work_struct *work)
 	queue_delayed_work(dev->wq, &reporter->work, reporter->period);
 }
 
-/* It's fetched when the next is due. */
+/* Nothing to do: report_work() takes the answer when the next report is due. */
 static void answered(struct cswap_dev *dev)
 {
 }

@@ -96,7 +96,7 @@ static ssize_t kept_show(struct device *device, struct device_attribute *attr,
 }
 static DEVICE_ATTR_RO(kept);
 
-/* Copies in the pool: all there are, over the queue pairs. */
+/* All copies in the pool, over the queue pairs. */
 static ssize_t copies_show(struct device *device, struct device_attribute *attr,
 			   char *buf)
 {
@@ -109,7 +109,7 @@ static ssize_t copies_show(struct device *device, struct device_attribute *attr,
 }
 static DEVICE_ATTR_RO(copies);
 
-/* Of these, what isn't free: to be sent, on its way, kept, or being read or written. */
+/* The copies that aren't free: to be sent, on their way, kept, or being read or written. */
 static ssize_t copies_used_show(struct device *device, struct device_attribute *attr,
 				char *buf)
 {
@@ -154,7 +154,7 @@ static ssize_t queue_pairs_show(struct device *device, struct device_attribute *
 }
 static DEVICE_ATTR_RO(queue_pairs);
 
-/* What the device says that it keeps pages on. */
+/* The kind of medium on which the device keeps pages, as the device says. */
 static ssize_t medium_show(struct device *device, struct device_attribute *attr,
 			   char *buf)
 {
@@ -169,7 +169,7 @@ static ssize_t medium_show(struct device *device, struct device_attribute *attr,
 }
 static DEVICE_ATTR_RO(medium);
 
-/* Times that the driver has reset the device, at its wish or for want of an answer. */
+/* How often the driver has reset the device, because the device asked for it or didn't answer. */
 static ssize_t resets_show(struct device *device, struct device_attribute *attr,
 			   char *buf)
 {
@@ -177,7 +177,7 @@ static ssize_t resets_show(struct device *device, struct device_attribute *attr,
 }
 static DEVICE_ATTR_RO(resets);
 
-/* --- the balloon, in bytes where it's memory --- */
+/* --- the balloon; memory in bytes --- */
 
 #define CSWAP_BALLOON(_name, _value)						\
 static ssize_t balloon_##_name##_show(struct device *device,			\
@@ -191,7 +191,7 @@ static DEVICE_ATTR_RO(balloon_##_name)
 
 CSWAP_BALLOON(target, READ_ONCE(balloon->target));
 CSWAP_BALLOON(released, cswap_balloon_pages(balloon) << PAGE_SHIFT);
-/* of these: on their way, the device has not answered */
+/* the part of what is released whose RELEASE the device hasn't answered */
 CSWAP_BALLOON(releasing,
 	      (u64)READ_ONCE(balloon->blocks.pages[CSWAP_BLOCK_RELEASING]) << PAGE_SHIFT);
 CSWAP_BALLOON(floor, READ_ONCE(balloon->floor) << PAGE_SHIFT);
@@ -201,7 +201,7 @@ CSWAP_BALLOON(rescued, (u64)atomic64_read(&balloon->rescued) << PAGE_SHIFT);
 CSWAP_BALLOON(ooms, atomic64_read(&balloon->ooms));
 CSWAP_BALLOON(brakes, READ_ONCE(balloon->policy.trips));
 
-/* For a crash kernel's command line. */
+/* What crash_map= on a crash kernel's command line is to be: cswap_dump.c. */
 static ssize_t balloon_crash_map_show(struct device *device,
 				      struct device_attribute *attr, char *buf)
 {
@@ -209,7 +209,7 @@ static ssize_t balloon_crash_map_show(struct device *device,
 }
 static DEVICE_ATTR_RO(balloon_crash_map);
 
-/* Why it isn't larger, in a word. */
+/* Why the balloon isn't larger, in a word. */
 static ssize_t balloon_stopped_show(struct device *device,
 				    struct device_attribute *attr, char *buf)
 {

@@ -3,10 +3,10 @@
  * cswap_wire.c - building requests, and the one place where the device's bytes
  * are fetched and checked.
  *
- * Theory of operation: shared memory is written by a host that may change it
- * at any time. Requests are built in place, from private values, and never
- * read back. Answers are copied to private memory first; every check is made
- * on the copy, and what leaves here is in the CPU's byte order and in range.
+ * Theory of operation: the host may change shared memory at any time. The driver builds requests
+ * there, from private values, and never reads them back. It copies an answer to private memory
+ * first and makes every check on the copy; the values that this file returns are in the CPU's byte
+ * order and in range.
  */
 #include <linux/build_bug.h>
 #include <linux/errno.h>
@@ -32,7 +32,7 @@ static_assert(CSWAP_ACK_BUFFER_BYTES == 256);
 static_assert(VIRTIO_CSWAP_DATA_BUFFER_SIZE(1) == 48 + 4096);
 static_assert(VIRTIO_CSWAP_DATA_BUFFER_SIZE(16) == 288 + 16 * 4096);
 
-/* What F_BALLOON and F_REPORT say, for a device that offers them. */
+/* Check the fields of F_BALLOON and F_REPORT, of each if @features has it. */
 static const char *check_features(const struct virtio_cswap_config *config, u64 features)
 {
 	u32 block_size = le32_to_cpu(config->block_size);
@@ -73,7 +73,7 @@ const char *cswap_wire_check_config(const struct virtio_cswap_config *config,
 		return "too many queue pairs";
 	if (!pages || pages > VIRTIO_CSWAP_MAX_REQUEST_PAGES)
 		return "pages a request out of range";
-	/* fields of features that weren't negotiated aren't ours to judge */
+	/* the driver doesn't judge fields of features that weren't negotiated */
 	wrong = check_features(config, features);
 	if (wrong)
 		return wrong;
@@ -189,7 +189,7 @@ static u32 known_status(__le32 raw)
 	return status <= VIRTIO_CSWAP_S_UNSUPP ? status : VIRTIO_CSWAP_S_IOERR;
 }
 
-/* @acks is private already. */
+/* @acks is in private memory. */
 static int check_acks(struct cswap_answer *to,
 		      const struct virtio_cswap_ack *acks, unsigned int count)
 {
@@ -211,10 +211,10 @@ struct data_header {
 	struct virtio_cswap_ack ack;
 };
 
-/* The tags, and not one more; @room is what the buffer has room for. */
+/* Copy the tags, and not one more; the buffer has room for @room pages. */
 static void get_tags(struct cswap_answer *to, const void *from, unsigned int room)
 {
-	/* nor may a CPU that runs ahead of the check copy more */
+	/* a CPU that speculates past the check mustn't copy more either */
 	unsigned int pages = array_index_nospec(to->pages, room + 1);
 
 	memcpy(to->tag, (const u8 *)from + VIRTIO_CSWAP_TAGS_OFFSET,
@@ -240,7 +240,7 @@ static int get_data(struct cswap_answer *to, const void *from, u32 used, unsigne
 	ok = to->outcome[0].status == VIRTIO_CSWAP_S_OK;
 	if (to->pages > room || ok != !!to->pages)
 		return -EPROTO;
-	/* the pages begin where they may, however many there are */
+	/* the pages begin behind the room for all tags, however many pages there are */
 	if (ok && used != VIRTIO_CSWAP_DATA_OFFSET(room) + to->pages * VIRTIO_CSWAP_SLOT_SIZE)
 		return -EPROTO;
 	get_tags(to, from, room);
@@ -258,7 +258,7 @@ static int get_acks(struct cswap_answer *to, const void *from, u32 used)
 	static_assert(sizeof(copy) == CSWAP_ACK_BUFFER_BYTES);
 	if (used < sizeof(copy.response) || used > sizeof(copy))
 		return -EPROTO;
-	/* nor may a CPU that runs ahead of the check copy more */
+	/* a CPU that speculates past the check mustn't copy more either */
 	used = array_index_nospec(used, sizeof(copy) + 1);
 	memcpy(&copy, from, used);
 
