@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * cswap_blocks.c - the blocks of memory that the guest has given up: what state
- * each is in, and what is said to the device of it.
+ * cswap_blocks.c - the blocks of memory that the guest has given up: the state of each, and what
+ * the driver tells the device of it.
  *
  * Theory of operation
  *
@@ -17,19 +17,18 @@
  *	              never   X          OWED ------> OWED_SENT --> (nothing)
  *	                                     RECLAIM       answered, in any way
  *
- * The invariant (I5): between a RELEASE and its answer the device may discard the
- * block at any time, so nobody uses it, whatever else happens. There is no
- * time-out that leads out of RELEASING; only an answer does, or a reset after
- * which the device can't reach memory. Every answer ends it, a refusal too: the
- * device discards nothing after that.
+ * The invariant (I5): between a RELEASE and its answer the device may discard the block at any
+ * time, so the guest doesn't use the block, whatever else happens. No time-out leads out of
+ * RELEASING; only an answer does, or a reset after which the device can't reach memory. Every
+ * answer does, a refusal too: the device discards nothing after its answer.
  *
- * A guest that is out of memory takes what is RELEASED without asking. The device
- * is owed a RECLAIM then, and gets it before any RELEASE: the same memory may have
- * been taken from the guest anew meanwhile, and a RELEASE that overtook the older
- * RECLAIM would leave the device with the wrong idea.
+ * A guest that is out of memory takes RELEASED blocks without asking the device. The driver then
+ * owes the device a RECLAIM, and sends it before any RELEASE: the balloon may have taken the same
+ * memory again meanwhile, and if the new RELEASE overtook the older RECLAIM, the device would
+ * believe that the guest uses the memory.
  *
- * One request is with the device at a time. A reset makes everything HELD: it will
- * be RELEASEd again, to a device that knows nothing yet.
+ * One request is with the device at a time. A reset makes all blocks of the balloon HELD: the
+ * driver RELEASEs them again, to a device that knows nothing yet.
  */
 #include <linux/sort.h>
 #include <linux/string.h>
@@ -59,7 +58,7 @@ static void state_set(struct cswap_blocks *blocks, struct cswap_block *block,
 	block->state = state;
 }
 
-/* It's no block any more. */
+/* @block is on no list and has no memory any more: keep the struct for another block. */
 static void retire(struct cswap_blocks *blocks, struct cswap_block *block)
 {
 	blocks->pages[block->state] -= block->pages;
@@ -96,7 +95,7 @@ static int compare_pfns(const void *left, const void *right)
 	return (a->pfn > b->pfn) - (a->pfn < b->pfn);
 }
 
-/* Merge neighbours of the sorted batch; what needs one range too many goes back. */
+/* Merge neighbours of the sorted batch; blocks that need one range too many go back to @list. */
 static u32 batch_merge(struct cswap_blocks *blocks, struct cswap_block **list,
 		       struct cswap_mem_range *ranges)
 {
@@ -165,7 +164,7 @@ u32 cswap_blocks_reclaim(struct cswap_blocks *blocks, u64 pages,
 
 static void block_answered(struct cswap_blocks *blocks, struct cswap_block *block, bool ok)
 {
-	/* refused: as it was before */
+	/* a block whose request is refused is what it was before */
 	bool held = block->state == CSWAP_BLOCK_RELEASING ? !ok : ok;
 
 	if (block->state == CSWAP_BLOCK_OWED_SENT) {
@@ -208,7 +207,7 @@ void cswap_blocks_reset(struct cswap_blocks *blocks)
 {
 	struct cswap_block *block;
 
-	/* as if what was out had been refused */
+	/* the request that was with the device counts as refused */
 	cswap_blocks_answered(blocks, false);
 	while ((block = pop(&blocks->owed)))
 		retire(blocks, block);
@@ -225,7 +224,7 @@ static bool is_wanted(const struct cswap_blocks_wanted *wanted, const struct csw
 	return !wanted || wanted->is_wanted(wanted, block->pfn);
 }
 
-/* @block begins @range, or lies behind it and there's room for it. */
+/* Add @block to @range if the range is empty, or ends at the block and has room for it. */
 static bool range_add(struct cswap_mem_range *range, const struct cswap_block *block, u64 most)
 {
 	if (!range->pages)
@@ -236,7 +235,10 @@ static bool range_add(struct cswap_mem_range *range, const struct cswap_block *b
 	return true;
 }
 
-/* The first of @list that is wanted and fits; it's on no list any more. */
+/*
+ * Move the next block from @list into @range; NULL if it isn't wanted or doesn't fit. An empty
+ * range begins with the first block that is wanted.
+ */
 static struct cswap_block *pull(struct cswap_block ***list, u64 most,
 				const struct cswap_blocks_wanted *wanted,
 				struct cswap_mem_range *range)
@@ -262,7 +264,7 @@ static void take_held(struct cswap_blocks *blocks, u64 most,
 		retire(blocks, block);
 }
 
-/* What the device thinks is released; what is owed for it is noted. */
+/* Take blocks that the device thinks are released; a RECLAIM of each is owed from now on. */
 static void take_released(struct cswap_blocks *blocks, u64 most,
 			  const struct cswap_blocks_wanted *wanted, struct cswap_mem_range *range)
 {
@@ -275,7 +277,7 @@ static void take_released(struct cswap_blocks *blocks, u64 most,
 	}
 	if (range->pages)
 		return;
-	/* or is just being told: it does nothing to these either */
+	/* or blocks of a RECLAIM that is with the device: it does nothing to these either */
 	for (i = 0; i < blocks->batch_blocks; i++) {
 		block = blocks->batch[i];
 		if (block->state == CSWAP_BLOCK_RECLAIMING && is_wanted(wanted, block) &&

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * cswap_blocks.h - the blocks of memory that the guest has given up: what state
- * each is in, and what is said to the device of it. Theory of operation in
- * cswap_blocks.c.
+ * cswap_blocks.h - the blocks of memory that the guest has given up: the state of each, and what
+ * the driver tells the device of it. Theory of operation in cswap_blocks.c.
  *
  * Pure: no I/O, no allocation, no locks (the caller has one); the tests compile
  * the same source in userspace.
@@ -17,11 +16,11 @@
 #define CSWAP_BATCH_BLOCKS	512
 
 enum cswap_block_state {
-	CSWAP_BLOCK_HELD,	/* the device doesn't know of it, or has forgotten it */
+	CSWAP_BLOCK_HELD,	/* the device doesn't know the block, or has forgotten it */
 	CSWAP_BLOCK_RELEASING,	/* its RELEASE isn't answered */
 	CSWAP_BLOCK_RELEASED,	/* its RELEASE is answered */
 	CSWAP_BLOCK_RECLAIMING,	/* its RECLAIM isn't answered */
-	/* below: the guest uses it already, its RECLAIM... */
+	/* below: the guest uses the block already, and its RECLAIM... */
 	CSWAP_BLOCK_OWED,	/* is still to be sent */
 	CSWAP_BLOCK_OWED_SENT,	/* isn't answered */
 	CSWAP_BLOCK_STATES
@@ -44,7 +43,7 @@ enum cswap_batch_op { CSWAP_BATCH_NONE, CSWAP_BATCH_RELEASE, CSWAP_BATCH_RECLAIM
 
 struct cswap_blocks {
 	struct cswap_block *held, *released, *owed; /* lists of these states */
-	struct cswap_block *spare;		/* of no block */
+	struct cswap_block *spare;		/* structs that no block uses */
 	enum cswap_batch_op op;			/* of the request that is with the device */
 	u32 batch_blocks;
 	struct cswap_block *batch[CSWAP_BATCH_BLOCKS]; /* its blocks */
@@ -60,7 +59,7 @@ static inline u64 cswap_blocks_out(const struct cswap_blocks *blocks)
 
 /* A struct that no block needs, for the next one or to be freed; or NULL. */
 struct cswap_block *cswap_blocks_spare(struct cswap_blocks *blocks);
-/* A struct that was for a block, and isn't needed. */
+/* Keep a struct that was for a block and isn't needed. */
 void cswap_blocks_keep(struct cswap_blocks *blocks, struct cswap_block *block);
 /* The guest has given up @pages from @pfn on; @block is a struct for them. */
 void cswap_blocks_add(struct cswap_blocks *blocks, struct cswap_block *block,
@@ -81,12 +80,12 @@ u32 cswap_blocks_reclaim(struct cswap_blocks *blocks, u64 pages,
 			 struct cswap_mem_range *ranges);
 /* The request that is out was answered, and well if @ok. */
 void cswap_blocks_answered(struct cswap_blocks *blocks, bool ok);
-/* It couldn't be sent: all is as before. */
+/* The request couldn't be sent: its blocks are what they were before. */
 void cswap_blocks_unsent(struct cswap_blocks *blocks);
-/* The device was reset and can't touch a block: it has forgotten all it was told. */
+/* The device was reset: it can't touch a block, and has forgotten all of them. */
 void cswap_blocks_reset(struct cswap_blocks *blocks);
 
-/* Which blocks are meant; NULL: any. */
+/* Says which blocks are meant; NULL: any block. */
 struct cswap_blocks_wanted {
 	bool (*is_wanted)(const struct cswap_blocks_wanted *wanted, u64 pfn);
 };
@@ -99,7 +98,7 @@ struct cswap_blocks_wanted {
  */
 bool cswap_blocks_get(struct cswap_blocks *blocks, bool urgent, u64 most,
 		      const struct cswap_blocks_wanted *wanted, struct cswap_mem_range *range);
-/* A RELEASE of such a block isn't answered. */
+/* True if a block that is meant is in a RELEASE that isn't answered. */
 bool cswap_blocks_is_releasing(const struct cswap_blocks *blocks,
 			       const struct cswap_blocks_wanted *wanted);
 

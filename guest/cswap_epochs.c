@@ -4,20 +4,20 @@
  *
  * Theory of operation
  *
- * Keys are ranges of the counter, epochs, so that the counter in a slot's record
- * names its key too. The counter is never set back. The order that makes a new
- * key safe without a lock on the data path:
+ * Each key belongs to a range of the counter, an epoch, so that the counter in a slot's record
+ * names the key too. The counter is never set back. A new key is safe without a lock on the data
+ * path, because the steps have this order:
  *
- *	the new epoch is published, to begin far (half of EPOCH_GAP) ahead of the
- *	counter; then the counter is moved (by EPOCH_GAP) beyond its begin.
+ *	the new epoch is published; it begins far (half of EPOCH_GAP) ahead of the counter;
+ *	then the counter is moved (by EPOCH_GAP) beyond the beginning of the epoch.
  *
- * A store takes its counter first and finds the key by it, so it gets the old
- * key for a value before the jump and the new one after it. The gap is more than
- * can be handed out in between.
+ * A store takes a value of the counter first and finds the key by the value, so it gets the old key
+ * for a value before the jump and the new key for one after it. The gap is larger than the number
+ * of values that can be handed out between the two steps.
  *
- * A notice that the guest was cloned makes the counter stale: nobody gets a
- * value until a key has been made that was begun after the notice. Notices are
- * counted, not flagged: one that comes while a key is made isn't served by it.
+ * A notice that the guest was cloned makes the counter stale: a store gets no value until a key is
+ * made, and the making must have begun after the notice. Notices are counted, not flagged: a key
+ * doesn't serve a notice that came while the key was made.
  */
 #include <linux/compiler.h>
 #include <linux/errno.h>
@@ -47,7 +47,7 @@ int cswap_epochs_renew(const struct cswap_epochs *old, unsigned long used, u64 f
 {
 	unsigned int i;
 
-	/* stores still use it */
+	/* stores still use the newest key */
 	used |= BIT(old->nr - 1);
 	new->nr = 0;
 	dropped->nr = 0;
@@ -101,7 +101,7 @@ s64 cswap_counter_take(struct cswap_counter *counter, bool *ask)
 	renew_at = READ_ONCE(counter->renew_at);
 	if (value < renew_at)
 		return value;
-	/* there's time: the old key serves until the new one is there */
+	/* this store needn't wait: the old key serves until the new one is there */
 	*ask = cswap_counter_ask(counter);
 	if (value >= CSWAP_MAX_COUNTER || value - renew_at > CSWAP_MAX_REKEY)
 		return -EKEYEXPIRED;
@@ -132,16 +132,16 @@ u64 cswap_counter_next_first(struct cswap_counter *counter)
 
 void cswap_counter_jump(struct cswap_counter *counter, u64 first)
 {
-	/* the jump goes so far beyond @first at least */
+	/* the counter jumps at least EPOCH_GAP / 2 beyond @first */
 	u64 renew_at = first + CSWAP_EPOCH_GAP / 2 + counter->rekey_pages;
 
-	/* a value that isn't below this is looked at again */
+	/* cswap_counter_take() compares a value with MAX_COUNTER only from here on */
 	if (renew_at > CSWAP_MAX_COUNTER)
 		renew_at = CSWAP_MAX_COUNTER;
 	WRITE_ONCE(counter->renew_at, renew_at);
 	/*
-	 * With a value, so that it's ordered: who sees the counter moved must
-	 * see the epoch that was published before.
+	 * An atomic operation that returns a value is ordered: a store that sees the counter moved
+	 * must see the epoch that was published before.
 	 */
 	atomic64_add_return(CSWAP_EPOCH_GAP, &counter->value);
 }

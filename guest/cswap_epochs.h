@@ -17,7 +17,7 @@
 #define CSWAP_MAX_REKEY		BIT_ULL(40)
 /* A record has 56 bits for the counter; the last value is never handed out. */
 #define CSWAP_MAX_COUNTER	(BIT_ULL(56) - 1)
-/* How far the counter jumps to a new epoch. */
+/* How far the counter jumps, to reach a new epoch. */
 #define CSWAP_EPOCH_GAP		BIT_ULL(32)
 
 /* A range of the counter, from @first to the next epoch's, and its key. */
@@ -32,10 +32,10 @@ struct cswap_epochs {
 	struct cswap_epoch epoch[CSWAP_MAX_EPOCHS];
 };
 
-/* The counter, and what is to be known before a value of it may be used. */
+/* The counter, and what decides whether a store may use a value of it. */
 struct cswap_counter {
 	atomic64_t value;		/* the last one handed out */
-	u64 renew_at;			/* where the newest key has done its work */
+	u64 renew_at;			/* the value at which the newest key is to be replaced */
 	u64 rekey_pages;		/* a new key after so many stores */
 	atomic_t stale;			/* notices not served: no store before a new key */
 	atomic_t wanted;		/* a store has asked for a new key */
@@ -62,17 +62,17 @@ int cswap_epochs_renew(const struct cswap_epochs *old, unsigned long used, u64 f
 void cswap_counter_init(struct cswap_counter *counter, u64 rekey_pages);
 /*
  * The next value, for one store; or -EAGAIN while a key is due, or -EKEYEXPIRED
- * when there is none left. @ask: a key must be made, and nobody has been told.
+ * when there is none left. Sets @ask if a key must be made and no store before has asked for it.
  */
 s64 cswap_counter_take(struct cswap_counter *counter, bool *ask);
-/* No value for anybody before the next key. Any context. */
+/* From now on no store gets a value before the next key. Any context. */
 void cswap_counter_notice(struct cswap_counter *counter);
 bool cswap_counter_stale(struct cswap_counter *counter);
-/* Ask for a key. True for who asks first. */
+/* Ask for a key. True if no caller has asked since the last key was made. */
 bool cswap_counter_ask(struct cswap_counter *counter);
 bool cswap_counter_asked(struct cswap_counter *counter);
 
-/* What the one does who makes a key, in this order; see cswap_epochs.c. */
+/* The steps of the one thread that makes a key, in this order; see cswap_epochs.c. */
 
 /* The notices that a key made from now on will serve. */
 int cswap_counter_notices(struct cswap_counter *counter);
@@ -80,7 +80,7 @@ int cswap_counter_notices(struct cswap_counter *counter);
 int cswap_counter_room(struct cswap_counter *counter);
 /* Where the next epoch begins: out of reach of stores that run just now. */
 u64 cswap_counter_next_first(struct cswap_counter *counter);
-/* The epoch at @first is published: from here on stores get values of it. */
+/* The epoch that begins at @first is published: from now on stores get values of that epoch. */
 void cswap_counter_jump(struct cswap_counter *counter, u64 first);
 void cswap_counter_served(struct cswap_counter *counter, int notices);
 
