@@ -2,16 +2,16 @@
 /*
  * daemon.c - what cswapd does from start to end.
  *
- * Theory of operation: the command line, then the monitor (monitor.c), which finds
- * the store's files and starts the process that does all else: store, control socket,
- * sandbox, workers, and whatever an earlier process left of a front end, in this order,
- * so that everything is opened by the rights that the daemon was started with and served
- * without them, and READY means that a front end can be. Then one loop over signals, the
- * monitor's events and the control socket. What the store holds stays: the same
- * guest may come back. Signals come by descriptor only; a worker never sees one.
+ * Theory of operation: the daemon reads its command line and becomes the monitor (monitor.c). The
+ * monitor finds the store's files and starts the process that does all else: store, control socket,
+ * sandbox, workers, and whatever an earlier process left of a front end, in this order. Thereby the
+ * process opens everything by the rights that the daemon was started with, serves without them,
+ * and READY means that it can serve a front end. Then it runs one loop over signals, the monitor's
+ * events and the control socket. What the store holds stays: the same guest may come back. Signals
+ * come by descriptor only; a worker thread never sees a signal.
  *
- * A process that is started again after a death does all of this again: it has
- * every right until it has opened what it needs (start_serving()).
+ * A process that is started again after a death does all of this again: it has every right until it
+ * has opened what it needs (start_serving()).
  */
 #include <errno.h>
 #include <poll.h>

@@ -2,16 +2,16 @@
 /*
  * fdstore.c - what we tell systemd, and the descriptors that it keeps for the next daemon.
  *
- * The unit's FileDescriptorStoreMax= says whether and how many. They are passed
- * like those of socket units, and told from them by our prefix. systemd is asked
- * not to poll them: a front end that hung up is for the next daemon to find out.
+ * The unit's FileDescriptorStoreMax= says whether systemd keeps descriptors, and how many. They are
+ * passed like those of socket units, and our prefix tells them apart. The daemon asks systemd not to
+ * poll them: the next daemon finds out that a front end has hung up.
  *
- * Theory of operation: systemd may be busy, and its socket takes few messages, so
- * nothing is sent by whoever has something to say. It is noted, the newest word on
- * each name only, and sent when there is room: fdstore_run() is called by the loop
- * that polls fdstore_poll(). A descriptor that is to be kept must stay open until
- * something else is said of its name. Whoever is killed while systemd doesn't listen
- * leaves what it had taken until then: monitor.c answers nobody before.
+ * Theory of operation: systemd may be busy, and its socket takes few messages, so a caller sends
+ * nothing. What it says is noted, the newest message on each name only, and sent when the socket has
+ * room: the loop that polls fdstore_poll() calls fdstore_run(). A descriptor that is to be kept must
+ * stay open until something else is said of its name. If the daemon is killed while systemd doesn't
+ * listen, its successor gets the descriptors that systemd had taken until then: monitor.c answers no
+ * message before systemd has taken what belongs to it.
  */
 #include <errno.h>
 #include <stddef.h>

@@ -2,12 +2,11 @@
 /*
  * keep.c - what outlives the process that serves the guest.
  *
- * Theory of operation: what was agreed on with the front end is kept in two
- * copies, of which one counts. The worker handles a message, writes the other
- * copy, and sends the answer with the descriptors that are new; when the
- * monitor receives that, which happens as a whole or not at all, it changes
- * the copies over. A worker that dies before leaves the message as one that never
- * came: the next one gets it again.
+ * Theory of operation: what was agreed on with the front end is kept in two copies, of which one
+ * counts. The worker handles a message, writes the other copy, and sends the answer with the
+ * descriptors that are new. The monitor receives the answer as a whole or not at all; when it has
+ * the answer, the other copy counts. If the worker dies before, the message counts as one that never
+ * came: the next worker gets it again.
  *
  * What is in flight on the rings, what the guest released and what was counted is
  * written where it lies (inflight.c, balloon.c, COUNT() in worker_parts.h).

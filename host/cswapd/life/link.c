@@ -2,14 +2,14 @@
 /*
  * link.c - the server that the store is at, as the monitor sees it.
  *
- * Theory of operation: connections belong to a worker from its birth to its death, and
- * nobody else has a copy: its end is what the server hears. So each worker needs new ones.
- * They are asked for at the death of the one before; a worker that is born before they are
- * admitted has none, and answers the front end and the operator until there are some.
- * Then it's in the way, and its successor has all that it had.
+ * Theory of operation: a worker has its connections from its birth to its death, and no other
+ * process has a copy of them, so that the server hears when the worker ends. So each worker needs new
+ * connections. The monitor asks for them when the worker before dies. A worker that is born before
+ * they are admitted has none, and answers the front end and the operator until they are admitted;
+ * then the monitor ends it, and its successor has the connections and all that the worker had.
  *
- * Of a guest that moves a worker says when it wants none any more, and when it wants some again. It's the same
- * then: connections come with the next worker.
+ * When a guest moves, a worker says that it wants no connections any more, or that it wants some
+ * again. The same is done then: connections come with the next worker.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -11,17 +11,18 @@
  * the front end (monitor_talk.c). The descriptors that came with messages are kept
  * here, too, and those of the store's files, which are found or made here, once
  * (monitor_kept.c, store_files.c).
- * Nothing of the guest's is ever looked at: no ring, no memory, no page. So there is
+ * The monitor looks at nothing of the guest's: no ring, no memory, no page. So there is
  * little here that could go wrong.
  *
  * A worker is a fork, so the next one finds descriptors and state by inheriting
  * them, and opens all else itself: the store's files anew, by their descriptors,
  * io_uring, control socket. The lock on the store is on the dead worker's own open
- * file, which exists until the last of its I/O has ended; to get it is to know that.
+ * file, which exists until the last of its I/O has ended: a worker that gets the lock
+ * knows that this I/O has ended.
  *
- * Under systemd everything kept is in its descriptor store as well, so that the
- * monitor may end, too (a restart, an upgrade): the next one takes it from there.
- * The monitor without systemd takes its worker with it.
+ * Under systemd everything that is kept is in systemd's descriptor store as well, so that
+ * the monitor may end, too (a restart, an upgrade): the next monitor takes it from there.
+ * Without systemd the worker ends with its monitor.
  */
 #include <errno.h>
 #include <poll.h>

@@ -3,10 +3,10 @@
  * monitor_kept.c - what of a guest outlives its workers, and under systemd the monitor: the connection, the
  * descriptors that came by it, the state, the store's files.
  *
- * Theory of operation: all of it is found in systemd's descriptor store when the monitor starts, or made. What
- * was found is gone on with if the options are those of before and the store is the same one. If they
- * aren't, it's dropped, unless a guest is attached: that one would lose its pages, so the monitor ends instead,
- * and what was found stays for a better start.
+ * Theory of operation: when the monitor starts, it finds all of this in systemd's descriptor store, or makes it.
+ * The monitor goes on with what it has found if the options are those of before and the store is the same one. If
+ * they aren't, it drops what it has found, unless a guest is attached: the guest would lose its pages, so the
+ * monitor ends instead, and leaves what it has found for a start with the right options.
  */
 #include <poll.h>
 #include <stdio.h>

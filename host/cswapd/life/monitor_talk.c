@@ -2,9 +2,9 @@
 /*
  * monitor_talk.c - the front end's messages go to the worker, whose answers go back.
  *
- * Theory of operation: one event is under way at a time (enum talk): read whole, told to the worker, and when
- * it is done kept and replied to. Nothing here waits: a message may come in pieces, and a reply leave in some, but
- * all of it in ten seconds.
+ * Theory of operation: one event is under way at a time (enum talk). The monitor reads it whole and tells it to the
+ * worker; when the worker has done it, the monitor keeps the outcome and replies. Nothing here waits: a message may
+ * come in pieces, and a reply may leave in pieces, but all of it in ten seconds.
  */
 #include <errno.h>
 #include <signal.h>

@@ -2,18 +2,18 @@
 /*
  * own_memory.c - the daemon's own memory, when the host is short of it.
  *
- * Theory of operation: others wait for this daemon to get memory, or to get their pages back, so it must not wait
- * for memory itself.
- *   - What it needs is allocated at its start, so that to serve a page allocates nothing in userspace
+ * Theory of operation: other processes wait for this daemon to get memory, or to get their pages back, so it must
+ * not wait for memory itself.
+ *   - The daemon allocates what it needs at its start, so that to serve a page allocates nothing in userspace
  *     (tests/sim/test_allocations.py).
- *   - What it has isn't taken away: its program, libraries, stacks, heap, tags and logs are locked, each page from
- *     when it's there (MLOCK_ONFAULT: what is reserved for tags that never come costs nothing). The guest's memory
- *     is the VMM's, and mapped later: MCL_FUTURE would lock that. Tags that come with a guest from another daemon
- *     come into the mapping that was locked.
- *   - What the kernel allocates for its I/O doesn't begin other I/O to get it (PR_SET_IO_FLUSHER), which might
- *     wait for this daemon. It takes CAP_SYS_RESOURCE, which the unit gives to io-flusher alone; children inherit
- *     the state, and so does the program that io-flusher becomes.
- * Where it isn't allowed the daemon goes on, and says so.
+ *   - The host doesn't take away what the daemon has: its program, libraries, stacks, heap, tags and logs are
+ *     locked, each page from when it's there (MLOCK_ONFAULT: what is reserved for tags that never come costs
+ *     nothing). The guest's memory is the VMM's, and mapped later: MCL_FUTURE would lock that memory. Tags that come
+ *     with a guest from another daemon come into the mapping that was locked.
+ *   - When the kernel allocates memory for the daemon's I/O, it begins no other I/O to get the memory
+ *     (PR_SET_IO_FLUSHER), which might wait for this daemon. This state takes CAP_SYS_RESOURCE, which the unit gives
+ *     to io-flusher alone; children inherit the state, and so does the program that io-flusher becomes.
+ * Where one of these isn't allowed the daemon goes on, and says so.
  */
 #include <errno.h>
 #include <sys/mman.h>

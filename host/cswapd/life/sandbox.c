@@ -2,14 +2,14 @@
 /*
  * sandbox.c - what the daemon gives up before it looks at anything of a guest's.
  *
- * Theory of operation: whoever takes this process over by a request or a message shall have
- * nothing but the guest's own pages. What it needs is opened first, by the rights it was started
- * with; then it gives up, in this order:
+ * Theory of operation: an attacker who takes this process over by a request or a message shall
+ * have nothing but the guest's own pages. The process first opens what it needs, by the rights it
+ * was started with; then it gives up, in this order:
  *   1. descriptors that it inherited and has no use for;
  *   2. privileges: supplementary groups, all capabilities, and by no_new_privs the way back;
  *   3. the network, System V IPC and the host's name, by empty namespaces, where it may make them
- *      (as root). It makes no user namespace to be allowed to: in one, whoever connects to the
- *      control socket is nobody, and root couldn't be told from others;
+ *      (as root). It makes no user namespace to be allowed to: in one, each peer of the control
+ *      socket has the user id of "nobody", and the daemon couldn't tell root from others;
  *   4. the file system, by Landlock, but for the few paths that the caller names: it can open
  *      nothing for writing and run nothing. This is what an empty mount namespace would do, and
  *      needs no privilege;
@@ -23,13 +23,13 @@
  * all threads at once.
  *
  * The process that makes those that serve (monitor.c) can give up only what they don't need when
- * they begin, for they inherit it: it can gain nothing by running another program, and the calls
- * in @never fail, which none of them makes at any time.
+ * they begin, because they inherit what it has given up: it can gain nothing by running another
+ * program, and the calls in @never fail, which neither it nor its children make at any time.
  *
- * Each stage that the host doesn't allow is logged and left out, or is the end by --sandbox
- * strict.
+ * The process logs each stage that the host doesn't allow and leaves it out; with --sandbox strict
+ * it ends instead.
  *
- * Under AddressSanitizer all of these let pass what its leak check needs, which is more than the daemon
+ * Under AddressSanitizer all of these stages let pass what its leak check needs, which is more than the daemon
  * should have: such a build is for tests.
  */
 #include <errno.h>

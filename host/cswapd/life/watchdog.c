@@ -2,20 +2,22 @@
 /*
  * watchdog.c - is the process that serves the guest still there, all of it?
  *
- * Theory of operation: a process that has died is seen by its parent; one that hangs isn't. So the
+ * Theory of operation: a parent notices that a process has died, but not that it hangs. So the
  * monitor asks now and then: it counts up a number in shared memory, and wakes all threads by
- * eventfds, which they poll for as for everything else. Each says what number it has seen when it is
- * back in its loop. A thread that waits for the store is in its loop: it waits in io_uring, for this
- * as well. Nothing on the data path knows of it, and a guest that does nothing costs two wake-ups
- * in a quarter of the time that is allowed.
+ * eventfds, which they poll like everything else. Each thread says which number it has seen when it
+ * is back in its loop. A thread that waits for the store is in its loop: it waits in io_uring, for
+ * its eventfd as well. Nothing on the data path knows of the watchdog, and a guest that does nothing
+ * costs two wake-ups in a quarter of the time that is allowed.
  *
- * Time is counted in looks of the monitor's, not by a clock: if all of us stood still (the machine
- * was suspended, the service frozen) there were none. A thread that is traced is a debugger's
- * business. One that waits in the kernel and can't be interrupted waits for the medium or for memory;
- * to kill it would do nothing but lose the way to find out. The log tells of both.
+ * Time is counted in looks of the monitor's, not by a clock: while all of the daemon stands still
+ * (the machine is suspended, the service frozen) the monitor doesn't look. A thread that is traced
+ * is left to the debugger. A thread that waits in the kernel and can't be interrupted waits for the
+ * medium or for memory; to kill it would do nothing but lose the way to find out. The log tells of
+ * both.
  *
- * What hangs is described by /proc, as far as that can be read, and ends by SIGABRT, which leaves
- * a core where those are collected; then by SIGKILL. What follows is as after any death.
+ * The log describes a process that hangs by what /proc says, as far as it can be read. The monitor
+ * ends the process by SIGABRT, which leaves a core where cores are collected; then by SIGKILL. What
+ * follows is as after any death.
  */
 #include <dirent.h>
 #include <errno.h>
