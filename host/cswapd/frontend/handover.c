@@ -2,24 +2,24 @@
 /*
  * handover.c - the guest moves: its state goes to another daemon or comes from one, and the store with it.
  *
- * Theory of operation: two daemons have the same store open, and at any time one at most may write to it:
- * the one that has the engine's lock. Each of them also knows what it may believe (enum handover_holder):
+ * Theory of operation: two daemons have the same store open, and at any time at most one may write to it:
+ * the one that has the engine's lock. Each of them also notes which one that may be (enum handover_holder):
  *
  *   source	The front end asks for the state when all rings have stopped. AWAY is noted first, then the
  *		state is written, without waiting; behind its last byte the lock is given up, and only then is
- *		the pipe closed. So whoever has read all of it finds the lock free.
- *   other side	It reads, without waiting, and believes nothing. When the front end asks whether that went well,
- *		and the pipe is at its end, the state is checked as a whole and the lock is tried, once; a
- *		refusal fails the move while the source can still go on. Then it's LOADED.
- *   a move that fails: the source's rings are started again. It takes the lock back before the first one runs,
- *		and if it can't none does: the guest is at the other side, or its swap fails, which is what the
- *		guest is made for; both at once would be pages of two guests in one slot.
+ *		the pipe closed. So a daemon that has read all of the state finds the lock free.
+ *   other side	It reads the state, without waiting, and believes nothing. When the front end asks whether that went
+ *		well, and the pipe is at its end, this side checks the state as a whole and tries the lock, once;
+ *		if the lock is refused the move fails while the source can still go on. Then the state is LOADED.
+ *   a move that fails: the source's rings are started again. The source takes the lock back before the first ring
+ *		runs, and if it can't no ring does: the guest is at the other side, or its swap fails, which the guest
+ *		is made for; rings on both sides at once would mean pages of two guests in one slot.
  *
- * Where the store takes time (at a server) both ask for a while. What comes is in a file, so that another
- * process may go on reading, and taking.
+ * Where the store takes time (at a server) both sides ask for the lock for a while. The state that comes is kept in
+ * a file, so that another process may go on reading it, and taking the lock.
  *
  * A daemon that dies gives up the lock. If it noted AWAY its successor doesn't take the lock before a ring is
- * to run. What is LOADED and never ran is given back when the front end goes away.
+ * to run. A lock whose state is LOADED, and of which no ring ran, is given back when the front end goes away.
  *
  * Nothing of this is new to the rings: they were stopped, in the log, and go on as after a death.
  */

@@ -17,7 +17,7 @@
 #include "store/store.h"
 #include "store/store_files.h"
 
-/* Who may write to the store; kept for who comes after us. */
+/* Which daemon may write to the store; kept for the next process of this daemon. */
 enum handover_holder {
 	HANDOVER_OURS,			/* this daemon, whose rings may run */
 	HANDOVER_LOADED,		/* this one: the guest's state is here, and no ring has run yet */

@@ -7,9 +7,9 @@
  *
  * Not thread-safe: the table changes only while no worker runs.
  *
- * A front end can cut its file short, and huge pages can run out. The kernel tells whoever
- * touches such a page by SIGBUS. It's given a page of zeros in its place, so that it goes on,
- * and a mark, by which the workers know that what they do is void.
+ * A front end can cut its file short, and huge pages can run out. A thread that touches a page
+ * which is gone gets SIGBUS from the kernel. The handler maps a page of zeros in its place, so that
+ * the thread goes on, and sets a mark, by which the workers know that what they do is void.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * sealed_file.c - files that the front end shares, and that nobody can cut short.
+ * sealed_file.c - files that the front end shares, and that no process can cut short.
  *
- * Theory of operation: a page of a mapping that its file doesn't have any more is a SIGBUS. A memfd can
- * be sealed so that its size never changes, and seals stay; a huge page that there is none of is a SIGBUS,
- * too, so the file must be of ordinary pages.
+ * Theory of operation: to touch a page of a mapping that its file doesn't have any more is a SIGBUS. A memfd
+ * can be sealed so that its size never changes, and seals stay. With huge pages, one that can't be had is a
+ * SIGBUS as well, so the file must be of ordinary pages.
  */
 #include <linux/magic.h>
 #include <stddef.h>

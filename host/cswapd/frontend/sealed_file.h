@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * sealed_file.h - files that the front end shares, and that nobody can cut short.
+ * sealed_file.h - files that the front end shares, and that no process can cut short.
  */
 #ifndef CSWAPD_SEALED_FILE_H
 #define CSWAPD_SEALED_FILE_H

@@ -4,33 +4,33 @@
  *
  * Theory of operation: a message's size and the number of its descriptors are
  * compared with the table in this file, and only then its handler
- * runs. A handler returns NULL, or in words what is wrong: the front end is told
- * if it wants replies, and dropped otherwise.
+ * runs. A handler returns NULL, or in words what is wrong: then the daemon tells a
+ * front end that wants replies, and closes the connection of another.
  *
  * Descriptors that a handler doesn't take out of the message are closed after
  * it. A ring's descriptors are lent to the worker while the ring is attached.
  *
  * A descriptor can change under a ring that runs, and memory can be added to what
  * there is; for all else that changes something in use, the table says what has to
- * stand still first. Whoever calls may see to that beforehand, and do other things
- * until it does; if not, the handler waits.
+ * stand still first. The caller may ask for the standstill beforehand, and do other
+ * things until it comes; if not, the handler waits.
  *
  * A ring is served once it has a size, addresses, a kick descriptor and is
  * enabled, in whatever order the front end says so: user-mode Linux sends no
- * status and no reset, QEMU no DRIVER_OK. Nothing is ever sent to the front
+ * status and no reset, QEMU no DRIVER_OK. The daemon never sends anything to the front
  * end unasked: the configuration is static.
  *
  * All that was agreed on is in struct vhost_user_saved and the descriptors that
  * go with it, so that another process can go on (keep.h). Handling a message a
  * second time, after a death in the middle of it, has the same outcome.
  *
- * A front end that connects again to another daemon, whose predecessor is gone with
- * all it knew, says all that itself, but for what was in hand. If it likes it keeps
- * that for us (INFLIGHT_SHMFD): it gets the file for it, which is opaque to it, and
- * hands it back before it starts the rings. That's our own log of what is in hand
- * (inflight.c), where the rings' indices are, too; the protocol's example of one
- * couldn't hold a LOAD whose chain is back. When such a connection ends the rings
- * haven't: the log leaves them as if we had died.
+ * A front end may connect again to another daemon, after the first one is gone with all
+ * it knew. The front end then says all of it again, but for the requests that were in hand.
+ * It may keep these for the daemon (INFLIGHT_SHMFD): it gets a file, whose content it
+ * doesn't look at, and hands the file back before it starts the rings. The file is the
+ * daemon's own log of what is in hand (inflight.c), which has the rings' indices, too; the
+ * protocol's example of such a log couldn't hold a LOAD whose chain is back. When such a
+ * connection ends the rings don't: they are left in the log as if the daemon had died.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -3,8 +3,8 @@
  * vhost_user_move.c - the front end's messages about a guest that moves: the dirty log, and the state
  * that goes to the other daemon or comes from it (handover.h).
  *
- * A front end that copies memory reads all of it, which fills what was released: the daemon
- * discards that again, in pieces, while a log is set and when a guest has come.
+ * A front end that copies memory reads all of it, so that released blocks have pages again: the
+ * daemon discards these blocks again, in pieces, while a log is set and when a guest has come.
  */
 
 #include "common/clock.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * vhost_user_parts.h - what the files of the front end's protocol share, and nobody else needs.
+ * vhost_user_parts.h - what the files of the front end's protocol share, and no other file needs.
  *
  *	vhost_user.c		the table of messages, features, configuration, memory; connections
  *	vhost_user_ring.c	rings, and the log of what is in hand

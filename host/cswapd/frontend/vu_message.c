@@ -3,9 +3,9 @@
  * vu_message.c - a message of the vhost-user protocol: reading and answering.
  *
  * Theory of operation: a message is a header and a payload whose size the header
- * tells, perhaps with descriptors, which come with its first byte. It may come in
- * any pieces, and a reply may have to leave in some: nothing here waits. How many
- * bytes are done is all that there is to remember in between. What a message means,
+ * tells, perhaps with descriptors, which come with its first byte. A message may come
+ * in any pieces, and a reply may have to leave in pieces: nothing here waits. In between,
+ * only the number of bytes that are done is remembered. What a message means,
  * and for how long to wait for its end, is the caller's concern.
  */
 #include <assert.h>

@@ -2,11 +2,11 @@
 /*
  * device_state.c - what a device takes along when its guest moves.
  *
- * Theory of operation: there is nothing in it that a daemon doesn't leave to the one that comes after its
- * death, but that the other one may be on another host: what is in hand (inflight.h), the target, what was
- * told and what is released, what was counted, and the tags of slots that are in use, if those lie where the
- * other one can't see them. The pages stay in the store, which both must have: its identity is in the state,
- * without what only one host knows of it (device and inode).
+ * Theory of operation: the state holds what a daemon also leaves to its successor after a death; but the other
+ * daemon may be on another host. It holds what is in hand (inflight.h), the target, what was told and what is
+ * released, what was counted, and the tags of slots that are in use, if the other daemon can't see the place
+ * where the tags lie. The pages stay in the store, which both daemons must have: the store's identity is in the
+ * state, without what only one host knows of it (device and inode).
  *
  * The state is a head, then as many words of the map of what is released as the head says, then what is in
  * hand, then runs of tags. Numbers are the host's, since all of it is for the same architecture, which the

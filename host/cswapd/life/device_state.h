@@ -2,8 +2,8 @@
 /*
  * device_state.h - what a device takes along when its guest moves: written by one daemon, read by another.
  *
- * Pure but for the store's tags: works on memory of the caller's. What was written may come from anybody:
- * device_state_check() looks at all of it, once, and only then device_state_apply() believes it.
+ * Pure but for the store's tags: works on memory of the caller's. A state may come from anywhere, an attacker
+ * included: device_state_check() looks at all of it, once, and only then device_state_apply() believes it.
  */
 #ifndef CSWAPD_DEVICE_STATE_H
 #define CSWAPD_DEVICE_STATE_H
