@@ -1,26 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * nbd_claim.c - who of several daemons has a guest's export: by words in front of its slots. No I/O.
+ * nbd_claim.c - which of several daemons has a guest's export: by words in front of its slots. No I/O.
  *
  * Theory of operation: where both daemons have one server, that server's count of connections is a lock, as it is
  * for workers that follow each other (nbd_dial.c). Where each has a server of its own in front of the same image (RBD,
  * another host's export), nothing but the image is common to them, and all that they can do there is to read and
- * write blocks. Each block is read and written as a whole; what is written is read by whoever reads after it.
+ * write blocks. Each block is read and written as a whole, and a read gets what was written last before it.
  *
- * A guest's state carries a ticket, which is new each time that it leaves. Of those who have it (two, if a
- * snapshot is restored twice) one at most gets the export. They go through a door as in Lamport's fast mutual
- * exclusion: write DOOR, see that TAKER is free, write TAKER, see that DOOR is still theirs. The source has a
- * flag of its own, SOURCE; it and the taker each write theirs and then look at the other's. Who sees the other's
- * lets go of its own. What is written under another ticket says nothing.
+ * A guest's state carries a ticket, which is new each time that the guest leaves. Of the daemons that have the ticket
+ * (two, if a snapshot is restored twice) at most one gets the export. They go through a door as in Lamport's fast
+ * mutual exclusion: write DOOR, see that TAKER is free, write TAKER, see that DOOR is still theirs. The source has a
+ * flag of its own, SOURCE. The source and the taker each write their word and then look at the other's; a daemon that
+ * sees the other's word withdraws its own. A word that is written under another ticket says nothing.
  *
- * The one at the door who loses doesn't tidy up: it can't know whether TAKER is still its own word. So two that
- * come at once may both lose, and then the export is nobody's. That is a guest that was to run twice.
+ * A daemon that loses at the door doesn't tidy up: it can't know whether TAKER is still its own word. So two that
+ * come at once may both lose, and then no daemon has the export. Only a guest that was to run twice comes to that.
  *
  * A claim that was broken off by a death, of the same daemon, is begun again, and has the same end.
  *
- * If the taker came by the server that the source has as well, the source's being admitted says that the taker is not
- * there: it has died. Then the source takes the export back all the same, and signs it, so that the
- * taker's next worker finds that it isn't its any more.
+ * If the taker came by the server that the source has as well, and that server admits the source, then the taker has
+ * no connection any more: it has died. Then the source takes the export back all the same, and signs it, so that the
+ * taker's next worker finds that the export isn't its any more.
  */
 #include <string.h>
 

@@ -5,12 +5,13 @@
  * Theory of operation: the connection has been admitted (nbd_hello.c), with simple replies.
  * Requests that wait are gathered, and leave by one system call, pages straight from where
  * they are; answers are received many at a time into a buffer, and pages copied from
- * there: who answers next can't be known, so there's no better place to receive into.
+ * there: which request is answered next can't be known, so there's no better place to
+ * receive into.
  *
- * All that a server says passes nbd_conn_received(), and is checked there. It can answer
- * a request that it has, once, with an error or with as many bytes as were asked for. A
- * request's name is an index into a table, and a number that isn't one there, or of
- * nothing that is under way, ends the connection, as all else does that makes no sense.
+ * All that a server says passes nbd_conn_received(), and is checked there. The server can
+ * answer a request that it has, once, with an error or with as many bytes as were asked
+ * for. A request's name is an index into a table. A name that isn't in the table, or is of
+ * no request under way, ends the connection, and so does anything else that makes no sense.
  * There is no I/O here, so that tests and fuzzers can be the server.
  */
 #include <errno.h>

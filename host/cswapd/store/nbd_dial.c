@@ -3,19 +3,21 @@
  * nbd_dial.c - connections to a server, until all of them are admitted.
  *
  * Theory of operation: a write that was on its way when a worker died must not land on a
- * newer page (I6). Of a server's I/O no lock tells the end, as that of an open file does;
- * its count of connections does. The rule for servers: admit no more connections than the
- * daemon has, and count one until its last request has ended. So when all of ours are
- * admitted, no dead worker's request is under way: its connection would be one too many.
+ * newer page (I6). The lock of an open file tells when the I/O on the file has ended; a
+ * server has no such lock, but it counts connections. The rule for servers: admit no more
+ * connections than the daemon has, and count one until its last request has ended. So when
+ * all of ours are admitted, no dead worker's request is under way: its connection would be
+ * one too many.
  *
- * Admitted is who gets the export (nbd_hello.c); one that is too many isn't accepted, or
- * closed, or refused. What a server says from then on is for who is in the sandbox.
+ * A connection is admitted when it gets the export (nbd_hello.c); the server doesn't accept
+ * one that is too many, or closes it, or refuses it. What the server says after it has
+ * admitted the connection is read only by the worker, which is in the sandbox.
  *
- * A server that admits one connection more doesn't keep the rule, and isn't used. That is
- * asked when the server may be another one than before; a slow server may hide it, so
- * it finds mistakes, and doesn't prove that there are none.
+ * A server that admits one connection more doesn't keep the rule, and isn't used. The daemon
+ * tries this when the server may be another one than before. A slow server may hide that it
+ * breaks the rule, so the trial finds mistakes, and doesn't prove that there are none.
  *
- * This is the process that lives longest: who serves can't connect to anything.
+ * All this runs in the process that lives longest: the worker can't connect to anything.
  */
 #include <errno.h>
 #include <string.h>

@@ -2,14 +2,14 @@
 /*
  * nbd_hello.c - how a connection to an NBD server begins: up to its being admitted.
  *
- * Theory of operation: the fixed new style, and one NBD_OPT_GO. Structured replies aren't
- * asked for: with them QEMU's server looks for holes before each read, which takes three
+ * Theory of operation: the fixed new style, and one NBD_OPT_GO. We don't ask for structured
+ * replies: with them QEMU's server looks for holes before each read, which takes three
  * quarters of the reads. Servers refuse a connection that is one too many at different
- * places: some don't accept it, others close it, and nbdkit's limit answers the option with
- * an error. So what counts is the acknowledgement of the option.
+ * points: some don't accept it, others close it, and nbdkit's limit answers the option with
+ * an error. So a connection is admitted when the server acknowledges the option.
  *
- * All that a server says before that passes nbd_hello_received(), which has no I/O, and
- * knows nothing but these bytes.
+ * All that a server says up to the acknowledgement passes nbd_hello_received(), which has no
+ * I/O, and knows nothing but these bytes.
  */
 #include <string.h>
 

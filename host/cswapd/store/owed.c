@@ -3,16 +3,16 @@
  * owed.c - what is discarded of a store, and not given back to the medium yet.
  *
  * Theory of operation: a discard changes the slot's tag, and the guest may store there
- * again at once. To give it back takes I/O, and a page that was stored meanwhile would be
- * destroyed by it. So each chunk has a gate, one word: writers count themselves in and
- * out, and who gives back closes it while nobody is inside. A writer who finds it closed
- * comes again later; nobody ever spins.
+ * again at once. To give the slot back to the medium takes I/O, which would destroy a page
+ * that was stored meanwhile. So each chunk has a gate, one word: writers count themselves in
+ * and out, and the worker that gives slots back closes the gate while no writer is inside. A
+ * writer that finds the gate closed comes again later; no thread ever spins.
  *
  * Slots are given back in runs of whole units of the medium, in which no slot is in use;
  * a unit that is in use in part is owed until the rest of it is discarded.
  *
- * The guest has one operation of a slot at a time. If one doesn't, what's counted here may
- * be off, which is of no consequence but to itself.
+ * The guest has one operation of a slot at a time. If a guest has more, the counts here may
+ * be off, which harms that guest alone.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -2,9 +2,9 @@
 /*
  * owed.h - what is discarded of a store, and not given back to the medium yet.
  *
- * Of all slots it knows which are owed by their tags (tags_mem.h), and counts them by chunks.
- * A chunk of which something is being given back is closed: who wants to write there
- * waits. Any thread may call any of these.
+ * The tags (tags_mem.h) say which slots are owed; the counts are by chunks. A chunk of which
+ * something is being given back is closed: a thread that wants to write there waits. Any
+ * thread may call any of these functions.
  */
 #ifndef CSWAPD_OWED_H
 #define CSWAPD_OWED_H

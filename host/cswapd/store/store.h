@@ -3,7 +3,7 @@
  * store.h - what keeps the slots: the contract between the workers and an engine.
  *
  * Theory of operation: a store is an engine, which keeps pages and knows nothing of tags,
- * and layers around it, which look like an engine to who is above them:
+ * and layers around it, which look like an engine to the layer above them:
  *
  *	worker -> [tests: faults] -> tags -> engine
  *
@@ -13,8 +13,8 @@
  * table of functions. Its life:
  *   open		once, in the process that lives longest. Facts are known from then on;
  *			nothing is written.
- *   activate		in the process that serves: it may write from now on, and nobody else
- *			does any more (I6). deactivate: others may.
+ *   activate		in the process that serves: it may write from now on, and no other
+ *			process does any more (I6). deactivate: others may.
  *   idle, take, yield	of a store that moves with its guest from one daemon to another:
  *			struct store_move_ops.
  *   lane_open		in each of its threads, which has an io_uring of its own.

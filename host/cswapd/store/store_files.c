@@ -8,21 +8,21 @@
  * file) can put another file under a guest's pages, and nothing is ever made or extended
  * while there is a guest.
  *
- * Whoever serves has the lock (store_lock.c). What is held here has none. A block device is
- * held by O_EXCL besides, so that nobody mounts it between two workers; that belongs to one
- * open file as well, so the workers' are without.
+ * The process that serves has the lock (store_lock.c); the open files that are held here have
+ * none. A block device is held by O_EXCL besides, so that nothing mounts it between two
+ * workers; O_EXCL belongs to one open file as well, so the workers' open files are without.
  *
- * Tags are in memory that has no name, or in a file that has. Memory is what it is for as
- * long as somebody has its descriptor, and a store without its tags is nothing: so what an
- * earlier life left in the data is given back at the start.
+ * Tags are in memory that has no name, or in a file that has one. Such memory exists for as
+ * long as a process has its descriptor, and a store without its tags is worthless: so the
+ * daemon gives back at its start what an earlier life left in the data.
  *
- * Each file begins with a signature, in a block of its own, that says what it is and which
- * store it belongs to. What has none is taken only if there is nothing in it
- * (store_found.c), or by the operator's word; until that is clear it isn't even opened
- * for writing.
+ * Each file begins with a signature, in a block of its own, that says what the file is and
+ * which store it belongs to. A file without a signature is taken only if there is nothing in
+ * it (store_found.c), or if the operator says so; until that is clear it isn't even opened for
+ * writing.
  *
- * What a signature says of an earlier boot of this host, and of the same daemon, is what
- * a guest left that has ended with its host: it's emptied (signature.c).
+ * A signature may tell of an earlier boot of this host, and of the same daemon. Then a guest
+ * left the content and has ended with its host: the daemon empties the file (signature.c).
  */
 #include <errno.h>
 #include <endian.h>

@@ -3,8 +3,8 @@
  * store_found.c - what is in a file or a block device that is no store yet.
  *
  * Theory of operation: a file is empty if it has no data, but for a little that is all
- * zeros; a block device if it begins and ends with zeros, which is quick, and what one
- * looks like that was wiped. libblkid knows what else there can be: file systems,
+ * zeros. A block device is empty if it begins and ends with zeros, as one does that was wiped;
+ * this is quick to find out. libblkid knows what else there can be: file systems,
  * partition tables, volumes, wherever they have their signatures.
  */
 #include <blkid/blkid.h>

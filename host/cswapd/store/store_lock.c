@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * store_lock.c - who has a store's file: open files of what is held, and the lock, waited for and
- * given up.
+ * store_lock.c - which process has a store's file: open files of what is held, and the lock, waited
+ * for and given up.
  *
  * Theory of operation: the process that serves has the lock. The lock belongs to an open file and
- * lives as long as that has I/O under way, which is what a successor waits for (I6).
+ * lives as long as that open file has I/O under way, so a successor that waits for the lock waits
+ * for the end of this I/O (I6).
  */
 #include <errno.h>
 #include <fcntl.h>

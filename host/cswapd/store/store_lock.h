@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * store_lock.h - who has a store's file. For store_files.c; what others ask of it is in store_files.h.
+ * store_lock.h - which process has a store's file. For store_files.c; what other files call is in store_files.h.
  */
 #ifndef CSWAPD_STORE_LOCK_H
 #define CSWAPD_STORE_LOCK_H
