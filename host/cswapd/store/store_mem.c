@@ -3,7 +3,7 @@
  * store_mem.c - the engine whose pages lie in anonymous memory.
  *
  * For tests, and for comparing against a medium that costs nothing. Operations
- * end inside read() and write(). Memory is reserved by touching it only, and shared with
+ * end inside read() and write(). Memory is reserved only when it's touched, and shared with
  * the processes that come after this one.
  */
 #include <errno.h>

@@ -7,19 +7,19 @@
  * has some of them, and talks by the io_uring operations that files take; what is said is
  * nbd_conn.c's.
  *
- * A lane begins with a look at what the export has in front: our signature
- * (store_files.c). All operations that come meanwhile
- * are held, as long as that takes; without connections that's until the process ends.
+ * A lane begins with a look at what the export has in front: our signature (store_files.c).
+ * The lane holds all operations that come meanwhile; without connections it holds them until
+ * the process ends.
  *
- * A guest that moves: its daemon hangs up, and the other one's admission is what a lock is to a file. Connections are
- * asked for by a word in the log (struct store_server_log), and come with the next process. Whether the export may be
- * taken is in front of its slots (nbd_claim.c), and is found out there before any lane has said a word: such lanes
- * are cold, and begin with the first operation.
+ * When a guest moves, its daemon hangs up; that the server admits the other daemon is what a lock is to a file. The
+ * worker asks for connections by a word in the log (struct store_server_log), and they come with the next process.
+ * Words in front of the export's slots (nbd_claim.c) say whether the export may be taken. They are read before any
+ * lane has said a word: such lanes are cold, and begin with the first operation.
  *
- * A lost server is this process's end, on purpose. There is one way to go on with what is
- * in hand, for a worker that was killed, a server that was, and all of the daemon: a
- * process that has the log. It finds connections by being born with them, so nothing in
- * the sandbox can connect to anything.
+ * When the server is lost this process ends, on purpose. There is one way to go on with what
+ * is in hand, after the death of a worker, of a server or of the whole daemon: a process that
+ * has the log. That process is born with its connections, so nothing in the sandbox can
+ * connect to anything.
  */
 #include <errno.h>
 #include <fcntl.h>

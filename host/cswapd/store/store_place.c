@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * store_place.c - what a store's files are called and where they lie, which inode a name leads
- * to, and what has become of it since.
+ * to, and what has become of that inode since.
  */
 #include <errno.h>
 #include <fcntl.h>

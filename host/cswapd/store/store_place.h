@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * store_place.h - what a store's files are called and where they lie. For store_files.c; what others ask of
- * it is in store_files.h.
+ * store_place.h - what a store's files are called and where they lie. For store_files.c; what other files
+ * call is in store_files.h.
  */
 #ifndef CSWAPD_STORE_PLACE_H
 #define CSWAPD_STORE_PLACE_H

@@ -3,18 +3,18 @@
  * store_slots.c - the layer that joins an engine's pages with tags in memory.
  *
  * Theory of operation: a STORE writes the tag first, which takes no I/O, then the engine
- * writes the page; a LOAD of a slot without a tag fails, and nothing is read for it. What
- * isn't acknowledged is written again, both of it, so it doesn't matter where a process
- * dies in between.
+ * writes the page; a LOAD of a slot without a tag fails, and nothing is read for it. After a
+ * death a STORE that isn't acknowledged is written again, tag and page, so it doesn't matter
+ * where a process dies in between.
  *
- * A discard changes tags, and no I/O: what it frees is owed to the medium, and given back in
- * large pieces, when the worker finds that it's time (owed.c). A file that is punched at
- * each discard must be given blocks again for each page that is stored there; in one that
- * isn't, a page takes the place of the one before. If the medium says that it's full, a
- * STORE has what is owed given back first, a chunk at a time, and fails when nothing is
+ * A discard changes tags and begins no I/O: the slots that it frees are owed to the medium,
+ * and given back in large pieces, when the worker finds that it's time (owed.c). A file that
+ * is punched at each discard must be given blocks again for each page that is stored there; in
+ * a file that isn't, a page takes the place of the one before. If the medium says that it's
+ * full, a STORE has owed slots given back first, a chunk at a time, and fails when nothing is
  * owed any more. On a medium that is memory a discard gives back at once.
  *
- * Tags need memory as slots come into use. It's reserved before it's touched, by the
+ * Tags need memory as slots come into use. The memory is reserved before it's touched, by the
  * kernel's own threads, and only for STOREs: if there is none, or none is left of what the
  * daemon's cgroup may have, the STORE fails as on a full disk. A LOAD never needs any.
  *

@@ -3,11 +3,11 @@
  * store_tagged.c - the layer that joins an engine's pages with tags in a file.
  *
  * Theory of operation: an operation has two parts, the engine's and the tags', which are
- * under way at the same time, and ends with the later. Neither knows of the other.
+ * under way at the same time. It ends when both parts have ended. Neither knows of the other.
  *
  * What an engine has lost may read as zeros, without an error (STORE_READS_ZEROS). A sealed
- * page and a tag are never all zeros, but for odds of 2^-128; so a LOAD that finds one of
- * them so fails.
+ * page and a tag are never all zeros, but for odds of 2^-128; so a LOAD fails if it finds a
+ * page or a tag of zeros.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -3,9 +3,9 @@
  * store_uring.c - pages of a file or a block device, by io_uring.
  *
  * Theory of operation: slot n is page n behind the signature (store_files.h), read and
- * written by O_DIRECT between the medium and the guest's own pages. What did less than
- * asked goes on where it stopped, here and nowhere else. Nothing is synced: what swap
- * holds dies with its guest.
+ * written by O_DIRECT between the medium and the guest's own pages. A read or write that did
+ * less than was asked goes on where it stopped, here and nowhere else. Nothing is synced: what
+ * swap holds dies with its guest.
  *
  * Where a file was cut, or its blocks were discarded, it reads as zeros, without an error,
  * if it is long enough (again): a fact that store_tagged.c goes by.

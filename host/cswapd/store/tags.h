@@ -2,8 +2,8 @@
 /*
  * tags.h - where the tags of a store's slots are kept: the contract with store_tagged.c.
  *
- * As a store's, but for 16 bytes a slot. Operations of one slot come one at a time; its
- * neighbours' may be under way in other threads.
+ * The functions are those of a store, but for 16 bytes a slot. Operations of one slot come one
+ * at a time; operations of neighbouring slots may be under way in other threads.
  */
 #ifndef CSWAPD_TAGS_H
 #define CSWAPD_TAGS_H

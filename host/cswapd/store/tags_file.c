@@ -2,10 +2,11 @@
 /*
  * tags_file.c - tags in a file of their own (--tags).
  *
- * Theory of operation: they go by plain buffered reads and writes of exactly their bytes:
- * 256 tags share a block, so whoever read, changed and wrote a block would lose a
- * neighbour's tag, and that is a page; the page cache does it right. They are never
- * mapped: a full disk would be a SIGBUS. What did less than asked goes on where it stopped.
+ * Theory of operation: tags are read and written by plain buffered I/O of exactly their bytes.
+ * 256 tags share a block, so a thread that read, changed and wrote a whole block could lose a
+ * neighbour's tag, and with the tag a page; the page cache does it right. Tags are never
+ * mapped: a full disk would be a SIGBUS. A read or write that did less than was asked goes on
+ * where it stopped.
  */
 #include <errno.h>
 #include <linux/falloc.h>

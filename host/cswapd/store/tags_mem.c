@@ -2,11 +2,11 @@
 /*
  * tags_mem.c - the tags of a store's slots in memory: 16 bytes a slot, by its number.
  *
- * Theory of operation: a page of the file that isn't there would be made by touching it,
- * and where there is no memory that is a signal. So a page is reserved by fallocate()
- * first, which fails instead (or kills somebody, in a cgroup that is full: tags_room.c looks
- * before that), and which of them are there stands in a map of bits. The
- * map is the process's own; who comes after it finds the same by looking for holes.
+ * Theory of operation: to touch a page of the file that isn't there makes the page, and where
+ * there is no memory that is a signal. So a page is reserved by fallocate() first, which fails
+ * instead. (In a cgroup that is full the kernel kills a process instead: tags_room.c looks for
+ * room before.) A map of bits says which pages are there. The map is the process's own; the
+ * next process makes the same map by looking for holes.
  *
  * The file can't change its size. The unit keeps the host from swapping it out
  * (MemorySwapMax=0): a tag that's on a disk would be another read for each page.

@@ -2,10 +2,10 @@
 /*
  * tags_mem.h - the tags of a store's slots in memory: 16 bytes a slot, by its number.
  *
- * The memory is a file without a name (memfd), so that whoever holds its descriptor has
- * the tags: the workers that follow each other, and the next daemon. Slot n's tag is at
- * 16 * n. What is there says what the slot is (enum tag_state): that's all that whoever
- * walks the slots has to know. Pages of it exist as far as slots are in use.
+ * The memory is a file without a name (memfd), so that each process that holds its descriptor
+ * has the tags: the workers that follow each other, and the next daemon. Slot n's tag is at
+ * 16 * n. Its value says what the slot is (enum tag_state), and code that walks the slots needs
+ * nothing else. Pages of the file exist as far as slots are in use.
  */
 #ifndef CSWAPD_TAGS_MEM_H
 #define CSWAPD_TAGS_MEM_H

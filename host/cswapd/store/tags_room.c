@@ -3,10 +3,10 @@
  * tags_room.c - whether this process may take more memory for tags.
  *
  * Theory of operation: where a memory cgroup is full the kernel doesn't refuse memory, it
- * kills somebody in it, and that would be us. So who is about to reserve memory looks
- * first what its cgroup, and those above it, have left (memory.max, memory.current). Page
- * cache in it is counted as left: the kernel takes that first. The files are opened at the
- * start; a limit may be set later, and counts then.
+ * kills a process in the cgroup, and that would be this one. So before the daemon reserves
+ * memory it looks how much its cgroup, and those above it, have left (memory.max,
+ * memory.current). Page cache in the cgroup is counted as left: the kernel takes that first.
+ * The files are opened at the start; a limit may be set later, and counts then.
  */
 #include <fcntl.h>
 #include <stdio.h>
