@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * balloon.c - what the guest has released, and what it is asked to.
+ * balloon.c - what the guest has released, and what it is asked to release.
  *
- * Theory of operation: the blocks that the guest has released are known one by
- * one, so that a range released twice counts once, and one that was never
- * released isn't taken back. It's the guest's claim all the same: what the host
+ * Theory of operation: the daemon knows the blocks that the guest has released one by
+ * one, so that a range released twice counts once, and a range that was never
+ * released isn't taken back. The sum is the guest's claim all the same: what the host
  * has got is measured elsewhere (measure.c). The target is the operator's and
  * outlives the guest; all else is forgotten when the guest begins anew.
  *
- * The log has the same bits as the map of what is released, by the same numbers,
- * as far as it goes. It's written after the map and before the guest is answered;
- * what is done twice after a death in between changes nothing the second time.
- * Bits of memory that was taken away stay there until the guest begins anew.
+ * The log has the same bits as the map of what is released, by the same numbers, as far
+ * as the log goes. The log is written after the map and before the guest is answered; a
+ * request that is run again after a death in between changes nothing the second time.
+ * Bits of memory that was taken away stay in the log until the guest begins anew.
  */
 #include <fcntl.h>
 #include <string.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * balloon.h - what the guest has released, and what it is asked to.
+ * balloon.h - what the guest has released, and what it is asked to release.
  *
- * Between two threads: the operator's sets the target and looks at the rest;
+ * Two threads share it: the operator's thread sets the target and looks at the rest;
  * the worker of the control queue does all else.
  */
 #ifndef CSWAPD_BALLOON_H

@@ -6,8 +6,8 @@
  * that moves or changes its size are the same words afterwards.
  *
  * A front end can claim terabytes that are holes, so nothing here goes over all
- * words: they are pages that don't exist before something is set in them, which of
- * them do is noted in a map of their own, and clearing gives them back.
+ * words: they lie in pages that don't exist before a bit is set in them. A second map
+ * notes which pages exist, and clearing gives them back.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -3,8 +3,8 @@
  * blockmap.h - a bit for each block of the guest's memory.
  *
  * A block belongs to the region that its first byte lies in; blocks that begin
- * nowhere have no bit. It takes 1/32768 of the guest's memory at blocks of 4 KiB,
- * whatever the guest does, and nothing where nothing was ever set.
+ * nowhere have no bit. The map takes 1/32768 of the guest's memory at blocks of 4 KiB,
+ * whatever the guest does, and nothing where no bit was ever set.
  */
 #ifndef CSWAPD_BLOCKMAP_H
 #define CSWAPD_BLOCKMAP_H

@@ -2,15 +2,15 @@
 /*
  * measure.c - how much memory the guest takes, as the host sees it.
  *
- * Two measures, neither of which takes the guest's word. The cgroup of the VMM
+ * There are two measures, and neither relies on what the guest says. The cgroup of the VMM
  * is the truth, if the VMM is alone in it: it counts whatever is charged to it,
  * private memory of a confidential guest included. The blocks of the files that
- * the front end shares are exact for a plain guest's memfd; they know nothing of
+ * the front end shares are exact for a plain guest's memfd; they don't include
  * private memory (guest_memfd has no such count), and sink when a file is
  * punched even where an assigned device has the pages pinned.
  *
- * That last the cgroup shows: a page that was discarded while a device has it pinned is
- * charged until the device lets go of it, and is of no kind that memory.stat lists.
+ * The cgroup shows such pinned pages: a page that was discarded while a device has it pinned is
+ * charged until the device unpins it, and is of no kind that memory.stat lists.
  *
  * The cgroup's files are opened when the front end connects, and kept.
  */

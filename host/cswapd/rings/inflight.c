@@ -4,27 +4,27 @@
  *
  * Theory of operation: a process may die between any two stores to memory, and
  * what it had stored before is there. So each change of state is one store, and
- * whatever it stands for is stored earlier:
+ * whatever the state stands for is stored earlier:
  *
- *   a chain is fetched: its record becomes HELD. Where the ring goes on isn't
- *	recorded at all: it's the used index and as many more as are held, so
- *	that the two can't disagree.
+ *   a chain is fetched: its record becomes HELD. The position at which the ring
+ *	goes on isn't recorded: it's the used index and as many more as are held,
+ *	so that position and records can't disagree.
  *   a chain is given back: what is still to be answered (a LOAD's slot, a
- *	STORE's outcome) is recorded, then it is PUSHED.
+ *	STORE's outcome) is recorded, then the chain is PUSHED.
  *   what was pushed is shown: the used index that will be is recorded (@to),
- *	the guest's used index is set, which is the moment at which it happens,
+ *	the guest's used index is set, which shows all of it at one moment,
  *	then states change to SHOWN or FREE, and @from follows.
  *
- * The successor compares the guest's used index with the two: it's either @from,
- * and what is PUSHED was never seen, or @to, and all of it was. There is no third
- * case that the guest didn't make itself: then its ring is broken.
+ * The successor compares the guest's used index with @from and @to. If it's @from,
+ * the guest has seen nothing of what is PUSHED; if it's @to, the guest has seen all
+ * of it. Only the guest itself can make a third case: then its ring is broken.
  *
- * So a request whose end the guest has seen is never run again. That's what
- * DISCARD and RELEASE need: the guest uses the slot or the block for something
- * else from then on. One whose end wasn't seen is run again from its beginning,
- * which is right for all of them: the guest changes nothing meanwhile (I1, I5),
- * a STORE's data and tag are in its pool until then, and the two halves of a
- * torn write are both written again.
+ * So a request whose end the guest has seen is never run again. DISCARD and RELEASE
+ * need this: the guest uses the slot or the block for something else from then on. A
+ * request whose end the guest hasn't seen is run again from its beginning, which is
+ * right for all of them: the guest changes nothing meanwhile (I1, I5), a STORE's data
+ * and tag are in the guest's pool until then, and the two halves of a torn write are
+ * both written again.
  */
 #include <fcntl.h>
 #include <stddef.h>

@@ -2,10 +2,10 @@
 /*
  * inflight.h - what the device has in hand, kept where a successor finds it.
  *
- * Lies in memory that outlives the process: the daemon's own (keep.h), or the front
- * end's, if that keeps it (vhost_user.c). It's written by the thread that serves the
- * ring; who reads it is the thread of a later process that goes on with the ring,
- * after the writer is dead. The front end could write there, too, at any time.
+ * The log lies in memory that outlives the process: the daemon's own (keep.h), or the front
+ * end's, if the front end keeps the log (vhost_user.c). The thread that serves the ring writes
+ * it; after that thread is dead, a thread of a later process reads it and goes on with the
+ * ring. The front end could write there, too, at any time.
  */
 #ifndef CSWAPD_INFLIGHT_H
 #define CSWAPD_INFLIGHT_H
@@ -32,11 +32,11 @@ enum inflight_state {
 	INFLIGHT_SHOWN,			/* seen by the guest */
 };
 
-/* What a ring is worth to who serves it next. */
+/* What a ring is worth to the thread that serves it next. */
 enum inflight_ring_state {
-	INFLIGHT_RING_NEW,		/* nothing is held of it that anybody wants */
-	INFLIGHT_RING_SERVED,		/* somebody serves it, or died serving it */
-	INFLIGHT_RING_PARKED,		/* nobody does, and what is held is wanted again */
+	INFLIGHT_RING_NEW,		/* nothing that is held of it is wanted */
+	INFLIGHT_RING_SERVED,		/* a thread serves it, or died serving it */
+	INFLIGHT_RING_PARKED,		/* no thread does, and what is held is wanted again */
 };
 
 /* What all rings have. */

@@ -9,7 +9,7 @@
  * descriptors. Our own positions are kept privately and never read back.
  *
  * Whatever is written to the used ring is noted in the dirty log afterwards, in one place: log_used(). A
- * ring is noted as a whole when it is attached, too: who served it before may have died between the two.
+ * ring is noted as a whole when it is attached, too: the worker before may have died between write and note.
  */
 #include <endian.h>
 #include <errno.h>

@@ -4,10 +4,10 @@
  *
  * Theory of operation: a worker owns some queue pairs (the first one also the
  * control queue), an io_uring and a lane of the store. All of that is touched
- * by its thread alone, so there are no locks; the front end's thread has it run
- * a function between two rounds, and waits. That takes no longer than a round: what must
- * have ended before the function runs was asked to stand still, which only the medium
- * can hold up, and meanwhile everything else is served (worker_stands()).
+ * by its thread alone, so there are no locks; the front end's thread has the worker run
+ * a function between two rounds, and waits. This takes no longer than a round: what must
+ * have ended before the function runs was asked to stand still beforehand. Only the medium
+ * can hold up the standstill, and meanwhile everything else is served (worker_stands()).
  */
 #include <errno.h>
 #include <pthread.h>

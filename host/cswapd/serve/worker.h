@@ -3,9 +3,9 @@
  * worker.h - the threads that carry requests between the rings and the store.
  *
  * Everything here is called by the one thread that owns the set (the one that
- * talks to the front end); each call returns when the workers have done it. Those that
- * need something to stand still wait for it, which takes as long as the medium does,
- * unless it stands already: so who can't wait asks for it beforehand (worker_ask()).
+ * talks to the front end); each call returns when the workers have done it. A call that
+ * needs something to stand still waits for the standstill, which takes as long as the medium
+ * does; so a caller that can't wait asks for the standstill beforehand (worker_ask()).
  */
 #ifndef CSWAPD_WORKER_H
 #define CSWAPD_WORKER_H

@@ -2,8 +2,8 @@
 /*
  * worker_answer.c - what the control queue's chains are answered with.
  *
- * Theory of operation: of a chain only the head is kept. It's looked up and checked again
- * when it's answered; a guest that has changed it meanwhile has broken the ring.
+ * Theory of operation: of a chain only the head is kept. The chain is looked up and checked
+ * again when it's answered; a guest that has changed the chain meanwhile has broken the ring.
  */
 #include "worker_parts.h"
 

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * worker_attach.c - how a worker takes on a virtqueue, and lets go of it.
+ * worker_attach.c - how a worker takes on a virtqueue, and gives it up.
  *
  * Theory of operation: a ring that was detached and goes on where it stopped keeps what is
- * held of it; another one begins with nothing. Who knows what is held is the ring's state
- * (enum ring_state).
+ * held of it; another one begins with nothing. The ring's state (enum ring_state) says which.
  *
  * What is in hand is also noted where another process finds it (inflight.c). A
- * ring whose server died is attached like any other; then it goes on from the
- * notes: what was taken and not given back is run again, what was run and not
- * answered is answered. Requests are answered in response buffers, so a request ring
+ * ring whose worker died is attached like any other; then the worker goes on from the
+ * notes: it runs again what was taken and not given back, and answers what was run and not
+ * answered. Requests are answered in response buffers, so a request ring
  * that goes on from the notes is HALF served until its pair's other ring is there.
  */
 #include <string.h>

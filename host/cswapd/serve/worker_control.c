@@ -8,14 +8,14 @@
  * aside until there is another target to tell.
  *
  * A file system discards under the same lock as it reads, so a discard of much would
- * keep LOADs waiting for as long as it takes. It's cut into pieces, and of all
+ * keep LOADs waiting for as long as it takes. The worker cuts discards into pieces, and of all
  * requests together one piece is at the store at a time, of each request in turn: so
  * discards take one of the operations that the data path needs, and a short request
  * doesn't wait for a long one. What a piece costs depends on how the file is
- * fragmented, which nobody knows beforehand; so its length follows what the last ones
- * took. After each, if pages are served meanwhile, discarding rests for some times as
- * long as the piece took. When the queue is to stand still what is left isn't cut:
- * then somebody waits for its end.
+ * fragmented, which can't be known beforehand; so the length of a piece follows what the
+ * last ones took. After each piece, if pages are served meanwhile, discarding rests for some
+ * times as long as the piece took. When the queue is to stand still the worker doesn't cut what
+ * is left: then the front end's thread waits for its end.
  */
 #include <fcntl.h>
 #include <string.h>

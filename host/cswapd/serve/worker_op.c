@@ -2,11 +2,11 @@
 /*
  * worker_op.c - operations of the store, and how requests are gathered into them.
  *
- * Theory of operation: a worker has a fixed number of operations; who takes one has looked
- * whether one is free. A request joins an operation that was staged before and ends where
+ * Theory of operation: a worker has a fixed number of operations; code that takes one has looked
+ * before whether one is free. A request joins an operation that was staged before and ends where
  * the request begins; all that is staged goes to the store in the same round. The store may
- * have done an operation before it returns from that: so that is only noted, and the
- * loop finishes it.
+ * complete an operation before the call that began it returns: so the completion is only noted,
+ * and the loop finishes the operation.
  */
 #include <errno.h>
 #include <string.h>

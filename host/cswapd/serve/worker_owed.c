@@ -2,11 +2,11 @@
 /*
  * worker_owed.c - when what the store owes to its medium is given back.
  *
- * Theory of operation: the first worker has it done, a piece at a time, as it does with
+ * Theory of operation: the first worker gives back, a piece at a time, as it does with
  * discards (worker_control.c), and for the same reason: a file system punches under the
- * lock by which it reads. It's time for it when no worker has served a page for a while; or,
+ * lock by which it reads. It gives back when no worker has served a page for a while; or,
  * beside what is served and with rests in between, when much is owed, or the medium has
- * little room left. A piece is as long as the last ones let it be.
+ * little room left. The length of a piece follows what the last ones took.
  */
 #include "worker_parts.h"
 

@@ -9,11 +9,11 @@
  * A STORE's chain is held until its pages are written, a LOAD's only until its
  * header is copied. A LOAD doesn't start before it has a data buffer with room for
  * its pages, whatever else is posted or waits; acks that find no buffer wait, and with
- * them the request's own state. Of that each pair has enough for all that the ring can
- * hold, so what waits for a buffer stops nothing else, and a guest that posts none stops
- * itself.
+ * them the state of their requests. Each pair has enough such states for all that the ring
+ * can hold, so what waits for a buffer stops nothing else, and a guest that posts no buffers
+ * stops only itself.
  *
- * Of a response buffer only the head is kept. It's looked up and checked again
+ * Of a response buffer only the head is kept. The buffer is looked up and checked again
  * whenever it is used, so no pointer into guest memory outlives an operation,
  * and a change of the memory table needs no more than a quiet moment.
  */

@@ -2,9 +2,9 @@
 /*
  * worker_request.c - what a pair has in hand: its requests, from taken to answered.
  *
- * Theory of operation: a pair has as many as its ring can hold, and some more whose chains
- * are back already. Each is noted under its index where another process finds it (inflight.c);
- * it's free again when the guest has been shown the answer.
+ * Theory of operation: a pair has as many requests as its ring can hold, and some more whose
+ * chains are back already. Each is noted under its index where another process finds it
+ * (inflight.c), and is free again when the guest has been shown the answer.
  */
 #include <string.h>
 
