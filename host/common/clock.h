@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* clock.h - the time that deadlines are reckoned by. */
+/* clock.h - the clock by which deadlines are set and compared. */
 #ifndef CSWAP_COMMON_CLOCK_H
 #define CSWAP_COMMON_CLOCK_H
 

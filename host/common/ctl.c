@@ -4,16 +4,16 @@
  *
  * Theory of operation: everything here is non-blocking and bounded, because the
  * thread that does it also serves the front end. A client has one answer under
- * way at a time; as long as it doesn't read that, nothing more is read from it,
+ * way at a time; until the client has read it, nothing more is read from the client,
  * and what a watch would have sent is left out. Too long a line ends the
- * connection. When there are too many clients, the one that was silent for the
- * longest time has to go.
+ * connection. When there are too many clients, the daemon closes the connection that was
+ * silent for the longest time.
  *
- * Who may connect: root, and the user that the daemon runs as. That's checked by
- * the peer's credentials, whatever the socket's mode is.
+ * Root and the user that the daemon runs as may connect. The daemon checks the peer's
+ * credentials, whatever the socket's mode is.
  *
- * When there are no descriptors left for one more, those who want to connect wait in the
- * socket's queue, and it isn't looked at for a while: it would be readable all the time.
+ * When there are no descriptors left for one more client, new clients wait in the socket's
+ * queue, and the socket isn't polled for a while: it would be readable all the time.
  */
 #include <errno.h>
 #include <stdlib.h>

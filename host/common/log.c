@@ -2,11 +2,11 @@
 /*
  * log.c - lines on stderr, with journal priorities where the journal reads them.
  *
- * Nobody waits for whoever reads the log: what doesn't go out at once is dropped, and counted, and
- * the next line that goes out is preceded by how many were. stderr may be shared with other
- * processes, so its flags are left alone: a socket is told by each call not to wait, a pipe or
- * terminal is opened a second time. Where that isn't allowed it is asked first whether it has room,
- * which is as good unless two write at the same time.
+ * No thread waits for the log's reader: a line that doesn't go out at once is dropped and counted,
+ * and a line with the count precedes the next line that goes out. stderr may be shared with other
+ * processes, so its flags are left alone: each call tells a socket not to wait, and a pipe or
+ * terminal is opened a second time. Where a second open isn't allowed, stderr is polled for room
+ * first, which is as good unless two processes write at the same time.
  */
 #include <errno.h>
 #include <fcntl.h>

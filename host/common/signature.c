@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * signature.c - how a store's file begins: what it is, and who used it last.
+ * signature.c - how a store's file begins: what it is, and which daemon used it last.
  *
  * Theory of operation: a guest's pages are worthless when the guest has ended, and no guest
  * outlives its host's boot. So the boot's id says whether a store's content can still be
- * of use, and the host's says whose boots are compared: a store may lie where several
- * hosts see it. The machine-id itself is nobody else's business (machine-id(5)); what
- * is written is derived from it.
+ * of use, and the host's id says whose boots are compared: a store may lie where several
+ * hosts see it. The machine-id itself is confidential (machine-id(5)); the signature has an
+ * id that is derived from it.
  *
- * A unit may hide where the kernel tells the boot's id (ProcSubset=pid). It's systemd who
- * knows it then, and says so: Environment=CSWAPD_BOOT_ID=%b.
+ * A unit may hide the file in which the kernel tells the boot's id (ProcSubset=pid). Then
+ * systemd passes the id on: Environment=CSWAPD_BOOT_ID=%b.
  */
 #include <endian.h>
 #include <stdio.h>

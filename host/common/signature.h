@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * signature.h - how a store's file begins: what it is, and who used it last.
+ * signature.h - how a store's file begins: what it is, and which daemon used it last.
  */
 #ifndef CSWAP_SIGNATURE_H
 #define CSWAP_SIGNATURE_H

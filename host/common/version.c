@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * version.c - what the programs say that they are. A file of its own, because it's compiled anew for each
+ * version.c - the version that the programs print. A file of its own, because it's compiled anew for each
  * commit. A packager's CSWAP_VERSION goes before what make found in VERSION and in git.
  */
 #include "version.h"

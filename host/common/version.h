@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* version.h - what the programs say that they are. */
+/* version.h - the version that the programs print. */
 #ifndef CSWAP_COMMON_VERSION_H
 #define CSWAP_COMMON_VERSION_H
 

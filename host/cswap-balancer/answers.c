@@ -2,18 +2,19 @@
 /*
  * answers.c - what is done about a guest that makes no progress.
  *
- * The operator's list, one after the other: a line in the log; a tenth of a CPU; a
- * standstill; a memory.max of what it is left. One is in force at a time. Each hits the
- * cgroup that the configuration names for that guest and nothing else, so that it is never
- * another guest's loss, and never gives the guest more than its owner's own limit does.
+ * The balancer gives the answers of the operator's list, one after the other: a line in the
+ * log; a tenth of a CPU; a standstill; a memory.max of what the guest is left. One is in force
+ * at a time. Each changes the cgroup that the configuration names for that guest and nothing
+ * else, so that no other guest loses anything, and never gives the guest more than its owner's
+ * own limit does.
  *
- * What is done to a cgroup is undone when the guest makes progress, when its folder goes,
- * when the operator pauses it, and when the balancer ends; by the next process if this one
- * was killed. What was there before is noted for that, before anything is written
- * (notes.c). To undo is to write that back, if what the balancer has written is there still:
- * another value is somebody else's word, and another cgroup of the same name isn't the
- * guest's. What can't be undone is tried again with each decision, and no other answer is
- * given until then.
+ * The balancer undoes what it did to a cgroup when the guest makes progress, when the guest's
+ * folder goes, when the operator pauses the guest, and when the balancer ends; the next process
+ * undoes it if this one was killed. For this the balancer notes the old value before it writes
+ * anything (notes.c). To undo is to write the old value back, if the value that the balancer
+ * has written is there still: another value comes from somewhere else, and another cgroup of
+ * the same name isn't the guest's. If undoing fails the balancer tries again with each
+ * decision, and gives no other answer until it succeeds.
  */
 #include <errno.h>
 #include <fcntl.h>

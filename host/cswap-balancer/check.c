@@ -2,9 +2,10 @@
 /*
  * check.c - whether a configuration fits the machine.
  *
- * What is looked at is what the balancer will use: that a cgroup has the files that are read
- * or written there, that floors and the reserve fit into the memory that there is. A cgroup
- * that isn't there is no error, because it comes with its VMM, but said: it may be misspelt.
+ * This checks what the balancer will use: that a cgroup has the files that the balancer reads
+ * or writes there, that floors and the reserve fit into the memory that there is. A cgroup
+ * that isn't there is no error, because it comes with its VMM; it is reported, because it may
+ * be misspelt.
  */
 #include <errno.h>
 #include <stdarg.h>

@@ -2,9 +2,9 @@
 /*
  * config.c - the balancer's configuration: one file of key = value, sections for guests.
  *
- * A line is empty, a comment (#), a section ([guest NAME]) or KEY = VALUE. What isn't
- * known, or makes no sense, is an error that names its line: nothing is guessed, because
- * a floor that was misspelt would be no floor.
+ * A line is empty, a comment (#), a section ([guest NAME]) or KEY = VALUE. A key that isn't
+ * known, or a value that makes no sense, is an error that names its line: nothing is guessed,
+ * because a floor that was misspelt would be no floor.
  */
 #include <ctype.h>
 #include <errno.h>

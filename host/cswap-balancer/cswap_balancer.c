@@ -2,13 +2,13 @@
 /*
  * cswap_balancer.c - the host's memory, divided among its guests: main().
  *
- * Theory of operation: one thread. With each interval the daemons are asked for their
- * status; when all have answered that do (late ones are left out after a tenth of the
- * interval), the host is measured, the policy decides, and the daemons are told. Operators'
- * requests are served in between. Nothing here waits for anybody but poll().
+ * Theory of operation: there is one thread. In each interval it asks the daemons for their
+ * status. When all have answered (late ones are left out after a tenth of the interval), it
+ * measures the host, has the policy decide, and tells the daemons. It serves operators'
+ * requests in between, and waits nowhere but in poll().
  *
  * The measures of the host and of the guests should be of one moment, because the budget is
- * their sum: so the host is measured when the answers are in, not when they are asked for.
+ * their sum: so the host is measured when the answers have come, not when they are asked for.
  */
 #include <errno.h>
 #include <getopt.h>

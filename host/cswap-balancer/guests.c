@@ -4,15 +4,17 @@
  *
  * Theory of operation: DIR/NAME/control is the control socket of guest NAME's daemon. Each
  * has a connection of its own, non-blocking, with one request under way at most; a daemon
- * that doesn't answer for a few intervals is late, its connection is closed and tried anew
- * with each tick. So nobody waits for anybody. What it says is checked here, and only here.
+ * that doesn't answer for a few intervals is late, and its connection is closed and tried anew
+ * with each tick. So neither the balancer nor a daemon waits for another daemon. What a daemon
+ * says is checked here, and only here.
  *
- * A guest is forgotten when its folder is gone. As long as that is there, a daemon that was
- * restarted goes on where it was: the target is the one that it is told anew, or has kept.
+ * A guest is forgotten when its folder is gone. As long as the folder is there, a daemon that
+ * was restarted goes on where it was: its target is the one that the balancer tells it anew, or
+ * that it has kept.
  *
- * When the balancer ends, the targets stay: together they fit into the host, which they
- * would not any more if each guest took its memory back. There is no lease for that reason;
- * the unit starts the balancer again, and it goes on from the targets that it finds.
+ * When the balancer ends, the targets stay: together the guests fit into the host, and would not
+ * any more if each guest took its memory back. For this reason targets have no lease; the unit
+ * starts the balancer again, and the balancer goes on from the targets that it finds.
  */
 #include <dirent.h>
 #include <errno.h>

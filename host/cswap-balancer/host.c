@@ -2,9 +2,10 @@
 /*
  * host.c - what the host has, and what is left of it: measured.
  *
- * For the whole host that is MemTotal and MemAvailable. For a cgroup it is its limit, less
- * what it uses but could drop at once: the files' pages on its lists. (A guest's memory is
- * shmem, which isn't on these.) Both versions of cgroups are understood, by their files.
+ * For the whole host these are MemTotal and MemAvailable. What is left of a cgroup is its limit
+ * less what it uses; memory that it could drop at once doesn't count as used: the files' pages on
+ * its lists. (A guest's memory is shmem, which isn't on these lists.) Both versions of cgroups are
+ * understood, by their files.
  */
 #include <errno.h>
 #include <stdio.h>

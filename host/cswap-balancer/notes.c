@@ -2,11 +2,11 @@
 /*
  * notes.c - what was in a guest's cgroup before the balancer wrote there.
  *
- * One file for each guest that an answer is in force for, in a folder that outlives the
+ * There is one file for each guest that has an answer in force, in a folder that outlives the
  * process and not the machine's run, as cgroups do. A note is whole or isn't there: it's
- * written under another name and renamed. It's there before the balancer writes to the
- * cgroup, and goes after that was undone. So whoever comes after a process that was killed,
- * at any moment, knows what to undo.
+ * written under another name and renamed. The note is there before the balancer writes to the
+ * cgroup, and goes after the balancer has undone what it wrote. So after a process was killed,
+ * at any moment, the next process knows what to undo.
  *
  * The folder is locked as long as it's open: two balancers would undo each other's answers.
  */

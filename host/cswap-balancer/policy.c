@@ -4,53 +4,54 @@
  *
  * Invariants, whatever the samples say:
  *
- * P1. A target leaves a guest its floor at least, and is nothing below zero.
+ * P1. A target leaves a guest its floor at least, and is never below zero.
  * P2. While the reserve is short no guest is given more than what it holds already.
  * P3. In a step a guest is asked for a step's worth more than before, at most.
  * P4. A guest that hurts or braked, or did a short while ago, gives nothing of its share
- *     for another's sake; only the reserve, when nobody else can restore it, may ask it:
- *     who hurts least first.
+ *     for another's sake; it is asked only for the reserve, when no other guest can restore
+ *     the reserve: the guest that hurts least first.
  * P5. Claims are claims. What a guest says of itself can cost it memory, or win it
  *     what is free, or its share: never what is another's share. What the host
- *     measures wins wherever the two differ.
+ *     measures wins wherever claim and measure differ.
  * P6. A guest that makes no progress isn't asked for more; what it holds counts as
- *     held, so that nobody is promised that memory.
- * P7. The verdict depends on nothing but arguments. (No clock, no chance.)
+ *     held, so that no other guest is promised that memory.
+ * P7. The verdict depends on nothing but the arguments: not on a clock, not on chance.
  *
- * Theory of operation. The books are kept in allotments: what a target leaves to its
+ * Theory of operation. The policy reckons in allotments: what a target leaves to its
  * guest. A guest is charged what it holds or may take at any moment, whichever is
- * more: its allotment, or, until that is released, what it was left before. A host
- * whose guests are charged no more than it has (the budget) can't be surprised by
+ * more: its allotment, or, until the memory is released, what it was left before. A
+ * host whose guests are charged no more than it has (the budget) can't be surprised by
  * them, however fast they grow; so the balancer doesn't wait until memory is short.
  * The budget is measured: what is available now and what the guests use now, less
- * the reserve. Thereby everything else on the host is reckoned with as well.
+ * the reserve. So the budget takes everything else on the host into account as well.
  *
- * Each step begins with what each guest felt since the last (feel) and whether it did
- * as it was asked (track). Then, in this order: the reserve is restored (restore);
+ * Each step begins with what each guest felt since the last step (feel) and whether it
+ * did as it was asked (track). Then, in this order: the reserve is restored (restore);
  * guests that hurt get memory, from what is free at once, from others' idle memory as
- * soon as those have released it (relieve); what is left over goes to whom is below
- * its size (grow).
+ * soon as the others have released it (relieve); what is left over goes to guests that
+ * are below their size (grow).
  *
- * Who gives: as with a fund in which shares are weighed against what they pay for.
- * A guest keeps its weight times a level that is the same for all; the level sinks
- * until enough is given. The weight is its shares, less a tax on what is idle: three
- * quarters of idle memory count as if they were the first to go. Idle is what it says
- * is available, and what grows with each minute in which next to nothing comes back
- * from its store: that much is cold. (Memory that isn't cold after all comes back, the
- * guest hurts, and gets it back.) The SLO says how much is next to nothing.
+ * Which guests give is decided as in a fund in which shares are weighed against what they
+ * pay for. A guest keeps its weight times a level that is the same for all; the level sinks
+ * until enough is given. The weight is the guest's shares, less a tax on its idle memory:
+ * three quarters of idle memory count as if they were the first to go. Idle is what the
+ * guest says is available, and an amount that grows with each minute in which next to
+ * nothing comes back from its store: so much is cold. (If memory isn't cold after all its
+ * pages come back, the guest hurts, and gets the memory back.) The SLO says how much is
+ * next to nothing.
  *
  * Where all hurt, those in the least pain give first: down to their shares by all that is
- * known of their pain; below that, where what they say could cost others their shares, by
- * what the daemons counted. Pain goes by doublings, so that nobody is asked for the sake of
- * a trifle, and who gives feels it and is overtaken.
+ * known of their pain; below their shares, where what they say could cost others their
+ * shares, by what the daemons counted. Pain goes by doublings, so that no guest is asked
+ * because of a small difference, and a guest that gives feels more pain and is overtaken.
  *
- * Calm: less than a band moves nothing; nothing is taken for the cool-down's time
- * after a guest hurt, which doubles each time; nothing grows for as long after the
- * reserve was short, and then by a part of the room, because what was given shows in
- * the measures a moment later; what is on its way isn't asked for twice; what was
- * promised and doesn't come counts for as long as the patience lasts, and, of a guest that
- * has no more than its share, for the minute in which a driver that was given memory back
- * may wait for its turn.
+ * Calm: a change of less than a band moves nothing. Nothing is taken for the cool-down's
+ * time after a guest hurt; this time doubles each time. Nothing grows for as long after the
+ * reserve was short, and then by a part of the room, because what was given shows in the
+ * measures a moment later. What is on its way isn't asked for twice. What was promised and
+ * doesn't come counts for as long as the patience lasts, and, of a guest that has no more
+ * than its share, for the minute in which a driver that was given memory back may wait for
+ * its turn.
  */
 #include <linux/virtio_cswap.h>
 #include <string.h>

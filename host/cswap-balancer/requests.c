@@ -2,8 +2,8 @@
 /*
  * requests.c - what an operator asks of the balancer: JSON in, JSON out.
  *
- * The protocol is described in docs/balancer-control.md; what is added to an answer is
- * added there, and nothing is ever renamed.
+ * The protocol is described in docs/balancer-control.md. A field that is added to an answer is
+ * added there, too, and no field is ever renamed.
  */
 #include <json-c/json.h>
 #include <stdarg.h>

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * found.c - files that begin with a store's signature, and who has them open.
+ * found.c - files that begin with a store's signature, and which process has them open.
  *
- * Theory of operation: a folder is walked through symbolic links, as systemd's folder of the
- * guests' folders is one of links. What is no regular file isn't opened there, as a pipe
- * would wait and a device might do something; a block device is looked at if it's named.
- * Nothing is written, and the only trace is a shared lock for a moment, by which the lock
- * of whoever serves from the file shows: also from another host.
+ * Theory of operation: a folder is walked through symbolic links, because systemd's folder of
+ * the guests' folders is one of links. In a folder only regular files are opened, because a
+ * pipe would wait and a device might do something; a block device is looked at if it's named.
+ * Nothing is written, and the only trace is a shared lock for a moment: it's refused while a
+ * daemon that serves from the file has its lock, on another host as well.
  *
- * A store between two processes of its daemon has no lock, but the daemon holds it; one whose
- * daemon is being restarted is held by systemd. So all processes' open files are looked
- * through. statx() is told not to ask servers of network file systems, one of which may hang.
+ * A store between two processes of its daemon has no lock, but the daemon holds the file open;
+ * systemd holds the file open while the daemon is being restarted. So all processes' open files
+ * are looked through. statx() is told not to ask servers of network file systems, because one of
+ * them may hang.
  */
 #include <dirent.h>
 #include <endian.h>

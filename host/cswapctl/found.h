@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * found.h - files that begin with a store's signature, and who has them open.
+ * found.h - files that begin with a store's signature, and which process has them open.
  */
 #ifndef CSWAPCTL_FOUND_H
 #define CSWAPCTL_FOUND_H

@@ -2,8 +2,8 @@
 /*
  * instances.c - all daemons of this host, and what each of them says.
  *
- * All are asked before the first answer is waited for, and there is one deadline
- * for all: a daemon that is stuck costs its patience once, and hides no other.
+ * All daemons are asked before the first answer is waited for, and there is one deadline
+ * for all: daemons that are stuck cost this time once, however many they are, and hide no other.
  */
 #include <errno.h>
 #include <glob.h>

@@ -4,8 +4,8 @@
  *
  * The text format, for the textfile collector of node_exporter: a listener of our
  * own would be one more thing to secure, and the exporter is on such hosts
- * anyway. The file is replaced as a whole, by a rename. What the host measures,
- * what the guest claims and what it reports of itself differ in their names.
+ * anyway. The file is replaced as a whole, by a rename. The names of metrics tell apart
+ * what the host measures, what the guest claims and what the guest reports of itself.
  * What isn't known is left out.
  */
 #include <errno.h>

@@ -2,11 +2,11 @@
 /*
  * screen.c - a terminal, drawn on as a whole.
  *
- * The few sequences that every terminal of today knows, tmux and ssh between
- * included. A frame is gathered and written at once, over the one before it, each
+ * This uses only the few sequences that every terminal of today knows, also through
+ * tmux and ssh. A frame is gathered and written at once, over the one before it, each
  * line ending with "clear to the end": nothing is ever blank in between, so
  * nothing flickers. Keys, signals and a new size come through one poll; signals
- * are blocked except in there, so none is missed.
+ * are blocked except in that poll, so none is missed.
  */
 #include <langinfo.h>
 #include <locale.h>

@@ -2,10 +2,11 @@
 /*
  * shrink.c - a guest pushes out what it can for as long as a command runs, which may be its move to another host.
  *
- * Theory of operation: what isn't resident isn't copied. The guest's daemon asks for more than its target as long as
- * our connection exists, and no longer: so there is nothing to undo for whoever dies, and the target itself is
- * never touched, neither by us nor in the state that a guest takes along. First we wait until the guest has released so
- * much, or says why it doesn't, or the time is up; then the command runs, with what there is.
+ * Theory of operation: memory that isn't resident isn't copied by a move. The guest's daemon asks for more than its
+ * target as long as our connection exists, and no longer: so if this program or the daemon dies there is nothing to
+ * undo, and the target itself never changes, neither here nor in the state that a guest takes along. First we wait
+ * until the guest has released so much, or says why it doesn't, or the time is up; then the command runs, however much
+ * the guest has released.
  */
 #include <errno.h>
 #include <signal.h>

@@ -2,8 +2,8 @@
 /*
  * status.c - a daemon's status, taken from its JSON, and for the eye.
  *
- * A target is what the guest shall give up, not what it shall keep; as both are
- * in use elsewhere, all that is printed names both.
+ * A target is what the guest shall give up, not what it shall keep. Other programs use
+ * the second meaning, so all that is printed names both.
  */
 #include <stdio.h>
 #include <string.h>

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * stores.c - the stores that lie on this host, and which of them nobody needs.
+ * stores.c - the stores that lie on this host, and which of them no guest needs.
  *
- * Theory of operation: a store that was last used in an earlier boot of this host is of no
- * use to anybody, as its guest has ended with its host. One that was used in this boot
- * may be, even if nobody has it now: a VMM can connect again. What another host used
- * last is that host's. Only the first can go; its daemon would empty it at its start.
+ * Theory of operation: no guest needs a store that was last used in an earlier boot of this
+ * host, because its guest has ended with its host. A store that was used in this boot may be
+ * needed, even if no process has it now: a VMM can connect again. A store that another host
+ * used last is that host's. Only stores of the first kind can go; the daemon of such a store
+ * would empty it at its start.
  */
 #include <endian.h>
 #include <errno.h>

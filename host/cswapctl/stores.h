@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * stores.h - the stores that lie on this host, and which of them nobody needs.
+ * stores.h - the stores that lie on this host, and which of them no guest needs.
  */
 #ifndef CSWAPCTL_STORES_H
 #define CSWAPCTL_STORES_H

@@ -2,9 +2,9 @@
 /*
  * top.c - all guests of this host, live.
  *
- * Each round asks all daemons anew, so that guests may come and go. What is
- * remembered of a guest from round to round, by its name, are its counters, for
- * the rates, and what it had, for the history.
+ * Each round asks all daemons anew, so that guests may come and go. From round to
+ * round the program remembers of each guest, by its name, the counters, for
+ * the rates, and what the guest had, for the history.
  */
 #include <stdio.h>
 #include <stdlib.h>

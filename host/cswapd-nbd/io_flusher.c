@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * io_flusher.c - runs a program whose I/O others wait for to get memory.
+ * io_flusher.c - runs a program on whose I/O other processes wait to get memory.
  *
  *	io-flusher PROGRAM [ARGUMENT...]
  *
- * Theory of operation: the kernel lets such a program have memory without beginning other I/O for it, which might
- * wait for this program (PR_SET_IO_FLUSHER). To say so takes CAP_SYS_RESOURCE, and programs that serve strangers
- * shall not have that; but what was said stays when another program is executed. So this one has the capability,
- * from its unit (AmbientCapabilities=), and PROGRAM hasn't: who isn't root gets capabilities by exec only from the
- * ambient set, which is emptied first. Where it isn't allowed PROGRAM runs without it.
+ * Theory of operation: if a process is marked as an I/O flusher (PR_SET_IO_FLUSHER), the kernel gives it memory
+ * without beginning other I/O, which might wait for this process. To set the mark takes CAP_SYS_RESOURCE, and a
+ * program that serves strangers shall not have that capability; but the mark stays when another program is executed.
+ * So io-flusher has the capability, from its unit (AmbientCapabilities=), and PROGRAM hasn't: a process that isn't
+ * root gets capabilities by exec only from the ambient set, which io-flusher empties first. Where the mark isn't
+ * allowed PROGRAM runs without it.
  */
 #include <errno.h>
 #include <stdio.h>

@@ -2,8 +2,8 @@
 /*
  * command.c - what an operator's requests mean: JSON in, JSON out.
  *
- * The protocol is described in docs/control.md; what is added to an answer is
- * added there, and nothing is ever renamed. What the guest says of itself stands
+ * The protocol is described in docs/control.md. A field that is added to an answer is
+ * added there, too, and no field is ever renamed. What the guest says of itself stands
  * apart ("claimed", "report") from what the host has measured ("measured").
  */
 #include <linux/virtio_config.h>

@@ -3,8 +3,8 @@
  * health.c - what becomes of the store's files while a guest is served.
  *
  * Nothing of this is on the data path: a file is looked at now and then, and whenever an operator
- * asks. Errors of write-back have no other way out: tags are written through the page cache, and a
- * failure there later isn't the outcome of any request.
+ * asks. Errors of write-back would show nowhere else: tags are written through the page cache, and
+ * if the write to the medium fails later no request reports the failure.
  */
 #include <string.h>
 #include <sys/stat.h>
