@@ -92,7 +92,7 @@ struct cswap_load_io {
 	struct cswap_queue *queue;
 	unsigned int tries;		/* that have failed, for this page */
 	bool grouped;			/* the LOAD that is over was of several pages */
-	bool handed_over;		/* the owner knows; what comes later is for nobody */
+	bool handed_over;		/* the owner knows; what comes later is for no reader */
 };
 
 /* [i] belongs to shard.copies[i]. */
@@ -226,7 +226,7 @@ struct cswap_mem {
 	struct cswap_dump_map *dump;	/* for a crash kernel, or NULL */
 	unsigned int move;		/* blocks to be moved together */
 	u32 singles;			/* pages to be taken before blocks are sought again */
-	bool reclaimed;			/* for want of free pages, since somebody looked */
+	bool reclaimed;			/* for want of free pages, since the flag was last read */
 	/* for the statistics */
 	atomic64_t conversions;		/* ranges, in either direction */
 	u64 moved;			/* blocks had by moving what was in them */
@@ -267,7 +267,7 @@ struct cswap_balloon {
 	struct cswap_mem_counts counts;
 	struct cswap_mem_range ranges[VIRTIO_CSWAP_MAX_RANGES];
 	struct cswap_mem_range fresh[CSWAP_TAKE_RANGES]; /* just taken */
-	u32 run_pages;			/* that are converted together; anybody's */
+	u32 run_pages;			/* that are converted together; any thread may write it */
 	u64 target;			/* bytes, as the device says; any value */
 	u64 floor;			/* pages */
 	u32 stopped;			/* VIRTIO_CSWAP_STOP_* */
@@ -282,13 +282,13 @@ struct cswap_balloon {
 	struct task_struct *rescuer;
 	wait_queue_head_t rescue_wait, rescue_done;
 	bool rescue_wanted;
-	nodemask_t rescue_nodes;	/* under @lock: whoever lacks memory may use these */
+	nodemask_t rescue_nodes;	/* under @lock: the tasks that lack memory may use these */
 	struct notifier_block oom_notifier, reboot_notifier, memory_notifier;
 	atomic64_t ooms;		/* times that the guest was out of memory */
 	atomic64_t rescued;		/* pages taken back then */
 	/* pages, in all */
 	atomic64_t taken, returned;
-	atomic64_t lost;		/* in no known state, and nobody's */
+	atomic64_t lost;		/* in no known state, and never used again */
 };
 
 struct cswap_reporter {
@@ -385,7 +385,7 @@ int cswap_queue_init(struct cswap_dev *dev, struct cswap_queue *queue,
 void cswap_queue_exit(struct cswap_queue *queue);
 /* The rings exist: post all responses, send what waits. Sleeps not. */
 int cswap_queue_start(struct cswap_queue *queue);
-/* From here on nobody begins to use the rings. @state: STOPPED or DEAD. */
+/* From here on no task begins to use the rings. @state: STOPPED or DEAD. */
 void cswap_queue_stop(struct cswap_queue *queue, enum cswap_state state);
 /*
  * The rings are deleted: nothing is in flight. Readers of a pair that is DEAD get an
@@ -488,8 +488,8 @@ void cswap_control_interrupt(struct virtqueue *vq);
 int cswap_control_send(struct cswap_dev *dev, enum cswap_control_kind kind,
 		       unsigned int bytes);
 /*
- * Fetch an answer: what the device wrote, which is checked by whoever reads it,
- * or NULL if there's none. From here on the request is idle.
+ * Fetch an answer: what the device wrote, which the caller must check when it reads it, or NULL if
+ * there's none. From here on the request is idle.
  */
 const void *cswap_control_answer(struct cswap_dev *dev, enum cswap_control_kind kind,
 				 u32 *used);
@@ -570,7 +570,7 @@ void cswap_dump_end(void);
 /* --- cswap_balloon.c --- */
 
 /*
- * Why this guest can't use a balloon with such a configuration, or NULL: for whoever agrees on
+ * Why this guest can't use a balloon with such a configuration, or NULL: for the negotiation of
  * features. Values that no configuration may have are for cswap_wire_check_config().
  */
 const char *cswap_balloon_unusable(u32 block_size, u8 release_method);
@@ -597,8 +597,8 @@ void cswap_report_stop(struct cswap_dev *dev);
 /* Before anything else. */
 void cswap_observe_init(struct cswap_dev *dev);
 /*
- * The disk is there; and nobody reads from it any more, who would have to be told of.
- * They sleep.
+ * begin: the disk is there. end: no task reads from it any more, so no page fails authentication.
+ * Both sleep.
  */
 void cswap_observe_begin(struct cswap_dev *dev);
 void cswap_observe_end(struct cswap_dev *dev);

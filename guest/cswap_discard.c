@@ -245,7 +245,7 @@ void cswap_discard_start(struct cswap_dev *dev)
 	discard->lost = false;
 	discard->cursor = nr_clusters(dev);
 	discard->max_ranges = 1;
-	/* who noted a cluster before we ran may have set the bit, and queued nothing */
+	/* a task that noted a cluster before this may have set the bit, and queued nothing */
 	set_bit(PENDING, &discard->pending);
 	mod_delayed_work(dev->wq, &discard->work, 0);
 }

@@ -4,7 +4,7 @@
  *
  * Theory of operation: after probe, rings are made and deleted only here, under @life, whatever
  * the cause is: a reset (which the device, the guest or the PCI bus wants), sleep, removal,
- * shutdown. Each step may be repeated: two who reset the device at once only have it done
+ * shutdown. Each step may be repeated: two tasks that reset the device at once only have it done
  * twice, and the rings that were made last are good.
  *
  * Nothing here waits for a request, because a request may end only by what is done here. For the
@@ -22,7 +22,7 @@
 
 /* The host's requests for a reset are granted no more often than this. */
 #define RESET_INTERVAL		(5 * HZ)
-/* Whoever has frozen the device restores it within this time, or never. */
+/* The code that has frozen the device restores it within this time, or never. */
 #define RESTART_WAIT		(10 * HZ)
 /*
  * Rings that couldn't be made for want of memory are tried again, after these delays and for so
@@ -107,7 +107,7 @@ int cswap_life_start(struct cswap_dev *dev)
 	unsigned int i;
 	int rc;
 
-	/* two who restore the device at once have agreed on the same features */
+	/* two tasks that restore the device at once have agreed on the same features */
 	if (!(dev->vdev->config->get_status(dev->vdev) & VIRTIO_CONFIG_S_DRIVER_OK))
 		virtio_device_ready(dev->vdev);
 	for (i = 0; i < dev->nr_queues; i++) {
@@ -310,7 +310,7 @@ static bool restart_later(struct cswap_dev *dev, int rc)
  * Reset the device because it asks for a reset (it has an error that nothing else ends), or because
  * it doesn't answer, and may answer when the requests are sent again. Key, slots and the copies in
  * the pool are the guest's, so they stay, and what was in flight is sent again. The same work
- * starts a device that somebody else has stopped and not started again.
+ * starts a device that other code has stopped and not started again.
  */
 static void reset_work(struct work_struct *work)
 {

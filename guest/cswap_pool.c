@@ -24,7 +24,7 @@
 
 static int block_alloc(struct cswap_pool *pool, struct cswap_pool_block *block)
 {
-	/* there are smaller ones: nobody is to be killed for it */
+	/* there are smaller blocks: no process is to be killed for this one */
 	gfp_t gfp = GFP_KERNEL | __GFP_RETRY_MAYFAIL | __GFP_NOWARN | __GFP_ZERO;
 	struct page *page;
 

@@ -107,7 +107,7 @@ static void queue_break(struct cswap_queue *queue, const char *why)
 	dev_err(&queue->dev->vdev->dev,
 		"queue pair %u: %s; its slots can't be stored or loaded any more\n",
 		queue->index, why);
-	/* the tick wakes those who wait for an answer */
+	/* the tick wakes the tasks that wait for an answer */
 	WRITE_ONCE(queue->dev->tick_due, jiffies);
 	mod_delayed_work(queue->dev->wq, &queue->dev->tick, 0);
 	wake_all(queue);

@@ -49,7 +49,7 @@ struct cswap_seal {
  * that is moved to another CPU while it has one keeps it, and others wait for it meanwhile.
  */
 struct cswap_cipher {
-	struct mutex lock;		/* held by whoever has it */
+	struct mutex lock;		/* held by the task that has the cipher */
 	struct aead_request *request;
 	struct virtio_cswap_aad aad;
 	u8 tag[VIRTIO_CSWAP_TAG_SIZE];
@@ -86,8 +86,8 @@ unsigned int cswap_seal_epochs(struct cswap_seal *seal);
 int cswap_cipher_init(struct cswap_cipher *cipher, struct cswap_seal *seal);
 void cswap_cipher_exit(struct cswap_cipher *cipher);
 /*
- * Have this CPU's cipher until it's put back. May sleep, but only for somebody who seals or
- * opens a page.
+ * Have this CPU's cipher until it's put back. May sleep, but only for a task that seals or opens a
+ * page.
  */
 struct cswap_cipher *cswap_cipher_get(struct cswap_seal *seal);
 void cswap_cipher_put(struct cswap_cipher *cipher);

@@ -33,7 +33,7 @@ enum cswap_copy_state {
 	CSWAP_COPY_DEFERRED,	/* to be sent once the slot's operation in flight is over */
 	CSWAP_COPY_SENT,	/* its STORE is in flight */
 	CSWAP_COPY_KEPT,	/* its STORE failed; on the kept list until tried again */
-	CSWAP_COPY_ZOMBIE,	/* superseded or confirmed, but somebody still reads it */
+	CSWAP_COPY_ZOMBIE,	/* superseded or confirmed, but a task still reads it */
 };
 
 /* A sealed page in the pool. The page itself is in shared memory. */

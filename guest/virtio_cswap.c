@@ -488,7 +488,7 @@ static void cswap_remove(struct virtio_device *vdev)
 	unregister_pm_notifier(&dev->pm_notifier);
 	unregister_random_vmfork_notifier(&dev->fork_notifier);
 	cswap_life_end(dev);
-	/* waits for everybody who is in submit_bio */
+	/* waits for all tasks that are in submit_bio */
 	del_gendisk(disk);
 	for (i = 0; i < dev->nr_queues; i++)
 		cswap_wait_unplugged(&dev->queues[i]);
@@ -500,7 +500,7 @@ static void cswap_remove(struct virtio_device *vdev)
 	cswap_control_exit(dev);
 	queues_exit(dev);
 	cswap_seal_exit(&dev->seal);
-	/* the records stay for as long as somebody has the disk open */
+	/* the records stay for as long as a process has the disk open */
 	put_disk(disk);
 }
 

@@ -8,7 +8,7 @@
 #include <stdbool.h>
 
 /*
- * Listen at @path. A socket file that nobody listens at is replaced; one that
+ * Listen at @path. A socket file that no process listens at is replaced; one that
  * is in use, or another kind of file, is not. @backlog connections may wait.
  * Returns a descriptor, or -1 (logged).
  */

@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <syslog.h>
 
-/* Of one kind of line that somebody else decides how often to bring about. */
+/* The rate of one kind of line, if a guest or a peer decides how often its cause comes about. */
 struct log_rate {
 	uint64_t end_ms;	/* of the interval that is counted */
 	unsigned int lines;	/* written in it */
@@ -22,7 +22,7 @@ struct log_rate {
 
 /*
  * Lines less important than @level (LOG_ERR..LOG_DEBUG) are dropped. From now on no line waits for
- * whoever reads stderr; a descriptor may be opened for that.
+ * the reader of stderr; a descriptor may be opened for that.
  */
 void log_init(int level);
 

@@ -29,7 +29,7 @@ struct signature {
 
 /* When and where it was used last. */
 enum signature_origin {
-	SIGNATURE_UNKNOWN,		/* it doesn't say, or we don't know who we are */
+	SIGNATURE_UNKNOWN,		/* it doesn't say, or this host's id isn't known */
 	SIGNATURE_THIS_BOOT,
 	SIGNATURE_EARLIER_BOOT,		/* of this host */
 	SIGNATURE_OTHER_HOST,
@@ -41,12 +41,12 @@ bool signature_is_one(const struct signature *signature);
 /* The file begins with one, of whatever version. May wait for the disk. */
 bool signature_read(int fd, struct signature *signature);
 
-/* A new one, of this moment and host, for @user (NULL: nobody in particular). */
+/* A new signature, of this moment and host, for @user (NULL: no daemon in particular). */
 void signature_begin(struct signature *signature, const char *user);
 
 enum signature_origin signature_origin(const struct signature *signature);
 
-/* Is its user the one that signature_begin() would call @user? Never: nobody. */
+/* Is its user the one that signature_begin() would call @user? Never, if it names no daemon. */
 bool signature_is_of(const struct signature *signature, const char *user);
 
 #endif

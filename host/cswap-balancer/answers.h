@@ -10,7 +10,7 @@
 
 /* Do, or undo, what the policy has come to for each guest; @none: undo all of it. */
 void answers_give(struct notes *notes, struct guests *guests, bool none);
-/* Undo all that is noted, whoever has done it. False: some of it can't be undone now. */
+/* Undo all that is noted, whichever process has done it. False: some of it can't be undone now. */
 bool answers_undo(struct notes *notes);
 
 #endif

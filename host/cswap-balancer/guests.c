@@ -37,7 +37,7 @@
 #define MIN_LATE_MS 3000
 #define MAX_DEPTH 4
 
-/* --- who is there --- */
+/* --- which guests are there --- */
 
 struct guest *guests_find(const struct guests *guests, const char *name)
 {

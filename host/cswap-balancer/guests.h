@@ -62,7 +62,7 @@ struct guests {
 void guests_open(struct guests *guests, const struct config *config, size_t most);
 void guests_close(struct guests *guests);
 
-/* Find who came and went; connect; ask each for its status. Never waits. */
+/* Find which guests came and went; connect; ask each for its status. Never waits. */
 void guests_tick(struct guests *guests, uint64_t now_ms);
 
 /* For the caller's loop: what to poll for, and what came of it. */
@@ -70,7 +70,7 @@ size_t guests_max_polls(const struct guests *guests);
 size_t guests_prepare_poll(const struct guests *guests, struct pollfd *fds);
 void guests_run(struct guests *guests, const struct pollfd *fds, size_t polls, uint64_t now_ms);
 
-/* Are all who answer at all heard? Then there is no reason to wait. */
+/* Are all guests heard that answer at all? Then there is no reason to wait. */
 bool guests_are_heard(const struct guests *guests);
 
 /* Tell each daemon whose target has changed; @dry_run: only say so. */

@@ -66,7 +66,7 @@
 #define HURT_SLOS	16u
 #define HURT_REFAULTS	100u		/* permille of the allotment a minute */
 #define ANY_PAIN	1000000000u	/* and more than the worst */
-#define GIVE_SHARE	8u		/* who hurts gets this part of its allotment in a step */
+#define GIVE_SHARE	8u		/* a guest that hurts gets this part of its allotment in a step */
 #define GROW_SHARE	32u
 #define GROW_PART	4u		/* of the room: measures lag behind what was given */
 #define MAX_COOL_MS	(10 * MINUTE_MS)
@@ -504,12 +504,12 @@ static void find_fair(struct policy *policy, const struct policy_guest_sample *s
  * don't spare them.
  */
 enum tier {
-	TIER_REFUSED,			/* who isn't admitted */
-	TIER_QUIET,			/* who has not needed what it gave */
-	TIER_RICH,			/* who has more than its share, down to that */
-	TIER_ALL,			/* whoever is above its floor, and didn't just hurt */
-	TIER_PAINED,			/* who has more than its share, down to that */
-	TIER_POOR,			/* whoever is above its floor */
+	TIER_REFUSED,			/* isn't admitted */
+	TIER_QUIET,			/* has not needed what it gave */
+	TIER_RICH,			/* has more than its share, down to the share */
+	TIER_ALL,			/* is above its floor, and didn't just hurt */
+	TIER_PAINED,			/* has more than its share, down to the share */
+	TIER_POOR,			/* is above its floor */
 };
 
 /* Those of a tier that are in no more pain than this. */
@@ -804,9 +804,9 @@ static enum policy_reason rest_reason(const struct policy *policy, const struct 
 }
 
 /*
- * One more answer for each patience that a stuck guest keeps the reserve short; none when it isn't
- * short any more, because then it costs nobody anything, and a guest that was frozen can't show that
- * it has learnt. None to one that an operator has taken out of the balancer's hands.
+ * One more answer for each patience that a stuck guest keeps the reserve short. No answer when the
+ * reserve isn't short any more, because then the guest costs no other guest anything, and a guest that
+ * was frozen can't show progress. No answer to a guest that an operator has paused or drains.
  */
 static void escalate(const struct policy *policy, struct policy_guest *guest,
 		     const struct policy_guest_sample *sample, uint64_t now_ms)
@@ -825,8 +825,8 @@ static void escalate(const struct policy *policy, struct policy_guest *guest,
 }
 
 /*
- * While an operator has it in hand the target is what its daemon says, whoever set it: it's charged for
- * that, and a drain gives back from there.
+ * While an operator has a guest in hand its target is what its daemon says, however that was set: the guest
+ * is charged for that target, and a drain gives back from there.
  */
 static void follow(struct policy_guest *guest, const struct policy_guest_sample *sample)
 {

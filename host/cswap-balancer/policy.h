@@ -91,7 +91,7 @@ struct policy_guest {
 	unsigned int answer;		/* to its not cooperating: 0 none, up to conf.answers */
 	bool admitted;
 
-	/* why: for whoever asks */
+	/* why: for "explain" */
 	uint64_t allot, fair, charge, over;
 	unsigned int idle_permille, promotion_permille, stall_permille, refault_permille;
 	bool stuck, lies, hurt, quiet;

@@ -13,7 +13,7 @@
 
 struct connection {
 	bool quiet;			/* set before it's opened, as is the next */
-	const char *absent;		/* says what to do when nobody listens, or NULL */
+	const char *absent;		/* says what to do when no daemon listens, or NULL */
 	int fd;				/* -1: closed */
 	char *in;
 	size_t in_bytes, in_size;

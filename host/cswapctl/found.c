@@ -141,7 +141,7 @@ bool found_add(struct found_list *found, const char *path)
 	return done;
 }
 
-/* --- who has them --- */
+/* --- which process has them --- */
 
 static void mark(struct found_list *found, const struct statx *stx)
 {

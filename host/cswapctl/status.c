@@ -14,7 +14,7 @@
 #define GUEST_BLOCK_BYTES (2 * 1024 * 1024)
 /* A disk with less to spare has none: file systems give it away in larger pieces. */
 #define FULL_BYTES (4 * 1024 * 1024)
-/* A request that is at the store for so long isn't slow: nobody answers. */
+/* A request that is at the store for so long isn't slow: the store doesn't answer. */
 #define HANGS_MS 5000
 /* Of fewer reads no time can be told, and of less in a store it needn't be: its signature is a block, too. */
 #define ENOUGH_READS 256
@@ -206,7 +206,7 @@ static const char *duration_text(double seconds)
 	return text;
 }
 
-/* What the store's file occupies and the guest hasn't freed; of other stores nobody knows. */
+/* What the store's file occupies and the guest hasn't freed; of other stores this isn't known. */
 static uint64_t stored_bytes(const struct status *status)
 {
 	uint64_t owed = status->owed == STATUS_UNKNOWN ? 0 : status->owed;

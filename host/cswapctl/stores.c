@@ -181,7 +181,7 @@ static bool find_all(struct found_list *found, const struct options *options,
 
 /* --- what is said --- */
 
-/* Paths are of whoever may write there: not even they steer a terminal. */
+/* Any user who may write there chooses the paths: these must not steer a terminal. */
 static void print_path(const char *path)
 {
 	for (; *path; path++)

@@ -38,7 +38,7 @@ struct conf {
 	uint32_t block_bytes;
 	unsigned int report_period_ms;	/* 0: no reports */
 	const char *control_path;	/* NULL: no control socket */
-	unsigned int watchdog_s;	/* 0: nobody is watched */
+	unsigned int watchdog_s;	/* 0: no process is watched */
 	const char *cgroup;		/* of the VMM; NULL: find it out */
 	enum sandbox_mode sandbox;
 	int log_level;

@@ -46,7 +46,7 @@ struct balloon {
 	struct blockmap pinned;		/* marked by all workers */
 	struct balloon_log *log;	/* NULL: nothing outlives us */
 	uint64_t target_bytes;		/* changes at any time, as does the next */
-	uint64_t shrink_bytes;		/* asked for meanwhile, if that's more; outlives nobody */
+	uint64_t shrink_bytes;		/* asked for meanwhile, if that's more; ends with the process */
 	pthread_mutex_t lock;		/* guards @state */
 	struct balloon_state state;
 };
@@ -62,7 +62,7 @@ void balloon_follow(struct balloon *balloon, const struct memory *memory);
 /* From now on note in @log what a successor needs; what it says already counts. */
 void balloon_keep(struct balloon *balloon, struct balloon_log *log);
 
-/* The memory is what it was for who left the log: take over what is released. */
+/* The memory is what it was for the process that left the log: take over what is released. */
 void balloon_restore(struct balloon *balloon);
 
 /*
@@ -84,7 +84,7 @@ uint64_t balloon_discard(const struct balloon *balloon, const struct memory *mem
 
 void balloon_set_target(struct balloon *balloon, uint64_t bytes);
 void balloon_get(struct balloon *balloon, struct balloon_state *state);
-/* What is asked for by who waits for it, and 0 when he has left. The target stays what it is. */
+/* What a client asks for while it is connected, and 0 when it has left. The target stays what it is. */
 void balloon_shrink(struct balloon *balloon, uint64_t bytes);
 uint64_t balloon_get_shrink(const struct balloon *balloon);
 

@@ -14,7 +14,7 @@
 #define DIRTY_LOG_PAGE_SIZE 4096
 
 struct dirty_log {
-	uint8_t *bits;			/* NULL: nobody wants to know; the rest is void */
+	uint8_t *bits;			/* NULL: there is no log; the rest is void */
 	uint64_t bytes;			/* of @bits */
 	uint64_t offset;		/* of @bits in the file */
 	int fd;				/* ours */
@@ -28,7 +28,7 @@ struct dirty_log {
 const char *dirty_log_use(struct dirty_log *log, int fd, uint64_t bytes, uint64_t offset);
 void dirty_log_drop(struct dirty_log *log);
 
-/* Note that @len bytes at guest address @gpa were written. What is beyond the log is nobody's concern. */
+/* Note that @len bytes at guest address @gpa were written. What is beyond the log is left out. */
 static inline void dirty_log_mark(const struct dirty_log *log, uint64_t gpa, uint64_t len)
 {
 	uint64_t page, last;

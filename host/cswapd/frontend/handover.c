@@ -55,7 +55,7 @@ static enum handover_holder holder(const struct handover *handover)
 	return *handover->config.holder;
 }
 
-/* One store: who comes after us sees this or that. */
+/* One store to memory: a successor sees the old value or the new one. */
 static void note_holder(struct handover *handover, enum handover_holder who)
 {
 	__atomic_store_n(handover->config.holder, who, __ATOMIC_RELEASE);

@@ -34,7 +34,7 @@ struct handover_config {
 	uint32_t *holder;		/* enum handover_holder, where it's kept */
 };
 
-/* A state that comes, as it's kept for who comes after us: where it's read from, and where it is. */
+/* A state that comes, as it's kept for a successor: where it's read from, and where it is. */
 struct handover_transfer {
 	int fd;				/* -1: there's no more of it */
 	int state_fd;			/* -1: nothing comes */
@@ -117,7 +117,7 @@ bool handover_take(struct handover *handover);
 /* A ring is about to run, for whatever reason: the move is over. NULL, or why it must not. */
 const char *handover_end(struct handover *handover);
 
-/* The front end is gone: a guest that came and never ran here is somebody else's. */
+/* The front end is gone: a guest that came and never ran here is another daemon's. */
 void handover_lose(struct handover *handover);
 
 /*

@@ -65,7 +65,7 @@ void memory_clear(struct memory *memory);
 
 /*
  * From now on a page of @memory that its file has lost reads as zeros, instead of being the end
- * of who touches it. One memory a process; NULL: none any longer.
+ * of the process that touches it. One memory a process; NULL: none any longer.
  */
 void memory_guard(struct memory *memory);
 

@@ -668,7 +668,7 @@ void vhost_user_disconnect(struct vhost_user *vu)
 	close_all(vu);
 }
 
-/* --- who comes after us --- */
+/* --- the successor --- */
 
 static void save_ring(const struct vu_ring *ring,
 		      struct vhost_user_saved_ring *to, struct vhost_user_fd *fd)

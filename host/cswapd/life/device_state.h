@@ -27,7 +27,7 @@ struct device_state {
 	const struct memory *memory;	/* what is released lies there; writing only */
 	struct inflight *log;		/* what is in hand; as many pairs as @limits says */
 	struct worker_counters *counters; /* in all */
-	struct store_ticket ticket;	/* for who comes to have the store; writing only */
+	struct store_ticket ticket;	/* for the daemon that gets the store; writing only */
 };
 
 /* More than any state of such a device takes, in bytes. */

@@ -41,7 +41,7 @@ struct keep_state {
 	struct watchdog_beats beats;
 	struct vhost_user_saved front[2];
 	_Alignas(64) struct worker_counters counters[WORKER_NUM_COUNTERS];
-	uint32_t holder;		/* enum handover_holder: who may write to the store */
+	uint32_t holder;		/* enum handover_holder: which daemon may write to the store */
 	uint64_t patient_until_ms;	/* with another daemon that has the store; 0: it wasn't asked yet */
 	struct inflight inflight;
 	struct health_log health;

@@ -17,7 +17,7 @@ struct link {
 	bool exists;			/* else the store isn't at a server */
 	char path[STORE_NBD_PATH_BYTES];
 	struct nbd_dial dial;
-	struct store_server server;	/* for who serves: what the next one is born with */
+	struct store_server server;	/* for the worker: what the next one is born with */
 };
 
 void link_init(struct link *link, const struct conf *conf);

@@ -104,7 +104,7 @@ static const struct call calls[] = {
 #endif
 };
 
-/* --- what nobody here does, from the begin on --- */
+/* --- what no process here ever does --- */
 
 static const int never[] = {
 #ifndef HAVE_ASAN

@@ -26,20 +26,20 @@ struct watchdog_beats {
 struct watchdog {
 	struct watchdog_beats *beats;
 	unsigned int threads;
-	unsigned int period_ms;		/* 0: nobody is ever watched */
-	pid_t process;			/* 0: nobody just now */
+	unsigned int period_ms;		/* 0: no process is ever watched */
+	pid_t process;			/* 0: none just now */
 	int main_fd;			/* wakes thread 0, which reads it */
-	int threads_fd;			/* wakes the others; nobody reads it */
+	int threads_fd;			/* wakes the others; no thread reads it */
 	uint64_t next_ms;
-	unsigned int missed;		/* looks in a row at which somebody hung, */
-	unsigned int excused;		/* and at which somebody waited in the kernel */
+	unsigned int missed;		/* looks in a row at which a thread hung, */
+	unsigned int excused;		/* and at which a thread waited in the kernel */
 };
 
 /* False (logged) if there is no descriptor for it. */
 bool watchdog_open(struct watchdog *watchdog, struct watchdog_beats *beats,
 		   unsigned int threads, unsigned int seconds);
 
-/* The process serves from now on; nobody does. */
+/* begin: @process serves from now on. end: no process does. */
 void watchdog_begin(struct watchdog *watchdog, pid_t process, uint64_t now_ms);
 void watchdog_end(struct watchdog *watchdog);
 
@@ -51,7 +51,7 @@ uint64_t watchdog_next_ms(const struct watchdog *watchdog);
 /* Not while a process hangs, and can't be killed. */
 bool watchdog_is_well(const struct watchdog *watchdog);
 
-/* --- the side of who is watched --- */
+/* --- the side of the process that is watched --- */
 
 static inline void watchdog_answer(struct watchdog_beats *beats, unsigned int thread)
 {

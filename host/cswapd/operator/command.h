@@ -14,7 +14,7 @@
 #include "frontend/vhost_user.h"
 #include "serve/worker.h"
 
-/* What the requests are about; all of it is somebody else's. */
+/* What the requests are about; all of it belongs to other files. */
 struct command_context {
 	const struct conf *conf;
 	const struct memory *memory;

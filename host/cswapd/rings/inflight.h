@@ -91,7 +91,7 @@ struct inflight_file {
 int inflight_create_file(unsigned int pairs, const struct store_identity *store);
 /* Have a new one say what @log says. False: no memory. */
 bool inflight_fill_file(int fd, unsigned int pairs, const struct inflight *log);
-/* Map such a file, which may be anybody's. NULL, or what is wrong with it. */
+/* Map such a file, which may come from anywhere. NULL, or what is wrong with it. */
 const char *inflight_map_file(int fd, unsigned int pairs,
 			      const struct store_identity *store,
 			      struct inflight **log);

@@ -303,7 +303,7 @@ bool vring_call_due(struct vring_device *ring)
 	uint16_t new = ring->used_published;
 	bool first = !ring->signalled_valid;
 
-	/* The index must be out before we look whether anybody waits for it. */
+	/* The index must be out before we look whether the guest waits for it. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (!ring->event_idx)
 		return !(load16(&ring->avail->flags) &

@@ -58,7 +58,7 @@ struct worker_config {
 	struct inflight *log;		/* NULL: what is in hand dies with us */
 	/* WORKER_NUM_COUNTERS of them, which go on where they are; NULL: from 0. */
 	struct worker_counters *counters;
-	struct watchdog_beats *beats;	/* NULL: nobody watches the threads */
+	struct watchdog_beats *beats;	/* NULL: no monitor watches the threads */
 	int beat_fd;			/* wakes them to answer; never read */
 };
 
@@ -67,7 +67,7 @@ struct worker_ring {
 	struct vring_setup setup;
 	int kick_fd;
 	int call_fd;			/* -1: the guest needs no calls */
-	int err_fd;			/* -1: nobody wants to know */
+	int err_fd;			/* -1: the front end doesn't want to know */
 	/*
 	 * Another process served it, or was about to end that: it goes on from the log,
 	 * whatever setup.base says. Otherwise it does so if setup.base is where it

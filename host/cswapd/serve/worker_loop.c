@@ -109,7 +109,7 @@ static void beat_event(struct worker *worker, const struct io_uring_cqe *cqe)
 	const struct worker_config *config = &worker->set->config;
 
 	watchdog_answer(config->beats, 1 + worker->index);
-	/* A wait may be long: who would ask for it after that? */
+	/* A wait may be long, and no other code would begin the poll again. */
 	if (!(cqe->flags & IORING_CQE_F_MORE) && cqe->res >= 0)
 		worker->beats_watched = watch(worker, config->beat_fd, TOKEN_BEAT);
 }

@@ -127,7 +127,7 @@ struct pair {
 	uint16_t free[REQUESTS_PER_PAIR]; /* their indices */
 	unsigned int num_returned;	/* whose chains are back, but not their answers */
 	bool returned[REQUESTS_PER_PAIR];
-	struct request_list again;	/* taken by who died, to be begun anew */
+	struct request_list again;	/* taken by a worker that died, to be begun anew */
 	/* LOADs that wait for a data buffer, by the room that they need; 1: for any. */
 	struct request_list loads[ROOMS];
 	uint32_t loads_waiting;		/* a bit for each list */
@@ -165,7 +165,7 @@ struct giving {
 	uint64_t look_ns;		/* ... again */
 	uint64_t slots;			/* in the next piece; adapts */
 	uint64_t served;		/* pages, when looked at last */
-	uint64_t quiet_ns;		/* since when that hasn't changed; 0: nobody has looked */
+	uint64_t quiet_ns;		/* since when that hasn't changed; 0: the worker hasn't looked */
 	uint64_t next_ns;		/* no piece before */
 };
 
@@ -441,7 +441,7 @@ void pair_finish_op(struct worker *worker, struct store_op *op);
  */
 void pair_deliver(struct pair *pair, bool all);
 
-/* --- worker_pair.c: for who attaches a ring --- */
+/* --- worker_pair.c: for worker_attach.c --- */
 
 /* No data buffer is posted. */
 void pair_init_data(struct data_buffers *data);

@@ -138,7 +138,7 @@ static void take_done(struct claim *claim, const struct claim_word *word)
 	claim->step++;
 }
 
-/* It has died: who has this server's connections is us. */
+/* The writer of @word has died: this server's connections are ours. */
 static bool has_died(const struct claim *claim, const struct claim_word *word)
 {
 	return !is_same(claim->me.server, nobody) && is_same(word->server, claim->me.server);

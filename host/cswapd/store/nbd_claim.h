@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * nbd_claim.h - who of several daemons has a guest's export: by words in front of its slots. No I/O.
+ * nbd_claim.h - which of several daemons has a guest's export: by words in front of its slots. No I/O.
  */
 #ifndef CSWAPD_NBD_CLAIM_H
 #define CSWAPD_NBD_CLAIM_H
