@@ -360,7 +360,8 @@ kill_server() {
 	local pid
 	pid=$(server_pid)
 	kill -KILL "$pid"
-	until server_is active && [[ $(server_pid) != "$pid" ]]; do
+	# In this order: "active" may be from before systemd heard of the death, and then there's no process.
+	until [[ $(server_pid) != "$pid" ]] && server_is active; do
 		sleep 0.02
 	done
 }
