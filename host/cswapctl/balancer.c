@@ -176,7 +176,9 @@ struct json_object *balancer_list(const struct options *options, unsigned int pa
 	return ask(options, "list", NULL, patience_ms);
 }
 
-struct json_object *balancer_find_guest(struct json_object *list, const char *socket)
+/* The guest whose @field is @value; NULL: none is. */
+static struct json_object *find_guest(struct json_object *list, const char *field,
+				      const char *value)
 {
 	struct json_object *guests = member(list, "guests"), *guest;
 	size_t i;
@@ -184,10 +186,15 @@ struct json_object *balancer_find_guest(struct json_object *list, const char *so
 	for (i = 0; json_object_is_type(guests, json_type_array) &&
 		    i < json_object_array_length(guests); i++) {
 		guest = json_object_array_get_idx(guests, i);
-		if (!strcmp(text(guest, "socket"), socket))
+		if (!strcmp(text(guest, field), value))
 			return guest;
 	}
 	return NULL;
+}
+
+struct json_object *balancer_find_guest(struct json_object *list, const char *socket)
+{
+	return find_guest(list, "socket", socket);
 }
 
 const char *balancer_remark(struct json_object *list, const char *socket)
@@ -233,25 +240,11 @@ static int show_all(const struct options *options)
 	return list ? 0 : EXIT_FAILED;
 }
 
-static struct json_object *find_by_name(struct json_object *list, const char *name)
-{
-	struct json_object *guests = member(list, "guests"), *guest;
-	size_t i;
-
-	for (i = 0; json_object_is_type(guests, json_type_array) &&
-		    i < json_object_array_length(guests); i++) {
-		guest = json_object_array_get_idx(guests, i);
-		if (!strcmp(text(guest, "name"), name))
-			return guest;
-	}
-	return NULL;
-}
-
 /* On stderr, if it's known: what is to be done in the guest when that has its memory, and how long it takes. */
 static void tell_way_back(const struct options *options)
 {
 	struct json_object *list = balancer_list(options, PATIENCE_MS), *answer = NULL;
-	struct json_object *guest = find_by_name(list, options->guest);
+	struct json_object *guest = find_guest(list, "name", options->guest);
 	struct json_object *request = json_object_new_object();
 	struct connection connection = { .quiet = true };
 	struct status status;

@@ -408,28 +408,37 @@ static int case_cut_other(struct guest *g, const char *socket)
 	return harm_at_steps(g, socket, STEP_ASKED, 1, HARM_CUT);
 }
 
-/* A state that is loaded twice, as a snapshot may be: the second has no store. */
-static int case_twice(struct guest *g, const char *socket)
+/* A guest with pages at one daemon; the other one has all, and the guest doesn't run there yet. */
+static int move_all(struct move *m, struct guest *g, const char *socket)
 {
 	const struct guest_options o = {
 		.frontend = { .style = FE_STYLE_QEMU, .regions = 2 },
 		.pairs = 2, .slots = 1024, .extra_bytes = MIB, .moves = true,
 	};
-	struct move m = { .g = g, .side = { { .socket = -1, .backend_request_fd = -1 },
-					    { .socket = -1, .backend_request_fd = -1 } }, .pipe_fd = -1 };
+	enum io_result result;
 	enum step step;
 	u64 slot;
-	enum io_result result;
 
+	*m = (struct move){ .g = g, .side = { { .socket = -1, .backend_request_fd = -1 },
+					      { .socket = -1, .backend_request_fd = -1 } }, .pipe_fd = -1 };
 	find_ends(socket);
-	m.state = malloc(STATE_ROOM);
+	m->state = malloc(STATE_ROOM);
 	TRY(guest_connect(g, ends[0], &o));
 	for (slot = 0; slot < SLOTS; slot++)
 		TRY(guest_store(g, slot, &result));
 	TRY(guest_stop(g));
-	TRY(open_side(&m, 1, ends[1]));
+	TRY(open_side(m, 1, ends[1]));
 	for (step = STEP_ASKED; step < NUM_STEPS; step++)
-		EXPECT(g, !take_step(&m, step), "%s: %s", step_names[step], g->fe.error);
+		EXPECT(g, !take_step(m, step), "%s: %s", step_names[step], g->fe.error);
+	return 0;
+}
+
+/* A state that is loaded twice, as a snapshot may be: the second has no store. */
+static int case_twice(struct guest *g, const char *socket)
+{
+	struct move m;
+
+	TRY(move_all(&m, g, socket));
 	use_side(&m, 0);
 	EXPECT(g, fe_load_state(&g->fe, m.state, m.bytes), "the state is taken twice");
 	EXPECT(g, !start_at(&m, 1), "the guest doesn't run: %s", g->fe.error);
@@ -445,26 +454,10 @@ static int case_twice(struct guest *g, const char *socket)
 /* The other daemon has all, and its front end is gone before the guest has run there: so the guest runs at the source. */
 static int case_given_back(struct guest *g, const char *socket)
 {
-	const struct guest_options o = {
-		.frontend = { .style = FE_STYLE_QEMU, .regions = 2 },
-		.pairs = 2, .slots = 1024, .extra_bytes = MIB, .moves = true,
-	};
-	struct move m = { .g = g, .side = { { .socket = -1, .backend_request_fd = -1 },
-					    { .socket = -1, .backend_request_fd = -1 } }, .pipe_fd = -1 };
-	enum io_result result;
 	unsigned int tries;
-	enum step step;
-	u64 slot;
+	struct move m;
 
-	find_ends(socket);
-	m.state = malloc(STATE_ROOM);
-	TRY(guest_connect(g, ends[0], &o));
-	for (slot = 0; slot < SLOTS; slot++)
-		TRY(guest_store(g, slot, &result));
-	TRY(guest_stop(g));
-	TRY(open_side(&m, 1, ends[1]));
-	for (step = STEP_ASKED; step < NUM_STEPS; step++)
-		EXPECT(g, !take_step(&m, step), "%s: %s", step_names[step], g->fe.error);
+	TRY(move_all(&m, g, socket));
 	do_harm(&m, 1, HARM_CUT);
 	/* The source asks for a while each time. */
 	for (tries = 0; tries < 30 && start_at(&m, 0); tries++)
