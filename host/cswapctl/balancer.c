@@ -146,8 +146,8 @@ static void print_answer(struct json_object *answer)
 	print_explanation(answer);
 }
 
-/* One request and its answer, which is to be put; NULL: there is none. */
-static struct json_object *ask(const struct options *options, const char *command, const char *guest,
+/* One request and its answer, which is to be put; NULL: there is none. With patience nothing is said of that. */
+static struct json_object *ask(const char *socket, const char *command, const char *guest,
 			       unsigned int patience_ms)
 {
 	struct json_object *request = json_object_new_object(), *answer = NULL;
@@ -160,7 +160,7 @@ static struct json_object *ask(const struct options *options, const char *comman
 	json_object_object_add(request, "request", json_object_new_string(command));
 	if (guest)
 		json_object_object_add(request, "guest", json_object_new_string(guest));
-	if (!connection_open(&connection, options->balancer)) {
+	if (!connection_open(&connection, socket)) {
 		json_object_put(request);
 		return NULL;
 	}
@@ -173,7 +173,7 @@ static struct json_object *ask(const struct options *options, const char *comman
 
 struct json_object *balancer_list(const struct options *options, unsigned int patience_ms)
 {
-	return ask(options, "list", NULL, patience_ms);
+	return ask(options->balancer, "list", NULL, patience_ms);
 }
 
 /* The guest whose @field is @value; NULL: none is. */
@@ -225,10 +225,10 @@ void balancer_warn(const struct options *options, const char *socket)
 /* The host, and below it the guests. */
 static int show_all(const struct options *options)
 {
-	struct json_object *status = ask(options, "status", NULL, 0), *list = NULL;
+	struct json_object *status = ask(options->balancer, "status", NULL, 0), *list = NULL;
 
 	if (status)
-		list = ask(options, "list", NULL, 0);
+		list = ask(options->balancer, "list", NULL, 0);
 	if (list && options->json) {
 		puts(json_object_to_json_string_ext(list, JSON_C_TO_STRING_PLAIN));
 	} else if (list) {
@@ -243,27 +243,19 @@ static int show_all(const struct options *options)
 /* On stderr, if it's known: what is to be done in the guest when that has its memory, and how long it takes. */
 static void tell_way_back(const struct options *options)
 {
-	struct json_object *list = balancer_list(options, PATIENCE_MS), *answer = NULL;
+	struct json_object *list = balancer_list(options, PATIENCE_MS);
 	struct json_object *guest = find_guest(list, "name", options->guest);
-	struct json_object *request = json_object_new_object();
-	struct connection connection = { .quiet = true };
+	struct json_object *answer = guest ? ask(text(guest, "socket"), "status", NULL, PATIENCE_MS) :
+					     NULL;
 	struct status status;
 
-	json_object_object_add(request, "request", json_object_new_string("status"));
-	if (!guest || !connection_open(&connection, text(guest, "socket"))) {
-		json_object_put(request);
-		json_object_put(list);
-		return;
-	}
-	if (connection_send(&connection, request) &&
-	    connection_receive(&connection, clock_now_ms() + PATIENCE_MS, &answer) == CONNECTION_OK) {
+	if (answer) {
 		status_read(answer, &status);
 		if (status_way_back(&status))
 			fprintf(stderr, "cswapctl: swapoff in %s then brings back %s\n",
 				options->guest, status_way_back(&status));
 	}
 	json_object_put(answer);
-	connection_close(&connection);
 	json_object_put(list);
 }
 
@@ -275,7 +267,7 @@ int balancer_run(const struct options *options, const char *command)
 		return show_all(options);
 	if (!strcmp(command, "drain"))
 		tell_way_back(options);
-	answer = ask(options, command, options->guest, 0);
+	answer = ask(options->balancer, command, options->guest, 0);
 	if (!answer)
 		return EXIT_FAILED;
 	if (options->json)

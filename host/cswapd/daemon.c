@@ -142,8 +142,8 @@ static void begin_event(struct daemon *daemon)
 }
 
 /*
- * Is another daemon to let go of the store first, or a server to answer? Whoever is born meanwhile waits no longer
- * than that.
+ * Must another daemon let go of the store first, or a server answer? A process that takes over meanwhile waits until
+ * the same moment.
  */
 static bool waits_for_store(struct daemon *daemon)
 {

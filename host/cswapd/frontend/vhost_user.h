@@ -117,7 +117,7 @@ struct worker_need vhost_user_needs(const struct vhost_user *vu,
  */
 unsigned int vhost_user_waits(struct vhost_user *vu, const struct vu_message *msg);
 
-/* It isn't asked again: to handle the message tries once more. */
+/* vhost_user_waits() isn't asked again for this message; its handler tries once more. */
 void vhost_user_give_up(struct vhost_user *vu);
 
 /*
