@@ -169,6 +169,8 @@ stress_await() {
 stress_to_gate() {
 	: >"$tmp/gate"
 	stress_await
+	# A swapped page of its own, that the host damages, would end the check and not the page.
+	expect "swapstress's own memory is swapped" "$(awk '/^VmSwap/ { print $2 }' "/proc/$stress_pid/status")" = 0
 }
 stress_end() {
 	stress_collect

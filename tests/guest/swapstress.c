@@ -663,6 +663,9 @@ int main(int argc, char **argv)
 	}
 	sigaction(SIGBUS, &sa, NULL);
 	totals_init();
+	/* This process only waits, and its pages would be the coldest; each worker locks its own. */
+	if (mlockall(MCL_CURRENT))
+		die("mlockall");
 	if (opt.limit_mib)
 		cgroup_enter();
 	return print_result(processes_run());
