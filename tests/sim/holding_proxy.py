@@ -2,10 +2,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """holding_proxy - stands in front of an NBD server, and holds requests back until it's told to let them go.
 
-Usage: holding_proxy.py SOCKET BEHIND FROM
+Usage: holding_proxy.py SOCKET BEHIND WHAT
   SOCKET  where clients come
   BEHIND  the server's socket
-  FROM    the first request of a connection that is held, from 1; those before it, and the greeting, pass
+  WHAT    of each connection it holds all requests from the first one on that is about this; what comes before passes,
+          and so does the greeting
+          takes  the client takes the export: its first request of all
+          gives  the client gives the export back: its first request after it has signed the export as its own
 
 It says on standard output "held" for a connection's first request that is held, and "hung up" when a client ends
 while one of its requests is. SIGUSR1 lets all go, and from then on everything passes; SIGTERM ends it.
@@ -19,11 +22,23 @@ import socket
 import struct
 import sys
 
-REQUEST = struct.pack(">I", 0x25609513)
+REQUEST = 0x25609513
+HEADER = ">IHHQQI"
+WRITE = 1
+# The block of the export that has the signature (nbd_claim.h).
+SIGNATURE_OFFSET = 0
 
 
 def say(what):
     print(what, flush=True)
+
+
+def read_request(data):
+    """Kind and offset of a request that begins here, or None."""
+    if len(data) < struct.calcsize(HEADER):
+        return None
+    magic, _, kind, _, offset, _ = struct.unpack_from(HEADER, data)
+    return (kind, offset) if magic == REQUEST else None
 
 
 class Connection:
@@ -33,7 +48,8 @@ class Connection:
         self.client = client
         self.server = socket.socket(socket.AF_UNIX)
         self.server.connect(behind)
-        self.requests = 0
+        self.signed = False
+        self.begun = False
         self.held = b""
 
     def end(self, chooser):
@@ -43,12 +59,19 @@ class Connection:
             chooser.unregister(side)
             side.close()
 
+    def look_at(self, data, what):
+        """Has what is to be held begun with this?"""
+        request = read_request(data)
+        if request:
+            self.begun |= self.signed or what == "takes"
+            self.signed |= request == (WRITE, SIGNATURE_OFFSET)
+
     def from_client(self, proxy):
         data = self.client.recv(1 << 20)
-        self.requests += data.startswith(REQUEST)
         if not data:
             return False
-        if proxy.holds and self.requests >= proxy.first:
+        self.look_at(data, proxy.what)
+        if proxy.holds and self.begun:
             if not self.held:
                 say("held")
             self.held += data
@@ -67,8 +90,8 @@ class Connection:
 
 
 class Proxy:
-    def __init__(self, path, behind, first):
-        self.behind, self.first, self.holds = behind, first, True
+    def __init__(self, path, behind, what):
+        self.behind, self.what, self.holds = behind, what, True
         self.chooser = selectors.DefaultSelector()
         self.connections = set()
         self.listener = socket.socket(socket.AF_UNIX)
@@ -118,8 +141,10 @@ class Proxy:
 
 
 def main():
-    path, behind, first = sys.argv[1:]
-    proxy = Proxy(path, behind, int(first))
+    path, behind, what = sys.argv[1:]
+    if what not in ("takes", "gives"):
+        sys.exit(__doc__)
+    proxy = Proxy(path, behind, what)
     try:
         proxy.run()
     finally:
