@@ -261,17 +261,20 @@ bool handover_check(struct handover *handover)
 	return went_well;
 }
 
-unsigned int handover_waits(struct handover *handover)
+unsigned int handover_waits_to_load(struct handover *handover)
 {
 	struct worker_counters counters;
 	const struct device_state device = device_of(handover, &counters);
 
-	if (handover->phase != HANDOVER_LOADING)
-		return handover_take(handover) ? 0 : BACK_MS;
-	if (!(device.store->facts.flags & STORE_TAKES_TIME) || check_loaded(handover, &device) ||
-	    take_by_ticket(handover))
+	if (handover->phase != HANDOVER_LOADING || !(device.store->facts.flags & STORE_TAKES_TIME) ||
+	    check_loaded(handover, &device) || take_by_ticket(handover))
 		return 0;
 	return COME_MS;
+}
+
+unsigned int handover_waits_to_run(struct handover *handover)
+{
+	return handover_take(handover) ? 0 : BACK_MS;
 }
 
 /* Whatever the message comes to: what a store has under way for it is at its end. */
@@ -407,11 +410,6 @@ bool handover_is_ours(const struct handover *handover)
 	return holder(handover) == HANDOVER_OURS && handover->phase == HANDOVER_NONE;
 }
 
-bool handover_is_loading(const struct handover *handover)
-{
-	return handover->phase == HANDOVER_LOADING;
-}
-
 bool handover_is_loaded(const struct handover *handover)
 {
 	return holder(handover) == HANDOVER_LOADED;
@@ -421,8 +419,8 @@ bool handover_take(struct handover *handover)
 {
 	if (holder(handover) != HANDOVER_AWAY)
 		return true;
-	/* A state that is on its way is worth nothing from now on. */
-	if (handover->phase == HANDOVER_SAVING)
+	/* A state that is on its way, in either direction, is worth nothing from now on. */
+	if (handover->phase == HANDOVER_SAVING || handover->phase == HANDOVER_LOADING)
 		drop_transfer(handover, HANDOVER_FAILED);
 	if (!move_ops(handover)->take(handover->config.store, NULL))
 		return false;

@@ -86,9 +86,11 @@ void handover_run(struct handover *handover);
 
 /*
  * The store is to be taken, which takes time: ask again in a moment, for so many ms in all. 0: it's taken, or there's
- * no use in waiting. A state that isn't all there, or is wrong, isn't waited for.
+ * no use in waiting. to_load: for a state that comes, by its ticket; a state that isn't all there, or is wrong, isn't
+ * waited for. to_run: because rings are to run here, or to be saved; a state that comes is given up for that.
  */
-unsigned int handover_waits(struct handover *handover);
+unsigned int handover_waits_to_load(struct handover *handover);
+unsigned int handover_waits_to_run(struct handover *handover);
 
 /* Nobody asks that any more. */
 void handover_give_up(struct handover *handover);
@@ -104,9 +106,6 @@ bool handover_check(struct handover *handover);
 
 /* May rings run, with nothing to be done before? */
 bool handover_is_ours(const struct handover *handover);
-
-/* Does a state come, which may have come to its end? */
-bool handover_is_loading(const struct handover *handover);
 
 /* Is the state here, and not yet in use? Then the rings go on from the workers' log. */
 bool handover_is_loaded(const struct handover *handover);

@@ -458,14 +458,12 @@ static bool completes_ring(const struct vhost_user *vu, const struct vu_entry *e
 	       (enable ? state.num : ring->enabled) && ring->worker.setup.num;
 }
 
-/* Does it need the store? */
+/* Do rings need the store for it, to run or to be saved? */
 static bool needs_store(const struct vhost_user *vu, const struct vu_entry *entry,
 			const struct vu_message *msg)
 {
 	struct vu_state_fd what;
 
-	if (entry->handle == vu_handle_check_device_state)
-		return handover_is_loading(&vu->handover);
 	if (entry->handle == vu_handle_set_device_state_fd) {
 		memcpy(&what, msg->payload, sizeof(what));
 		return !what.direction && !vu_any_ring_runs(vu);
@@ -477,10 +475,11 @@ unsigned int vhost_user_waits(struct vhost_user *vu, const struct vu_message *ms
 {
 	const struct vu_entry *entry = find_entry(msg->header.request);
 
-	if (!entry || check_message(entry, msg) || !handover_is_offered(&vu->handover) ||
-	    !needs_store(vu, entry, msg))
+	if (!entry || check_message(entry, msg) || !handover_is_offered(&vu->handover))
 		return 0;
-	return handover_waits(&vu->handover);
+	if (entry->handle == vu_handle_check_device_state)
+		return handover_waits_to_load(&vu->handover);
+	return needs_store(vu, entry, msg) ? handover_waits_to_run(&vu->handover) : 0;
 }
 
 void vhost_user_give_up(struct vhost_user *vu)

@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * test_handover.c - what a daemon asks of its store while a guest comes: by messages of a front end, at a store that
+ * answers as the test says.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "frontend/vhost_user.h"
+#include "life/device_state.h"
+
+#define SLOTS 64
+#define GUEST_GPA 0x100000
+#define GUEST_UVA 0x7f0000000000
+#define GUEST_BYTES (16 * 4096)
+#define RING_NUM 16
+
+enum { SET_MEM_TABLE = 5, SET_VRING_NUM = 8, SET_VRING_ADDR = 9, SET_VRING_KICK = 12, SET_VRING_ENABLE = 18,
+	SET_DEVICE_STATE_FD = 42, CHECK_DEVICE_STATE = 43 };
+enum { SAVE, LOAD };
+
+/* A store that has tags, and no pages. */
+struct fake {
+	struct store store;
+	struct virtio_cswap_tag tag[SLOTS];
+	bool takes;			/* what it answers */
+	unsigned int taken_by_ticket, taken_back, yielded; /* how often it was asked */
+};
+
+struct bench {
+	struct fake fake;
+	struct store *pages;		/* of the workers: memory */
+	struct store_identity identity;
+	struct device_limits limits;
+	struct memory memory;
+	struct balloon balloon;
+	struct balloon_log *balloon_log;
+	struct inflight *log;
+	struct worker_set *workers;
+	uint32_t holder;
+	struct vhost_user *vu;
+	int memory_fd;
+	uint8_t *state;			/* of the guest that comes */
+	uint64_t bytes;
+};
+
+/* --- the store --- */
+
+static bool take(struct store *store, const struct store_ticket *ticket)
+{
+	struct fake *fake = (struct fake *)store;
+
+	++*(ticket ? &fake->taken_by_ticket : &fake->taken_back);
+	return fake->takes;
+}
+
+static bool yield(struct store *store)
+{
+	((struct fake *)store)->yielded++;
+	return true;
+}
+
+static bool get_tags(struct store *store, uint64_t slot, struct virtio_cswap_tag *to,
+		     unsigned int count)
+{
+	memcpy(to, &((struct fake *)store)->tag[slot], count * sizeof(*to));
+	return true;
+}
+
+static bool put_tags(struct store *store, uint64_t slot, const struct virtio_cswap_tag *from,
+		     unsigned int count)
+{
+	memcpy(&((struct fake *)store)->tag[slot], from, count * sizeof(*from));
+	return true;
+}
+
+static const struct store_move_ops move_ops = {
+	.take = take, .yield = yield, .get_tags = get_tags, .put_tags = put_tags,
+};
+static const struct store_ops ops = { .move = &move_ops };
+
+/* --- the bench --- */
+
+static void *map(uint64_t bytes)
+{
+	void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+			MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	assert_true(at != MAP_FAILED);
+	return at;
+}
+
+static void connect_front_end(struct bench *b)
+{
+	vhost_user_connect(b->vu, eventfd(0, EFD_CLOEXEC));
+}
+
+static void begin_process(struct bench *b)
+{
+	b->vu = vhost_user_new(&(struct vhost_user_config) {
+		.limits = b->limits, .memory = &b->memory, .workers = b->workers, .store = b->identity,
+		.movable = &b->fake.store, .balloon = &b->balloon, .holder = &b->holder,
+	});
+	assert_non_null(b->vu);
+}
+
+static void write_state(struct bench *b)
+{
+	struct worker_counters counters = { .stores = 1 };
+	const struct device_state device = {
+		&b->limits, &b->identity, &b->fake.store, &b->balloon, &b->memory, b->log, &counters,
+		{ .number = "a move" },
+	};
+
+	memset(&b->fake.tag[3], 9, sizeof(b->fake.tag[3]));
+	b->state = map(device_state_room(&b->limits));
+	b->bytes = device_state_write(&device, b->state);
+	assert_true(b->bytes);
+	memset(b->fake.tag, 0, sizeof(b->fake.tag));
+}
+
+static int setup(void **state)
+{
+	struct bench *b = map(sizeof(*b));
+
+	log_init(LOG_CRIT);
+	b->limits = (struct device_limits) {
+		.capacity = SLOTS, .queue_pairs = 1, .block_bytes = 4096, .report_period_ms = 1000,
+		.release_method = VIRTIO_CSWAP_RELEASE_CONVERT,
+	};
+	b->fake.store = (struct store) { .ops = &ops, .facts.flags = STORE_TAKES_TIME };
+	b->log = map(sizeof(*b->log));
+	b->balloon_log = map(sizeof(*b->balloon_log));
+	balloon_init(&b->balloon, b->limits.block_bytes);
+	balloon_keep(&b->balloon, b->balloon_log);
+	b->pages = store_open(NULL, SLOTS);
+	assert_true(b->pages->ops->activate(b->pages));
+	b->workers = worker_start(&(struct worker_config) {
+		.workers = 1, .limits = b->limits, .store = b->pages, .memory = &b->memory,
+		.balloon = &b->balloon, .log = b->log, .beat_fd = -1,
+	});
+	assert_non_null(b->workers);
+	write_state(b);
+	b->memory_fd = memfd_create("guest", MFD_CLOEXEC);
+	assert_int_equal(ftruncate(b->memory_fd, GUEST_BYTES), 0);
+	b->holder = HANDOVER_AWAY;
+	begin_process(b);
+	connect_front_end(b);
+	*state = b;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct bench *b = *state;
+
+	vhost_user_free(b->vu);
+	worker_stop(b->workers);
+	balloon_free(&b->balloon);
+	store_close(b->pages);
+	close(b->memory_fd);
+	munmap(b->balloon_log, sizeof(*b->balloon_log));
+	munmap(b->log, sizeof(*b->log));
+	munmap(b->state, device_state_room(&b->limits));
+	munmap(b, sizeof(*b));
+	return 0;
+}
+
+/* --- messages --- */
+
+static struct vu_message message(uint32_t request, const void *payload, uint32_t bytes, int fd)
+{
+	struct vu_message msg = { .header = { request, VU_VERSION, bytes } };
+
+	memcpy(msg.payload, payload, bytes);
+	msg.fd[0] = fd;
+	msg.num_fds = fd >= 0;
+	return msg;
+}
+
+/* Handle it, without waiting. False: the front end is dropped. */
+static bool handle(struct bench *b, struct vu_message msg, uint64_t *answer)
+{
+	bool reply, alive = vhost_user_handle(b->vu, &msg, &reply);
+
+	if (answer)
+		memcpy(answer, msg.payload, sizeof(*answer));
+	vu_message_close_fds(&msg);
+	return alive;
+}
+
+static bool say(struct bench *b, uint32_t request, const void *payload, uint32_t bytes, int fd)
+{
+	return handle(b, message(request, payload, bytes, fd), NULL);
+}
+
+static struct vu_message check_message(void)
+{
+	return message(CHECK_DEVICE_STATE, "", 0, -1);
+}
+
+/* All of the state is there, and the front end hasn't asked about it yet. */
+static void send_state(struct bench *b)
+{
+	const uint32_t what[2] = { LOAD, 0 };
+	int fd[2];
+
+	assert_int_equal(pipe2(fd, O_CLOEXEC), 0);
+	assert_true(say(b, SET_DEVICE_STATE_FD, what, sizeof(what), fd[0]));
+	assert_int_equal(write(fd[1], b->state, b->bytes), (ssize_t)b->bytes);
+	close(fd[1]);
+	vhost_user_move_state(b->vu);
+}
+
+/* All that ring 0 needs but its kick. */
+static void prepare_ring(struct bench *b)
+{
+	const struct {
+		uint32_t count, padding;
+		uint64_t gpa, bytes, uva, offset;
+	} table = { 1, 0, GUEST_GPA, GUEST_BYTES, GUEST_UVA, 0 };
+	const struct {
+		uint32_t index, flags;
+		uint64_t desc, used, avail, log;
+	} addr = { .desc = GUEST_UVA, .avail = GUEST_UVA + 4096, .used = GUEST_UVA + 8192 };
+	const uint32_t num[2] = { 0, RING_NUM }, on[2] = { 0, 1 };
+
+	assert_true(say(b, SET_MEM_TABLE, &table, sizeof(table), dup(b->memory_fd)));
+	assert_true(say(b, SET_VRING_NUM, num, sizeof(num), -1));
+	assert_true(say(b, SET_VRING_ADDR, &addr, sizeof(addr), -1));
+	assert_true(say(b, SET_VRING_ENABLE, on, sizeof(on), -1));
+}
+
+static struct vu_message kick_message(void)
+{
+	const uint64_t index = 0;
+
+	return message(SET_VRING_KICK, &index, sizeof(index), eventfd(0, EFD_CLOEXEC));
+}
+
+/* --- tests --- */
+
+static void a_guest_comes(void **state)
+{
+	struct bench *b = *state;
+	struct vu_message check = check_message();
+	uint64_t answer;
+
+	send_state(b);
+	assert_true(vhost_user_waits(b->vu, &check));
+	assert_int_equal(b->fake.taken_by_ticket, 1);
+	b->fake.takes = true;
+	assert_false(vhost_user_waits(b->vu, &check));
+	assert_true(handle(b, check, &answer));
+	assert_int_equal(answer, 0);
+	assert_int_equal(b->holder, HANDOVER_LOADED);
+	assert_int_equal(b->fake.tag[3].b[0], 9);
+	assert_int_equal(b->fake.taken_back, 0);
+	prepare_ring(b);
+	assert_true(handle(b, kick_message(), NULL));
+	assert_int_equal(b->holder, HANDOVER_OURS);
+	assert_int_equal(b->fake.yielded, 0);
+}
+
+/* A ring that is to run here ends the move: the store isn't taken for a state that nobody has applied. */
+static void a_ring_takes_nothing_for_a_guest_that_comes(void **state)
+{
+	struct bench *b = *state;
+	struct vu_message kick;
+
+	send_state(b);
+	prepare_ring(b);
+	kick = kick_message();
+	assert_true(vhost_user_waits(b->vu, &kick));
+	assert_int_equal(b->fake.taken_by_ticket, 0);
+	assert_true(b->fake.taken_back > 0);
+	vhost_user_give_up(b->vu);
+	assert_false(handle(b, kick, NULL));
+	assert_int_equal(b->holder, HANDOVER_AWAY);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(a_guest_comes, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_ring_takes_nothing_for_a_guest_that_comes, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
