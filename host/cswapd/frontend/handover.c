@@ -80,7 +80,6 @@ static void drop_transfer(struct handover *handover, enum handover_phase phase)
 	handover->state_fd = -1;
 	handover->came = NULL;
 	handover->state = NULL;
-	handover->checked = false;
 	handover->phase = phase;
 }
 
@@ -185,12 +184,17 @@ static void read_some(struct handover *handover)
 		drop_transfer(handover, HANDOVER_FAILED);
 }
 
-/* All of it is there, and nothing is wrong with it. */
+static bool comes(const struct handover *handover)
+{
+	return handover->phase == HANDOVER_LOADING || handover->phase == HANDOVER_CHECKED;
+}
+
+/* Of a state that comes: all of it is there, and nothing is wrong with it. */
 static const char *check_loaded(struct handover *handover, const struct device_state *device)
 {
 	const char *wrong;
 
-	if (handover->checked)
+	if (handover->phase == HANDOVER_CHECKED)
 		return NULL;
 	read_some(handover);
 	if (handover->phase != HANDOVER_LOADING)
@@ -198,7 +202,8 @@ static const char *check_loaded(struct handover *handover, const struct device_s
 	if (handover->fd >= 0)
 		return "it has no end";
 	wrong = device_state_check(device, handover->state, handover->came->bytes);
-	handover->checked = !wrong;
+	if (!wrong)
+		handover->phase = HANDOVER_CHECKED;
 	return wrong;
 }
 
@@ -248,7 +253,7 @@ bool handover_check(struct handover *handover)
 	bool went_well = handover->phase == HANDOVER_SAVED;
 	uint64_t bytes = handover->came ? handover->came->bytes : 0;
 
-	if (handover->phase == HANDOVER_LOADING) {
+	if (comes(handover)) {
 		wrong = load(handover);
 		went_well = !wrong;
 	}
@@ -266,7 +271,7 @@ unsigned int handover_waits_to_load(struct handover *handover)
 	struct worker_counters counters;
 	const struct device_state device = device_of(handover, &counters);
 
-	if (handover->phase != HANDOVER_LOADING || !(device.store->facts.flags & STORE_TAKES_TIME) ||
+	if (!comes(handover) || !(device.store->facts.flags & STORE_TAKES_TIME) ||
 	    check_loaded(handover, &device) || take_by_ticket(handover))
 		return 0;
 	return COME_MS;
@@ -330,7 +335,7 @@ struct handover_transfer handover_save(const struct handover *handover)
 {
 	const struct handover_transfer nothing = { .fd = -1, .state_fd = -1 };
 
-	if (handover->phase != HANDOVER_LOADING)
+	if (!comes(handover))
 		return nothing;
 	return (struct handover_transfer) { handover->fd, handover->state_fd, handover->serial };
 }
@@ -420,7 +425,7 @@ bool handover_take(struct handover *handover)
 	if (holder(handover) != HANDOVER_AWAY)
 		return true;
 	/* A state that is on its way, in either direction, is worth nothing from now on. */
-	if (handover->phase == HANDOVER_SAVING || handover->phase == HANDOVER_LOADING)
+	if (handover->phase == HANDOVER_SAVING || comes(handover))
 		drop_transfer(handover, HANDOVER_FAILED);
 	if (!move_ops(handover)->take(handover->config.store, NULL))
 		return false;

@@ -41,11 +41,21 @@ struct handover_transfer {
 	uint64_t serial;		/* another one: another state */
 };
 
+/*
+ * Of a state that goes or comes. The front end begins it, and at the end asks how it went: then it's NONE again.
+ *
+ *	NONE --SET_DEVICE_STATE_FD--> SAVING --written, store given up--> SAVED ----CHECK_DEVICE_STATE--> NONE
+ *	                         `--> LOADING --all there, and right--> CHECKED --CHECK_DEVICE_STATE--> NONE
+ *
+ * SAVING, LOADING and CHECKED may become FAILED instead: the state is worth nothing any more. A ring that runs, and the
+ * end of the front end, make it NONE at any time.
+ */
 enum handover_phase {
 	HANDOVER_NONE,
 	HANDOVER_SAVING,		/* the state is being written to the front end */
 	HANDOVER_SAVED,
-	HANDOVER_LOADING,
+	HANDOVER_LOADING,		/* it's being read */
+	HANDOVER_CHECKED,		/* it was, and the store is to be taken for it */
 	HANDOVER_FAILED,
 };
 
@@ -53,14 +63,13 @@ struct handover {
 	struct handover_config config;
 	enum handover_phase phase;
 	int fd;				/* -1: there is nothing to write or read any more */
-	int state_fd;			/* LOADING: a file that has @state */
+	int state_fd;			/* of a state that comes: a file that has it */
 	uint64_t serial;		/* of such files */
-	struct handover_came *came;	/* LOADING: in front of @state */
+	struct handover_came *came;	/* in such a file, in front of @state */
 	uint8_t *state;
 	uint64_t room;			/* of @state */
 	uint64_t bytes;			/* SAVING: of it, in all */
 	uint64_t done;			/* SAVING: bytes written */
-	bool checked;			/* LOADING: all of @state is there, and right */
 	bool leaves;			/* what was taken is being given back */
 	uint64_t discard_gpa;		/* where to go on with what is to be discarded again */
 };
