@@ -44,11 +44,11 @@ static bool always(struct store *store)
 	return true;
 }
 
-static bool take(struct store *store, const struct store_ticket *ticket)
+static enum store_taken take(struct store *store, const struct store_ticket *ticket)
 {
 	(void)store;
 	(void)ticket;
-	return true;
+	return STORE_TAKEN;
 }
 
 static const struct store_move_ops move_ops = {

@@ -160,7 +160,7 @@ static void ticket_arrives(void **state)
 
 	memset(b->to.identity.id, 8, sizeof(b->to.identity.id));
 	assert_non_null(device_state_check(&b->to.device, b->state, b->bytes));
-	b->to.store.store.facts.flags = STORE_TAKES_TIME;
+	b->to.store.store.facts.flags = STORE_BY_TICKET;
 	assert_null(device_state_check(&b->to.device, b->state, b->bytes));
 	ticket = device_state_ticket(b->state);
 	assert_memory_equal(&ticket, &b->from.device.ticket, sizeof(ticket));

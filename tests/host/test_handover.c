@@ -33,7 +33,7 @@ enum { SAVE, LOAD };
 struct fake {
 	struct store store;
 	struct virtio_cswap_tag tag[SLOTS];
-	bool takes;			/* what it answers */
+	enum store_taken answer;	/* of take() */
 	unsigned int taken_by_ticket, taken_back, yielded; /* how often it was asked */
 };
 
@@ -56,12 +56,12 @@ struct bench {
 
 /* --- the store --- */
 
-static bool take(struct store *store, const struct store_ticket *ticket)
+static enum store_taken take(struct store *store, const struct store_ticket *ticket)
 {
 	struct fake *fake = (struct fake *)store;
 
 	++*(ticket ? &fake->taken_by_ticket : &fake->taken_back);
-	return fake->takes;
+	return fake->answer;
 }
 
 static bool yield(struct store *store)
@@ -138,7 +138,8 @@ static int setup(void **state)
 		.capacity = SLOTS, .queue_pairs = 1, .block_bytes = 4096, .report_period_ms = 1000,
 		.release_method = VIRTIO_CSWAP_RELEASE_CONVERT,
 	};
-	b->fake.store = (struct store) { .ops = &ops, .facts.flags = STORE_TAKES_TIME };
+	b->fake.store = (struct store) { .ops = &ops, .facts.flags = STORE_BY_TICKET };
+	b->fake.answer = STORE_NOT_YET;
 	b->log = map(sizeof(*b->log));
 	b->balloon_log = map(sizeof(*b->balloon_log));
 	balloon_init(&b->balloon, b->limits.block_bytes);
@@ -259,7 +260,7 @@ static void a_guest_comes(void **state)
 	send_state(b);
 	assert_true(vhost_user_waits(b->vu, &check));
 	assert_int_equal(b->fake.taken_by_ticket, 1);
-	b->fake.takes = true;
+	b->fake.answer = STORE_TAKEN;
 	assert_false(vhost_user_waits(b->vu, &check));
 	assert_true(handle(b, check, &answer));
 	assert_int_equal(answer, 0);
@@ -270,6 +271,25 @@ static void a_guest_comes(void **state)
 	assert_true(handle(b, kick_message(), NULL));
 	assert_int_equal(b->holder, HANDOVER_OURS);
 	assert_int_equal(b->fake.yielded, 0);
+}
+
+/* A store that will never be had isn't asked for again: the move fails at once. */
+static void a_refusal_ends_the_move(void **state)
+{
+	struct bench *b = *state;
+	struct vu_message check = check_message();
+	uint64_t answer;
+
+	send_state(b);
+	assert_true(vhost_user_waits(b->vu, &check));
+	b->fake.answer = STORE_REFUSED;
+	assert_false(vhost_user_waits(b->vu, &check));
+	assert_true(handle(b, check, &answer));
+	assert_int_equal(answer, 1);
+	assert_int_equal(b->fake.taken_by_ticket, 2);
+	assert_true(b->fake.yielded > 0);
+	assert_int_equal(b->holder, HANDOVER_AWAY);
+	assert_int_equal(b->fake.tag[3].b[0], 0);
 }
 
 /* A ring that is to run here ends the move: the store isn't taken for a state that nobody has applied. */
@@ -293,6 +313,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_guest_comes, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_refusal_ends_the_move, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_ring_takes_nothing_for_a_guest_that_comes, setup, teardown),
 	};
 

@@ -753,10 +753,10 @@ static void nothing_is_given_back_of_a_guest_that_comes(void **state)
 	assert_int_equal(run(&b, STORE_DISCARD, 0, 512), 0);
 	assert_int_equal(owed(&b), 512);
 	assert_true(move->yield(store));
-	assert_true(move->take(store, &ticket));
+	assert_int_equal(move->take(store, &ticket), STORE_TAKEN);
 	assert_int_equal(owed(&b), 0);
 	assert_int_equal(give_all(&b, 512), 0);
-	assert_true(move->take(store, NULL));
+	assert_int_equal(move->take(store, NULL), STORE_TAKEN);
 	assert_int_equal(owed(&b), 512);
 	assert_int_equal(give_all(&b, 512), 512);
 	bench_close(&b);

@@ -15,7 +15,8 @@
  *		runs, and if it can't no ring does: the guest is at the other side, or its swap fails, which the guest
  *		is made for; rings on both sides at once would mean pages of two guests in one slot.
  *
- * Where the store takes time (at a server) both sides ask for the lock for a while. The state that comes is kept in
+ * Where the store takes time (at a server) both sides ask for the lock for a while, unless the store says that another
+ * daemon has the lock for good: then the move fails at once. The state that comes is kept in
  * a file, so that another process may go on reading it, and taking the lock.
  *
  * A daemon that dies gives up the lock. If it noted AWAY its successor doesn't take the lock before a ring is
@@ -80,7 +81,15 @@ static void drop_transfer(struct handover *handover, enum handover_phase phase)
 	handover->state_fd = -1;
 	handover->came = NULL;
 	handover->state = NULL;
+	handover->wrong = NULL;
 	handover->phase = phase;
+}
+
+static const char *fail(struct handover *handover, const char *wrong)
+{
+	drop_transfer(handover, HANDOVER_FAILED);
+	handover->wrong = wrong;
+	return wrong;
 }
 
 void handover_init(struct handover *handover, const struct handover_config *config)
@@ -181,7 +190,7 @@ static void read_some(struct handover *handover)
 		}
 	}
 	if (handover->fd >= 0)
-		drop_transfer(handover, HANDOVER_FAILED);
+		fail(handover, "it can't be read, or is longer than any");
 }
 
 static bool comes(const struct handover *handover)
@@ -198,7 +207,7 @@ static const char *check_loaded(struct handover *handover, const struct device_s
 		return NULL;
 	read_some(handover);
 	if (handover->phase != HANDOVER_LOADING)
-		return "it can't be read, or is longer than any";
+		return handover->wrong;
 	if (handover->fd >= 0)
 		return "it has no end";
 	wrong = device_state_check(device, handover->state, handover->came->bytes);
@@ -207,11 +216,17 @@ static const char *check_loaded(struct handover *handover, const struct device_s
 	return wrong;
 }
 
-static bool take_by_ticket(struct handover *handover)
+static enum store_taken take_by_ticket(struct handover *handover)
 {
 	const struct store_ticket ticket = device_state_ticket(handover->state);
 
 	return move_ops(handover)->take(handover->config.store, &ticket);
+}
+
+static const char *fail_for_store(struct handover *handover)
+{
+	move_ops(handover)->yield(handover->config.store);
+	return fail(handover, "another daemon has the store, or the guest's pages are in another one");
 }
 
 /* What was taken and isn't used. At a server that takes time. */
@@ -232,10 +247,8 @@ static const char *load(struct handover *handover)
 
 	if (wrong)
 		return wrong;
-	if (!take_by_ticket(handover)) {
-		move_ops(handover)->yield(handover->config.store);
-		return "another daemon has the store, or the guest's pages are in another one";
-	}
+	if (take_by_ticket(handover) != STORE_TAKEN)
+		return fail_for_store(handover);
 	if (!device_state_apply(&device, handover->state)) {
 		give_back(handover);
 		return "the tags can't be written";
@@ -249,7 +262,7 @@ static const char *load(struct handover *handover)
 
 bool handover_check(struct handover *handover)
 {
-	const char *wrong = NULL;
+	const char *wrong = handover->wrong;
 	bool went_well = handover->phase == HANDOVER_SAVED;
 	uint64_t bytes = handover->came ? handover->came->bytes : 0;
 
@@ -271,10 +284,18 @@ unsigned int handover_waits_to_load(struct handover *handover)
 	struct worker_counters counters;
 	const struct device_state device = device_of(handover, &counters);
 
-	if (!comes(handover) || !(device.store->facts.flags & STORE_TAKES_TIME) ||
-	    check_loaded(handover, &device) || take_by_ticket(handover))
+	if (!comes(handover) || check_loaded(handover, &device))
 		return 0;
-	return COME_MS;
+	switch (take_by_ticket(handover)) {
+	case STORE_TAKEN:
+		break;
+	case STORE_NOT_YET:
+		return COME_MS;
+	case STORE_REFUSED:
+		fail_for_store(handover);
+		break;
+	}
+	return 0;
 }
 
 unsigned int handover_waits_to_run(struct handover *handover)
@@ -427,7 +448,7 @@ bool handover_take(struct handover *handover)
 	/* A state that is on its way, in either direction, is worth nothing from now on. */
 	if (handover->phase == HANDOVER_SAVING || comes(handover))
 		drop_transfer(handover, HANDOVER_FAILED);
-	if (!move_ops(handover)->take(handover->config.store, NULL))
+	if (move_ops(handover)->take(handover->config.store, NULL) != STORE_TAKEN)
 		return false;
 	note_holder(handover, HANDOVER_OURS);
 	log_notice("the store is this daemon's");
@@ -445,7 +466,7 @@ const char *handover_end(struct handover *handover)
 	if (holder(handover) != HANDOVER_LOADED)
 		return NULL;
 	/* The guest stays here: what the store does by itself may begin. */
-	if (!move_ops(handover)->take(handover->config.store, NULL))
+	if (move_ops(handover)->take(handover->config.store, NULL) != STORE_TAKEN)
 		return "the store can't be taken";
 	worker_pause_table(handover->config.workers);
 	balloon_restore(handover->config.balloon);

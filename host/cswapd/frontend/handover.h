@@ -62,6 +62,7 @@ enum handover_phase {
 struct handover {
 	struct handover_config config;
 	enum handover_phase phase;
+	const char *wrong;		/* FAILED: what is, if the log hasn't said so */
 	int fd;				/* -1: there is nothing to write or read any more */
 	int state_fd;			/* of a state that comes: a file that has it */
 	uint64_t serial;		/* of such files */
@@ -94,7 +95,7 @@ struct pollfd handover_poll(const struct handover *handover);
 void handover_run(struct handover *handover);
 
 /*
- * The store is to be taken, which takes time: ask again in a moment, for so many ms in all. 0: it's taken, or there's
+ * The store is to be taken, which may take time: ask again in a moment, for so many ms in all. 0: it's taken, or there's
  * no use in waiting. to_load: for a state that comes, by its ticket; a state that isn't all there, or is wrong, isn't
  * waited for. to_run: because rings are to run here, or to be saved; a state that comes is given up for that.
  */

@@ -161,7 +161,7 @@ uint64_t device_state_write(const struct device_state *device, uint8_t *to)
 /* A store at a server is looked at when it is taken, with the ticket. */
 static bool is_of_store(const struct device_state *device, const struct store_ticket *ticket)
 {
-	return device->store->facts.flags & STORE_TAKES_TIME ||
+	return device->store->facts.flags & STORE_BY_TICKET ||
 	       !memcmp(ticket->id, device->identity->id[STORE_DATA_FILE], STORE_ID_BYTES);
 }
 

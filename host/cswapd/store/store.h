@@ -113,6 +113,13 @@ struct store_ticket {
 	uint8_t number[STORE_TICKET_BYTES]; /* no other move has it */
 };
 
+/* Is the store this daemon's now? */
+enum store_taken {
+	STORE_TAKEN,			/* no other process writes from now on */
+	STORE_NOT_YET,			/* it isn't known, or another daemon has it and may let go: worth another question */
+	STORE_REFUSED,			/* another daemon has it, and keeps it */
+};
+
 /*
  * How a store goes to another daemon, with its guest. No operation is under way at any of these, and none
  * blocks but for I/O of the host's own: take() and give_back() of a store at a server say that its answers aren't there
@@ -128,11 +135,11 @@ struct store_move_ops {
 	/*
 	 * From idle to active, tried once: nobody else writes from now on, who wrote before has ended, and
 	 * what he wrote can be read. @ticket: of a guest that comes: nothing is begun that wasn't asked for, until
-	 * it's taken again without one, as the guest stays; NULL: it was ours before. False: somebody else has it;
-	 * or (STORE_TAKES_TIME) it isn't known yet, and is to be asked for again, when poll() says so and every now
-	 * and then. Who doesn't ask again yields.
+	 * it's taken again without one, as the guest stays; NULL: it was ours before. NOT_YET:
+	 * to be asked for again, when poll() says so and every now and then. Who doesn't ask again yields, and so does
+	 * who is REFUSED.
 	 */
-	bool (*take)(struct store *store, const struct store_ticket *ticket);
+	enum store_taken (*take)(struct store *store, const struct store_ticket *ticket);
 	/*
 	 * From active to idle: what was written can be read by who takes it. False: it may be lost. Of one that
 	 * isn't active: no more is wanted of it.
@@ -205,8 +212,8 @@ struct store_ops {
 
 /* What is lost reads as zeros, without an error. */
 #define STORE_READS_ZEROS (1 << 0)
-/* It's taken by a ticket, and who takes it has to ask more than once. */
-#define STORE_TAKES_TIME (1 << 1)
+/* The ticket alone says whether it's the store that a guest's pages are in. */
+#define STORE_BY_TICKET (1 << 1)
 
 /* What is known of a store from its opening on. */
 struct store_facts {
@@ -259,6 +266,15 @@ static inline bool store_can_move(const struct store *store)
 	const struct store_move_ops *move = store->ops->move;
 
 	return move && (!move->possible || move->possible(store));
+}
+
+/*
+ * What to answer when a store that has a lock can't be had. A guest that comes: the daemon that it left gave the lock up
+ * before, so the one that has it now keeps it. A guest that stays: the other daemon may yet give it back.
+ */
+static inline enum store_taken store_not_taken(const struct store_ticket *ticket)
+{
+	return ticket ? STORE_REFUSED : STORE_NOT_YET;
 }
 
 /* Of one that can move. */

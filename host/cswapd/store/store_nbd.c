@@ -785,30 +785,32 @@ static void ask_for_server(struct store_nbd *store)
 	store->asked = true;
 }
 
-static bool nbd_take(struct store *base, const struct store_ticket *ticket)
+static enum store_taken nbd_take(struct store *base, const struct store_ticket *ticket)
 {
 	struct store_nbd *store = (struct store_nbd *)base;
 	const struct store_server *server = store->files->server;
 	enum claim_verdict verdict;
 
 	if (store->ours == NBD_OURS)
-		return true;
+		return STORE_TAKEN;
 	if (store->ours == NBD_LEFT || server->fd[0] < 0) {
 		ask_for_server(store);
-		return false;
+		return STORE_NOT_YET;
 	}
 	if (!run_claim(store, ticket ? CLAIM_TAKES : CLAIM_TAKES_BACK,
 		       ticket ? ticket : &server->log->ticket, &verdict))
 		hang_up_all(store);
+	if (verdict == CLAIM_LOST)
+		return store_not_taken(ticket);
 	if (verdict != CLAIM_WON)
-		return false;
+		return STORE_NOT_YET;
 	if (ticket)
 		server->log->ticket = *ticket;
 	__atomic_store_n(&server->log->claimed, 1, __ATOMIC_RELEASE);
 	__atomic_store_n(&server->log->away_since_ms, 0, __ATOMIC_RELAXED);
 	__atomic_store_n(&store->ours, NBD_OURS, __ATOMIC_RELEASE);
 	set_side(store, SERVER_OURS);
-	return true;
+	return STORE_TAKEN;
 }
 
 static bool nbd_yield(struct store *base)
@@ -853,7 +855,7 @@ static struct store *nbd_open(const struct store_files *files, uint64_t slots)
 		.trim_bytes = STORE_SLOT_SIZE,
 		.merge_pages = STORE_MAX_PAGES,
 		.medium = VIRTIO_CSWAP_MEDIUM_DISK,
-		.flags = STORE_READS_ZEROS | STORE_TAKES_TIME,
+		.flags = STORE_READS_ZEROS | STORE_BY_TICKET,
 	};
 	nbd->files = files;
 	store_files_sign(files, STORE_DATA_FILE, nbd->signature);

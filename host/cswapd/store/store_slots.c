@@ -520,15 +520,15 @@ static struct pollfd slots_poll(const struct store *base)
 	return store_move_poll(((const struct store_slots *)base)->engine);
 }
 
-static bool slots_take(struct store *base, const struct store_ticket *ticket)
+static enum store_taken slots_take(struct store *base, const struct store_ticket *ticket)
 {
 	struct store_slots *store = (struct store_slots *)base;
+	enum store_taken taken = store->engine->ops->move->take(store->engine, ticket);
 
-	if (!store->engine->ops->move->take(store->engine, ticket))
-		return false;
 	/* Of a guest that may yet go back nothing begins by itself. */
-	set_resting(store, ticket);
-	return true;
+	if (taken == STORE_TAKEN)
+		set_resting(store, ticket);
+	return taken;
 }
 
 static bool slots_yield(struct store *base)

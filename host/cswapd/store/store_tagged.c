@@ -211,16 +211,15 @@ static struct pollfd tagged_poll(const struct store *base)
 	return store_move_poll(((const struct store_tagged *)base)->engine);
 }
 
-static bool tagged_take(struct store *base, const struct store_ticket *ticket)
+static enum store_taken tagged_take(struct store *base, const struct store_ticket *ticket)
 {
 	struct store_tagged *store = (struct store_tagged *)base;
+	enum store_taken taken = store->engine->ops->move->take(store->engine, ticket);
 
-	if (!store->engine->ops->move->take(store->engine, ticket))
-		return false;
-	if (store->tags->ops->take(store->tags))
-		return true;
+	if (taken != STORE_TAKEN || store->tags->ops->take(store->tags))
+		return taken;
 	store->engine->ops->move->yield(store->engine);
-	return false;
+	return store_not_taken(ticket);
 }
 
 /* The engine last: the process that has it has all. */

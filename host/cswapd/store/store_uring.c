@@ -178,13 +178,12 @@ void store_uring_deactivate(struct store *store)
 	uring->fd = -1;
 }
 
-bool store_uring_take(struct store *store, const struct store_ticket *ticket)
+enum store_taken store_uring_take(struct store *store, const struct store_ticket *ticket)
 {
 	const struct store_uring *uring = (struct store_uring *)store;
 
 	/* The lock says it all. */
-	(void)ticket;
-	return store_files_take(uring->files, STORE_DATA_FILE, uring->fd);
+	return store_files_take(uring->files, STORE_DATA_FILE, uring->fd) ? STORE_TAKEN : store_not_taken(ticket);
 }
 
 bool store_uring_yield(struct store *store)

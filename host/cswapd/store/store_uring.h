@@ -31,7 +31,7 @@ void store_uring_lane_close(struct store_lane *lane);
 void store_uring_deactivate(struct store *store);
 void store_uring_close(struct store *store);
 /* Of an engine whose idle() is its own. */
-bool store_uring_take(struct store *store, const struct store_ticket *ticket);
+enum store_taken store_uring_take(struct store *store, const struct store_ticket *ticket);
 bool store_uring_yield(struct store *store);
 
 /* A number that the kernel has of the queue of the disk below @fd; @missing: there is none. */
