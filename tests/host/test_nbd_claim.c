@@ -32,12 +32,18 @@ static const struct store_ticket ticket = { .id = "source", .number = "this move
 static const char *const names[MAX_DAEMONS] = { "source", "taker", "twin" };
 static uint8_t servers[MAX_DAEMONS][STORE_TICKET_BYTES];
 
-static void begin(struct world *world, unsigned int which, enum claim_role role)
+static void begin_with(struct world *world, unsigned int which, enum claim_role role,
+		       const struct store_ticket *with)
 {
 	uint8_t who[STORE_TICKET_BYTES] = { 0 };
 
 	strcpy((char *)who, names[which]);
-	claim_begin(&world->claim[which], role, &ticket, who, servers[which]);
+	claim_begin(&world->claim[which], role, with, who, servers[which]);
+}
+
+static void begin(struct world *world, unsigned int which, enum claim_role role)
+{
+	begin_with(world, which, role, &ticket);
 }
 
 static struct world new_world(void)
@@ -206,19 +212,25 @@ static void source_and_two_takers(void **state)
 	print_message("# %lu orders\n", tally.ends);
 }
 
-/* With one server a taker that has died, wherever it was, doesn't keep the source from going on. */
+/*
+ * With one server a taker that has died, wherever it was, doesn't keep the source from going on, which may die on the way
+ * as well.
+ */
 static void taker_has_died(void **state)
 {
 	unsigned int steps, i;
 
 	(void)state;
-	for (steps = 0; steps < 10; steps++) {
+	for (steps = 0; steps < 60; steps++) {
 		struct world world = new_world();
 
 		memcpy(servers[1], servers[0], sizeof(servers[0]));
 		begin(&world, 1, CLAIM_TAKES);
-		for (i = 0; i < steps; i++)
+		for (i = 0; i < steps % 10; i++)
 			step(&world, 1);
+		begin(&world, 0, CLAIM_TAKES_BACK);
+		for (i = 0; i < steps / 10; i++)
+			step(&world, 0);
 		assert_int_equal(run(&world, 0, CLAIM_TAKES_BACK), CLAIM_WON);
 		/* And if it hasn't died for good it finds what it lost. */
 		assert_memory_equal(world.word[CLAIM_SIGNATURE].who, ticket.id, sizeof(ticket.id));
@@ -236,6 +248,165 @@ static void unknown_servers(void **state)
 	assert_int_equal(run(&world, 0, CLAIM_TAKES_BACK), CLAIM_LOST);
 }
 
+/* --- the taker gives the export back, and dies on the way --- */
+
+#define GIVE_STEPS 4
+
+/* The export is the taker's, and @steps of its giving back are done when it dies. */
+static struct world dies_giving(unsigned int steps, bool one_server)
+{
+	struct world world = new_world();
+
+	if (one_server)
+		memcpy(servers[1], servers[0], sizeof(servers[0]));
+	assert_int_equal(run(&world, 1, CLAIM_TAKES), CLAIM_WON);
+	begin(&world, 1, CLAIM_GIVES_BACK);
+	while (steps--)
+		step(&world, 1);
+	return world;
+}
+
+/* Each has its server: what the taker leaves undone its next worker does, and then the source has the export. */
+static void taker_dies_giving(void **state)
+{
+	unsigned int first, second;
+
+	(void)state;
+	for (first = 0; first <= GIVE_STEPS; first++) {
+		for (second = 0; second <= GIVE_STEPS; second++) {
+			struct world world = dies_giving(first, false);
+			unsigned int i;
+
+			begin(&world, 1, CLAIM_GIVES_BACK);
+			for (i = 0; i < second; i++)
+				step(&world, 1);
+			/* What the source says meanwhile is no harm. */
+			run(&world, 0, CLAIM_TAKES_BACK);
+			run(&world, 1, CLAIM_GIVES_BACK);
+			assert_int_equal(run(&world, 0, CLAIM_TAKES_BACK), CLAIM_WON);
+			assert_int_equal(run(&world, 1, CLAIM_TAKES), CLAIM_LOST);
+		}
+	}
+}
+
+/* The source asks at any time, and the taker may die once; when both have come to an end the source gets the export. */
+static void explore_giver(const struct world *world, unsigned long *ends)
+{
+	bool over = true;
+	unsigned int i;
+
+	for (i = 0; i < 2; i++) {
+		struct world next = *world;
+
+		if (world->claim[i].verdict != CLAIM_UNDER_WAY)
+			continue;
+		over = false;
+		step(&next, i);
+		explore_giver(&next, ends);
+	}
+	if (world->deaths[1]) {
+		struct world next = *world;
+
+		next.deaths[1]--;
+		begin(&next, 1, CLAIM_GIVES_BACK);
+		explore_giver(&next, ends);
+	}
+	if (over) {
+		struct world next = *world;
+
+		assert_int_equal(run(&next, 0, CLAIM_TAKES_BACK), CLAIM_WON);
+		++*ends;
+	}
+}
+
+static void source_and_giver(void **state)
+{
+	struct world world = dies_giving(0, false);
+	unsigned long ends = 0;
+
+	(void)state;
+	world.deaths[1] = 1;
+	begin(&world, 0, CLAIM_TAKES_BACK);
+	explore_giver(&world, &ends);
+	print_message("# %lu orders\n", ends);
+}
+
+static const struct store_ticket later = { .id = "source", .number = "the next move" };
+
+/* The third daemon has the export if it says so, and the source has it otherwise, or nobody. */
+static void check_later(const struct world *world, unsigned long *ends)
+{
+	const bool won = world->claim[2].verdict == CLAIM_WON;
+	struct world next = *world;
+
+	assert_false(won && world->claim[0].verdict == CLAIM_WON);
+	if (won) {
+		assert_string_equal(world->word[CLAIM_SIGNATURE].who, names[2]);
+		begin_with(&next, 0, CLAIM_TAKES_BACK, &later);
+		while (step(&next, 0) == CLAIM_UNDER_WAY)
+			continue;
+		assert_int_equal(next.claim[0].verdict, CLAIM_LOST);
+	}
+	++*ends;
+}
+
+/* With one server the giver's connection ends before the source has one. */
+static void explore_later(const struct world *world, bool one_server, unsigned long *ends)
+{
+	bool over = true;
+	unsigned int i;
+
+	for (i = 0; i < 3; i++) {
+		struct world next = *world;
+
+		if (world->claim[i].verdict != CLAIM_UNDER_WAY)
+			continue;
+		over = false;
+		step(&next, i);
+		if (one_server && !i && next.claim[1].verdict == CLAIM_UNDER_WAY)
+			next.claim[1].verdict = CLAIM_LOST;
+		explore_later(&next, one_server, ends);
+	}
+	if (over)
+		check_later(world, ends);
+}
+
+/*
+ * The source has its guest again, and the guest leaves once more, for a third daemon. What the first taker's next worker
+ * still does of its giving back harms neither of these two.
+ */
+static void later_move(const struct world *now, bool one_server, unsigned long *ends)
+{
+	struct world world = *now;
+
+	begin(&world, 1, CLAIM_GIVES_BACK);
+	begin_with(&world, 2, CLAIM_TAKES, &later);
+	begin_with(&world, 0, CLAIM_TAKES_BACK, &later);
+	explore_later(&world, one_server, ends);
+	/* And if the source doesn't ask. */
+	world.claim[0].verdict = CLAIM_LOST;
+	explore_later(&world, one_server, ends);
+}
+
+static void giver_and_later_move(void **state)
+{
+	unsigned int steps, one_server;
+	unsigned long ends = 0;
+
+	(void)state;
+	for (one_server = 0; one_server < 2; one_server++) {
+		for (steps = 0; steps <= GIVE_STEPS; steps++) {
+			struct world world = dies_giving(steps, one_server);
+
+			if (!one_server)
+				run(&world, 1, CLAIM_GIVES_BACK);
+			assert_int_equal(run(&world, 0, CLAIM_TAKES_BACK), CLAIM_WON);
+			later_move(&world, one_server, &ends);
+		}
+	}
+	print_message("# %lu orders\n", ends);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -246,6 +417,9 @@ int main(void)
 		cmocka_unit_test(source_and_two_takers),
 		cmocka_unit_test(taker_has_died),
 		cmocka_unit_test(unknown_servers),
+		cmocka_unit_test(taker_dies_giving),
+		cmocka_unit_test(source_and_giver),
+		cmocka_unit_test(giver_and_later_move),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

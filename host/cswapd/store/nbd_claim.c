@@ -18,9 +18,14 @@
  *
  * A claim that was broken off by a death, of the same daemon, is begun again, and has the same end.
  *
+ * A taker that never used the export gives it back: signs it as the source, then frees TAKER. If the taker dies on the
+ * way, its next worker looks at what is there first: only a signature of the taker's, or a TAKER of this ticket, is left
+ * to be changed. By then the source may have taken the export back, and left again, with another ticket.
+ *
  * If the taker came by the server that the source has as well, and that server admits the source, then the taker has
  * no connection any more: it has died. Then the source takes the export back all the same, and signs it, so that the
- * taker's next worker finds that the export isn't its any more.
+ * taker's next worker finds that the export isn't its any more; then the source frees TAKER, so that the taker's next
+ * worker has nothing to give back.
  */
 #include <string.h>
 
@@ -45,10 +50,16 @@ enum back_step {
 	BACK_SEES_TAKER,
 	BACK_SEES_SIGNATURE,
 	BACK_SIGNS,
+	BACK_FREES_TAKER,
 	BACK_LETS_GO,
 };
 
-enum give_step { GIVE_SIGNS, GIVE_LETS_GO };
+enum give_step {
+	GIVE_SEES_SIGNATURE,
+	GIVE_SIGNS,
+	GIVE_SEES_TAKER,		/* of an export that isn't signed as ours */
+	GIVE_LETS_GO,
+};
 
 /* What each step does, and where. */
 struct action {
@@ -73,11 +84,14 @@ static const struct action back_actions[] = {
 	[BACK_SEES_TAKER] = { CLAIM_TAKER, READS },
 	[BACK_SEES_SIGNATURE] = { CLAIM_SIGNATURE, READS },
 	[BACK_SIGNS] = { CLAIM_SIGNATURE, SAYS_ME },
+	[BACK_FREES_TAKER] = { CLAIM_TAKER, SAYS_NOBODY },
 	[BACK_LETS_GO] = { CLAIM_SOURCE, SAYS_NOBODY },
 };
 
 static const struct action give_actions[] = {
+	[GIVE_SEES_SIGNATURE] = { CLAIM_SIGNATURE, READS },
 	[GIVE_SIGNS] = { CLAIM_SIGNATURE, SAYS_SOURCE },
+	[GIVE_SEES_TAKER] = { CLAIM_TAKER, READS },
 	[GIVE_LETS_GO] = { CLAIM_TAKER, SAYS_NOBODY },
 };
 
@@ -157,22 +171,38 @@ static void back_done(struct claim *claim, const struct claim_word *word)
 		else
 			claim->step = BACK_LETS_GO - 1;
 		break;
-	case BACK_SIGNS:
+	case BACK_FREES_TAKER:
 		claim->verdict = CLAIM_WON;
 		break;
 	case BACK_LETS_GO:
 		claim->verdict = CLAIM_LOST;
 		break;
 	case BACK_FLAGS:
+	case BACK_SIGNS:
 		break;
 	}
 	claim->step++;
 }
 
-static void give_done(struct claim *claim)
+static void give_done(struct claim *claim, const struct claim_word *word)
 {
-	if (claim->step++ == GIVE_LETS_GO)
+	switch ((enum give_step)claim->step) {
+	case GIVE_SEES_SIGNATURE:
+		if (!is_same(word->who, claim->me.who))
+			claim->step = GIVE_SEES_TAKER - 1;
+		break;
+	case GIVE_SIGNS:
+		claim->step = GIVE_LETS_GO - 1;
+		break;
+	case GIVE_SEES_TAKER:
+		if (!is_mine(claim, word))
+			claim->verdict = CLAIM_LOST;
+		break;
+	case GIVE_LETS_GO:
 		claim->verdict = CLAIM_WON;
+		break;
+	}
+	claim->step++;
 }
 
 void claim_begin(struct claim *claim, enum claim_role role, const struct store_ticket *ticket,
@@ -211,7 +241,7 @@ void claim_done(struct claim *claim, const struct claim_word *word)
 		back_done(claim, word);
 		break;
 	case CLAIM_GIVES_BACK:
-		give_done(claim);
+		give_done(claim, word);
 		break;
 	}
 }

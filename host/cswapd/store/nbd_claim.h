@@ -29,7 +29,7 @@ struct claim_word {
 enum claim_role {
 	CLAIM_TAKES,			/* a guest comes here */
 	CLAIM_TAKES_BACK,		/* it doesn't leave */
-	CLAIM_GIVES_BACK,		/* it came, and never ran here */
+	CLAIM_GIVES_BACK,		/* it came, and never ran here; LOST: there's nothing left to give */
 };
 
 enum claim_verdict { CLAIM_UNDER_WAY, CLAIM_WON, CLAIM_LOST };
