@@ -315,7 +315,7 @@ static bool take_store(struct daemon *daemon)
 		daemon->store = daemon->variant->wrap(daemon->store);
 	if (!daemon->store)
 		return false;
-	if (daemon->keep.state->holder != HANDOVER_AWAY)
+	if (!handover_is_away(daemon->keep.state->holder))
 		return daemon->store->ops->activate(daemon->store);
 	if (store_can_move(daemon->store))
 		return daemon->store->ops->move->idle(daemon->store);

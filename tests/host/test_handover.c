@@ -33,8 +33,10 @@ enum { SAVE, LOAD };
 struct fake {
 	struct store store;
 	struct virtio_cswap_tag tag[SLOTS];
+	bool fails;			/* put_tags() does */
 	enum store_taken answer;	/* of take() */
-	unsigned int taken_by_ticket, taken_back, yielded; /* how often it was asked */
+	bool gives;			/* answer of give_back() */
+	unsigned int taken_by_ticket, taken_back, yielded, given_back; /* how often it was asked */
 };
 
 struct bench {
@@ -70,6 +72,14 @@ static bool yield(struct store *store)
 	return true;
 }
 
+static bool give_back(struct store *store)
+{
+	struct fake *fake = (struct fake *)store;
+
+	fake->given_back++;
+	return fake->gives;
+}
+
 static bool get_tags(struct store *store, uint64_t slot, struct virtio_cswap_tag *to,
 		     unsigned int count)
 {
@@ -80,12 +90,14 @@ static bool get_tags(struct store *store, uint64_t slot, struct virtio_cswap_tag
 static bool put_tags(struct store *store, uint64_t slot, const struct virtio_cswap_tag *from,
 		     unsigned int count)
 {
-	memcpy(&((struct fake *)store)->tag[slot], from, count * sizeof(*from));
-	return true;
+	struct fake *fake = (struct fake *)store;
+
+	memcpy(&fake->tag[slot], from, count * sizeof(*from));
+	return !fake->fails;
 }
 
 static const struct store_move_ops move_ops = {
-	.take = take, .yield = yield, .get_tags = get_tags, .put_tags = put_tags,
+	.take = take, .yield = yield, .give_back = give_back, .get_tags = get_tags, .put_tags = put_tags,
 };
 static const struct store_ops ops = { .move = &move_ops };
 
@@ -309,12 +321,78 @@ static void a_ring_takes_nothing_for_a_guest_that_comes(void **state)
 	assert_int_equal(b->holder, HANDOVER_AWAY);
 }
 
+static void come(struct bench *b)
+{
+	uint64_t answer;
+
+	b->fake.answer = STORE_TAKEN;
+	send_state(b);
+	assert_true(handle(b, check_message(), &answer));
+	assert_int_equal(answer, 0);
+	assert_int_equal(b->holder, HANDOVER_LOADED);
+}
+
+/* All that the next process has of this one is the word. */
+static void die(struct bench *b)
+{
+	vhost_user_free(b->vu);
+	begin_process(b);
+}
+
+/* The guest never ran here. A process that dies while it gives the store back is followed by one that goes on. */
+static void the_next_process_gives_back(void **state)
+{
+	struct bench *b = *state;
+
+	come(b);
+	assert_false(vhost_user_leaves(b->vu));
+	vhost_user_disconnect(b->vu);
+	assert_true(vhost_user_leaves(b->vu));
+	assert_int_equal(b->fake.given_back, 1);
+	die(b);
+	assert_true(handover_is_away(b->holder));
+	assert_true(vhost_user_leaves(b->vu));
+	vhost_user_move_state(b->vu);
+	assert_int_equal(b->fake.given_back, 2);
+	assert_int_equal(b->fake.yielded, 0);
+	b->fake.gives = true;
+	vhost_user_move_state(b->vu);
+	assert_int_equal(b->fake.yielded, 1);
+	assert_false(vhost_user_leaves(b->vu));
+	assert_int_equal(b->holder, HANDOVER_AWAY);
+	die(b);
+	assert_false(vhost_user_leaves(b->vu));
+	/* The next guest may come. */
+	connect_front_end(b);
+	come(b);
+}
+
+/* It was taken, and its tags can't be written: no ring runs here either. */
+static void a_state_that_fails_is_given_back(void **state)
+{
+	struct bench *b = *state;
+	uint64_t answer;
+
+	b->fake.answer = STORE_TAKEN;
+	b->fake.fails = true;
+	send_state(b);
+	assert_true(handle(b, check_message(), &answer));
+	assert_int_equal(answer, 1);
+	assert_true(vhost_user_leaves(b->vu));
+	b->fake.gives = true;
+	vhost_user_move_state(b->vu);
+	assert_int_equal(b->holder, HANDOVER_AWAY);
+	assert_int_equal(b->fake.yielded, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_guest_comes, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_refusal_ends_the_move, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_ring_takes_nothing_for_a_guest_that_comes, setup, teardown),
+		cmocka_unit_test_setup_teardown(the_next_process_gives_back, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_state_that_fails_is_given_back, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

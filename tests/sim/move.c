@@ -452,12 +452,13 @@ static int case_twice(struct guest *g, const char *socket)
 }
 
 /* The other daemon has all, and its front end is gone before the guest has run there: so the guest runs at the source. */
-static int case_given_back(struct guest *g, const char *socket)
+static int give_back(struct guest *g, const char *socket, enum harm before)
 {
 	unsigned int tries;
 	struct move m;
 
 	TRY(move_all(&m, g, socket));
+	do_harm(&m, 1, before);
 	do_harm(&m, 1, HARM_CUT);
 	/* The source asks for a while each time. */
 	for (tries = 0; tries < 30 && start_at(&m, 0); tries++)
@@ -468,9 +469,20 @@ static int case_given_back(struct guest *g, const char *socket)
 	return 0;
 }
 
+static int case_given_back(struct guest *g, const char *socket)
+{
+	return give_back(g, socket, HARM_NONE);
+}
+
+static int case_next_gives_back(struct guest *g, const char *socket)
+{
+	return give_back(g, socket, HARM_KILL);
+}
+
 static const struct suite_case cases[] = {
 	{ "a state that is loaded twice", case_twice },
 	{ "the other daemon gives it back", case_given_back },
+	{ "the other daemon is killed, and gives it back", case_next_gives_back },
 	{ "the guest moves", case_nobody },
 	{ "the source is killed", case_kill_source },
 	{ "the other daemon is killed", case_kill_other },

@@ -20,7 +20,8 @@
  * a file, so that another process may go on reading it, and taking the lock.
  *
  * A daemon that dies gives up the lock. If it noted AWAY its successor doesn't take the lock before a ring is
- * to run. A lock whose state is LOADED, and of which no ring ran, is given back when the front end goes away.
+ * to run. A lock whose state is LOADED, and of which no ring ran, is given back when the front end goes away. At a server
+ * that takes a while, so LEAVING is noted first: a process that dies on the way is followed by one that goes on.
  *
  * Nothing of this is new to the rings: they were stopped, in the log, and go on as after a death.
  */
@@ -229,14 +230,16 @@ static const char *fail_for_store(struct handover *handover)
 	return fail(handover, "another daemon has the store, or the guest's pages are in another one");
 }
 
-/* What was taken and isn't used. At a server that takes time. */
+/* What was taken and isn't used. At a server that takes time, and goes on in the next process if this one dies. */
 static void give_back(struct handover *handover)
 {
 	const struct store_move_ops *ops = move_ops(handover);
 
-	handover->leaves = ops->give_back && !ops->give_back(handover->config.store);
-	if (!handover->leaves)
-		ops->yield(handover->config.store);
+	note_holder(handover, HANDOVER_LEAVING);
+	if (ops->give_back && !ops->give_back(handover->config.store))
+		return;
+	ops->yield(handover->config.store);
+	note_holder(handover, HANDOVER_AWAY);
 }
 
 static const char *load(struct handover *handover)
@@ -416,19 +419,19 @@ struct pollfd handover_poll(const struct handover *handover)
 	};
 }
 
+bool handover_leaves(const struct handover *handover)
+{
+	return holder(handover) == HANDOVER_LEAVING;
+}
+
 void handover_run(struct handover *handover)
 {
-	if (handover->leaves)
+	if (handover_leaves(handover))
 		give_back(handover);
 	else if (handover->phase == HANDOVER_SAVING)
 		write_some(handover);
 	else if (handover->phase == HANDOVER_LOADING)
 		read_some(handover);
-}
-
-bool handover_leaves(const struct handover *handover)
-{
-	return handover->leaves;
 }
 
 bool handover_is_ours(const struct handover *handover)
@@ -443,8 +446,10 @@ bool handover_is_loaded(const struct handover *handover)
 
 bool handover_take(struct handover *handover)
 {
-	if (holder(handover) != HANDOVER_AWAY)
+	if (!handover_is_away(holder(handover)))
 		return true;
+	if (handover_leaves(handover))
+		return false;
 	/* A state that is on its way, in either direction, is worth nothing from now on. */
 	if (handover->phase == HANDOVER_SAVING || comes(handover))
 		drop_transfer(handover, HANDOVER_FAILED);
@@ -481,9 +486,8 @@ void handover_lose(struct handover *handover)
 	drop_transfer(handover, HANDOVER_NONE);
 	if (holder(handover) != HANDOVER_LOADED)
 		return;
-	note_holder(handover, HANDOVER_AWAY);
-	give_back(handover);
 	log_notice("the guest that came here didn't start: another daemon may use the store");
+	give_back(handover);
 }
 
 bool handover_discard(struct handover *handover)

@@ -22,7 +22,14 @@ enum handover_holder {
 	HANDOVER_OURS,			/* this daemon, whose rings may run */
 	HANDOVER_LOADED,		/* this one: the guest's state is here, and no ring has run yet */
 	HANDOVER_AWAY,			/* another daemon, maybe: no ring may run */
+	HANDOVER_LEAVING,		/* this one, which is giving the store back: it was LOADED, and no ring may run */
 };
+
+/* May another daemon write, now or in a moment? Then a process begins without taking the store. */
+static inline bool handover_is_away(uint32_t holder)
+{
+	return holder == HANDOVER_AWAY || holder == HANDOVER_LEAVING;
+}
 
 struct handover_config {
 	struct store *store;		/* NULL: none that could move */
@@ -71,7 +78,6 @@ struct handover {
 	uint64_t room;			/* of @state */
 	uint64_t bytes;			/* SAVING: of it, in all */
 	uint64_t done;			/* SAVING: bytes written */
-	bool leaves;			/* what was taken is being given back */
 	uint64_t discard_gpa;		/* where to go on with what is to be discarded again */
 };
 
@@ -106,8 +112,8 @@ unsigned int handover_waits_to_run(struct handover *handover);
 void handover_give_up(struct handover *handover);
 
 /*
- * What was taken for a guest that doesn't come is being given back, which takes up to four seconds: until then
- * handover_run() is to be called every now and then, and nothing else.
+ * What was taken for a guest that doesn't come is being given back, by this process or by one before it, which takes
+ * some seconds at most: until then handover_run() is to be called every now and then, and nothing else.
  */
 bool handover_leaves(const struct handover *handover);
 

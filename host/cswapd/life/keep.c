@@ -23,7 +23,7 @@
 #include "common/log.h"
 
 /* Changed whenever the layout or its meaning is. */
-#define KEEP_VERSION 8
+#define KEEP_VERSION 9
 #define KEEP_MAGIC (0x3030504157534355ULL + ((uint64_t)KEEP_VERSION << 48))
 
 bool keep_send(int channel, const void *packet, size_t bytes, const int *fd,
@@ -131,7 +131,7 @@ struct keep_state *keep_map(int fd)
 	if (!state)
 		return NULL;
 	if (state->kind.magic != KEEP_MAGIC || state->kind.bytes != sizeof(*state) ||
-	    state->active >= 2 || state->holder > HANDOVER_AWAY ||
+	    state->active >= 2 || state->holder > HANDOVER_LEAVING ||
 	    state->server.side > SERVER_ASKED) {
 		munmap(state, sizeof(*state));
 		return NULL;

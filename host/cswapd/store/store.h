@@ -123,7 +123,7 @@ enum store_taken {
 /*
  * How a store goes to another daemon, with its guest. No operation is under way at any of these, and none
  * blocks but for I/O of the host's own: take() and give_back() of a store at a server say that its answers aren't there
- * yet, for four seconds at most. Lanes stay open. All can be called again.
+ * yet, for four seconds at most in each process. Lanes stay open. All can be called again.
  */
 struct store_move_ops {
 	/* Could it? An engine that can't leaves the table out. */
@@ -147,7 +147,8 @@ struct store_move_ops {
 	bool (*yield)(struct store *store);
 	/*
 	 * What was taken by a ticket, and never used, can be taken back by who offered it; then it's to be
-	 * yielded. False: not yet, to be asked for again as take() is. NULL: to yield says that.
+	 * yielded. False: not yet, to be asked for again as take() is, and by the next process if this one ends
+	 * (which it may have to, at a server). NULL: to yield says that.
 	 */
 	bool (*give_back)(struct store *store);
 	/* Until what is it of no use to ask take() or give_back() again? fd -1: nothing. NULL: never anything. */

@@ -42,8 +42,10 @@
 #define LOOK_PAGES 32
 /* One is to be looked at once; but a front end may go on cutting. */
 #define MAX_FAULTS 16
-/* So long the server may take to answer a claim, in all. */
+/* So long the server may take to answer a claim, in all; and to admit a process that gives the export back. */
 #define CLAIM_MS 4000
+/* A process that waits looks at least so often, or was stopped: that time doesn't count. */
+#define LOOK_MS 200
 /* Slots before the first one: where the signature is. */
 #define SIGNATURE_SLOT (0 - (uint64_t)STORE_DATA_OFFSET / STORE_SLOT_SIZE)
 
@@ -51,6 +53,11 @@ enum nbd_ours {
 	NBD_IDLE,			/* there are no connections, or nothing is known of the export yet */
 	NBD_OURS,
 	NBD_LEFT,			/* hung up, on purpose */
+};
+
+/* What is left of the time for something. */
+struct nbd_patience {
+	uint64_t left_ms, seen_ms;
 };
 
 /* A claim that is under way, a block at a time. */
@@ -63,7 +70,7 @@ struct nbd_claiming {
 	struct store_op op;
 	bool answered;
 	uint8_t block[STORE_SLOT_SIZE];
-	uint64_t end_ms;
+	struct nbd_patience patience;
 };
 
 struct store_nbd {
@@ -72,6 +79,7 @@ struct store_nbd {
 	bool cold;			/* lanes are, unless they have begun */
 	bool asked;			/* for connections */
 	struct nbd_claiming *claiming;	/* NULL: none is */
+	struct nbd_patience leaving;	/* of this process, while it gives the export back */
 	const struct store_files *files;
 	char path[STORE_NBD_PATH_BYTES];
 	uint8_t signature[STORE_SIGNATURE_BYTES]; /* which says what the sandbox wouldn't see */
@@ -616,6 +624,22 @@ static void note_answer(void *context, struct store_op *op)
 
 /* --- a claim: it's for who calls to wait --- */
 
+static struct nbd_patience begin_patience(void)
+{
+	return (struct nbd_patience) { .left_ms = CLAIM_MS, .seen_ms = clock_now_ms() };
+}
+
+static bool is_patient(struct nbd_patience *patience)
+{
+	uint64_t now = clock_now_ms(), passed = now - patience->seen_ms;
+
+	patience->seen_ms = now;
+	if (passed > LOOK_MS)
+		passed = LOOK_MS;
+	patience->left_ms -= passed < patience->left_ms ? passed : patience->left_ms;
+	return patience->left_ms;
+}
+
 /* The block that is read or written next, if the claim has no verdict yet. */
 static enum claim_verdict ask_block(struct store_nbd *store)
 {
@@ -645,7 +669,7 @@ static bool begin_claim(struct store_nbd *store, enum claim_role role,
 	store->claiming = claiming;
 	if (!claiming || !nbd_conn_init(&claiming->conn, note_answer, &claiming->answered))
 		return false;
-	claiming->end_ms = clock_now_ms() + CLAIM_MS;
+	claiming->patience = begin_patience();
 	claim_begin(&claiming->claim, role, ticket, files->identity.id[STORE_DATA_FILE],
 		    files->server->id);
 	ask_block(store);
@@ -709,7 +733,7 @@ static bool run_claim(struct store_nbd *store, enum claim_role role,
 
 	*verdict = CLAIM_UNDER_WAY;
 	while (well && *verdict == CLAIM_UNDER_WAY) {
-		well = clock_now_ms() < claiming->end_ms &&
+		well = is_patient(&claiming->patience) &&
 		       talk(&claiming->conn, store->files->server->fd[0]);
 		if (!well || !claiming->answered)
 			break;
@@ -822,15 +846,24 @@ static bool nbd_yield(struct store *base)
 	return true;
 }
 
-/* If this process isn't the one that took it there's nobody to say it by: who offered it has to see for itself. */
+/* By a connection that no lane has used: if there is none, the next process gets one. */
 static bool nbd_give_back(struct store *base)
 {
 	struct store_nbd *store = (struct store_nbd *)base;
+	const struct store_server *server = store->files->server;
 	enum claim_verdict verdict;
 
-	return !store->cold || store->ours != NBD_OURS ||
-	       !run_claim(store, CLAIM_GIVES_BACK, &store->files->server->log->ticket, &verdict) ||
-	       verdict != CLAIM_UNDER_WAY;
+	if (server->log->side == SERVER_LEFT)
+		return true;
+	if (!store->leaving.seen_ms)
+		store->leaving = begin_patience();
+	if (!store->cold && store->ours == NBD_OURS)
+		hang_up_all(store);
+	if (store->ours == NBD_LEFT || server->fd[0] < 0) {
+		ask_for_server(store);
+		return !is_patient(&store->leaving);
+	}
+	return !run_claim(store, CLAIM_GIVES_BACK, &server->log->ticket, &verdict) || verdict != CLAIM_UNDER_WAY;
 }
 
 static const struct store_move_ops nbd_move_ops = {
