@@ -29,7 +29,7 @@
 enum kind {
 	FLIP, FLIP_TAG, STALE, STALE_DATA, SWAP_SLOT, ZERO, SHORT,
 	EIO_LOAD, EIO_STORE, NOSPC_STORE, LOSE_STORE,
-	DELAY_LOAD, DELAY_STORE, STALL, HANG, EIO_DISCARD, HANG_DISCARD,
+	DELAY_LOAD, DELAY_STORE, STALL, HANG, EIO_DISCARD, HANG_DISCARD, HANG_GIVE_BACK,
 	DOUBLE_ACK, BAD_COOKIE, BAD_LENGTH, BAD_STATUS, RESERVED_BITS,
 	NUM_KINDS
 };
@@ -52,6 +52,7 @@ static const char *const kind_names[NUM_KINDS] = {
 	[HANG] = "hang",
 	[EIO_DISCARD] = "eio-discard",
 	[HANG_DISCARD] = "hang-discard",
+	[HANG_GIVE_BACK] = "hang-give-back",
 	[DOUBLE_ACK] = "double-ack",
 	[BAD_COOKIE] = "bad-cookie",
 	[BAD_LENGTH] = "bad-length",
@@ -88,6 +89,8 @@ const char store_fault_help[] =
 "  reserved-bits a reserved field is set\n"
 "On DISCARD, a piece of it at a time:\n"
 "  eio-discard  status IOERR             hang-discard as hang\n"
+"Of what is given back to the medium, which has no slots yet:\n"
+"  hang-give-back as hang\n"
 "On acks of STOREs:\n"
 "  double-ack   twice the same           bad-cookie and one for no request\n"
 "stale, stale-data and swap-slot spare a slot that has nothing to replay.\n"
@@ -454,7 +457,11 @@ static void fault_give_back(struct store_lane *base, struct store_op *op)
 {
 	struct fault_lane *lane = (struct fault_lane *)base;
 
-	pass_on(lane, op);
+	op->slot = 0;
+	if (find_hit_op(HANG_GIVE_BACK, op))
+		hold(&lane->hung, op);
+	else
+		pass_on(lane, op);
 }
 
 static uint64_t fault_room(const struct store *base)

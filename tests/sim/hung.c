@@ -3,8 +3,8 @@
  * hung.c - something hangs at the medium, and what must go on meanwhile.
  *
  * The daemon is cswapd-faulty, with --fault hang:slots=100-100 in force: it holds the
- * STORE of that slot until SIGUSR2 says otherwise; or with --fault hang-discard. Each
- * case has a daemon of its own.
+ * STORE of that slot until SIGUSR2 says otherwise; or with --fault hang-discard or hang-give-back.
+ * Each case has a daemon of its own.
  */
 #include <poll.h>
 #include <signal.h>
@@ -270,12 +270,35 @@ static int case_discards(struct guest *g, const char *socket)
 		TRY(guest_check_pair(g, 1, GUEST_SHARD_SLOTS));
 	}
 	EXPECT(g, !vq_take(&g->control, &token, &used), "a discard didn't hang");
+	TRY(until_waits(g, socket, 200, UINT32_MAX));
 	kill(census.pid, SIGUSR2);
 	for (i = 0; i < requests; i++) {
 		TRY(guest_await_control(g, &token, &used));
 		EXPECT(g, cswap_wire_get_ctrl_status(g->ctrl_response, used) ==
 		       VIRTIO_CSWAP_S_OK, "discard %u failed", i);
 	}
+	TRY(until_waits(g, socket, 0, 0));
+	return suite_check_answers(g);
+}
+
+/* Nobody waits for what is given back to the medium; that the medium doesn't answer is told all the same. */
+static int case_give_back(struct guest *g, const char *socket)
+{
+	const struct guest_range range = { .start = 0, .count = 512 };
+	struct hostile_census census;
+	enum io_result result;
+	u32 status;
+	u64 slot;
+
+	TRY(guest_connect(g, socket, OPTIONS));
+	TRY(hostile_census(g, &census));
+	for (slot = 0; slot < range.count; slot++)
+		TRY(guest_store(g, slot, &result));
+	TRY(guest_discard(g, &range, 1, &status));
+	TRY(until_waits(g, socket, 200, UINT32_MAX));
+	TRY(guest_check_pair(g, 1, GUEST_SHARD_SLOTS));
+	kill(census.pid, SIGUSR2);
+	TRY(until_waits(g, socket, 0, 0));
 	return suite_check_answers(g);
 }
 
@@ -286,6 +309,7 @@ static const struct suite_case cases[] = {
 	{ "for how long is told", case_told },
 	{ "the end is heard", case_end },
 	{ "discards that hang leave operations to others", case_discards },
+	{ "what is given back and hangs is told", case_give_back },
 };
 
 int run_hung(const char *socket, const char *filter)
