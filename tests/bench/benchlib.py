@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """benchlib - what the benchmarks share: naming the machine, medians and spreads."""
+import contextlib
 import os
 import platform
 import shutil
 import statistics
 import subprocess
+import sys
+
+HUGE_PAGES = "/proc/sys/vm/nr_hugepages"
 
 
 class Missing(Exception):
@@ -46,3 +50,22 @@ def machine(directory):
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / (1 << 30)
     return (f"{model}, {os.cpu_count()} CPUs, {memory:.0f} GiB, "
             f"Linux {platform.release()}, {kind}")
+
+
+@contextlib.contextmanager
+def huge_pages(mib):
+    """So many MiB more in the host's pool of huge pages, for as long."""
+    def add(pages):
+        with open(HUGE_PAGES, encoding="ascii") as f:
+            wanted = int(f.read()) + pages
+        with open(HUGE_PAGES, "w", encoding="ascii") as f:
+            f.write(str(wanted))
+        with open(HUGE_PAGES, encoding="ascii") as f:
+            return int(f.read()) - wanted
+    missing = add(mib // 2)
+    try:
+        if missing:
+            sys.exit(f"the host lacks {-missing} huge pages")
+        yield
+    finally:
+        add(-(mib // 2 + missing))
