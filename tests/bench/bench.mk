@@ -45,6 +45,11 @@ bench-churn: $(out)/cswapd $(out)/cswap-sim
 bench-balloon:
 	tests/bench/balloon-bench $(BENCH_ARGS)
 
+.PHONY: bench-punch
+## bench-punch: what the host pays to punch a GiB of memory, of 4 KiB and of 2 MiB pages (needs root)
+bench-punch:
+	tests/bench/punch-bench $(BENCH_ARGS)
+
 # cswapd's NBD client beside the library that it isn't: see docs/benchmarks.md.
 $(out)/obj/tests/bench/%.o: OBJ_CFLAGS := -Ihost/cswapd
 $(out)/nbd-clients: LIBS = $(CSWAPD_LIBS) $(shell $(PKG_CONFIG) --libs libnbd)
@@ -66,4 +71,4 @@ bench-move: $(out)/move-state
 	$(out)/move-state $(BENCH_ARGS)
 
 ## bench: all benchmarks, as recorded in docs/benchmarks.md
-bench: bench-host bench-short bench-churn bench-nbd bench-move bench-discard bench-guest bench-balloon
+bench: bench-host bench-short bench-churn bench-nbd bench-move bench-discard bench-guest bench-balloon bench-punch

@@ -7,6 +7,7 @@ import shutil
 import statistics
 import subprocess
 import sys
+import tempfile
 
 HUGE_PAGES = "/proc/sys/vm/nr_hugepages"
 
@@ -69,3 +70,14 @@ def huge_pages(mib):
         yield
     finally:
         add(-(mib // 2 + missing))
+
+
+@contextlib.contextmanager
+def huge_tmpfs(mib):
+    """A folder for so many MiB, in huge pages while the host has free ones. QEMU's root has /tmp, too."""
+    with tempfile.TemporaryDirectory(prefix="cswap-bench.", dir="/tmp") as folder:
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"huge=always,size={mib}M", "none", folder], check=True)
+        try:
+            yield folder
+        finally:
+            subprocess.run(["umount", folder], check=True)
