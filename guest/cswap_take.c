@@ -16,7 +16,8 @@
  *	3. if the owner wants it, single pages. Each splits the mapping for ever.
  *
  * The node that has given least gives next. Of a node's zones the lowest gives last, because
- * devices need it.
+ * devices need it. One zone's room isn't another's: where a zone is short, the kernel accepts
+ * memory for it, or swaps, however much another zone has.
  *
  * Other tasks notice the balloon's growth only by kswapd's work. A node has room for a block if its
  * zones keep more than their low watermarks. If the node has no room, the driver gathers pages: it
@@ -55,6 +56,8 @@
 #define GATHER_TICKS		(HZ / 10)
 #define GFP_TAKE		((GFP_HIGHUSER & ~__GFP_RECLAIM) | __GFP_THISNODE | \
 				 __GFP_NOMEMALLOC | __GFP_NOWARN)
+/* The same without ZONE_NORMAL. */
+#define GFP_TAKE_LOW		((GFP_TAKE & ~__GFP_HIGHMEM) | __GFP_DMA32)
 #define GFP_GATHER		((GFP_HIGHUSER_MOVABLE & ~__GFP_DIRECT_RECLAIM) | __GFP_THISNODE | \
 				 __GFP_NOMEMALLOC | __GFP_NOWARN)
 #define GFP_RECLAIM		(GFP_GATHER | __GFP_DIRECT_RECLAIM | __GFP_NORETRY)
@@ -94,11 +97,18 @@ static bool is_of_use(struct zone *zone)
 	return managed_zone(zone);
 }
 
+/* The zone can do without so many pages. */
+static bool zone_spares(struct zone *zone, u64 pages)
+{
+	return zone_above(zone, take_wmark_pages(zone)) >= pages;
+}
+
 /* What a node has, in pages. */
 struct stock {
 	u64 size;
 	u64 unaccepted;
 	u64 low;			/* free, above the watermarks that are kept */
+	bool spares_block;		/* in one zone */
 	u64 blocks;			/* free, in whole blocks */
 	bool is_high;			/* a zone has its high watermark: kswapd rests */
 };
@@ -116,6 +126,7 @@ static struct stock stock_of(int node)
 		stock.size += zone_managed_pages(zone);
 		stock.unaccepted += cswap_unaccepted_pages(zone);
 		stock.low += zone_above(zone, take_wmark_pages(zone));
+		stock.spares_block |= zone_spares(zone, CSWAP_BLOCK_PAGES);
 		stock.is_high |= zone_above(zone, high_wmark_pages(zone)) > 0;
 		for (order = CSWAP_BLOCK_ORDER; order < CSWAP_ORDERS; order++)
 			stock.blocks += (u64)READ_ONCE(zone->free_area[order].nr_free) << order;
@@ -126,7 +137,9 @@ static struct stock stock_of(int node)
 /* Pages that the node can do without. */
 static u64 room(const struct stock *stock)
 {
-	return stock->low > RESERVE_PAGES ? stock->low - RESERVE_PAGES : 0;
+	if (!stock->spares_block || stock->low < RESERVE_PAGES)
+		return 0;
+	return stock->low - RESERVE_PAGES;
 }
 
 /* Free blocks are left for what needs them, in pages. */
@@ -190,14 +203,44 @@ static unsigned int merge(struct cswap_mem_range *ranges, unsigned int nr)
 	return last + 1;
 }
 
+/*
+ * The highest zone that has room, of those that the kernel's own memory is in; or NULL. The
+ * allocator looks there first: a zone above it may have no room and memory that isn't accepted, of
+ * which each look would have some accepted.
+ */
+static struct zone *zone_to_ask(int node)
+{
+	struct zone *zone;
+	int i;
+
+	for (i = ZONE_NORMAL; i >= 0; i--) {
+		zone = &NODE_DATA(node)->node_zones[i];
+		if (is_of_use(zone) && zone_spares(zone, CSWAP_BLOCK_PAGES))
+			return zone;
+	}
+	return NULL;
+}
+
+/* The allocator gave memory of @zone, though not asked for it, and @zone can't do without. */
+static bool is_missed(struct zone *zone)
+{
+	return cswap_unaccepted_pages(zone) && !zone_spares(zone, 1);
+}
+
 /* From the free lists: 1 << @order pages. */
 static bool take_free(int node, unsigned int order, struct cswap_mem_range *range)
 {
-	struct page *page = alloc_pages_node(node, GFP_TAKE, order);
+	struct zone *zone = zone_to_ask(node);
+	struct page *page;
 
+	if (!zone)
+		return false;
+	page = alloc_pages_node(node, zone_idx(zone) < ZONE_NORMAL ? GFP_TAKE_LOW : GFP_TAKE,
+				order);
 	if (!page)
 		return false;
-	if (!is_of_use(page_zone(page))) {
+	if (!is_of_use(page_zone(page)) ||
+	    (page_zone(page) != zone && is_missed(page_zone(page)))) {
 		__free_pages(page, order);
 		return false;
 	}
@@ -219,7 +262,21 @@ static unsigned int take_blocks(int node, u64 pages, struct cswap_mem_range *ran
 	return merge(ranges, nr);
 }
 
-/* Worth a try: memory of one zone that isn't short, not taken yet; huge pages on a second round. */
+/*
+ * Pages of @zone can be moved with nothing accepted for it: they go to the highest zone of the
+ * kernel's own memory.
+ */
+static bool zone_can_move(struct zone *zone)
+{
+	enum zone_type higher;
+
+	for (higher = zone_idx(zone) + 1; higher <= ZONE_NORMAL; higher++)
+		if (cswap_unaccepted_pages(&zone->zone_pgdat->node_zones[higher]))
+			return false;
+	return true;
+}
+
+/* Worth a try: memory of one zone with room, not taken yet; huge pages on a second round. */
 static bool block_is_candidate(unsigned long pfn, bool huge)
 {
 	struct page *first = pfn_to_online_page(pfn);
@@ -230,7 +287,7 @@ static bool block_is_candidate(unsigned long pfn, bool huge)
 		return false;
 	zone = page_zone(first);
 	return page_zone(last) == zone && is_of_use(zone) &&
-	       zone_above(zone, low_wmark_pages(zone)) && !PageReserved(first) &&
+	       zone_spares(zone, CSWAP_BLOCK_PAGES) && zone_can_move(zone) && !PageReserved(first) &&
 	       !PageOffline(first) && (huge || !PageCompound(first) ||
 				       compound_order(first) < CSWAP_BLOCK_ORDER);
 }
@@ -265,7 +322,9 @@ static void range_extend(struct cswap_mem_node *node, u64 pages, struct cswap_me
 	while (range->pages + CSWAP_BLOCK_PAGES <= pages && node->cursor > CSWAP_BLOCK_PAGES) {
 		unsigned long pfn = node->cursor - CSWAP_BLOCK_PAGES;
 
-		if (!block_is_candidate(pfn, node->barren) || page_zone(pfn_to_page(pfn)) != zone)
+		if (!block_is_candidate(pfn, node->barren) ||
+		    page_zone(pfn_to_page(pfn)) != zone ||
+		    !zone_spares(zone, range->pages + CSWAP_BLOCK_PAGES))
 			break;
 		node->cursor = pfn;
 		range->pfn = pfn;
