@@ -715,8 +715,8 @@ static bool load_page_now(struct cswap_queue *queue, struct load_to *to, struct 
 	return true;
 }
 
-/* Load a page and end its part of the bio, now or later. */
-static void load_page(struct cswap_dev *dev, struct load_to *to, struct batch *batch)
+/* Load a page and end its part of the bio, now or later. Returns an error if it has failed now. */
+static blk_status_t load_page(struct cswap_dev *dev, struct load_to *to, struct batch *batch)
 {
 	struct cswap_queue *queue = cswap_queue_of(dev, to->slot);
 	blk_status_t status;
@@ -724,8 +724,10 @@ static void load_page(struct cswap_dev *dev, struct load_to *to, struct batch *b
 	bio_inc_remaining(to->bio);
 	load_account_begin(to);
 	batch_turn(batch, queue);
-	if (load_page_now(queue, to, batch, &status))
-		load_end_part(to->bio, to->begun, status);
+	if (!load_page_now(queue, to, batch, &status))
+		return BLK_STS_OK;
+	load_end_part(to->bio, to->begun, status);
+	return status;
 }
 
 /* --- the disk --- */
@@ -738,8 +740,7 @@ static blk_status_t transfer_page(struct cswap_dev *dev, struct bio *bio, u64 sl
 
 	if (op_is_write(bio_op(bio)))
 		return store_page(dev, slot, page, offset, batch);
-	load_page(dev, &to, batch);
-	return BLK_STS_OK;
+	return load_page(dev, &to, batch);
 }
 
 /* Ends the writes that mustn't end inside submit_bio. */
@@ -774,7 +775,10 @@ static void write_end(struct cswap_dev *dev, struct bio *bio, unsigned long begu
 	queue_work(dev->written_wq, &dev->written_work);
 }
 
-/* Page by page, holding nothing from one to the next. */
+/*
+ * Page by page, holding nothing from one to the next. The first page that fails ends the transfer: a
+ * bio fails as a whole, and each of the pages that follow might wait as long for the device.
+ */
 static void transfer(struct cswap_dev *dev, struct bio *bio)
 {
 	u64 slot = bio->bi_iter.bi_sector / CSWAP_SECTORS;

@@ -265,10 +265,13 @@ static void loads_end(struct cswap_queue *queue, u32 first)
 	u32 l;
 
 	for (l = first; l != CSWAP_NONE; l = queue->shard.loads[l].follows) {
-		if (queue->shard.loads[l].state == CSWAP_LOAD_OVER)
+		if (queue->shard.loads[l].state == CSWAP_LOAD_OVER) {
 			load_hand_over(queue, &queue->load_io[l], &queue->load_io[first]);
-		else
+		} else {
+			/* an abandoned load is free now, and perhaps a copy of its slot's */
 			cswap_queue_wake_readers(queue);
+			cswap_queue_wake_store(queue);
+		}
 	}
 }
 
@@ -574,18 +577,30 @@ static void loads_time_out(struct cswap_queue *queue)
 	}
 }
 
-/* A reader has waited for longer than @limit, in seconds, and for no reset meanwhile. */
-static bool loads_want_reset(const struct cswap_queue *queue, u32 limit)
+/* The device still holds it, but its owner has given up. */
+static bool load_is_abandoned(const struct cswap_queue *queue, u32 l)
+{
+	const struct cswap_load *load = &queue->shard.loads[l];
+
+	return load->state == CSWAP_LOAD_SENT && load->abandoned;
+}
+
+/*
+ * A reader has waited for longer than @limit, in seconds, and for no reset meanwhile; or one waits
+ * beside a load whose owner has given up, which may be what this reader waits for.
+ */
+static bool loads_want_reset(struct cswap_queue *queue, u32 limit)
 {
 	const struct cswap_dev *dev = queue->dev;
-	u32 i;
+	u32 i, calm = cswap_age_s(dev, dev->reset_second);
+	bool wait = waitqueue_active(&queue->slot_wait) || waitqueue_active(&queue->load_wait);
 
 	for (i = 0; i < queue->shard.nr_loads; i++) {
-		const struct cswap_load_io *io = &queue->load_io[i];
+		u32 age = cswap_age_s(dev, queue->load_io[i].since);
 
-		if (load_is_awaited(queue, i) &&
-		    cswap_age_s(dev, io->since) > limit &&
-		    cswap_age_s(dev, io->since) <= cswap_age_s(dev, dev->reset_second))
+		if (load_is_awaited(queue, i) && age > limit && age <= calm)
+			return true;
+		if (wait && calm > limit && load_is_abandoned(queue, i))
 			return true;
 	}
 	return false;
@@ -597,7 +612,7 @@ static bool loads_want_reset(const struct cswap_queue *queue, u32 limit)
  * resets the device, at a third of the time that a reader waits. (load_timeout_s=0: readers wait
  * for ever, and there is no reset.)
  */
-static bool queue_wants_reset(const struct cswap_queue *queue)
+static bool queue_wants_reset(struct cswap_queue *queue)
 {
 	u32 limit = cswap_load_timeout_of(queue->dev);
 
