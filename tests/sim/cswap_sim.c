@@ -74,6 +74,8 @@ static const char usage[] =
 "  --no-seal       send the pages as they are\n"
 "  --spin US       look for answers so long before sleeping (default 0)\n"
 "  --patience S    how long to wait for an answer, at most (default 20)\n"
+"  --regions N     the guest's memory shows as so many regions of one file, and all of\n"
+"                  them are used (default 1)\n"
 "  --uml           behave as user-mode Linux does, not as QEMU\n"
 "  --blk           the backend is a vhost-user-blk device (load only)\n"
 "  --state FILE    key and records: be the guest of an earlier run, if it exists,\n"
@@ -93,7 +95,7 @@ static const char usage[] =
 
 enum option_id {
 	O_SOCKET = 256, O_PAIRS, O_PAGES, O_DEPTH, O_READ, O_SECONDS, O_OPS, O_VERIFY,
-	O_TOLERATE, O_NO_SEAL, O_SPIN, O_PATIENCE, O_UML, O_BLK, O_STATE, O_START, O_COUNT, O_JSON,
+	O_TOLERATE, O_NO_SEAL, O_SPIN, O_PATIENCE, O_REGIONS, O_UML, O_BLK, O_STATE, O_START, O_COUNT, O_JSON,
 	O_KILLS, O_PASSES, O_SCATTER, O_SPARSE, O_STEP, O_RING, O_HELP,
 };
 
@@ -110,6 +112,7 @@ static const struct option options[] = {
 	{ "no-seal", no_argument, NULL, O_NO_SEAL },
 	{ "spin", required_argument, NULL, O_SPIN },
 	{ "patience", required_argument, NULL, O_PATIENCE },
+	{ "regions", required_argument, NULL, O_REGIONS },
 	{ "uml", no_argument, NULL, O_UML },
 	{ "blk", no_argument, NULL, O_BLK },
 	{ "state", required_argument, NULL, O_STATE },
@@ -167,6 +170,10 @@ static void take_option(struct arguments *a, int option, const char *value)
 	case O_NO_SEAL: a->guest.no_seal = true; break;
 	case O_SPIN: a->guest.spin_ns = number(value, 0, 1000000) * 1000; break;
 	case O_PATIENCE: a->guest.patience_ms = (int)number(value, 1, 86400) * 1000; break;
+	case O_REGIONS:
+		a->guest.frontend.regions = number(value, 1, FE_MAX_REGIONS);
+		a->guest.frontend.spread = true;
+		break;
 	case O_UML: a->guest.frontend.style = FE_STYLE_UML; break;
 	case O_BLK: a->blk = true; break;
 	case O_STATE: a->state = value; break;

@@ -306,6 +306,7 @@ static int make_memory(struct frontend *fe, const struct fe_options *options)
 		PAGE * PAGE;
 	unsigned int i;
 
+	fe->spread = options->spread;
 	fe->memory_fd = memfd_create("guest", MFD_CLOEXEC);
 	if (fe->memory_fd < 0 || ftruncate(fe->memory_fd, bytes * options->regions))
 		return fe_fail(fe, "memfd: %s", strerror(errno));
@@ -619,18 +620,20 @@ int fe_write_config(struct frontend *fe, uint32_t offset, const void *from,
 
 void *fe_alloc(struct frontend *fe, size_t bytes, size_t align)
 {
-	size_t at;
+	unsigned int i, index;
 
-	while (fe->next_region < fe->regions) {
-		struct fe_region *r = &fe->region[fe->next_region];
+	for (i = 0; i < fe->regions; i++) {
+		struct fe_region *r;
+		size_t at;
 
-		at = (fe->next_byte + align - 1) / align * align;
-		if (at <= r->bytes && bytes <= r->bytes - at) {
-			fe->next_byte = at + bytes;
-			return r->base + at;
-		}
-		fe->next_region++;
-		fe->next_byte = 0;
+		index = (fe->next_region + i) % fe->regions;
+		r = &fe->region[index];
+		at = (r->taken + align - 1) / align * align;
+		if (at > r->bytes || bytes > r->bytes - at)
+			continue;
+		r->taken = at + bytes;
+		fe->next_region = fe->spread ? index + 1 : index;
+		return r->base + at;
 	}
 	fe_fail(fe, "the guest has no more memory");
 	return NULL;

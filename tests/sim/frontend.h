@@ -93,6 +93,7 @@ struct fe_options {
 	enum fe_style style;
 	size_t memory_bytes;		/* rounded up to whole regions */
 	unsigned int regions;		/* 1..FE_MAX_REGIONS */
+	bool spread;			/* memory is taken from one region after the other */
 	uint64_t refuse_features;	/* not to be negotiated though offered */
 	uint64_t refuse_protocol;
 	bool inflight;			/* keep what the backend has in hand, and connect again */
@@ -156,6 +157,7 @@ struct fe_region {
 	uint64_t user_address;		/* as told to the backend; never used */
 	size_t bytes;
 	off_t offset;			/* in the memfd */
+	size_t taken;			/* by fe_alloc() */
 };
 
 struct frontend {
@@ -173,8 +175,8 @@ struct frontend {
 	unsigned int regions;
 	struct fe_region region[FE_MAX_REGIONS];
 	bool logs_rings;		/* has the used rings logged, too: dirty.c */
-	unsigned int next_region;	/* of the allocator */
-	size_t next_byte;
+	bool spread;			/* of the allocator: */
+	unsigned int next_region;
 	char error[256];
 };
 
