@@ -27,7 +27,7 @@ static void open_monitor(void)
 	log_init(LOG_CRIT);
 	monitor.config = &config;
 	monitor.front_end = -1;
-	memset(monitor.kept, -1, sizeof(monitor.kept));
+	monitor_keep_none(&monitor);
 	monitor.state = keep_create(&conf, NULL, &monitor.state_fd);
 	FUZZ_CHECK(monitor.state);
 	/* Nothing of it runs: there's nobody to kill. */
@@ -188,6 +188,7 @@ static void hang_up(void)
 	monitor_keep_front_end(&monitor, -1);
 	for (i = 0; i < VHOST_USER_MAX_FDS; i++)
 		monitor_keep_fd(&monitor, i, -1);
+	monitor_keep_state(&monitor);
 	close(monitor.channel);
 	close(worker);
 	/* It may have been given another meanwhile; the last is ours to close. */

@@ -8,17 +8,22 @@
  *
  * Theory of operation: systemd may be busy, and its socket takes few messages, so a caller sends
  * nothing. What it says is noted, the newest message on each name only, and sent when the socket has
- * room: the loop that polls fdstore_poll() calls fdstore_run(). A descriptor that is to be kept must
- * stay open until something else is said of its name. If the daemon is killed while systemd doesn't
+ * room: the loop that polls fdstore_poll() calls fdstore_run(). What is to be dropped is said first, since systemd
+ * keeps no open file twice: what it still has under an old name it doesn't take under a new one. A descriptor that is
+ * to be kept must stay open until something else is said of its name. If the daemon is killed while systemd doesn't
  * listen, its successor gets the descriptors that systemd had taken until then: monitor.c answers no
  * message before systemd has taken what belongs to it.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/kcmp.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
@@ -28,14 +33,21 @@
 #include "frontend/vu_message.h"
 
 #define PREFIX "cswapd-"
-#define NAME_BYTES 16
+#define NAME_BYTES 24
+/* Those that are kept, and those that are to be dropped meanwhile. */
+#define MAX_ENTRIES (2 * FDSTORE_MAX)
 #define MAX_STATES 8
 /* How long systemd may take for each message when there is nothing else to do. */
 #define FINISH_MS 5000
 
+/* Linux 6.10; the C library's headers may be older. */
+#ifndef F_DUPFD_QUERY
+#define F_DUPFD_QUERY 1027
+#endif
+
 /* What systemd is to have under a name. */
 enum wish {
-	WISH_GRANTED,
+	WISH_GRANTED,			/* without @fd the entry is free */
 	WISH_DROP,			/* nothing */
 	WISH_REPLACE,			/* first nothing, then @fd */
 	WISH_KEEP,			/* @fd; there is nothing yet */
@@ -53,8 +65,35 @@ static struct {
 	const char *state[MAX_STATES];
 	unsigned int wishes;		/* entries that aren't granted */
 	unsigned int count;
-	struct entry entry[FDSTORE_MAX];
+	struct entry entry[MAX_ENTRIES];
 } store = { .fd = -1 };
+
+/* --- open files --- */
+
+/*
+ * What systemd does where the kernel has neither call: it takes two descriptors of one inode for the same. For a file
+ * either is as good as the other. For the rest, as eventfds, which are all of one inode, either isn't: the next daemon
+ * will miss one.
+ */
+static bool is_same_inode(int a, int b)
+{
+	struct stat of_a, of_b;
+
+	return !fstat(a, &of_a) && !fstat(b, &of_b) && S_ISREG(of_a.st_mode) &&
+	       of_a.st_dev == of_b.st_dev && of_a.st_ino == of_b.st_ino &&
+	       fcntl(a, F_GETFL) == fcntl(b, F_GETFL);
+}
+
+bool fdstore_is_same(int a, int b)
+{
+	long result = fcntl(a, F_DUPFD_QUERY, b);
+
+	if (result >= 0)
+		return result;
+	/* Of one's own process no right is asked for. */
+	result = syscall(SYS_kcmp, getpid(), getpid(), KCMP_FILE, a, b);
+	return result < 0 ? is_same_inode(a, b) : !result;
+}
 
 /* --- the socket --- */
 
@@ -124,17 +163,27 @@ static bool is_full(int error)
 
 /* --- wishes --- */
 
+static bool is_free(const struct entry *entry)
+{
+	return entry->wish == WISH_GRANTED && entry->fd < 0;
+}
+
+/* The one of this name, or a free one; NULL: there is none. */
 static struct entry *find(const char *name)
 {
-	struct entry *entry;
+	struct entry *entry = NULL;
 	unsigned int i;
 
-	for (i = 0; i < store.count; i++)
+	for (i = 0; i < store.count; i++) {
 		if (!strcmp(store.entry[i].name, name))
 			return &store.entry[i];
-	if (store.count == FDSTORE_MAX)
+		if (!entry && is_free(&store.entry[i]))
+			entry = &store.entry[i];
+	}
+	if (!entry && store.count == MAX_ENTRIES)
 		return NULL;
-	entry = &store.entry[store.count++];
+	if (!entry)
+		entry = &store.entry[store.count++];
 	snprintf(entry->name, sizeof(entry->name), "%s", name);
 	entry->fd = -1;
 	return entry;
@@ -147,12 +196,20 @@ static void want(struct entry *entry, enum wish wish)
 	entry->wish = wish;
 }
 
+static void log_not_kept(const char *why)
+{
+	log_warning("systemd doesn't keep a descriptor: a restart will lose the front end: %s", why);
+}
+
 void fdstore_keep(const char *name, int fd)
 {
 	struct entry *entry = fdstore_exists() ? find(name) : NULL;
 
-	if (!entry)
+	if (!entry) {
+		if (fdstore_exists())
+			log_not_kept("it takes none any more");
 		return;
+	}
 	/* What is under the name already would stay beside it. */
 	want(entry, entry->fd >= 0 || entry->wish == WISH_DROP ||
 		    entry->wish == WISH_REPLACE ? WISH_REPLACE : WISH_KEEP);
@@ -198,15 +255,27 @@ static int grant(struct entry *entry)
 	if (is_full(error))
 		return error;
 	if (error)
-		log_warning("systemd doesn't keep a descriptor: a restart will lose the front end: %s",
-			    strerror(error));
+		log_not_kept(strerror(error));
 	want(entry, entry->wish == WISH_REPLACE && !error ? WISH_KEEP : WISH_GRANTED);
 	return error;
 }
 
-void fdstore_run(void)
+/* False: there is no room for more. */
+static bool grant_all(bool drops)
 {
 	unsigned int i;
+
+	for (i = 0; i < store.count && store.wishes; i++) {
+		struct entry *entry = &store.entry[i];
+
+		if (entry->wish && (entry->wish == WISH_KEEP) != drops && is_full(grant(entry)))
+			return false;
+	}
+	return true;
+}
+
+void fdstore_run(void)
+{
 
 	while (store.num_states) {
 		if (is_full(tell(store.state[0], -1)))
@@ -214,10 +283,8 @@ void fdstore_run(void)
 		memmove(store.state, store.state + 1,
 			--store.num_states * sizeof(store.state[0]));
 	}
-	for (i = 0; i < store.count && store.wishes; i++)
-		while (store.entry[i].wish)
-			if (grant(&store.entry[i]) && store.entry[i].wish)
-				return;
+	if (grant_all(true))
+		grant_all(false);
 }
 
 bool fdstore_is_busy(void)

@@ -11,6 +11,12 @@
 /* Names at most; the unit's FileDescriptorStoreMax=. */
 #define FDSTORE_MAX 1024
 
+/*
+ * Are both descriptors of one open file? systemd keeps that once, by the first name: what is handed over under another
+ * name is not kept.
+ */
+bool fdstore_is_same(int a, int b);
+
 /* Will what we hand over be kept? */
 bool fdstore_exists(void);
 

@@ -40,6 +40,9 @@ struct keep_state {
 	uint32_t active;		/* which of @front counts; the monitor's */
 	struct watchdog_beats beats;
 	struct vhost_user_saved front[2];
+	/* By which name each descriptor of @front is kept, several by one if they are of one open file; 0: there is none. */
+	uint64_t kept_as[2][VHOST_USER_MAX_FDS];
+	uint64_t last_name;		/* that was ever given; the monitor's, as are those */
 	_Alignas(64) struct worker_counters counters[WORKER_NUM_COUNTERS];
 	uint32_t holder;		/* enum handover_holder: which daemon may write to the store */
 	uint64_t patient_until_ms;	/* with another daemon that has the store; 0: it wasn't asked yet */

@@ -58,6 +58,7 @@
 
 static int be_worker(struct monitor *monitor, int channel, pid_t parent)
 {
+	int fd[VHOST_USER_MAX_FDS];
 	const struct monitor_gift gift = {
 		.state = monitor->state,
 		.files = monitor->config->conf->store_path ? &monitor->files : NULL,
@@ -65,11 +66,11 @@ static int be_worker(struct monitor *monitor, int channel, pid_t parent)
 		.channel = channel,
 		.watchdog = &monitor->watchdog,
 		.front_end = monitor->front_end,
-		.fd = monitor->kept,
+		.fd = fd,
 	};
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (getppid() != parent)
+	if (getppid() != parent || !monitor_give_fds(monitor, fd))
 		return 1;
 	close(monitor->signal_fd);
 	if (monitor->listen_fd >= 0)
@@ -411,7 +412,7 @@ int monitor_run(const struct monitor_config *config)
 	};
 	int passed_fd, code = 1;
 
-	memset(monitor.kept, -1, sizeof(monitor.kept));
+	monitor_keep_none(&monitor);
 	link_init(&monitor.link, config->conf);
 	passed_fd = fdstore_take(monitor_found_fd, &monitor);
 	if (take_signals(&monitor) && monitor_open_state(&monitor) && monitor_open_store(&monitor) &&

@@ -7,23 +7,38 @@
  * The monitor goes on with what it has found if the options are those of before and the store is the same one. If
  * they aren't, it drops what it has found, unless a guest is attached: the guest would lose its pages, so the
  * monitor ends instead, and leaves what it has found for a start with the right options.
+ *
+ * The worker knows descriptors by keys, each of which has a meaning: the third region's, a ring's kick. Several may be
+ * of one open file: a VMM shows one memory backend as several regions. systemd keeps an open file once, by the first
+ * name that it hears. So the names are the files', a new one for each file, and the state says which keys have the
+ * file of which name. A name says the same as long as anything is kept: so the monitor may be killed between any two
+ * messages to systemd, and the next one takes no file for another. New files are told before the state that has them
+ * counts, and a file is dropped after the last state that has it has ceased to count.
+ *
+ * What the state names and systemd doesn't have is lost. The guest can't go on then: nobody serves a part of its memory,
+ * or of its rings. Its connection is ended, by which the VMM hears of it.
  */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
-#include "fdstore.h"
 #include "monitor_parts.h"
 
+/* Of a number. */
+#define FILE_NAME_BYTES 24
 /* So long the next worker waits for a server. */
 #define SERVER_PAUSE_MS 100
 
 /* Of the connection, the state, the store, and all that is kept. */
-_Static_assert(VHOST_USER_MAX_FDS + 2 + STORE_NUM_FILES <= FDSTORE_MAX,
-	       "systemd is to keep it all");
+_Static_assert(VHOST_USER_MAX_FDS + VU_MAX_FDS + 2 + STORE_NUM_FILES <= FDSTORE_MAX,
+	       "systemd is to keep it all, also before a message's old ones are dropped");
 
 static void store_fd(const struct monitor *monitor, const char *name, int fd)
 {
@@ -35,16 +50,159 @@ static void store_fd(const struct monitor *monitor, const char *name, int fd)
 		fdstore_drop(name);
 }
 
+/* --- the front end's descriptors --- */
+
+void monitor_keep_none(struct monitor *monitor)
+{
+	unsigned int i;
+
+	for (i = 0; i < FDSTORE_MAX; i++)
+		monitor->kept[i].fd = -1;
+	memset(monitor->kept_at, -1, sizeof(monitor->kept_at));
+}
+
+static void name_file(const struct kept_file *file, char text[FILE_NAME_BYTES])
+{
+	snprintf(text, FILE_NAME_BYTES, "%" PRIu64, file->name);
+}
+
+/* Where it is; -1: nowhere. */
+static int find_name(const struct monitor *monitor, uint64_t name)
+{
+	int i;
+
+	for (i = 0; i < FDSTORE_MAX; i++)
+		if (monitor->kept[i].fd >= 0 && monitor->kept[i].name == name)
+			return i;
+	return -1;
+}
+
+static int find_free(const struct monitor *monitor)
+{
+	int i = 0;
+
+	while (i < FDSTORE_MAX && monitor->kept[i].fd >= 0)
+		i++;
+	return i < FDSTORE_MAX ? i : -1;
+}
+
+static int find_same(const struct monitor *monitor, int fd)
+{
+	int i;
+
+	for (i = 0; i < FDSTORE_MAX; i++)
+		if (monitor->kept[i].fd >= 0 && fdstore_is_same(monitor->kept[i].fd, fd))
+			return i;
+	return -1;
+}
+
+/* A worker can write to the state, so that isn't relied on. */
+static uint64_t new_name(const struct monitor *monitor)
+{
+	uint64_t name = monitor->state->last_name;
+
+	do {
+		name++;
+	} while (!name || find_name(monitor, name) >= 0);
+	monitor->state->last_name = name;
+	return name;
+}
+
+static int keep_new(struct monitor *monitor, int fd)
+{
+	int at = find_free(monitor);
+	struct kept_file *file = &monitor->kept[at];
+	char name[FILE_NAME_BYTES];
+
+	*file = (struct kept_file) {
+		.fd = fd,
+		.name = new_name(monitor),
+		.is_stored = monitor->store_fds,
+	};
+	name_file(file, name);
+	if (file->is_stored)
+		fdstore_keep(name, fd);
+	return at;
+}
+
 void monitor_keep_fd(struct monitor *monitor, unsigned int key, int fd)
 {
-	char name[16];
+	int at = fd >= 0 ? find_same(monitor, fd) : -1;
 
-	if (monitor->kept[key] >= 0)
-		close(monitor->kept[key]);
-	monitor->kept[key] = fd;
-	snprintf(name, sizeof(name), "%u", key);
-	store_fd(monitor, name, fd);
+	if (at >= 0)
+		close(fd);
+	else if (fd >= 0)
+		at = keep_new(monitor, fd);
+	monitor->kept_at[key] = at;
 }
+
+static void drop_file(struct kept_file *file)
+{
+	char name[FILE_NAME_BYTES];
+
+	name_file(file, name);
+	if (file->is_stored)
+		fdstore_drop(name);
+	close(file->fd);
+	file->fd = -1;
+}
+
+/* What no key has. */
+static void drop_unused(struct monitor *monitor)
+{
+	bool used[FDSTORE_MAX] = { false };
+	unsigned int i;
+
+	for (i = 0; i < VHOST_USER_MAX_FDS; i++)
+		if (monitor->kept_at[i] >= 0)
+			used[monitor->kept_at[i]] = true;
+	for (i = 0; i < FDSTORE_MAX; i++)
+		if (monitor->kept[i].fd >= 0 && !used[i])
+			drop_file(&monitor->kept[i]);
+}
+
+void monitor_keep_state(struct monitor *monitor)
+{
+	uint32_t other = !monitor->state->active;
+	unsigned int i;
+
+	for (i = 0; i < VHOST_USER_MAX_FDS; i++)
+		monitor->state->kept_as[other][i] =
+			monitor->kept_at[i] < 0 ? 0 : monitor->kept[monitor->kept_at[i]].name;
+	monitor->state->active = other;
+	drop_unused(monitor);
+}
+
+int monitor_kept_fd(const struct monitor *monitor, unsigned int key)
+{
+	int at = monitor->kept_at[key];
+
+	return at < 0 ? -1 : monitor->kept[at].fd;
+}
+
+bool monitor_give_fds(struct monitor *monitor, int fd[VHOST_USER_MAX_FDS])
+{
+	unsigned int i, users[FDSTORE_MAX] = { 0 };
+
+	for (i = 0; i < VHOST_USER_MAX_FDS; i++)
+		if (monitor->kept_at[i] >= 0)
+			users[monitor->kept_at[i]]++;
+	for (i = 0; i < VHOST_USER_MAX_FDS; i++) {
+		fd[i] = monitor_kept_fd(monitor, i);
+		/* The last one takes the file's own. */
+		if (fd[i] < 0 || !--users[monitor->kept_at[i]])
+			continue;
+		fd[i] = fcntl(fd[i], F_DUPFD_CLOEXEC, 0);
+		if (fd[i] >= 0)
+			continue;
+		log_err("too many descriptors for a worker: %s: raise RLIMIT_NOFILE (LimitNOFILE= of the unit)",
+			strerror(errno));
+		return false;
+	}
+	return true;
+}
+
+/* --- the connection --- */
 
 void monitor_tell_status(const struct monitor *monitor)
 {
@@ -61,15 +219,27 @@ void monitor_keep_front_end(struct monitor *monitor, int fd)
 	monitor_tell_status(monitor);
 }
 
+/* --- what another monitor left --- */
+
 static const char *const file_names[STORE_NUM_FILES] = { "data", "tags" };
+
+static void found_file(struct monitor *monitor, uint64_t name, int fd)
+{
+	int at = find_name(monitor, name) < 0 ? find_free(monitor) : -1;
+
+	if (at < 0)
+		close(fd);
+	else
+		monitor->kept[at] = (struct kept_file) { .fd = fd, .name = name, .is_stored = true };
+}
 
 void monitor_found_fd(void *context, const char *name, int fd)
 {
 	struct monitor *monitor = context;
-	unsigned long key;
+	uint64_t number;
 	char *end;
 
-	key = strtoul(name, &end, 10);
+	number = strtoull(name, &end, 10);
 	if (!strcmp(name, "state") && monitor->state_fd < 0)
 		monitor->state_fd = fd;
 	else if (!strcmp(name, "front-end") && monitor->front_end < 0)
@@ -80,9 +250,8 @@ void monitor_found_fd(void *context, const char *name, int fd)
 	else if (!strcmp(name, file_names[STORE_TAGS_FILE]) &&
 		 monitor->kept_file[STORE_TAGS_FILE] < 0)
 		monitor->kept_file[STORE_TAGS_FILE] = fd;
-	else if (end != name && !*end && key < VHOST_USER_MAX_FDS &&
-		 monitor->kept[key] < 0)
-		monitor->kept[key] = fd;
+	else if (end != name && !*end)
+		found_file(monitor, number, fd);
 	else
 		close(fd);
 }
@@ -99,9 +268,7 @@ static void drop_found(struct monitor *monitor, const char *why)
 	monitor->state_fd = -1;
 	fdstore_drop("state");
 	monitor_keep_front_end(monitor, -1);
-	for (i = 0; i < VHOST_USER_MAX_FDS; i++)
-		if (monitor->kept[i] >= 0)
-			monitor_keep_fd(monitor, i, -1);
+	drop_unused(monitor);
 	for (i = 0; i < STORE_NUM_FILES; i++) {
 		if (monitor->kept_file[i] < 0)
 			continue;
@@ -155,6 +322,25 @@ static bool state_fits(struct monitor *monitor, char wrong[STORE_WRONG_BYTES])
 	return false;
 }
 
+/* Each key has the file that the state names. */
+static void take_files(struct monitor *monitor)
+{
+	const uint64_t *name = monitor->state->kept_as[monitor->state->active];
+	unsigned int i, named = 0, lost = 0;
+
+	for (i = 0; i < VHOST_USER_MAX_FDS; i++) {
+		monitor->kept_at[i] = name[i] ? find_name(monitor, name[i]) : -1;
+		named += !!name[i];
+		lost += name[i] && monitor->kept_at[i] < 0;
+	}
+	drop_unused(monitor);
+	if (!lost || !guest_waits(monitor))
+		return;
+	log_err("the guest that is attached can't go on: systemd kept %u of its %u descriptors (FileDescriptorStoreMax= of the unit?). Its connection is ended; if its VMM doesn't connect again, restart the guest",
+		named - lost, named);
+	shutdown(monitor->front_end, SHUT_RDWR);
+}
+
 /* False: the end, and what was found stays where it is, for a better start. */
 static bool take_found(struct monitor *monitor)
 {
@@ -167,6 +353,7 @@ static bool take_found(struct monitor *monitor)
 	}
 	if (state_fits(monitor, wrong)) {
 		log_notice("going on where another daemon ended");
+		take_files(monitor);
 		return true;
 	}
 	if (!guest_waits(monitor)) {
@@ -201,6 +388,7 @@ bool monitor_open_state(struct monitor *monitor)
 		keep_files(monitor);
 		return true;
 	}
+	drop_unused(monitor);
 	if (conf->store_path && !store_files_open(&monitor->files, &request))
 		return false;
 	monitor->state = keep_create(conf, conf->store_path ? &monitor->files : NULL,

@@ -13,6 +13,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "fdstore.h"
 #include "link.h"
 #include "monitor.h"
 
@@ -26,6 +27,13 @@ enum talk {
 	TALK_TOLD,			/* the present worker has it */
 	TALK_KEEPING,			/* it's done; systemd doesn't have yet what came with it */
 	TALK_REPLYING,			/* @done bytes of the reply have left */
+};
+
+/* An open file that came by the front end. */
+struct kept_file {
+	int fd;				/* -1: none */
+	uint64_t name;			/* no other ever had it */
+	bool is_stored;			/* systemd has it by this name, or is to have it */
 };
 
 struct monitor {
@@ -44,7 +52,8 @@ struct monitor {
 	int signal_fd;
 	bool made_socket;
 	int front_end;			/* -1: none */
-	int kept[VHOST_USER_MAX_FDS];	/* -1: none */
+	struct kept_file kept[FDSTORE_MAX];
+	int kept_at[VHOST_USER_MAX_FDS]; /* where in @kept each key's descriptor is; -1: there is none */
 	bool store_fds;			/* systemd keeps them as well */
 
 	pid_t worker;			/* 0: none */
@@ -69,8 +78,16 @@ struct monitor {
 
 /* --- monitor_kept.c --- */
 
-/* @fd, or none, is kept by this key, here and, if that keeps any, in systemd's descriptor store. */
+/* At first there is none. */
+void monitor_keep_none(struct monitor *monitor);
+/* From now on @fd, or none, is this key's. It's kept here and, if that keeps any, in systemd's descriptor store. */
 void monitor_keep_fd(struct monitor *monitor, unsigned int key, int fd);
+/* All keys have what they are to have: the other copy of the state counts from now on, and the rest is dropped. */
+void monitor_keep_state(struct monitor *monitor);
+/* The key's descriptor, which stays the monitor's; or -1. */
+int monitor_kept_fd(const struct monitor *monitor, unsigned int key);
+/* In the worker's process: a descriptor for each key. False: there are too many; it's logged. */
+bool monitor_give_fds(struct monitor *monitor, int fd[VHOST_USER_MAX_FDS]);
 /* The same for the connection; -1 when it has ended. */
 void monitor_keep_front_end(struct monitor *monitor, int fd);
 /* What `systemctl status` says beside the unit. */

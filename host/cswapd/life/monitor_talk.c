@@ -184,7 +184,7 @@ static void note_reply(struct monitor *monitor, const struct keep_answer *answer
 	monitor->has_reply = true;
 	monitor->reply = answer->message;
 	monitor->reply.reply_fd = answer->reply_key & KEEP_HAS_FD ?
-		monitor->kept[answer->reply_key & ~KEEP_HAS_FD] : -1;
+		monitor_kept_fd(monitor, answer->reply_key & ~KEEP_HAS_FD) : -1;
 }
 
 static void finish_event(struct monitor *monitor, const struct keep_answer *answer,
@@ -196,7 +196,7 @@ static void finish_event(struct monitor *monitor, const struct keep_answer *answ
 	for (i = 0; i < answer->num_keys; i++)
 		monitor_keep_fd(monitor, answer->key[i] & ~KEEP_HAS_FD,
 			answer->key[i] & KEEP_HAS_FD ? *fd++ : -1);
-	monitor->state->active = !monitor->state->active;
+	monitor_keep_state(monitor);
 	vu_message_close_fds(&monitor->event.message);
 	if (kind == KEEP_DISCONNECT) {
 		monitor_keep_front_end(monitor, -1);
