@@ -399,7 +399,7 @@ static bool open_front_end(struct daemon *daemon, const struct monitor_gift *gif
 		/* It comes anew, as the first event. */
 		close(gift->front_end);
 	}
-	keep_begin(&daemon->keep, daemon->vu);
+	keep_begin(&daemon->keep, daemon->vu, gift->fd);
 	return true;
 }
 

@@ -232,7 +232,7 @@ static void go_on(void)
 	FUZZ_CHECK(!socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends));
 	monitor = ends[0];
 	keep.channel = ends[1];
-	keep_begin(&keep, vu);
+	keep_begin(&keep, vu, fd);
 	have_events(&keep);
 	close(ends[0]);
 	close(ends[1]);

@@ -18,6 +18,7 @@
 
 #include "common/log.h"
 #include "frontend/vhost_user.h"
+#include "life/keep.h"
 
 #define CAPACITY 1024
 #define PAIRS 2
@@ -1121,6 +1122,102 @@ static void buffers_are_logged(void **state)
 	close(fd);
 }
 
+/* --- the successor --- */
+
+#define FIRST_REGION VHOST_USER_FIXED_FDS
+
+/* The halves of the guest's memory as two regions. The rings are in the second one. */
+static void share_halves(struct bench *b)
+{
+	const uint64_t half = GUEST_BYTES / 2;
+	unsigned int i;
+
+	for (i = 0; i < 2; i++) {
+		const struct {
+			uint64_t padding;
+			struct region region;
+		} one = { 0, { GUEST_GPA + i * half, half, GUEST_UVA + i * half, i * half } };
+
+		assert_true(say(b, ADD_MEM_REG, 0, &one, sizeof(one), b->memory_fd));
+	}
+}
+
+/* The process ends, and the next one has all but the descriptor @lost. */
+static void take_over(struct bench *b, struct keep *keep, unsigned int lost)
+{
+	struct vhost_user_saved *saved = malloc(sizeof(*saved));
+	struct vhost_user_fd was[VHOST_USER_MAX_FDS];
+	int fd[VHOST_USER_MAX_FDS], front_end[2];
+	unsigned int i;
+
+	vhost_user_save(b->vu, saved, was);
+	for (i = 0; i < VHOST_USER_MAX_FDS; i++)
+		fd[i] = was[i].fd < 0 || i == lost ? -1 : fcntl(was[i].fd, F_DUPFD_CLOEXEC, 0);
+	vhost_user_disconnect(b->vu);
+	close(b->fd);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, front_end), 0);
+	b->fd = front_end[1];
+	vhost_user_restore(b->vu, saved, front_end[0], fd);
+	keep_begin(keep, b->vu, fd);
+	free(saved);
+}
+
+static unsigned int count_attached(const struct bench *b)
+{
+	struct vhost_user_saved *saved = malloc(sizeof(*saved));
+	struct vhost_user_fd now[VHOST_USER_MAX_FDS];
+	unsigned int i, count = 0;
+
+	vhost_user_save(b->vu, saved, now);
+	for (i = 0; i < NUM_RINGS; i++)
+		count += saved->ring[i].attached;
+	free(saved);
+	return count;
+}
+
+/* The front end is gone, and the monitor hears of each descriptor that it has that there is none. */
+static void expect_all_told(struct bench *b, struct keep *keep, int monitor, unsigned int had)
+{
+	struct keep_answer answer;
+	unsigned int i, regions = 0, num_fds;
+	int fd[VU_MAX_FDS];
+
+	vhost_user_disconnect(b->vu);
+	assert_true(keep_done(keep, b->vu, true, NULL));
+	assert_true(keep_receive(monitor, &answer, sizeof(answer), fd, &num_fds));
+	assert_int_equal(num_fds, 0);
+	for (i = 0; i < answer.num_keys; i++)
+		regions += answer.key[i] >= FIRST_REGION && answer.key[i] < FIRST_REGION + 2;
+	assert_int_equal(regions, had);
+}
+
+static void goes_on_with_all_memory_or_none(void **state)
+{
+	struct bench *b = *state;
+	struct keep keep = { .state = calloc(1, sizeof(*keep.state)) };
+	int ends[2];
+	char byte;
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends), 0);
+	keep.channel = ends[0];
+	negotiate(b, 1ULL << VIRTIO_RING_F_EVENT_IDX);
+	share_halves(b);
+	start_ring(b, 0);
+	take_over(b, &keep, VHOST_USER_MAX_FDS);
+	assert_int_equal(b->memory.count, 2);
+	assert_int_equal(count_attached(b), 1);
+	assert_true(nothing_to_read(b));
+	/* The half with the rings is there. */
+	take_over(b, &keep, FIRST_REGION);
+	assert_int_equal(b->memory.count, 0);
+	assert_int_equal(count_attached(b), 0);
+	assert_int_equal(recv(b->fd, &byte, 1, MSG_DONTWAIT), 0);
+	expect_all_told(b, &keep, ends[1], 1);
+	close(ends[0]);
+	close(ends[1]);
+	free(keep.state);
+}
+
 #define CASE(function) \
 	cmocka_unit_test_setup_teardown(function, bench_setup, bench_teardown)
 
@@ -1155,6 +1252,7 @@ int main(void)
 		CASE(dead_kicks_break_their_pair),
 		CASE(bad_logs_are_not_used),
 		CASE(buffers_are_logged),
+		CASE(goes_on_with_all_memory_or_none),
 	};
 
 	return cmocka_run_group_tests_name("vhost_user", tests, NULL, NULL);

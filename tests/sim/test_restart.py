@@ -210,6 +210,24 @@ def removed_files_are_held(keeper):
     return guest
 
 
+def what_is_lost_ends_the_guest(keeper, what):
+    """Of what a guest has shared systemd has kept a part. Its VMM hears of that, and the next guest is served."""
+    daemon = Daemon(keeper, *RIGHT)
+    guest = Guest()
+    daemon.end()
+    keeper.settle()
+    lost = [name for name, fd in keeper.kept.items()
+            if what in os.readlink(f"/proc/self/fd/{fd}") and name.removeprefix("cswapd-").isdigit()]
+    os.close(keeper.kept.pop(lost[0]))
+    daemon = Daemon(keeper, *RIGHT)
+    guest.process.wait(timeout=PATIENCE_S)
+    result(daemon.ready and not guest.end() and "hung up" in guest.output,
+           f"a guest one of whose descriptors is lost ({what}) is told so", daemon.log, guest.output)
+    result(Guest().end(), "and the next one is served")
+    daemon.end()
+    result("is given up: systemd kept" in daemon.log, "the log says why", daemon.log)
+
+
 def slow_keeper_has_it_all(keeper):
     """A guest whose rings run has all of its descriptors kept, however busy systemd is."""
     for name in ("store", "store.tags"):
@@ -343,6 +361,8 @@ def run(keeper):
     result(daemon.ready, "without a guest any store will do", daemon.log)
     code = daemon.end()
     result(code == 0, "it ends in order", daemon.log)
+    what_is_lost_ends_the_guest(keeper, "memfd:guest")
+    what_is_lost_ends_the_guest(keeper, "eventfd")
     slow_keeper_has_it_all(keeper)
     device_is_let_go(keeper)
     server_is_gone_on_with(keeper)

@@ -724,10 +724,12 @@ void vhost_user_save(const struct vhost_user *vu, struct vhost_user_saved *to,
 		save_ring(&vu->ring[i], &to->ring[i], fd);
 }
 
-static void restore_memory(struct vhost_user *vu,
+/* All of it, or none: false. */
+static bool restore_memory(struct vhost_user *vu,
 			   const struct vhost_user_saved *from, const int *fd)
 {
 	const char *wrong;
+	bool whole = true;
 	unsigned int i;
 
 	worker_pause(vu->config.workers);
@@ -737,15 +739,19 @@ static void restore_memory(struct vhost_user *vu,
 				   from->region[i].uva, from->region[i].size,
 				   from->region[i].offset, fd[i]);
 		if (wrong)
-			log_err("memory that was shared is lost: %s", wrong);
+			log_err("memory that was shared is lost, so the guest can't go on: %s", wrong);
+		whole &= !wrong;
 		if (fd[i] >= 0)
 			close(fd[i]);
 	}
+	if (!whole)
+		memory_clear(vu->config.memory);
 	worker_resume(vu->config.workers);
+	return whole;
 }
 
 static void restore_ring(struct vhost_user *vu, struct vu_ring *ring,
-			 const struct vhost_user_saved_ring *from, const int *fd)
+			 const struct vhost_user_saved_ring *from, const int *fd, bool goes_on)
 {
 	const char *wrong;
 
@@ -755,7 +761,7 @@ static void restore_ring(struct vhost_user *vu, struct vu_ring *ring,
 	ring->worker.err_fd = fd[2];
 	ring->has_addr = from->has_addr;
 	ring->enabled = from->enabled;
-	if (!from->attached)
+	if (!from->attached || !goes_on)
 		return;
 	ring->worker.take_over = true;
 	wrong = vu_start_ring(vu, ring);
@@ -785,6 +791,7 @@ void vhost_user_restore(struct vhost_user *vu,
 {
 	const char *wrong;
 	unsigned int i;
+	bool whole;
 
 	if (!from->connected)
 		return;
@@ -801,8 +808,11 @@ void vhost_user_restore(struct vhost_user *vu,
 	wrong = from->inflight ? vu_use_inflight(vu, vu->inflight_fd) : NULL;
 	if (wrong)
 		log_err("requests in flight are lost: the in-flight file is %s", wrong);
-	restore_memory(vu, from, fd);
+	whole = restore_memory(vu, from, fd);
+	/* Then it's lost, as if the front end had hung up; the front end hears of it, too. */
+	if (!whole)
+		shutdown(vu->fd, SHUT_RDWR);
 	fd += MEMORY_MAX_REGIONS;
 	for (i = 0; i < vu->num_rings; i++, fd += 3)
-		restore_ring(vu, &vu->ring[i], &from->ring[i], fd);
+		restore_ring(vu, &vu->ring[i], &from->ring[i], fd, whole);
 }

@@ -145,7 +145,10 @@ bool vhost_user_receive(struct vhost_user *vu);
 void vhost_user_save(const struct vhost_user *vu, struct vhost_user_saved *to,
 		     struct vhost_user_fd *fd);
 
-/* Go on as another process, which is dead. The descriptors are ours from now on. */
+/*
+ * Go on as another process, which is dead. The descriptors are ours from now on. If memory of the guest's can't be
+ * had, no ring runs, and the connection ends.
+ */
 void vhost_user_restore(struct vhost_user *vu,
 			const struct vhost_user_saved *from, int front_end,
 			const int *fd);

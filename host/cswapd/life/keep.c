@@ -26,6 +26,9 @@
 #define KEEP_VERSION 9
 #define KEEP_MAGIC (0x3030504157534355ULL + ((uint64_t)KEEP_VERSION << 48))
 
+/* The monitor has one that is of no use. */
+#define UNWANTED_FD (-2)
+
 bool keep_send(int channel, const void *packet, size_t bytes, const int *fd,
 	       unsigned int num_fds)
 {
@@ -154,11 +157,17 @@ const char *keep_find_difference(const struct keep_state *state, const struct co
 
 /* --- the worker's side --- */
 
-void keep_begin(struct keep *keep, const struct vhost_user *vu)
+void keep_begin(struct keep *keep, const struct vhost_user *vu, const int fd[VHOST_USER_MAX_FDS])
 {
+	unsigned int i;
+
 	/* The copy that doesn't count is as good a place as any. */
 	vhost_user_save(vu, &keep->state->front[!keep->state->active],
 			keep->kept);
+	/* Another one than none: so the next answer tells the monitor. */
+	for (i = 0; i < VHOST_USER_MAX_FDS; i++)
+		if (fd[i] >= 0 && keep->kept[i].fd < 0)
+			keep->kept[i].fd = UNWANTED_FD;
 }
 
 bool keep_next(struct keep *keep, struct keep_event *event)

@@ -114,8 +114,8 @@ struct keep {
 	struct vhost_user_fd kept[VHOST_USER_MAX_FDS];
 };
 
-/* Take note of what the monitor has anyway: after a restore. */
-void keep_begin(struct keep *keep, const struct vhost_user *vu);
+/* Take note of what the monitor has anyway, after a restore by @fd; what didn't come of that isn't wanted any more. */
+void keep_begin(struct keep *keep, const struct vhost_user *vu, const int fd[VHOST_USER_MAX_FDS]);
 
 /* The next event. False: the monitor is gone. */
 bool keep_next(struct keep *keep, struct keep_event *event);

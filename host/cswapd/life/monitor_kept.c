@@ -336,7 +336,7 @@ static void take_files(struct monitor *monitor)
 	drop_unused(monitor);
 	if (!lost || !guest_waits(monitor))
 		return;
-	log_err("the guest that is attached can't go on: systemd kept %u of its %u descriptors (FileDescriptorStoreMax= of the unit?). Its connection is ended; if its VMM doesn't connect again, restart the guest",
+	log_err("the guest that is attached is given up: systemd kept %u of its %u descriptors. See that FileDescriptorStoreMax= is the unit's; if the VMM doesn't connect again, restart the guest",
 		named - lost, named);
 	shutdown(monitor->front_end, SHUT_RDWR);
 }
