@@ -119,7 +119,7 @@ static void hear_front_end(struct fuzz_input *in)
 	}
 	FUZZ_CHECK(monitor.talk == TALK_READ && !monitor.hurry_ms);
 	monitor_send_event(&monitor);
-	FUZZ_CHECK(keep_receive(worker, &event, sizeof(event), fd, &num_fds));
+	FUZZ_CHECK(keep_receive(worker, &event, sizeof(event), fd, &num_fds) == KEEP_WHOLE);
 	FUZZ_CHECK(num_fds == (event.kind == KEEP_CONNECT ? 1 : event.message.num_fds));
 	close_fds(fd, num_fds);
 }

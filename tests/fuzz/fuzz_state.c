@@ -160,7 +160,7 @@ static void hear_answer(void)
 	struct keep_answer answer;
 	int fd[VU_MAX_FDS];
 
-	FUZZ_CHECK(keep_receive(monitor, &answer, sizeof(answer), fd, &num_fds));
+	FUZZ_CHECK(keep_receive(monitor, &answer, sizeof(answer), fd, &num_fds) == KEEP_WHOLE);
 	FUZZ_CHECK(answer.kind == KEEP_DONE && answer.num_keys <= VHOST_USER_MAX_FDS);
 	for (i = 0; i < answer.num_keys; i++) {
 		FUZZ_CHECK((answer.key[i] & ~KEEP_HAS_FD) < VHOST_USER_MAX_FDS);

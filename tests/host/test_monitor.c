@@ -66,6 +66,60 @@ static void who_never_gets_ready_is_followed_later_and_later(void **state)
 static char directory[] = "/tmp/test-monitor.XXXXXX";
 static struct sockaddr_un systemd_address = { .sun_family = AF_UNIX };
 
+/* --- the worker's end of the channel --- */
+
+/* Nothing is left to be polled for, however long the worker takes to end. */
+static void closed_channel_is_let_go(void **state)
+{
+	static struct keep_state keep_state;
+	static struct monitor monitor = { .state = &keep_state, .front_end = -1 };
+	const struct keep_answer answer = { .kind = KEEP_READY };
+	int ends[2];
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
+	assert_int_equal(watchdog_open(&monitor.watchdog, &keep_state.beats, 2, 0), 1);
+	monitor.channel = ends[0];
+	assert_true(keep_send(ends[1], &answer, sizeof(answer), NULL, 0));
+	close(ends[1]);
+	/* What was said before counts. */
+	hear_worker(&monitor);
+	assert_true(is_serving(&monitor));
+	hear_worker(&monitor);
+	assert_int_equal(monitor.channel, -1);
+	assert_false(is_serving(&monitor));
+}
+
+/* It isn't the end of it, but of the worker. */
+static void packet_of_another_size_is_none(void **state)
+{
+	static struct keep_state keep_state;
+	static struct monitor monitor = { .state = &keep_state, .front_end = -1, .ready = true, .talk = TALK_TOLD };
+	int ends[2], fd = open("/dev/null", O_RDONLY | O_CLOEXEC), next;
+	const char packet[8] = "";
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
+	monitor.channel = ends[0];
+	assert_true(keep_send(ends[1], packet, sizeof(packet), &fd, 1));
+	monitor.worker = fork();
+	if (!monitor.worker) {
+		pause();
+		_exit(0);
+	}
+	next = dup(fd);
+	close(next);
+	hear_worker(&monitor);
+	assert_true(is_serving(&monitor));
+	assert_int_equal(waitpid(monitor.worker, NULL, 0), monitor.worker);
+	/* What came along is closed. */
+	assert_int_equal(dup(fd), next);
+	close(next);
+	close(fd);
+	close(ends[0]);
+	close(ends[1]);
+}
+
 /* A systemd that listens. */
 static int open_systemd(void)
 {
@@ -404,6 +458,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(who_served_is_followed_at_once),
 		cmocka_unit_test(who_never_gets_ready_is_followed_later_and_later),
+		cmocka_unit_test(closed_channel_is_let_go),
+		cmocka_unit_test(packet_of_another_size_is_none),
 		cmocka_unit_test(no_answer_before_systemd_has_it),
 		STORING(regions_of_one_file_are_kept),
 		STORING(unplugged_memory_takes_no_other_along),

@@ -1184,7 +1184,7 @@ static void expect_all_told(struct bench *b, struct keep *keep, int monitor, uns
 
 	vhost_user_disconnect(b->vu);
 	assert_true(keep_done(keep, b->vu, true, NULL));
-	assert_true(keep_receive(monitor, &answer, sizeof(answer), fd, &num_fds));
+	assert_int_equal(keep_receive(monitor, &answer, sizeof(answer), fd, &num_fds), KEEP_WHOLE);
 	assert_int_equal(num_fds, 0);
 	for (i = 0; i < answer.num_keys; i++)
 		regions += answer.key[i] >= FIRST_REGION && answer.key[i] < FIRST_REGION + 2;

@@ -45,8 +45,8 @@ bool keep_send(int channel, const void *packet, size_t bytes, const int *fd,
 	return n == (ssize_t)bytes;
 }
 
-bool keep_receive(int channel, void *packet, size_t bytes, int *fd,
-		  unsigned int *num_fds)
+enum keep_packet keep_receive(int channel, void *packet, size_t bytes, int *fd,
+			      unsigned int *num_fds)
 {
 	_Alignas(struct cmsghdr) char control[CMSG_SPACE(VU_MAX_FDS * sizeof(int))];
 	struct iovec iov = { packet, bytes };
@@ -69,7 +69,7 @@ bool keep_receive(int channel, void *packet, size_t bytes, int *fd,
 					  sizeof(int));
 		memcpy(fd, CMSG_DATA(rights), *num_fds * sizeof(int));
 	}
-	return n == (ssize_t)bytes;
+	return n == (ssize_t)bytes ? KEEP_WHOLE : n > 0 ? KEEP_BAD : KEEP_NONE;
 }
 
 /* --- the state --- */
@@ -176,7 +176,7 @@ bool keep_next(struct keep *keep, struct keep_event *event)
 	unsigned int num_fds;
 	bool got;
 
-	got = keep_receive(keep->channel, event, sizeof(*event), fd, &num_fds);
+	got = keep_receive(keep->channel, event, sizeof(*event), fd, &num_fds) == KEEP_WHOLE;
 	event->message.num_fds = num_fds;
 	memcpy(event->message.fd, fd, num_fds * sizeof(fd[0]));
 	return got;

@@ -83,14 +83,20 @@ struct keep_answer {
 	struct vu_message message;
 };
 
+enum keep_packet {
+	KEEP_WHOLE,
+	KEEP_BAD,			/* of another size */
+	KEEP_NONE,			/* the other end is gone */
+};
+
 /*
  * Both directions. The descriptors of a packet are in @fd, *@num_fds of them,
- * VU_MAX_FDS at most. False: the other end is gone.
+ * VU_MAX_FDS at most, also those of a bad one. False: the other end is gone.
  */
 bool keep_send(int channel, const void *packet, size_t bytes, const int *fd,
 	       unsigned int num_fds);
-bool keep_receive(int channel, void *packet, size_t bytes, int *fd,
-		  unsigned int *num_fds);
+enum keep_packet keep_receive(int channel, void *packet, size_t bytes, int *fd,
+			      unsigned int *num_fds);
 
 /*
  * A word for the layout of all that: another version goes on from it only if it has

@@ -153,11 +153,17 @@ static bool was_expected(const struct monitor *monitor, bool exited, int code)
 	return monitor->relieved || link_was_lost(&monitor->link, exited, code);
 }
 
-/* It has ended, or is about to, which a signal tells: until then don't spin. */
 static void lose_channel(struct monitor *monitor)
 {
 	close(monitor->channel);
 	monitor->channel = -1;
+}
+
+static void hear_worker(struct monitor *monitor)
+{
+	/* It has ended, or is about to, which a signal tells: until then don't spin. */
+	if (!monitor_take_answer(monitor))
+		lose_channel(monitor);
 }
 
 /* True: we have to end, too, with *@code. */
@@ -168,13 +174,12 @@ static bool bury_worker(struct monitor *monitor, int *code)
 
 	if (waitpid(monitor->worker, &status, WNOHANG) != monitor->worker)
 		return false;
-	/* What it said before it died counts. */
-	while (monitor_take_answer(monitor))
-		continue;
-	if (monitor->channel >= 0)
-		lose_channel(monitor);
-	watchdog_end(&monitor->watchdog);
+	/* Another process may have its number now. */
 	monitor->worker = 0;
+	/* What it said before it died counts. */
+	while (monitor->channel >= 0)
+		hear_worker(monitor);
+	watchdog_end(&monitor->watchdog);
 	exited = WIFEXITED(status);
 	*code = exited ? WEXITSTATUS(status) : 1;
 	expected = was_expected(monitor, exited, *code);
@@ -317,10 +322,8 @@ static int serve(struct monitor *monitor)
 				continue;
 			return 1;
 		}
-		if (fds[1].revents & POLLIN)
-			monitor_take_answer(monitor);
-		else if (fds[1].revents)
-			lose_channel(monitor);
+		if (fds[1].revents)
+			hear_worker(monitor);
 		else if (fds[2].revents && monitor->front_end >= 0)
 			monitor_talk_to_front_end(monitor);
 		else if (fds[2].revents)

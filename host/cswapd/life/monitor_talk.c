@@ -231,14 +231,13 @@ bool monitor_take_answer(struct monitor *monitor)
 	struct keep_answer answer;
 	unsigned int num_fds;
 	int fd[VU_MAX_FDS];
+	enum keep_packet got = keep_receive(monitor->channel, &answer, sizeof(answer), fd, &num_fds);
 
-	if (!keep_receive(monitor->channel, &answer, sizeof(answer), fd,
-			  &num_fds)) {
-		/* Half an answer may bring some, too. */
-		close_fds(fd, num_fds);
+	if (got == KEEP_NONE)
 		return false;
-	}
-	if (answer.kind == KEEP_READY) {
+	if (got == KEEP_BAD) {
+		refuse_answer(monitor);
+	} else if (answer.kind == KEEP_READY) {
 		if (!monitor->was_ready) {
 			monitor_tell_status(monitor);
 			fdstore_tell("READY=1");
