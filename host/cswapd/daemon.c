@@ -57,6 +57,7 @@ struct daemon {
 	struct log_rate front_end_rate;	/* lines about its comings and goings */
 	int signal_fd;
 	bool quit;
+	bool forsaken;			/* by the monitor: the next process has to go on */
 };
 
 static void report_counters(struct daemon *daemon)
@@ -129,7 +130,7 @@ static void begin_event(struct daemon *daemon)
 
 	if (!keep_next(&daemon->keep, &daemon->event)) {
 		log_err("the monitor is gone");
-		daemon->quit = true;
+		daemon->quit = daemon->forsaken = true;
 		return;
 	}
 	if (event->kind == KEEP_MESSAGE)
@@ -187,7 +188,7 @@ static void finish_event(struct daemon *daemon)
 	vu_message_close_fds(message);
 	if (!keep_done(&daemon->keep, daemon->vu, alive, reply ? message : NULL)) {
 		log_err("the monitor can't keep what a successor would need");
-		daemon->quit = true;
+		daemon->quit = daemon->forsaken = true;
 	}
 }
 
@@ -218,7 +219,7 @@ static _Noreturn void leave_without_server(struct daemon *daemon)
 		ctl_close(daemon->ctl);
 	if (daemon->variant)
 		daemon->variant->end();
-	_exit(0);
+	_exit(daemon->forsaken);
 }
 
 /*
@@ -298,7 +299,7 @@ static bool serve(struct daemon *daemon)
 		if (!health_timeout_ms(&daemon->health))
 			health_look(&daemon->health);
 	}
-	return true;
+	return !daemon->forsaken;
 }
 
 /* From here on no other process writes to the store. */

@@ -23,6 +23,7 @@ PATIENCE_S = 120
 # The same number on every architecture that is newer than these.
 SYS_KCMP = {"x86_64": 312, "s390x": 343, "ppc64le": 354}.get(os.uname().machine, 272)
 KCMP_FILE = 0
+SYS_PIDFD_GETFD = 438
 LIBC = ctypes.CDLL(None, use_errno=True)
 bin_dir = os.path.abspath(sys.argv[1])
 work = tempfile.mkdtemp(prefix="cswap-restart.", dir=os.environ.get("TMPDIR", "/var/tmp"))
@@ -342,6 +343,39 @@ def device_is_let_go(keeper):
         subprocess.run(["losetup", "-d", device], check=True)
 
 
+def cut_channel(pid):
+    """The monitor's end of what it talks to the process that serves by. False: nobody may do that here."""
+    pidfd = os.pidfd_open(pid)
+    try:
+        for number in (int(name) for name in os.listdir(f"/proc/{pid}/fd")):
+            fd = LIBC.syscall(SYS_PIDFD_GETFD, pidfd, number, 0)
+            if fd < 0 or not os.readlink(f"/proc/self/fd/{fd}").startswith("socket:"):
+                if fd >= 0:
+                    os.close(fd)
+                continue
+            with socket.socket(fileno=fd) as end:
+                if end.type == socket.SOCK_SEQPACKET:
+                    end.shutdown(socket.SHUT_RDWR)
+                    return True
+        return False
+    finally:
+        os.close(pidfd)
+
+
+def worker_without_its_monitor_is_followed(keeper):
+    """It can't have kept what the next one needs, so it ends as if it had died; the monitor and the guest stay."""
+    daemon = Daemon(keeper, *RIGHT)
+    guest = Guest()
+    if not cut_channel(daemon.pid):
+        result(True, "a worker that can't tell the monitor is followed by another # SKIP not permitted here")
+        guest.end()
+        daemon.end()
+        return
+    result(guest.end(), "a worker that can't tell the monitor is followed by another", guest.output)
+    code = daemon.end()
+    result(code == 0 and "worker ended with 1" in daemon.log, "and has ended with 1", daemon.log, str(code))
+
+
 def removed():
     for name in os.listdir("."):
         if os.path.isfile(name):
@@ -363,6 +397,7 @@ def run(keeper):
     result(code == 0, "it ends in order", daemon.log)
     what_is_lost_ends_the_guest(keeper, "memfd:guest")
     what_is_lost_ends_the_guest(keeper, "eventfd")
+    worker_without_its_monitor_is_followed(keeper)
     slow_keeper_has_it_all(keeper)
     device_is_let_go(keeper)
     server_is_gone_on_with(keeper)
