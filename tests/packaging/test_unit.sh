@@ -46,10 +46,11 @@ status_of_unit() { # STATE
 	[[ $(systemctl show -P ActiveState "cswapd@$guest") == "$1" ]]
 }
 
-# A guest that stores and loads without a pause, until load_ends; every page is compared.
+# A guest that stores and loads without a pause, until load_ends; every page is compared. Its memory is one file that
+# shows in three places, as QEMU's does.
 load_begins() {
 	local line
-	coproc LOAD { exec "$bin/cswap-sim" --socket "/run/cswapd/$guest"/socket --pages 4096 --seconds 3600 \
+	coproc LOAD { exec "$bin/cswap-sim" --socket "/run/cswapd/$guest"/socket --regions 3 --pages 4096 --seconds 3600 \
 		--verify load 2>&1; }
 	load=$LOAD_PID
 	# A copy: bash closes its own when the simulator ends.
