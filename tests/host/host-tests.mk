@@ -5,8 +5,8 @@
 host_tests := memory nbd blockmap vring device vhost_user vu_message store store_files conf ctl command sandbox log fdstore \
 	watchdog device_state nbd_claim handover
 host_test_programs := $(host_tests:%=$(out)/tests/test_host_%)
-# With a worker that dies where it's told to.
-crash_test := $(out)/tests/test_host_crash
+# With a worker that dies where it's told to, or whose log is written to meanwhile.
+hooked_tests := $(out)/tests/test_host_crash $(out)/tests/test_host_recover
 # It has the monitor in it, to call what is private to it.
 monitor_test := $(out)/tests/test_host_monitor
 
@@ -19,8 +19,8 @@ $(host_test_programs): $(out)/tests/test_host_%: $(out)/obj/tests/host/test_%.o 
 # What it fetches from the guest changes.
 $(out)/tests/test_host_device: LIBS += -Wl,--wrap=vring_copy_from
 
-$(crash_test): LIBS = $(CSWAPD_LIBS) -lcmocka
-$(crash_test): $(patsubst %,$(out)/obj/tests/host/%.o,test_crash worker_hooked) \
+$(hooked_tests): LIBS = $(CSWAPD_LIBS) -lcmocka
+$(hooked_tests): $(out)/tests/test_host_%: $(out)/obj/tests/host/test_%.o $(out)/obj/tests/host/worker_hooked.o \
 		$(filter-out $(patsubst %,$(out)/obj/host/cswapd/%,$(WORKER_PARTS) rings/inflight.o),$(CSWAPD_OBJS))
 	$(link)
 
@@ -29,8 +29,8 @@ $(monitor_test): $(out)/obj/tests/host/test_monitor.o $(filter-out %/monitor.o,$
 	$(link)
 
 .PHONY: check-host check-unit
-check-host: $(host_test_programs) $(crash_test) $(monitor_test) $(out)/cswapd $(out)/io-flusher
-	$(Q)for test in $(host_test_programs) $(crash_test) $(monitor_test); do $$test || exit 1; done
+check-host: $(host_test_programs) $(hooked_tests) $(monitor_test) $(out)/cswapd $(out)/io-flusher
+	$(Q)for test in $(host_test_programs) $(hooked_tests) $(monitor_test); do $$test || exit 1; done
 	$(Q)tests/host/test_cswapd.sh $(out)/cswapd host/cswapd/cswapd@.service
 
 check-unit: check-host

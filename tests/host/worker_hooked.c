@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * worker_hooked.c - the worker and its log as they are, with a place to die before and
- * after each store to the log.
+ * after each store to the log, and to have another process write there.
  *
  * The log is written by INFLIGHT_SET and in no other way while rings are served. The one
  * store that counts besides, the used index that the guest is shown, lies between two.
@@ -12,6 +12,7 @@
 
 unsigned int worker_dies_at;
 unsigned int worker_steps;
+void (*worker_noted)(void);
 
 static void may_die(void)
 {
@@ -23,6 +24,8 @@ static void may_die(void)
 	may_die(); \
 	__atomic_store_n(&(field), (value), __ATOMIC_RELEASE); \
 	may_die(); \
+	if (worker_noted) \
+		worker_noted(); \
 } while (0)
 
 #include "rings/inflight.c"

@@ -9,4 +9,7 @@
 extern unsigned int worker_dies_at;
 extern unsigned int worker_steps;
 
+/* Called by the worker's thread after each store to the log, if it's set. */
+extern void (*worker_noted)(void);
+
 #endif

@@ -25,6 +25,9 @@
  * right for all of them: the guest changes nothing meanwhile (I1, I5), a STORE's data
  * and tag are in the guest's pool until then, and the two halves of a torn write are
  * both written again.
+ *
+ * The front end may write to its file while the successor reads it. So which heads are held is
+ * fetched once, here; the position and what the successor keeps both follow from that copy.
  */
 #include <fcntl.h>
 #include <stddef.h>
@@ -123,11 +126,14 @@ void inflight_shown(struct inflight_ring *ring)
 	INFLIGHT_SET(ring->from, ring->to);
 }
 
+/* For what the front end may change meanwhile. */
+#define FETCH(field) __atomic_load_n(&(field), __ATOMIC_RELAXED)
+
 const char *inflight_seen(const struct inflight_ring *ring, uint16_t used,
 			  bool *seen)
 {
-	*seen = used != ring->from;
-	if (*seen && used != ring->to)
+	*seen = used != FETCH(ring->from);
+	if (*seen && used != FETCH(ring->to))
 		return "used index was changed by somebody else";
 	return NULL;
 }
@@ -140,17 +146,16 @@ static void settle_ring(struct inflight_ring *ring, bool seen)
 		INFLIGHT_SET(ring->to, ring->from);
 }
 
-static unsigned int settle_heads(uint8_t *state, bool seen)
+/* Is the head with this state held? */
+static bool settle_head(uint8_t *state, bool seen)
 {
-	unsigned int i, held = 0;
+	uint8_t now = FETCH(*state);
 
-	for (i = 0; i < VRING_MAX_NUM; i++) {
-		if (state[i] == INFLIGHT_PUSHED)
-			INFLIGHT_SET(state[i], seen ? INFLIGHT_FREE :
-						      INFLIGHT_HELD);
-		held += state[i] == INFLIGHT_HELD;
+	if (now == INFLIGHT_PUSHED) {
+		now = seen ? INFLIGHT_FREE : INFLIGHT_HELD;
+		INFLIGHT_SET(*state, now);
 	}
-	return held;
+	return now == INFLIGHT_HELD;
 }
 
 /* What was pushed and not seen stays so: it's to be pushed again. */
@@ -160,19 +165,21 @@ unsigned int inflight_settle_requests(struct inflight_pair *pair, bool seen)
 
 	for (i = 0; i < INFLIGHT_REQUESTS; i++) {
 		struct inflight_request *request = &pair->request[i];
+		const uint8_t chain = FETCH(request->chain);
 
-		if (request->chain == INFLIGHT_PUSHED && seen)
+		if (chain == INFLIGHT_PUSHED && seen)
 			INFLIGHT_SET(request->chain, INFLIGHT_SHOWN);
-		held += request->chain == INFLIGHT_HELD ||
-			request->chain == INFLIGHT_PUSHED;
+		else
+			held += chain == INFLIGHT_HELD || chain == INFLIGHT_PUSHED;
 	}
 	settle_ring(&pair->request_ring, seen);
 	return held;
 }
 
-unsigned int inflight_settle_responses(struct inflight_pair *pair, bool seen)
+void inflight_settle_responses(struct inflight_pair *pair, bool seen,
+			       struct inflight_held *held)
 {
-	unsigned int i, held;
+	unsigned int i;
 
 	/* Chains are shown before the answers that speak of them. */
 	for (i = 0; i < INFLIGHT_REQUESTS; i++) {
@@ -184,32 +191,36 @@ unsigned int inflight_settle_responses(struct inflight_pair *pair, bool seen)
 			INFLIGHT_SET(request->chain, INFLIGHT_FREE);
 		INFLIGHT_SET(request->answer, INFLIGHT_FREE);
 	}
-	held = settle_heads(pair->response, seen);
-	settle_ring(&pair->response_ring, seen);
-	return held;
-}
-
-unsigned int inflight_settle_control(struct inflight_control *control,
-				     bool seen)
-{
-	unsigned int held = settle_heads(control->chain, seen);
-
-	settle_ring(&control->ring, seen);
-	return held;
-}
-
-int inflight_next_control(const struct inflight_control *control,
-			  uint64_t *order)
-{
-	int found = -1;
-	int i;
-
+	held->count = 0;
 	for (i = 0; i < VRING_MAX_NUM; i++)
-		if (control->chain[i] == INFLIGHT_HELD &&
-		    control->order[i] >= *order &&
-		    (found < 0 || control->order[i] < control->order[found]))
-			found = i;
-	if (found >= 0)
-		*order = control->order[found];
-	return found;
+		if (settle_head(&pair->response[i], seen))
+			held->head[held->count++] = (uint16_t)i;
+	settle_ring(&pair->response_ring, seen);
+}
+
+/* Put @head, which came as @at, behind those that came before. @order is theirs. */
+static void hold_in_order(struct inflight_held *held, uint64_t *order, uint16_t head,
+			  uint64_t at)
+{
+	unsigned int i = held->count++;
+
+	for (; i && order[i - 1] > at; i--) {
+		order[i] = order[i - 1];
+		held->head[i] = held->head[i - 1];
+	}
+	order[i] = at;
+	held->head[i] = head;
+}
+
+void inflight_settle_control(struct inflight_control *control, bool seen,
+			     struct inflight_held *held)
+{
+	uint64_t order[VRING_MAX_NUM];
+	unsigned int i;
+
+	held->count = 0;
+	for (i = 0; i < VRING_MAX_NUM; i++)
+		if (settle_head(&control->chain[i], seen))
+			hold_in_order(held, order, (uint16_t)i, FETCH(control->order[i]));
+	settle_ring(&control->ring, seen);
 }

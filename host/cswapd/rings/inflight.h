@@ -115,18 +115,21 @@ void inflight_shown(struct inflight_ring *ring);
 const char *inflight_seen(const struct inflight_ring *ring, uint16_t used,
 			  bool *seen);
 
+/* What a ring's server held of it, fetched once: the front end may write to the log. */
+struct inflight_held {
+	unsigned int count;
+	uint16_t head[VRING_MAX_NUM];	/* each once; of the control queue in the order in which they came */
+};
+
 /*
  * Bring the states of a ring to what they are worth now that it's known whether
- * the guest has @seen what was pushed. Returns how many buffers it doesn't have
- * back. May die at any time and be begun again.
+ * the guest has @seen what was pushed. In @held, or returned, is how many buffers the
+ * guest doesn't have back. May die at any time and be begun again.
  */
 unsigned int inflight_settle_requests(struct inflight_pair *pair, bool seen);
-unsigned int inflight_settle_responses(struct inflight_pair *pair, bool seen);
-unsigned int inflight_settle_control(struct inflight_control *control,
-				     bool seen);
-
-/* The head held that came first at or after @order, or -1; @order is set to its. */
-int inflight_next_control(const struct inflight_control *control,
-			  uint64_t *order);
+void inflight_settle_responses(struct inflight_pair *pair, bool seen,
+			       struct inflight_held *held);
+void inflight_settle_control(struct inflight_control *control, bool seen,
+			     struct inflight_held *held);
 
 #endif

@@ -10,6 +10,8 @@
  * notes: it runs again what was taken and not given back, and answers what was run and not
  * answered. Requests are answered in response buffers, so a request ring
  * that goes on from the notes is HALF served until its pair's other ring is there.
+ * The front end may write to the notes at any time. So what they say of a ring is fetched
+ * once, and no more of it is kept than the ring was found to have out.
  */
 #include <string.h>
 
@@ -125,13 +127,13 @@ static void reconcile(struct worker *worker, struct ring *ring, bool resumed)
 
 /*
  * Where the ring goes on: what the guest has back, and behind that what it
- * hasn't. The log is brought up to date on the way.
+ * hasn't, which is in worker->held. The log is brought up to date on the way.
  */
 static const char *find_base(struct worker *worker, struct ring *ring,
 			     struct vring_setup *setup)
 {
+	struct inflight_held *held = &worker->held;
 	struct pair *pair = ring->pair;
-	unsigned int held;
 	const char *wrong;
 	uint16_t used;
 	bool seen;
@@ -142,12 +144,12 @@ static const char *find_base(struct worker *worker, struct ring *ring,
 	if (wrong)
 		return wrong;
 	if (!pair)
-		held = inflight_settle_control(worker->control.log, seen);
+		inflight_settle_control(worker->control.log, seen, held);
 	else if (ring == &pair->response)
-		held = inflight_settle_responses(pair->log, seen);
+		inflight_settle_responses(pair->log, seen, held);
 	else
-		held = inflight_settle_requests(pair->log, seen);
-	setup->base = (uint16_t)(used + held);
+		held->count = inflight_settle_requests(pair->log, seen);
+	setup->base = (uint16_t)(used + held->count);
 	return NULL;
 }
 
@@ -155,18 +157,19 @@ static void recover_responses(struct pair *pair)
 {
 	struct worker *worker = pair->worker;
 	struct vring_device *vring = &pair->response.vring;
-	uint16_t head;
+	unsigned int i;
 
 	pair->ack_heads.count = 0;
 	pair_init_data(&pair->data);
-	for (head = 0; head < VRING_MAX_NUM; head++) {
-		if (pair->log->response[head] != INFLIGHT_HELD)
-			continue;
+	for (i = 0; i < worker->held.count; i++) {
+		const uint16_t head = worker->held.head[i];
+
 		if (vring_walk(vring, head, &worker->chain) != VRING_OK) {
 			pair_break(pair, &pair->response, vring->broken);
 			return;
 		}
-		pair_hold_response(pair, &worker->chain);
+		if (!pair_hold_response(pair, &worker->chain))
+			return;
 		pair_pin_segments(worker, &worker->chain);
 		/* A worker that died may have written there, and told nothing. */
 		vring_log_chain(vring, head, UINT32_MAX, &worker->log_chain);
@@ -218,31 +221,63 @@ static void recover_request(struct pair *pair, struct request *request,
 	}
 }
 
+/* The heads of a ring's requests that are out: a bit each. */
+struct out {
+	unsigned int count;
+	uint64_t bits[VRING_MAX_NUM / 64];
+};
+
+/* False: it isn't a head of the ring, or was noted before. */
+static bool note_out(struct out *out, const struct vring_device *vring, uint16_t head)
+{
+	const uint64_t bit = 1ULL << head % 64;
+
+	if (head >= vring->num || out->bits[head / 64] & bit)
+		return false;
+	out->bits[head / 64] |= bit;
+	out->count++;
+	return true;
+}
+
+/* Take up what is noted of the request @index. False: it can't have been noted so. */
+static bool recover_noted(struct pair *pair, unsigned int index,
+			  const struct inflight_request *log, struct out *out)
+{
+	struct request *request;
+
+	if (log->chain == INFLIGHT_FREE) {
+		pair->free[pair->num_free++] = (uint16_t)index;
+		return true;
+	}
+	if ((log->chain == INFLIGHT_HELD || log->chain == INFLIGHT_PUSHED) &&
+	    !note_out(out, &pair->request.vring, log->head))
+		return false;
+	request = request_use(pair, (uint16_t)index);
+	request->head = log->head;
+	if (log->chain == INFLIGHT_HELD)
+		list_append(&pair->again, request);
+	else
+		recover_request(pair, request, log);
+	return true;
+}
+
 static void recover_requests(struct pair *pair)
 {
+	const unsigned int counted = vring_outstanding(&pair->request.vring);
+	struct out out = { 0 };
+	bool fits = true;
 	unsigned int i;
 
 	pair->request.state = RING_SERVED;
 	request_init_all(pair);
-	for (i = 0; i < REQUESTS_PER_PAIR; i++) {
+	for (i = 0; i < REQUESTS_PER_PAIR && fits; i++) {
 		/* Once and for all: the front end may write there. */
 		const struct inflight_request log = fetch_noted(&pair->log->request[i]);
-		struct request *request;
 
-		if (log.chain == INFLIGHT_FREE) {
-			pair->free[pair->num_free++] = (uint16_t)i;
-			continue;
-		}
-		request = request_use(pair, (uint16_t)i);
-		request->head = log.head;
-		switch (log.chain) {
-		case INFLIGHT_HELD:
-			list_append(&pair->again, request);
-			break;
-		default:
-			recover_request(pair, request, &log);
-		}
+		fits = recover_noted(pair, i, &log, &out);
 	}
+	if (!fits || out.count != counted)
+		pair_break(pair, &pair->request, "in-flight log changed while it was read");
 }
 
 /* Take over a ring that is attached now; a pair goes on when both are. */
@@ -311,6 +346,20 @@ static bool can_recover_requests(const struct pair *pair)
 	       pair->response.state == RING_SERVED;
 }
 
+/* Find the ring, and with @in_log also where it goes on. NULL, or what is wrong. */
+static const char *find_ring(struct worker *worker, struct ring *ring,
+			     struct vring_setup *setup, bool in_log)
+{
+	const char *wrong = in_log ? find_base(worker, ring, setup) : NULL;
+
+	if (!wrong)
+		wrong = vring_attach(&ring->vring, worker->set->config.memory, setup);
+	/* The index is fetched twice, and what is kept of the ring must be what is out. */
+	if (!wrong && in_log && vring_outstanding(&ring->vring) != worker->held.count)
+		wrong = "used index changed while it was read";
+	return wrong;
+}
+
 void attach_begin(struct worker *worker, void *arg)
 {
 	struct attach *attach = arg;
@@ -321,12 +370,7 @@ void attach_begin(struct worker *worker, void *arg)
 	bool resumed = !in_log && ring->state == RING_PARKED &&
 		       setup.setup.base == ring->vring.last_avail;
 
-	if (in_log)
-		attach->wrong = find_base(worker, ring, &setup.setup);
-	if (!attach->wrong)
-		attach->wrong = vring_attach(&ring->vring,
-					     worker->set->config.memory,
-					     &setup.setup);
+	attach->wrong = find_ring(worker, ring, &setup.setup, in_log);
 	if (attach->wrong)
 		return;
 	ring->setup = setup;

@@ -287,6 +287,17 @@ bool control_is_busy(const struct worker *worker, bool memory)
 	return request;
 }
 
+/* vring_pop() sees to it that no more are out than the ring has; this is where it would hurt. */
+static void hold_event(struct worker *worker, uint16_t head)
+{
+	struct heads *events = &worker->control.events;
+
+	if (events->count >= RESPONSE_HEADS)
+		control_break(worker, "more events than the ring has");
+	else
+		events->head[events->count++] = head;
+}
+
 static void note_control(struct control *control, uint16_t head)
 {
 	control->log->order[head] = control->log->next_order++;
@@ -317,8 +328,7 @@ static void accept_control(struct worker *worker)
 		request->wire.count = 0;
 		COUNT(worker, errors_invalid, 1);
 	} else if (request->wire.op == DEVICE_EVENT) {
-		/* vring_pop() sees to it that no more are out than the ring has. */
-		control->events.head[control->events.count++] = request->head;
+		hold_event(worker, request->head);
 		return;
 	}
 	control->free = request->next;
@@ -412,19 +422,15 @@ void control_recover(struct worker *worker)
 {
 	struct control *control = &worker->control;
 	struct vring_device *vring = &control->ring.vring;
-	unsigned int left = VRING_MAX_NUM;
-	uint64_t order;
-	int head;
+	unsigned int i;
 
 	control->told_bytes = control->log->told_bytes;
 	control->told_known = control->log->told_known;
 	balloon_tell(worker->set->config.balloon, control->told_bytes);
 	control->events.count = 0;
-	/* The front end may write there meanwhile: that mustn't keep us here. */
-	for (order = 0; left-- &&
-	     (head = inflight_next_control(control->log, &order)) >= 0; order++) {
+	for (i = 0; i < worker->held.count; i++) {
 		if (!control->free ||
-		    vring_walk(vring, (uint16_t)head, &worker->chain) != VRING_OK) {
+		    vring_walk(vring, worker->held.head[i], &worker->chain) != VRING_OK) {
 			control_break(worker, vring->broken ? vring->broken :
 				      "control chain changed while in use");
 			return;

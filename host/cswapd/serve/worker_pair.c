@@ -52,7 +52,7 @@ void pair_init_data(struct data_buffers *data)
 		data->buffer[i].next = (uint16_t)(i + 1);
 }
 
-/* There are no more than RESPONSE_HEADS: vring_pop() and the log see to that. */
+/* There are no more than RESPONSE_HEADS: pair_hold_response(). */
 static void data_add(struct data_buffers *data, uint16_t head, unsigned int room)
 {
 	uint16_t i = data->free;
@@ -276,15 +276,20 @@ void pair_pin_segments(struct worker *worker, const struct vring_chain *chain)
 			    chain->segment[i].host, chain->segment[i].len);
 }
 
-/* vring_pop() sees to it that no more are out than the ring has. */
-void pair_hold_response(struct pair *pair, const struct vring_chain *chain)
+/* vring_pop() sees to it that no more are out than the ring has; this is where it would hurt. */
+bool pair_hold_response(struct pair *pair, const struct vring_chain *chain)
 {
 	struct heads *acks = &pair->ack_heads;
 
+	if (acks->count + pair->data.count >= RESPONSE_HEADS) {
+		pair_break(pair, &pair->response, "more response buffers than the ring has");
+		return false;
+	}
 	if (device_sort_response(chain) == DEVICE_BUFFER_DATA)
 		data_add(&pair->data, chain->head, device_data_room(chain));
 	else
 		acks->head[acks->count++] = chain->head;
+	return true;
 }
 
 /* When the last ring went, so did the marks of what is posted. */
@@ -329,7 +334,8 @@ static unsigned int take_responses(struct pair *pair)
 			return taken;
 		}
 		INFLIGHT_SET(pair->log->response[chain->head], INFLIGHT_HELD);
-		pair_hold_response(pair, chain);
+		if (!pair_hold_response(pair, chain))
+			return taken;
 		pair_pin_segments(pair->worker, chain);
 		taken++;
 	}

@@ -228,6 +228,7 @@ struct worker {
 	struct log_rate punch_rate;	/* and memory to discard */
 	struct vring_chain chain;	/* scratch: it's large */
 	struct vring_chain log_chain;	/* ring_push()'s */
+	struct inflight_held held;	/* of the ring that is being attached */
 
 	/*
 	 * The mailbox: @lock guards these; @mail_fd wakes the thread from io_uring, @word
@@ -446,8 +447,8 @@ void pair_deliver(struct pair *pair, bool all);
 /* No data buffer is posted. */
 void pair_init_data(struct data_buffers *data);
 
-/* A response buffer was taken from the ring, now or before. */
-void pair_hold_response(struct pair *pair, const struct vring_chain *chain);
+/* A response buffer was taken from the ring, now or before. False: the pair broke. */
+bool pair_hold_response(struct pair *pair, const struct vring_chain *chain);
 
 /* What the device may write to must not be released under it. */
 void pair_pin_segments(struct worker *worker, const struct vring_chain *chain);
@@ -510,7 +511,7 @@ bool control_is_busy(const struct worker *worker, bool memory);
 void control_punch_done(struct worker *worker, struct control_request *request,
 			int result);
 
-/* Go on from the log, with a ring that was attached. */
+/* Go on from the log, with a ring that was attached and what is held of it. */
 void control_recover(struct worker *worker);
 
 /* --- worker_loop.c: a worker's thread --- */
