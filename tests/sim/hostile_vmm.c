@@ -998,6 +998,62 @@ static int case_inflight_rewritten(struct guest *g, const char *socket)
 	return hostile_aftermath(g, &before, false);
 }
 
+/* All rings, with requests behind them. */
+static int serve_inflight(struct guest *g)
+{
+	enum io_result result;
+
+	TRY(guest_start_control(g));
+	TRY(guest_start_pair(g, 0));
+	TRY(guest_start_pair(g, 1));
+	TRY(guest_check_pair(g, 0, 0));
+	TRY(guest_store(g, HOSTILE_BYSTANDER, &result));
+	EXPECT(g, result == IO_OK, "a store: result %d", result);
+	return 0;
+}
+
+/* While rings run, the file is asked for again: the one in use stays so, and is the one that is given. */
+static int case_inflight_asked_again(struct guest *g, const char *socket)
+{
+	struct hostile_census before;
+	int rc = begin_inflight(g, socket, &before);
+	enum io_result result;
+
+	if (rc)
+		return rc;
+	TRY(serve_inflight(g));
+	TRY_FE(g, fe_get_inflight(&g->fe));
+	TRY(lose_worker(g, &before));
+	TRY_FE(g, fe_get_inflight(&g->fe));
+	TRY(guest_check_pair(g, 0, 1));
+	fe_hang_up(&g->fe);
+	TRY(guest_come_back(g, false));
+	TRY(guest_load(g, HOSTILE_BYSTANDER, &result));
+	EXPECT(g, result == IO_OK, "after the connection: result %d", result);
+	return hostile_aftermath(g, &before, true);
+}
+
+/*
+ * The rings have stopped: another file is given. It isn't handed back, so the daemon notes by itself what is in hand,
+ * from what was noted before on.
+ */
+static int case_inflight_not_handed_back(struct guest *g, const char *socket)
+{
+	struct hostile_census before;
+	int rc = begin_inflight(g, socket, &before);
+
+	if (rc)
+		return rc;
+	TRY(serve_inflight(g));
+	TRY(guest_stop(g));
+	TRY_FE(g, fe_get_inflight(&g->fe));
+	TRY(guest_resume(g));
+	TRY(guest_check_pair(g, 0, 1));
+	TRY(lose_worker(g, &before));
+	TRY(guest_check_pair(g, 0, 2));
+	return hostile_aftermath(g, &before, true);
+}
+
 /* Others may wait for their turn, and needn't wait to be let wait. */
 static int case_queue(struct guest *g, const char *socket_path)
 {
@@ -1072,6 +1128,8 @@ static const struct suite_case cases[] = {
 	{ "configuration out of range", case_wild_config },
 	{ "files that aren't what was in hand", case_bad_inflight },
 	{ "what was in hand rewritten", case_inflight_rewritten },
+	{ "the file of what is in hand asked for again", case_inflight_asked_again },
+	{ "the file of what is in hand not handed back", case_inflight_not_handed_back },
 	{ "connections that wait", case_queue },
 	{ "connections that come and go", case_come_and_go },
 };

@@ -150,8 +150,8 @@ struct vhost_user {
 	struct vhost_user_config config;
 	int fd;				/* -1: no front end */
 	int backend_fd;			/* for messages to the front end; -1 */
-	int inflight_fd;		/* the file that the front end keeps; -1 */
-	struct inflight *inflight;	/* ... if it has handed it back */
+	int inflight_fd;		/* the file that the front end keeps, or was given last; -1 */
+	struct inflight *inflight;	/* ... if it has handed it back; then there is no other */
 	struct handover handover;
 	uint32_t own_holder;		/* if we weren't given one */
 	bool discard_again;		/* all that is released, once */

@@ -256,29 +256,56 @@ void vu_drop_inflight(struct vhost_user *vu)
 	vu->inflight = NULL;
 }
 
-const char *vu_handle_get_inflight_fd(struct vhost_user *vu, struct vu_message *msg)
+/*
+ * Nor does any ring run here: the front end asks for another file, and may start rings without handing
+ * that back. What the one in use says is noted in our own memory from now on.
+ */
+static void take_back_inflight(struct vhost_user *vu)
+{
+	const unsigned int pairs = vu->config.limits.queue_pairs;
+
+	worker_use_log(vu->config.workers, NULL);
+	inflight_copy(worker_log(vu->config.workers), vu->inflight, pairs);
+	inflight_unmap_file(vu->inflight, pairs);
+	vu->inflight = NULL;
+}
+
+static const char *make_inflight(struct vhost_user *vu)
 {
 	unsigned int pairs = vu->config.limits.queue_pairs;
+	int fd = inflight_create_file(pairs, &vu->config.store);
+
+	if (fd >= 0 && handover_is_loaded(&vu->handover) &&
+	    !inflight_fill_file(fd, pairs, worker_log(vu->config.workers)))
+		replace_fd(&fd, -1);
+	if (fd < 0)
+		return "no memory for what is in hand";
+	if (vu->inflight)
+		take_back_inflight(vu);
+	replace_fd(&vu->inflight_fd, fd);
+	return NULL;
+}
+
+/*
+ * The protocol: the back end "will" note what is in hand in the file that is asked for, and a front end asks for a
+ * new one "when vm reset". So while rings run with a file in use, that one is the answer; else it's a new one.
+ */
+const char *vu_handle_get_inflight_fd(struct vhost_user *vu, struct vu_message *msg)
+{
 	struct vu_inflight inflight;
-	int fd;
+	const char *wrong = NULL;
 
 	memcpy(&inflight, msg->payload, VU_INFLIGHT_BYTES);
 	if (inflight.num_queues > vu->num_rings)
 		return "more virtqueues than there are";
-	fd = inflight_create_file(pairs, &vu->config.store);
-	if (fd < 0)
-		return "no memory for what is in hand";
-	if (handover_is_loaded(&vu->handover) &&
-	    !inflight_fill_file(fd, pairs, worker_log(vu->config.workers))) {
-		close(fd);
-		return "no memory for what is in hand";
-	}
-	/* One that is in use stays so until another is handed back. */
-	replace_fd(&vu->inflight_fd, fd);
-	inflight.mmap_size = inflight_file_bytes(pairs);
+	if (!vu->inflight || !vu_any_ring_runs(vu))
+		wrong = make_inflight(vu);
+	if (wrong)
+		return wrong;
+	inflight.mmap_size = inflight_file_bytes(vu->config.limits.queue_pairs);
 	inflight.mmap_offset = 0;
 	memcpy(msg->payload, &inflight, VU_INFLIGHT_BYTES);
-	msg->reply_fd = fd;
+	msg->reply_fd = vu->inflight_fd;
 	return NULL;
 }
 

@@ -41,12 +41,21 @@
 /* Changed whenever the layout or its meaning is. */
 #define FILE_MAGIC 0x33304c4657534355ULL
 
+static uint64_t log_bytes(unsigned int pairs)
+{
+	return offsetof(struct inflight, pair) + pairs * sizeof(struct inflight_pair);
+}
+
+void inflight_copy(struct inflight *to, const struct inflight *from, unsigned int pairs)
+{
+	memcpy(to, from, log_bytes(pairs));
+}
+
 /* --- a file that the front end keeps --- */
 
 uint64_t inflight_file_bytes(unsigned int pairs)
 {
-	return offsetof(struct inflight_file, log.pair) +
-	       pairs * sizeof(struct inflight_pair);
+	return offsetof(struct inflight_file, log) + log_bytes(pairs);
 }
 
 int inflight_create_file(unsigned int pairs, const struct store_identity *store)
@@ -73,10 +82,8 @@ int inflight_create_file(unsigned int pairs, const struct store_identity *store)
 
 bool inflight_fill_file(int fd, unsigned int pairs, const struct inflight *log)
 {
-	const uint64_t head = offsetof(struct inflight_file, log);
-	const uint64_t bytes = inflight_file_bytes(pairs) - head;
-
-	return pwrite(fd, log, bytes, (off_t)head) == (ssize_t)bytes;
+	return pwrite(fd, log, log_bytes(pairs), offsetof(struct inflight_file, log)) ==
+	       (ssize_t)log_bytes(pairs);
 }
 
 const char *inflight_map_file(int fd, unsigned int pairs,

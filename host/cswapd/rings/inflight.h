@@ -91,6 +91,8 @@ struct inflight_file {
 int inflight_create_file(unsigned int pairs, const struct store_identity *store);
 /* Have a new one say what @log says. False: no memory. */
 bool inflight_fill_file(int fd, unsigned int pairs, const struct inflight *log);
+/* Have another log say the same. */
+void inflight_copy(struct inflight *to, const struct inflight *from, unsigned int pairs);
 /* Map such a file, which may come from anywhere. NULL, or what is wrong with it. */
 const char *inflight_map_file(int fd, unsigned int pairs,
 			      const struct store_identity *store,
