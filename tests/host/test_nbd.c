@@ -203,8 +203,8 @@ static void nonsense_is_no_hello(void **state)
 struct bench {
 	struct nbd_conn conn;
 	unsigned int done;
-	struct store_op op[3];
-	uint8_t page[3][STORE_MAX_PAGES * PAGE];
+	struct store_op op[4];
+	uint8_t page[4][STORE_MAX_PAGES * PAGE];
 };
 
 static void count_done(void *context, struct store_op *op)
@@ -434,6 +434,45 @@ static void an_early_answer_waits(void **state)
 	bench_close(b);
 }
 
+/* Of requests that leave together, the first one's end may send what waited for it. */
+static void send_the_next(void *context, struct store_op *op)
+{
+	struct bench *b = context;
+
+	b->done++;
+	if (op != &b->op[0])
+		return;
+	queue(b, 3, STORE_WRITE, 3, 1);
+	assert_true(nbd_conn_gather(&b->conn));
+}
+
+static void an_end_that_sends_leaves_no_other_unsent(void **state)
+{
+	struct bench *b = bench_open();
+	uint64_t cookie[3];
+	unsigned int i;
+
+	(void)state;
+	b->conn.done = send_the_next;
+	for (i = 0; i < 3; i++)
+		queue(b, i, STORE_DISCARD, i, 1);
+	assert_true(nbd_conn_gather(&b->conn));
+	for (i = 0; i < 3; i++)
+		cookie[i] = nbd_get64((uint8_t *)b->conn.iov[i].iov_base + 8);
+	/* One answer comes before it's known that the requests have left, */
+	assert_true(answer(b, MAGIC, 0, cookie[0], 0, 16));
+	assert_int_equal(b->done, 0);
+	nbd_conn_sent(&b->conn, 3 * 28);
+	assert_int_equal(b->done, 1);
+	/* and the others after. */
+	assert_true(answer(b, MAGIC, 0, cookie[1], 0, 16));
+	assert_true(answer(b, MAGIC, 0, cookie[2], 0, 16));
+	assert_int_equal(b->done, 3);
+	assert_true(b->conn.iov_done < b->conn.iov_count);
+	nbd_conn_sent(&b->conn, 28 + PAGE);
+	bench_close(b);
+}
+
 /* --- names --- */
 
 static void names_have_two_parts(void **state)
@@ -468,6 +507,7 @@ int main(void)
 		cmocka_unit_test(a_lying_server_points_nowhere),
 		cmocka_unit_test(nothing_is_answered_twice),
 		cmocka_unit_test(an_early_answer_waits),
+		cmocka_unit_test(an_end_that_sends_leaves_no_other_unsent),
 		cmocka_unit_test(names_have_two_parts),
 	};
 

@@ -176,19 +176,27 @@ static void end_request(struct nbd_conn *conn, unsigned int cookie, uint32_t err
 	append(conn, op);
 }
 
-/* What has left all of it is the server's; an answer that came before counts from now on. */
+/*
+ * What has left all of it is the server's; an answer that came before counts from now on. Ended when all are noted:
+ * a request's end may gather others, and @sending is theirs then.
+ */
 static void note_sent(struct nbd_conn *conn)
 {
+	uint16_t ended[NBD_IN_FLIGHT];
+	unsigned int i, num_ended = 0;
+
 	while (conn->next_sending < conn->num_sending) {
 		unsigned int cookie = conn->sending[conn->next_sending];
 
 		if (conn->request[cookie].iov_end > conn->iov_done)
-			return;
+			break;
 		conn->next_sending++;
 		conn->request[cookie].unsent = false;
 		if (conn->request[cookie].answered)
-			end_request(conn, cookie, conn->request[cookie].error);
+			ended[num_ended++] = (uint16_t)cookie;
 	}
+	for (i = 0; i < num_ended; i++)
+		end_request(conn, ended[i], conn->request[ended[i]].error);
 }
 
 void nbd_conn_sent(struct nbd_conn *conn, size_t bytes)
