@@ -80,6 +80,8 @@ static const struct metric metrics[] = {
 	  "store", "server_losses", NULL, 0 },
 	{ "cswap_store_waits_seconds", GAUGE, "For how long the oldest request that is at the store has waited",
 	  "store", "waits_ms", NULL, 1e-3 },
+	{ "cswap_store_file_system_away_seconds", GAUGE, "For how long the store's file system hasn't answered",
+	  "store", "file_system_away_ms", NULL, 1e-3 },
 	{ "cswap_released_bytes_total", COUNTER, "Memory RELEASEd",
 	  "served", "released_bytes", NULL, 0 },
 	{ "cswap_reclaimed_bytes_total", COUNTER, "Memory RECLAIMed",

@@ -98,6 +98,7 @@ void status_read(struct json_object *answer, struct status *status)
 	status->occupied = number(store, "occupied_bytes");
 	status->disk_free = number(store, "disk_free_bytes");
 	status->errors_writeback = number(store, "errors_writeback");
+	status->file_system_away_ms = number(store, "file_system_away_ms");
 	status->server_away_ms = number(store, "server_away_ms");
 	status->server_losses = number(store, "server_losses");
 	status->waits_ms = number(store, "waits_ms");
@@ -339,6 +340,12 @@ static bool hangs(const struct status *status)
 	       !is_some(status->server_away_ms);
 }
 
+/* Of NFS: it doesn't even say what becomes of the files. */
+static bool is_away(const struct status *status)
+{
+	return is_some(status->file_system_away_ms) && status->file_system_away_ms >= HANGS_MS;
+}
+
 /* The worst first: what was lost, what stands still, what may be mended. */
 const char *status_trouble(const struct status *status)
 {
@@ -346,7 +353,7 @@ const char *status_trouble(const struct status *status)
 		return "store cut";
 	if (is_some(status->server_away_ms))
 		return "server gone";
-	if (hangs(status))
+	if (hangs(status) || is_away(status))
 		return "store hangs";
 	if (is_full(status))
 		return "disk full";
@@ -389,6 +396,9 @@ static void print_store(const struct status *status)
 		printf("  in                 %s%s\n", status->store_file,
 		       store_text(status->store_state));
 	print_space(status);
+	if (is_away(status))
+		printf("  file system        HANGS for %.0f s: it doesn't answer: what stands above of the store is as old; see dmesg, or the server's log\n",
+		       (double)status->file_system_away_ms / 1000);
 	if (status->tags_memory != STATUS_UNKNOWN && status->tags_memory)
 		printf("  tags               %s of the host's memory\n",
 		       size_text(status->tags_memory));

@@ -30,6 +30,7 @@ struct status {
 	const char *store_state;	/* whole, moved, deleted, cut */
 	uint64_t occupied;		/* bytes of the disk */
 	uint64_t disk_free;		/* ... that are left there */
+	uint64_t file_system_away_ms;	/* the store's: what is told of its files is as old */
 	uint64_t server_away_ms;	/* UNKNOWN: the store is at none */
 	uint64_t server_losses;
 	uint64_t waits_ms;		/* the oldest request at the store */

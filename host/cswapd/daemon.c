@@ -242,8 +242,7 @@ static bool has_ended(struct daemon *daemon)
 
 static int timeout_ms(const struct daemon *daemon)
 {
-	int timeout = sooner_ms(daemon->ctl ? ctl_timeout_ms(daemon->ctl) : -1,
-				health_timeout_ms(&daemon->health));
+	int timeout = daemon->ctl ? ctl_timeout_ms(daemon->ctl) : -1;
 
 	if ((daemon->phase == HANDLES && daemon->keep.state->patient_until_ms) ||
 	    vhost_user_leaves(daemon->vu))
@@ -257,8 +256,8 @@ static int timeout_ms(const struct daemon *daemon)
 #define NUM_FDS 5
 
 /*
- * Nothing here waits for the medium, so the operator is answered and signals are heard
- * whatever is at it. False: there has to be another.
+ * Nothing here waits for the medium (but for a moment that a status takes, health.c), so the operator is answered and
+ * signals are heard whatever is at it. False: there has to be another.
  */
 static bool serve(struct daemon *daemon)
 {
@@ -296,8 +295,6 @@ static bool serve(struct daemon *daemon)
 			answer_watchdog(daemon);
 		if (ctl)
 			ctl_run(ctl, fds + NUM_FDS);
-		if (!health_timeout_ms(&daemon->health))
-			health_look(&daemon->health);
 	}
 	return !daemon->forsaken;
 }
@@ -349,6 +346,7 @@ static bool start_workers(struct daemon *daemon)
 		.poll_us = daemon->conf.poll_us,
 		.limits = device_limits(daemon),
 		.store = daemon->store,
+		.room = daemon->files ? &daemon->health.room : NULL,
 		.memory = &daemon->memory,
 		.balloon = &daemon->balloon,
 		.punch = daemon->conf.release == CONF_RELEASE_PUNCH,
@@ -466,6 +464,7 @@ static bool start_serving(struct daemon *daemon, const struct monitor_gift *gift
 {
 	if (!take_signals(daemon) || !take_store(daemon) ||
 	    !open_control(daemon) || !enter_sandbox(daemon) ||
+	    (daemon->files && !health_start(&daemon->health)) ||
 	    !start_workers(daemon))
 		return false;
 	lock_own_memory(daemon);
@@ -496,6 +495,7 @@ static void close_all(struct daemon *daemon)
 		worker_stop(daemon->workers);
 		balloon_free(&daemon->balloon);
 	}
+	health_end(&daemon->health);
 	if (daemon->store)
 		store_close(daemon->store);
 	if (daemon->signal_fd >= 0)

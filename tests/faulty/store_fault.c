@@ -464,11 +464,6 @@ static void fault_give_back(struct store_lane *base, struct store_op *op)
 		pass_on(lane, op);
 }
 
-static uint64_t fault_room(const struct store *base)
-{
-	return store_get_room(((const struct store_fault *)base)->inner);
-}
-
 static void fault_use(const struct store *base, struct store_use *use)
 {
 	*use = store_get_use(((const struct store_fault *)base)->inner);
@@ -484,7 +479,6 @@ static const struct store_ops store_fault_ops = {
 	.trim = fault_trim,
 	.complete = fault_complete,
 	.give_back = fault_give_back,
-	.room = fault_room,
 	.use = fault_use,
 	.hurry = fault_hurry,
 	.lane_close = fault_lane_close,

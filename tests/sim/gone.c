@@ -26,6 +26,7 @@
 #define DEPTH		16
 #define BLOCK		4096
 #define MAX_PAUSE_US	4000
+#define STATUS_TRIES	1000
 
 enum deed { REMOVE, RENAME, REPLACE, CUT, CUT_AND_EXTEND, PUNCH, NUM_DEEDS };
 
@@ -198,16 +199,24 @@ static int load_meanwhile(struct guest *g, struct load *l, struct vandal *v,
 	return 0;
 }
 
-/* Whatever was done, the operator can see it. */
+static bool is_told(const char *reply)
+{
+	return strstr(reply, "\"state\":\"moved\"") || strstr(reply, "\"state\":\"deleted\"") ||
+	       strstr(reply, "\"state\":\"cut\"");
+}
+
+/* Whatever was done, the operator can see it, as soon as the file system has answered. */
 static int expect_told(struct guest *g, const char *socket)
 {
 	char reply[OPERATOR_REPLY_BYTES];
+	unsigned int tries = 0;
 
-	/* A daemon that is being born doesn't listen yet. */
-	while (operator_ask(g, socket, "{\"request\":\"status\"}", reply))
-		sleep_us(1000);
-	EXPECT(g, strstr(reply, "\"state\":\"moved\"") || strstr(reply, "\"state\":\"deleted\"") ||
-	       strstr(reply, "\"state\":\"cut\""), "the status says nothing: %s", reply);
+	do {
+		/* A daemon that is being born doesn't listen yet. */
+		while (operator_ask(g, socket, "{\"request\":\"status\"}", reply))
+			sleep_us(1000);
+	} while (!is_told(reply) && tries++ < STATUS_TRIES);
+	EXPECT(g, is_told(reply), "the status says nothing: %s", reply);
 	return 0;
 }
 

@@ -2,7 +2,7 @@
 # The guest simulator. tests/sim/run-tests drives cswapd with it.
 
 sim_program := $(out)/cswap-sim
-sim_objects := $(patsubst %.c,$(out)/obj/%.o,$(filter-out %/slow_disk.c %/count_allocations.c,$(wildcard tests/sim/*.c)) \
+sim_objects := $(patsubst %.c,$(out)/obj/%.o,$(filter-out %/slow_disk.c %/count_allocations.c %/away_disk.c,$(wildcard tests/sim/*.c)) \
 	guest/cswap_wire.c host/cswap-seal/sealed_page.c)
 
 $(out)/obj/tests/sim/%.o: OBJ_CFLAGS := $(SHIM_CFLAGS) -Ihost
@@ -28,7 +28,11 @@ $(out)/nbdkit-slow-disk.so: tests/sim/slow_disk.c
 	$(if $(Q),@echo "  CC      $<")
 	$(Q)$(CC) -std=gnu11 -g -O2 -Wall -Wextra -D_GNU_SOURCE $(CPPFLAGS) $(CFLAGS) -fPIC -shared -o $@ $<
 
+# Libraries for LD_PRELOAD.
+sim_preloads := $(out)/count-allocations.so $(out)/away-disk.so
 $(out)/count-allocations.so: tests/sim/count_allocations.c
+$(out)/away-disk.so: tests/sim/away_disk.c
+$(sim_preloads):
 	@mkdir -p $(@D)
 	$(if $(Q),@echo "  CC      $<")
 	$(Q)$(CC) -std=gnu11 -g -O2 -Wall -Wextra -D_GNU_SOURCE $(CPPFLAGS) $(CFLAGS) -fPIC -shared -o $@ $<
@@ -36,7 +40,7 @@ $(out)/count-allocations.so: tests/sim/count_allocations.c
 .PHONY: check-sim check-nbd check-cswapctl
 ## check-sim: cswapd under the guest simulator
 ## check-cswapctl: cswapctl, with daemons that serve simulated guests
-check-sim: $(sim_program) $(out)/cswapd $(out)/cswapd-faulty $(out)/cswapctl $(out)/count-allocations.so
+check-sim: $(sim_program) $(out)/cswapd $(out)/cswapd-faulty $(out)/cswapctl $(sim_preloads)
 	tests/sim/run-tests $(out)
 	tests/sim/test_restart.py $(out)
 	$(if $(SAN),,tests/sim/test_allocations.py $(out))

@@ -112,24 +112,23 @@ static struct json_object *measured_object(const struct command_context *context
 	return to;
 }
 
-/* As of now; null for memory. */
+/* As of now, if the file system answers; null for memory. */
 static void add_files(struct json_object *to, struct health *health)
 {
 	const struct store_files *files = health->files;
-	uint64_t occupied = 0, disk_free = 0;
-	bool measured = health_measure(health, &occupied, &disk_free);
+	const struct health_view view = health_get(health);
 
-	health_look(health);
 	add_string(to, "file", files ? files->names.name[STORE_DATA_FILE] : NULL);
 	add_string(to, "tags_file", files && !files->tags_in_memory ?
 				    files->names.name[STORE_TAGS_FILE] : NULL);
-	add_string(to, "state", files ? store_state_name(health_state(health)) : NULL);
+	add_string(to, "state", files ? store_state_name(health_state(&view)) : NULL);
+	add_known(to, "file_system_away_ms", files, view.waits_ms);
 	add_known(to, "server_away_ms", files && files->server, health_server_away_ms(health));
 	add_known(to, "server_losses", files && files->server,
 		  files && files->server ? files->server->log->losses : 0);
-	add_known(to, "occupied_bytes", measured, occupied);
-	add_known(to, "disk_free_bytes", measured, disk_free);
-	add_known(to, "errors_writeback", files, files ? health->log->errors_writeback : 0);
+	add_known(to, "occupied_bytes", view.measured, view.occupied_bytes);
+	add_known(to, "disk_free_bytes", view.measured, view.free_bytes);
+	add_known(to, "errors_writeback", files, view.errors_writeback);
 }
 
 static void add_counters(struct json_object *to,

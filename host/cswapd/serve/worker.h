@@ -19,6 +19,7 @@
 #include "frontend/memory.h"
 #include "life/sandbox.h"
 #include "store/store.h"
+#include "store/store_room.h"
 #include "rings/vring.h"
 #include "life/watchdog.h"
 
@@ -51,6 +52,7 @@ struct worker_config {
 	unsigned int poll_us;
 	struct device_limits limits;
 	struct store *store;
+	struct store_room *room;	/* of its medium; NULL: it isn't known */
 	const struct memory *memory;	/* changes only while paused */
 	struct balloon *balloon;
 	bool punch;			/* discard what is RELEASEd */

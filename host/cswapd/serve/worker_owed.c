@@ -65,7 +65,7 @@ static bool is_short(struct worker *worker, uint64_t owed, uint64_t now)
 	if (now < giving->look_ns)
 		return giving->is_short;
 	giving->look_ns = now + LOOK_NS;
-	room = store_get_room(worker->set->config.store);
+	room = store_room_get(worker->set->config.room);
 	giving->is_short = room < LITTLE_ROOM_BYTES || room < owed * STORE_SLOT_SIZE;
 	return giving->is_short;
 }

@@ -199,8 +199,6 @@ struct store_ops {
 	 * nothing that can be now. NULL: nothing is ever owed.
 	 */
 	void (*give_back)(struct store_lane *lane, struct store_op *op);
-	/* Bytes that are free on the medium; NULL: nobody knows. Any thread; doesn't wait. */
-	uint64_t (*room)(const struct store *store);
 	/* What the store takes and owes now; NULL: nothing. Any thread. */
 	void (*use)(const struct store *store, struct store_use *use);
 	/* Hold nothing back any longer: somebody waits for all to end. */
@@ -249,12 +247,6 @@ static inline struct store_use store_get_use(const struct store *store)
 	if (store->ops->use)
 		store->ops->use(store, &use);
 	return use;
-}
-
-/* UINT64_MAX: it isn't known. */
-static inline uint64_t store_get_room(const struct store *store)
-{
-	return store->ops->room ? store->ops->room(store) : UINT64_MAX;
 }
 
 static inline void store_close(struct store *store)

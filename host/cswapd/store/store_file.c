@@ -82,15 +82,6 @@ static struct store *file_open(const struct store_files *files, uint64_t slots)
 	return store;
 }
 
-static uint64_t file_room(const struct store *store)
-{
-	const struct store_uring *uring = (const struct store_uring *)store;
-	struct statfs fs;
-
-	return uring->fd < 0 || fstatfs(uring->fd, &fs) ? UINT64_MAX :
-		       (uint64_t)fs.f_bavail * (uint64_t)fs.f_bsize;
-}
-
 const struct store_ops store_file_ops = {
 	.name = "file",
 	.open = file_open,
@@ -101,7 +92,6 @@ const struct store_ops store_file_ops = {
 	.write = store_uring_write,
 	.trim = store_uring_trim,
 	.complete = store_uring_complete,
-	.room = file_room,
 	.hurry = store_uring_hurry,
 	.lane_close = store_uring_lane_close,
 	.close = store_uring_close,

@@ -137,7 +137,7 @@ enum store_state {
 
 const char *store_state_name(enum store_state state);
 
-/* Looks at names and sizes, at nothing that a disk could keep waiting. */
+/* Looks at names and sizes, at nothing that a disk could keep waiting; but the server of a network's file system may. */
 enum store_state store_files_state(const struct store_files *files, unsigned int which);
 
 /* Is the signature still there? May wait for the disk. */

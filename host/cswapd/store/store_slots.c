@@ -458,11 +458,6 @@ static void slots_use(const struct store *base, struct store_use *use)
 				  0 : owed_total(&store->owed);
 }
 
-static uint64_t slots_room(const struct store *base)
-{
-	return store_get_room(((const struct store_slots *)base)->engine);
-}
-
 /* --- moving with the guest --- */
 
 static bool slots_can_move(const struct store *base)
@@ -612,7 +607,6 @@ static const struct store_ops store_slots_ops = {
 	.complete = slots_complete,
 	.give_back = slots_give_back,
 	.use = slots_use,
-	.room = slots_room,
 	.hurry = slots_hurry,
 	.lane_close = slots_lane_close,
 	.close = slots_close,
