@@ -55,7 +55,7 @@ $(out)/cswapctl: LIBS = $(shell $(PKG_CONFIG) --libs json-c libsystemd)
 $(out)/cswapctl: $(CSWAPCTL_OBJS)
 	$(link)
 
-BALANCER_PARTS := answers check config guests host notes policy requests
+BALANCER_PARTS := answers check config guests host modes notes policy requests
 BALANCER_OBJS := $(BALANCER_PARTS:%=$(out)/obj/host/cswap-balancer/%.o) $(COMMON_OBJS)
 
 $(out)/cswap-balancer: LIBS = $(shell $(PKG_CONFIG) --libs libsystemd json-c)

@@ -33,6 +33,7 @@
 #define DEFAULT_CONFIG "/etc/cswap-balancer.conf"
 #define DEFAULT_CONTROL "/run/cswap-balancer/control"
 #define NOTES_NAME "answers"
+#define MODES_NAME "modes"
 /* What isn't a guest's: operators, files that are open for a moment, and what is there once. */
 #define OWN_DESCRIPTORS (CTL_MAX_CLIENTS + 16)
 #define RETRY_MS 100
@@ -151,13 +152,13 @@ static void decide(struct balancer *balancer, const struct options *options)
 	uint64_t now_ms = clock_now_ms();
 	bool measured = measure(balancer);
 
-	if (measured && !balancer->paused) {
+	if (measured && !balancer->modes.paused) {
 		policy_step(&balancer->guests.policy, &balancer->host.memory,
 			    balancer->guests.sample, now_ms);
 		guests_tell(&balancer->guests, now_ms, balancer->dry_run);
 	}
 	if (!balancer->dry_run)
-		answers_give(&balancer->notes, &balancer->guests, balancer->paused);
+		answers_give(&balancer->notes, &balancer->guests, balancer->modes.paused);
 	if (!measured)
 		return;
 	balancer->decisions++;
@@ -241,7 +242,7 @@ static void tell_status(const struct balancer *balancer)
 	for (i = 0; i < guests->policy.count; i++)
 		stuck += guests->policy.guest[i].stuck;
 	snprintf(text, sizeof(text), "STATUS=%s%zu guests, %u stuck; the reserve is %s",
-		 balancer->paused ? "Paused: " : "", (size_t)guests->policy.count, stuck,
+		 balancer->modes.paused ? "Paused: " : "", (size_t)guests->policy.count, stuck,
 		 balancer->blind ? "unknown" : available < reserve ? "short" : "whole");
 	if (!strcmp(text, told))
 		return;
@@ -299,17 +300,20 @@ static int catch_signals(void)
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-/*
- * The folder for notes, beside the control socket: of two balancers that serve the same one
- * only the first has it.
- */
+/* What outlives the balancer is beside the control socket. */
+static void name_kept(const struct options *options, const char *name, char path[PATH_MAX])
+{
+	const char *slash = strrchr(options->control, '/');
+
+	snprintf(path, PATH_MAX, "%.*s%s", slash ? (int)(slash + 1 - options->control) : 0, options->control, name);
+}
+
+/* The folder for notes: of two balancers that serve the same one only the first has it. */
 static bool open_notes(struct balancer *balancer, const struct options *options, bool create)
 {
 	char path[PATH_MAX];
-	const char *slash = strrchr(options->control, '/');
 
-	snprintf(path, sizeof(path), "%.*s" NOTES_NAME,
-		 slash ? (int)(slash + 1 - options->control) : 0, options->control);
+	name_kept(options, NOTES_NAME, path);
 	return notes_open(&balancer->notes, path, create);
 }
 
@@ -321,15 +325,21 @@ static int undo(struct balancer *balancer, const struct options *options)
 	return done ? 0 : 1;
 }
 
-/* What an earlier balancer has left is undone first: this one begins with no answers. */
+/* What an earlier balancer has left is undone first: this one begins with no answers, and with its operators' words. */
 static bool begin(struct balancer *balancer, const struct options *options)
 {
-	guests_open(&balancer->guests, &balancer->config, raise_limit());
-	if (balancer->dry_run)
+	char path[PATH_MAX];
+
+	guests_open(&balancer->guests, &balancer->config, &balancer->modes, raise_limit());
+	if (balancer->dry_run) {
+		modes_open(&balancer->modes, NULL);
 		return true;
+	}
 	if (!open_notes(balancer, options, true))
 		return false;
 	answers_undo(&balancer->notes);
+	name_kept(options, MODES_NAME, path);
+	modes_open(&balancer->modes, path);
 	return true;
 }
 
@@ -357,6 +367,7 @@ static int serve(struct balancer *balancer, const struct options *options)
 	notes_close(&balancer->notes);
 	ctl_close(ctl);
 	guests_close(&balancer->guests);
+	modes_close(&balancer->modes);
 	close(signals);
 	return 0;
 }

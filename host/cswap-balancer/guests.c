@@ -8,9 +8,9 @@
  * with each tick. So neither the balancer nor a daemon waits for another daemon. What a daemon
  * says is checked here, and only here.
  *
- * A guest is forgotten when its folder is gone. As long as the folder is there, a daemon that
- * was restarted goes on where it was: its target is the one that the balancer tells it anew, or
- * that it has kept.
+ * A guest is forgotten when its folder is gone, but for what an operator has said of it (modes.c). As
+ * long as the folder is there, a daemon that was restarted goes on where it was: its target is the
+ * one that the balancer tells it anew, or that it has kept.
  *
  * When the balancer ends, the targets stay: together the guests fit into the host, and would not
  * any more if each guest took its memory back. For this reason targets have no lease; the unit
@@ -73,6 +73,12 @@ static bool make_room(struct guests *guests)
 	return true;
 }
 
+/* As long as no operator says otherwise. */
+static enum policy_mode first_mode(const struct guest *guest)
+{
+	return guest->config->manage ? POLICY_AUTO : POLICY_MODE_PAUSED;
+}
+
 static void add(struct guests *guests, const char *name)
 {
 	size_t i = guests->policy.count;
@@ -88,7 +94,7 @@ static void add(struct guests *guests, const char *name)
 	};
 	memcpy(guest->name, name, strlen(name));
 	guests->sample[i] = (struct policy_guest_sample) {
-		.late = true, .mode = guest->config->manage ? POLICY_AUTO : POLICY_MODE_PAUSED,
+		.late = true, .mode = modes_get(guests->modes, guest->name, first_mode(guest)),
 	};
 	policy_forget(&guests->policy.guest[i]);
 	guests->policy.count++;
@@ -144,6 +150,7 @@ static int look(struct guests *guests)
 		    (entry->d_type != DT_DIR && entry->d_type != DT_UNKNOWN &&
 		     entry->d_type != DT_LNK))
 			continue;
+		modes_see(guests->modes, entry->d_name);
 		guest = guests_find(guests, entry->d_name);
 		if (guest)
 			guest->seen = true;
@@ -159,7 +166,7 @@ static int look(struct guests *guests)
 }
 
 /* A guest that isn't seen is gone; but none goes because the balancer can't look. */
-static void scan(struct guests *guests)
+static void scan(struct guests *guests, uint64_t now_ms)
 {
 	size_t i;
 	int error;
@@ -175,6 +182,7 @@ static void scan(struct guests *guests)
 	for (i = guests->policy.count; i-- > 0;)
 		if (!guests->guest[i].seen)
 			drop(guests, i);
+	modes_end_look(guests->modes, now_ms);
 }
 
 /* True: something in the folder has changed. */
@@ -372,10 +380,11 @@ static void receive(struct guest *guest, struct policy_guest_sample *sample, uin
 
 /* --- the caller's interface --- */
 
-void guests_open(struct guests *guests, const struct config *config, size_t most)
+void guests_open(struct guests *guests, const struct config *config, struct modes *modes, size_t most)
 {
 	*guests = (struct guests) {
 		.config = config,
+		.modes = modes,
 		.most = most,
 		.inotify_fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC),
 		.late_ms = (uint64_t)config->interval_ms * LATE_INTERVALS,
@@ -407,7 +416,7 @@ void guests_tick(struct guests *guests, uint64_t now_ms)
 	size_t i;
 
 	if (take_events(guests) || !(guests->ticks++ % SCAN_TICKS))
-		scan(guests);
+		scan(guests, now_ms);
 	for (i = 0; i < guests->policy.count; i++) {
 		struct guest *guest = &guests->guest[i];
 
@@ -422,6 +431,16 @@ void guests_tick(struct guests *guests, uint64_t now_ms)
 		if (now_ms - guest->answered_ms > guests->late_ms)
 			guests->sample[i].late = true;
 	}
+}
+
+void guests_set_mode(struct guests *guests, size_t i, enum policy_mode mode)
+{
+	const struct guest *guest = &guests->guest[i];
+
+	guests->sample[i].mode = mode;
+	/* A fresh start, from the target as it is. */
+	policy_forget(&guests->policy.guest[i]);
+	modes_set(guests->modes, guest->name, mode, first_mode(guest));
 }
 
 size_t guests_max_polls(const struct guests *guests)

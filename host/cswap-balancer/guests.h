@@ -9,6 +9,7 @@
 
 #include "config.h"
 #include "common/log.h"
+#include "modes.h"
 
 #define GUESTS_HISTORY 16
 #define GUESTS_LINE_BYTES 16384		/* an answer is shorter */
@@ -45,6 +46,7 @@ struct guest {
 
 struct guests {
 	const struct config *config;
+	struct modes *modes;
 	int inotify_fd;			/* -1: none */
 	bool watching;			/* the folder itself is being watched */
 	unsigned int ticks;
@@ -59,7 +61,7 @@ struct guests {
 };
 
 /* @most: guests there are descriptors for. */
-void guests_open(struct guests *guests, const struct config *config, size_t most);
+void guests_open(struct guests *guests, const struct config *config, struct modes *modes, size_t most);
 void guests_close(struct guests *guests);
 
 /* Find which guests came and went; connect; ask each for its status. Never waits. */
@@ -77,5 +79,8 @@ bool guests_are_heard(const struct guests *guests);
 void guests_tell(struct guests *guests, uint64_t now_ms, bool dry_run);
 
 struct guest *guests_find(const struct guests *guests, const char *name);
+
+/* An operator's word for guest @i, which is kept. */
+void guests_set_mode(struct guests *guests, size_t i, enum policy_mode mode);
 
 #endif

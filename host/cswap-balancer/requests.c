@@ -105,7 +105,7 @@ static const char *state_word(const struct balancer *balancer, const struct view
 		return "unready";
 	if (view->sample->mode != POLICY_AUTO)
 		return view->sample->mode == POLICY_MODE_DRAIN ? "draining" : "paused";
-	if (balancer->paused)
+	if (balancer->modes.paused)
 		return "paused";
 	if (view->verdict->begun && !view->verdict->admitted)
 		return "refused";
@@ -249,7 +249,7 @@ static struct json_object *begin_answer(const struct balancer *balancer)
 	struct json_object *to = json_object_new_object();
 
 	add_bool(to, "ok", true);
-	add_bool(to, "paused", balancer->paused);
+	add_bool(to, "paused", balancer->modes.paused);
 	add_bool(to, "dry_run", balancer->dry_run);
 	return to;
 }
@@ -393,9 +393,7 @@ static char *set_mode(struct balancer *balancer, size_t i, enum policy_mode mode
 	struct json_object *to = json_object_new_object();
 	struct view view = view_of(balancer, i);
 
-	balancer->guests.sample[i].mode = mode;
-	/* A fresh start, from the target as it is. */
-	policy_forget(&balancer->guests.policy.guest[i]);
+	guests_set_mode(&balancer->guests, i, mode);
 	add_bool(to, "ok", true);
 	json_object_object_add(to, "guest", guest_object(balancer, &view));
 	return print(to);
@@ -406,10 +404,10 @@ static char *pause_all(struct balancer *balancer, bool paused)
 {
 	size_t i;
 
-	if (!paused && balancer->paused)
+	if (!paused && balancer->modes.paused)
 		for (i = 0; i < balancer->guests.policy.count; i++)
 			policy_forget(&balancer->guests.policy.guest[i]);
-	balancer->paused = paused;
+	modes_pause_all(&balancer->modes, paused);
 	return status(balancer);
 }
 

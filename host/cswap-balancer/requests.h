@@ -14,8 +14,9 @@ struct balancer {
 	struct config config;
 	struct guests guests;
 	struct notes notes;
+	struct modes modes;
 	struct host_sample host;
-	bool dry_run, paused;
+	bool dry_run;
 	bool blind;			/* the host can't be measured, and that was said */
 	uint64_t decisions, decided_ms;
 };

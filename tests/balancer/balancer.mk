@@ -14,6 +14,11 @@ $(out)/tests/test_balancer_policy: $(out)/obj/tests/balancer/test_balancer_polic
 		$(out)/obj/host/cswap-balancer/policy.o
 	$(link)
 
+$(out)/tests/test_balancer_modes: LIBS = $(shell $(PKG_CONFIG) --libs cmocka)
+$(out)/tests/test_balancer_modes: $(patsubst %,$(out)/obj/%.o,tests/balancer/test_balancer_modes \
+		host/cswap-balancer/modes host/common/log)
+	$(link)
+
 $(out)/balancer-sim: LIBS := -lm
 $(out)/balancer-sim: $(out)/obj/tests/balancer/balancer_sim.o $(out)/obj/host/cswap-balancer/policy.o \
 		$(out)/obj/guest/cswap_policy.o
@@ -26,9 +31,10 @@ bench-balancer: $(out)/balancer-sim
 	$< --guests 1000 --seconds 600 shift spike
 
 .PHONY: check-balancer check-balancer-mutants
-check-balancer: $(out)/tests/test_balancer_policy \
+check-balancer: $(out)/tests/test_balancer_policy $(out)/tests/test_balancer_modes \
 		$(addprefix $(out)/,cswap-balancer balancer-sim cswapd cswapctl cswap-sim)
 	$(Q)$(out)/tests/test_balancer_policy
+	$(Q)$(out)/tests/test_balancer_modes
 	$(Q)$(out)/balancer-sim >$(out)/balancer-sim.log || { cat $(out)/balancer-sim.log; exit 1; }
 	$(Q)for guests in 2 3 5 8 21 40; do \
 		$(out)/balancer-sim --guests $$guests thieves liars >$(out)/balancer-sim.log || \

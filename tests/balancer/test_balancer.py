@@ -304,6 +304,40 @@ def drain_goes_on_from_the_operators_target(host):
     expect("from its target, by a step: %r" % history, first and first[0]["to_bytes"] <= 2 * MIB + host.list()["b"]["size_bytes"] // 10 + 1)
 
 
+def an_operators_word_outlasts_restarts(host):
+    """Of the guest's daemon, with which systemd removes its folder, and of the balancer."""
+    host.balancer()
+    all_managed(host)
+    host.ask("pause", guest="a")
+    host.ask("drain", guest="b")
+    states = {"a": "paused", "b": "draining", "c": "managed"}
+
+    def are_back():
+        host.until("all are there", lambda: all(host.state(n) not in (None, "late", "unready") for n in "abc"))
+        expect("as they were: %r" % [host.state(n) for n in "abc"], all(host.state(n) == states[n] for n in "abc"))
+    for name in "ab":
+        os.rename(host.path("run", name), host.path("gone"))
+        host.until("it's gone", lambda: host.state(name) is None)
+        os.rename(host.path("gone"), host.path("run", name))
+        are_back()
+    for number in signal.SIGTERM, signal.SIGKILL:
+        host.end("balancer", number)
+        host.balancer()
+        are_back()
+    host.ask("pause")
+    host.end("balancer", signal.SIGKILL)
+    host.balancer()
+    expect("all are paused still", host.ask("status")["paused"])
+    host.ask("resume")
+    host.ask("resume", guest="a")
+    host.ask("resume", guest="b")
+    states = dict.fromkeys("abc", "managed")
+    host.end("balancer")
+    host.balancer()
+    expect("none is any more", not host.ask("status")["paused"])
+    are_back()
+
+
 def explains_who_has_no_guest(host):
     host.daemon("d")
     host.balancer()
@@ -784,6 +818,7 @@ tests = [
     (obeys_its_operator, Host),
     # The history has 16 decisions: it isn't to be over before it is asked for.
     (drain_goes_on_from_the_operators_target, lambda: Host("interval = 400ms\n")),
+    (an_operators_word_outlasts_restarts, Host),
     (explains_who_has_no_guest, Host),
     (cswapctl_speaks_to_it, Host),
     (refuses_nonsense, Host),
