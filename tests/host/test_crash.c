@@ -7,16 +7,21 @@
  * it. The guest uses at once what it gets back. Everything must have been answered once,
  * and nothing done again that the guest had seen the end of.
  *
+ * And polls that the kernel ends by itself, which are begun anew.
+ *
  * Checks: device-request-one-outcome, device-discard-done
  */
 #include "test_ring.h"
 
+#include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/eventfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/log.h"
 #include "serve/worker.h"
 #include "worker_hooked.h"
@@ -29,6 +34,7 @@
 /* Far more than it takes to serve them all. */
 #define MAX_STEPS 5000
 #define MAX_DRAINS 100000
+#define PATIENCE_MS 20000
 
 enum { CONTROL, REQUEST, RESPONSE };
 /* Heads, by ring. */
@@ -223,7 +229,7 @@ static bool is_over(void)
 
 /* --- a process that serves it --- */
 
-static const char *attach(struct worker_set *set, unsigned int index)
+static const char *attach(struct worker_set *set, unsigned int index, int kick_fd, int call_fd)
 {
 	const uint64_t base = GUEST_UVA + index * 3 * PAGE;
 	const struct worker_ring ring = {
@@ -231,8 +237,8 @@ static const char *attach(struct worker_set *set, unsigned int index)
 			.desc_uva = base, .avail_uva = base + PAGE,
 			.used_uva = base + 2 * PAGE, .num = RING_NUM,
 		},
-		.kick_fd = eventfd(0, EFD_CLOEXEC),
-		.call_fd = -1,
+		.kick_fd = kick_fd,
+		.call_fd = call_fd,
 		.err_fd = -1,
 	};
 
@@ -271,7 +277,7 @@ static int serve(bool successor, unsigned int dies_at)
 	if (successor)
 		worker_dies_at = dies_at;
 	for (i = 0; i < RINGS; i++)
-		if (attach(set, i))
+		if (attach(set, i, eventfd(0, EFD_CLOEXEC), -1))
 			return 3;
 	if (!successor) {
 		/*
@@ -347,10 +353,77 @@ static void every_step(void **state)
 	print_message("%u deaths, %u of successors\n", step - 2, again);
 }
 
+/* --- polls that the kernel ends --- */
+
+static bool wait_readable(int fd)
+{
+	struct pollfd pollfd = { .fd = fd, .events = POLLIN };
+	uint64_t count;
+
+	return poll(&pollfd, 1, PATIENCE_MS) == 1 && read(fd, &count, sizeof(count)) == sizeof(count);
+}
+
+/* The watchdog's question is answered by the thread, when that is back in its loop. */
+static bool wait_for_beat(struct watchdog_beats *beats, int fd)
+{
+	uint64_t end_ms = clock_now_ms() + PATIENCE_MS;
+
+	__atomic_store_n(&beats->asked, 1, __ATOMIC_RELEASE);
+	eventfd_write(fd, 1);
+	while (__atomic_load_n(&beats->seen[1], __ATOMIC_ACQUIRE) != 1 && clock_now_ms() < end_ms)
+		sched_yield();
+	return __atomic_load_n(&beats->seen[1], __ATOMIC_ACQUIRE) == 1;
+}
+
+/* Kicks, and nothing else, wake the thread: they are heard by polls that were begun anew. */
+static void polls_that_end_are_begun_anew(void **state)
+{
+	static struct memory memory;
+	static struct balloon balloon;
+	static struct watchdog_beats beats;
+	const struct worker_config config = {
+		.workers = 1,
+		.limits = {
+			.capacity = SLOTS, .queue_pairs = 1, .discard = true,
+			.balloon = true, .block_bytes = PAGE,
+			.release_method = VIRTIO_CSWAP_RELEASE_CONVERT,
+		},
+		.store = store, .memory = &memory, .balloon = &balloon, .log = &world->log, .sandbox = SANDBOX_OFF,
+		.beats = &beats, .beat_fd = eventfd(0, EFD_CLOEXEC),
+	};
+	int kick = eventfd(0, EFD_CLOEXEC), call = eventfd(0, EFD_CLOEXEC);
+	struct worker_set *set;
+	unsigned int i;
+
+	(void)state;
+	fill_rings();
+	assert_null(memory_add_mapped(&memory, GUEST_GPA, GUEST_UVA, GUEST_BYTES, world->guest));
+	assert_true(store->ops->activate(store));
+	balloon_init(&balloon, PAGE);
+	balloon_set_target(&balloon, TARGET);
+	set = worker_start(&config);
+	assert_non_null(set);
+	for (i = 0; i < RINGS; i++)
+		assert_null(attach(set, i, kick, call));
+	worker_end_polls(set);
+	assert_true(wait_for_beat(&beats, config.beat_fd));
+	offer_requests();
+	eventfd_write(kick, 1);
+	while (!is_over())
+		assert_true(wait_readable(call));
+	expect_served_once();
+	worker_stop(set);
+	close(kick);
+	close(call);
+	close(config.beat_fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_step),
+		/* It has threads, so the last. */
+		cmocka_unit_test(polls_that_end_are_begun_anew),
 	};
 
 	log_init(LOG_CRIT);

@@ -39,3 +39,33 @@ static void may_die(void)
 #include "serve/worker_pair.c"
 #include "serve/worker_request.c"
 #include "serve/worker_ring.c"
+
+static void cancel(struct worker *worker, uint64_t token)
+{
+	struct io_uring_sqe *sqe = store_get_sqe(&worker->uring);
+
+	io_uring_prep_cancel64(sqe, token, 0);
+	io_uring_sqe_set_data64(sqe, TOKEN_NONE);
+}
+
+static void end_polls(struct worker *worker, void *arg)
+{
+	struct pair *pair;
+
+	(void)arg;
+	for_each_pair(worker, pair) {
+		cancel(worker, (uintptr_t)&pair->request | TOKEN_KICK);
+		cancel(worker, (uintptr_t)&pair->response | TOKEN_KICK);
+	}
+	cancel(worker, (uintptr_t)&worker->control.ring | TOKEN_KICK);
+	cancel(worker, TOKEN_BEAT);
+	io_uring_submit(&worker->uring);
+}
+
+void worker_end_polls(struct worker_set *set)
+{
+	run_in_all(set, end_polls);
+	/* They have been seen to end by then. */
+	worker_drain(set);
+	worker_drain(set);
+}

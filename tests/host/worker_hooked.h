@@ -12,4 +12,9 @@ extern unsigned int worker_steps;
 /* Called by the worker's thread after each store to the log, if it's set. */
 extern void (*worker_noted)(void);
 
+struct worker_set;
+
+/* End what polls for kicks and for the watchdog, as older kernels do when they have no room for a completion. */
+void worker_end_polls(struct worker_set *set);
+
 #endif

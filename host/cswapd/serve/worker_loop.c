@@ -84,6 +84,15 @@ void loop_break_ring(struct worker *worker, struct ring *ring, const char *why)
 }
 
 /*
+ * Older kernels (5.x) end a multishot poll by -ECANCELED when they have no room for a completion; later ones end it by what
+ * was polled for. Either may begin anew.
+ */
+static bool has_failed(const struct io_uring_cqe *cqe)
+{
+	return cqe->res < 0 ? cqe->res != -ECANCELED : cqe->res & (POLLERR | POLLHUP | POLLNVAL);
+}
+
+/*
  * The kick descriptor became readable. It's never read: a multishot poll
  * reports every write to it.
  */
@@ -96,7 +105,7 @@ static void kick_event(struct worker *worker, struct ring *ring,
 	/* It has ended because we want it to. */
 	if (!ring_attached(ring) || ring->setup.kick_fd < 0)
 		return;
-	if (cqe->res < 0 || cqe->res & (POLLERR | POLLHUP | POLLNVAL)) {
+	if (has_failed(cqe)) {
 		loop_break_ring(worker, ring, "kick descriptor is dead");
 		return;
 	}
@@ -110,7 +119,7 @@ static void beat_event(struct worker *worker, const struct io_uring_cqe *cqe)
 
 	watchdog_answer(config->beats, 1 + worker->index);
 	/* A wait may be long, and no other code would begin the poll again. */
-	if (!(cqe->flags & IORING_CQE_F_MORE) && cqe->res >= 0)
+	if (!(cqe->flags & IORING_CQE_F_MORE) && !has_failed(cqe))
 		worker->beats_watched = watch(worker, config->beat_fd, TOKEN_BEAT);
 }
 
