@@ -160,9 +160,48 @@ static void outlives_what_vanishes(void **state)
 	assert_false(memory_has_vanished(&memory));
 	assert_null(memory_add(&memory, 0x10000, 0x90000, 16384, 0, fd));
 	assert_int_equal(*(uint8_t *)memory_from_gpa(&memory, 0x13000, &len), 0);
-	memory_clear(&memory);
+	/* A table that is emptied region by region is as empty. */
+	at = memory_from_gpa(&memory, 0x10000, &len);
+	assert_int_equal(ftruncate(fd, 8192), 0);
+	assert_int_equal(((volatile uint8_t *)at)[12288], 0);
+	assert_true(memory_has_vanished(&memory));
+	assert_null(memory_remove(&memory, 0x10000, 0x90000, 16384));
+	assert_false(memory_has_vanished(&memory));
 	memory_guard(NULL);
 	close(fd);
+}
+
+static void knows_what_is_gone(void **state)
+{
+	static struct memory memory;
+	unsigned int i;
+
+	(void)state;
+	add(&memory, 0x10000, 0x90000, 8192, 0);
+	assert_false(memory_is_gone(&memory, 0x10000));
+	assert_null(memory_remove(&memory, 0x10000, 0x90000, 8192));
+	assert_true(memory_is_gone(&memory, 0x10000));
+	assert_true(memory_is_gone(&memory, 0x11fff));
+	assert_false(memory_is_gone(&memory, 0x12000));
+	assert_false(memory_is_gone(&memory, 0xffff));
+	/* A part of it comes again; then a region with all of it. */
+	add(&memory, 0x10000, 0x90000, 4096, 0);
+	assert_false(memory_is_gone(&memory, 0x10000));
+	assert_true(memory_is_gone(&memory, 0x11000));
+	assert_null(memory_remove(&memory, 0x10000, 0x90000, 4096));
+	add(&memory, 0x10000, 0x90000, 16384, 0);
+	assert_int_equal(memory.num_gone, 0);
+	/* As much as it has room for; the oldest is forgotten. */
+	for (i = 0; i <= MEMORY_MAX_REGIONS; i++) {
+		add(&memory, 0x100000 + i * 8192ULL, 0x1000000, 4096, 0);
+		assert_null(memory_remove(&memory, 0x100000 + i * 8192ULL, 0x1000000, 4096));
+	}
+	assert_false(memory_is_gone(&memory, 0x100000));
+	assert_true(memory_is_gone(&memory, 0x102000));
+	assert_true(memory_is_gone(&memory, 0x100000 + MEMORY_MAX_REGIONS * 8192ULL));
+	/* Another table says all that there is. */
+	memory_clear(&memory);
+	assert_false(memory_is_gone(&memory, 0x102000));
 }
 
 #define REGION_BYTES (2 * 4096)
@@ -246,6 +285,7 @@ int main(void)
 		cmocka_unit_test(maps_files),
 		cmocka_unit_test(refuses_files_too_small),
 		cmocka_unit_test(outlives_what_vanishes),
+		cmocka_unit_test(knows_what_is_gone),
 		cmocka_unit_test(many_regions),
 	};
 

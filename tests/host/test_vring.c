@@ -320,6 +320,33 @@ static void regions_are_joined(void **state)
 	munmap(more, 4096);
 }
 
+/* A buffer that lies in a region which was removed isn't popped, and breaks nothing. */
+static void what_has_gone_waits(void **state)
+{
+	struct test_ring *t = *state;
+	const uint64_t gpa = GUEST_GPA + GUEST_BYTES, uva = GUEST_UVA + GUEST_BYTES;
+	uint8_t *more = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			     -1, 0);
+
+	assert_null(memory_add_mapped(&t->memory, gpa, uva, 4096, more));
+	assert_null(memory_remove(&t->memory, gpa, uva, 4096));
+	/* It begins in memory that is there. */
+	put_desc(t, 0, GUEST_BYTES - 16, 32, 0, 0);
+	post(t, 0);
+	assert_int_equal(pop(t), VRING_AWAY);
+	assert_null(t->vring.broken);
+	assert_int_equal(vring_outstanding(&t->vring), 0);
+	assert_null(memory_add_mapped(&t->memory, gpa, uva, 4096, more));
+	assert_int_equal(pop(t), VRING_OK);
+	assert_int_equal(t->chain.readable_bytes, 32);
+	/* What isn't to come again breaks it. */
+	assert_null(memory_remove(&t->memory, gpa, uva, 4096));
+	put_desc(t, 1, GUEST_BYTES + 4096, 32, 0, 0);
+	post(t, 1);
+	assert_int_equal(pop(t), VRING_BROKEN);
+	munmap(more, 4096);
+}
+
 static void relocation_keeps_the_place(void **state)
 {
 	struct test_ring *t = *state;
@@ -497,6 +524,7 @@ int main(void)
 		CASE(too_many_outstanding_breaks),
 		CASE(walk_checks_again),
 		CASE(regions_are_joined),
+		CASE(what_has_gone_waits),
 		CASE(relocation_keeps_the_place),
 		CASE(calls_by_flag),
 		CASE(calls_by_event_index),

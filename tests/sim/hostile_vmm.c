@@ -578,8 +578,8 @@ static void load_done(struct io_op *op, void *arg)
 static u8 under_load_page[64][IO_PAGE_BYTES];
 static struct load_op under_load_op[64];
 
-/* Leave 64 stores of pair 0 under way. */
-static void start_load(struct guest *g)
+/* Leave 64 stores of pair 0 under way, or as many as there is room for. Returns how many. */
+static unsigned int start_load(struct guest *g)
 {
 	struct guest_pair *p = &g->pair[0];
 	unsigned int i;
@@ -587,6 +587,7 @@ static void start_load(struct guest *g)
 	for (i = 0; i < 64; i++) {
 		struct load_op *l = &under_load_op[i];
 
+		l->done = false;
 		l->op = (struct io_op){
 			.kind = IO_STORE, .slot = i, .count = 1,
 			.page = under_load_page[i], .done = load_done, .arg = &l->done,
@@ -596,6 +597,7 @@ static void start_load(struct guest *g)
 			break;
 	}
 	p->io.ops->flush(&p->io);
+	return i;
 }
 
 /* The memory goes away under the rings and under requests. */
@@ -621,6 +623,111 @@ static int case_regions_removed_under_load(struct guest *g, const char *socket)
 		vq_kick(&g->pair[1].request);
 		TRY(settle(g, &closed));
 		TRY(guest_reconnect(g));
+	}
+	return hostile_aftermath(g, &before, true);
+}
+
+static int remove_region(struct guest *g, unsigned int index)
+{
+	const struct fe_region *r = &g->fe.region[index];
+	struct fe_message m = { .header = { FE_REM_MEM_REG, 0, 40 } };
+
+	m.payload.one.region = (struct fe_wire_region){
+		r->guest_address, r->bytes, r->user_address, r->offset,
+	};
+	TRY_FE(g, fe_tell(&g->fe, &m, NULL, 0));
+	return 0;
+}
+
+static int add_region(struct guest *g, unsigned int index)
+{
+	const struct fe_region *r = &g->fe.region[index];
+
+	TRY_FE(g, tell_region(g, r->guest_address, r->bytes, r->user_address, r->offset,
+			      g->fe.memory_fd));
+	return 0;
+}
+
+/* The first @count stores of start_load() end, and well. */
+static int await_load(struct guest *g, unsigned int count)
+{
+	struct guest_pair *p = &g->pair[0];
+	unsigned int i;
+
+	for (i = 0; i < count; i++) {
+		while (!under_load_op[i].done)
+			if (p->io.ops->poll(&p->io) < 0 ||
+			    (!under_load_op[i].done && p->io.ops->wait(&p->io)))
+				return guest_fail(g, "store %u of %u: %s", i, count, p->io.error);
+		EXPECT(g, under_load_op[i].op.result == IO_OK, "store %u: result %d", i,
+		       under_load_op[i].op.result);
+	}
+	return 0;
+}
+
+/* All is as before, for both pairs and the control queue. */
+static int is_served(struct guest *g)
+{
+	const struct guest_range range = { 100, 8 };
+	enum io_result result;
+	u32 status;
+
+	TRY(guest_check_pair(g, 0, 90));
+	TRY(guest_discard(g, &range, 1, &status));
+	EXPECT(g, !status, "discard: status %u", status);
+	TRY(guest_load(g, HOSTILE_BYSTANDER, &result));
+	EXPECT(g, result == IO_OK, "the bystander's page: result %d", result);
+	return 0;
+}
+
+/* As QEMU does when a region changes its size: what lies there, rings and requests, isn't there for a moment. */
+static int case_regions_come_again(struct guest *g, const char *socket)
+{
+	const struct guest_options o = {
+		.frontend = { .style = FE_STYLE_QEMU, .regions = 5 }, .pairs = 2,
+	};
+	struct hostile_census before;
+	unsigned int i, before_count, between_count;
+
+	TRY(hostile_begin_with(g, socket, &before, &o));
+	for (i = 0; i < g->fe.regions; i++) {
+		before_count = start_load(g);
+		TRY(remove_region(g, i));
+		TRY(add_region(g, i));
+		TRY(await_load(g, before_count));
+		TRY(remove_region(g, i));
+		between_count = start_load(g);
+		TRY(add_region(g, i));
+		TRY(await_load(g, between_count));
+		TRY(is_served(g));
+	}
+	for (i = 0; i < g->fe.regions; i++)
+		TRY(remove_region(g, i));
+	between_count = start_load(g);
+	for (i = 0; i < g->fe.regions; i++)
+		TRY(add_region(g, i));
+	TRY(await_load(g, between_count));
+	TRY(is_served(g));
+	return hostile_aftermath(g, &before, true);
+}
+
+/* All regions go; the rings stop meanwhile, and start where they stopped when the regions are there again. */
+static int case_rings_stop_while_away(struct guest *g, const char *socket)
+{
+	struct hostile_census before;
+	unsigned int i, round, count;
+
+	TRY(hostile_begin(g, socket, &before));
+	for (round = 0; round < 10; round++) {
+		count = start_load(g);
+		for (i = 0; i < g->fe.regions; i++)
+			TRY(remove_region(g, i));
+		TRY(guest_stop(g));
+		for (i = 0; i < g->fe.regions; i++)
+			TRY(add_region(g, i));
+		TRY(guest_resume(g));
+		TRY(await_load(g, count));
+		TRY(is_served(g));
 	}
 	return hostile_aftermath(g, &before, true);
 }
@@ -1117,6 +1224,8 @@ static const struct suite_case cases[] = {
 	{ "500 regions", case_many_regions },
 	{ "memory tables malformed", case_bad_tables },
 	{ "memory removed under load", case_regions_removed_under_load },
+	{ "memory removed, and the same added", case_regions_come_again },
+	{ "rings stopped while their memory is away", case_rings_stop_while_away },
 	{ "memory moved under load", case_table_moved_under_load },
 	{ "memory cut short under load", case_memory_vanishes_under_load },
 	{ "resets under load", case_reset_under_load },

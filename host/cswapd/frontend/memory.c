@@ -121,6 +121,50 @@ static const char *check_region(const struct memory *memory, uint64_t gpa,
 	return NULL;
 }
 
+/* --- what was removed, and may come again --- */
+
+/* All of it is there, or known to be gone. */
+static void forget_gone(struct memory *memory, uint64_t gpa, uint64_t size)
+{
+	unsigned int i, kept = 0;
+
+	for (i = 0; i < memory->num_gone; i++) {
+		const struct memory_gone *gone = &memory->gone[i];
+
+		if (gone->gpa >= gpa && gone->gpa - gpa < size &&
+		    gone->size <= size - (gone->gpa - gpa))
+			continue;
+		memory->gone[kept++] = *gone;
+	}
+	memory->num_gone = kept;
+}
+
+static void note_gone(struct memory *memory, uint64_t gpa, uint64_t size)
+{
+	forget_gone(memory, gpa, size);
+	if (memory->num_gone == MEMORY_MAX_REGIONS)
+		memmove(memory->gone, memory->gone + 1,
+			--memory->num_gone * sizeof(memory->gone[0]));
+	memory->gone[memory->num_gone++] = (struct memory_gone) { gpa, size };
+}
+
+bool memory_is_gone(const struct memory *memory, uint64_t gpa)
+{
+	uint64_t len = 1;
+	unsigned int i;
+
+	for (i = 0; i < memory->num_gone; i++)
+		if (gpa - memory->gone[i].gpa < memory->gone[i].size)
+			return !memory_find_region(memory, gpa, &len);
+	return false;
+}
+
+/* What vanished was of regions that are gone. */
+static void note_empty(struct memory *memory)
+{
+	__atomic_store_n(&memory->vanished, false, __ATOMIC_RELEASE);
+}
+
 const char *memory_add_mapped(struct memory *memory, uint64_t gpa,
 			      uint64_t uva, uint64_t size, void *host)
 {
@@ -131,6 +175,7 @@ const char *memory_add_mapped(struct memory *memory, uint64_t gpa,
 	/* So that what is aligned for the guest is aligned for O_DIRECT. */
 	if ((gpa ^ (uintptr_t)host) & (MEMORY_PAGE_SIZE - 1))
 		return "memory region is not page-aligned";
+	forget_gone(memory, gpa, size);
 	order_add(memory, &memory->by_gpa, gpa);
 	order_add(memory, &memory->by_host, (uintptr_t)host);
 	memory->region[memory->count++] = (struct memory_region) {
@@ -214,9 +259,12 @@ const char *memory_remove(struct memory *memory, uint64_t gpa, uint64_t uva,
 		    region->size != size)
 			continue;
 		free_region(region);
+		note_gone(memory, gpa, size);
 		order_remove(memory, &memory->by_gpa, i);
 		order_remove(memory, &memory->by_host, i);
 		*region = memory->region[--memory->count];
+		if (!memory->count)
+			note_empty(memory);
 		return NULL;
 	}
 	return "no such memory region";
@@ -226,7 +274,8 @@ void memory_clear(struct memory *memory)
 {
 	while (memory->count)
 		free_region(&memory->region[--memory->count]);
-	__atomic_store_n(&memory->vanished, false, __ATOMIC_RELEASE);
+	memory->num_gone = 0;
+	note_empty(memory);
 }
 
 /* --- pages that vanish --- */

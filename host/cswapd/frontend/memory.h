@@ -36,12 +36,20 @@ struct memory_sorted {
 	uint16_t index[MEMORY_MAX_REGIONS];
 };
 
+/* Addresses of the guest's that were shared once. */
+struct memory_gone {
+	uint64_t gpa;
+	uint64_t size;
+};
+
 struct memory {
 	unsigned int count;
 	/* Where a region stays until it goes, and the last takes its place. */
 	struct memory_region region[MEMORY_MAX_REGIONS];
 	struct memory_sorted by_gpa;
 	struct memory_sorted by_host;
+	unsigned int num_gone;
+	struct memory_gone gone[MEMORY_MAX_REGIONS]; /* the last that were removed; oldest first */
 	struct dirty_log dirty;		/* what we write there; memory_clear() leaves it */
 	bool vanished;			/* by any thread: memory_has_vanished() */
 };
@@ -58,9 +66,15 @@ const char *memory_add(struct memory *memory, uint64_t gpa, uint64_t uva,
 const char *memory_add_mapped(struct memory *memory, uint64_t gpa,
 			      uint64_t uva, uint64_t size, void *host);
 
-/* Unmap the region that has exactly these properties. */
+/*
+ * Unmap the region that has exactly these properties. A front end that changes a region
+ * removes it and adds another: so what was there may come again.
+ */
 const char *memory_remove(struct memory *memory, uint64_t gpa, uint64_t uva,
 			  uint64_t size);
+/* Is @gpa not shared, but was until a region was removed? */
+bool memory_is_gone(const struct memory *memory, uint64_t gpa);
+/* The table begins anew: nothing is expected to come again. */
 void memory_clear(struct memory *memory);
 
 /*

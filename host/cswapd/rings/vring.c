@@ -57,6 +57,11 @@ static enum vring_result break_ring(struct vring_device *ring, const char *why)
 	return VRING_BROKEN;
 }
 
+bool vring_is_here(const struct vring_device *ring)
+{
+	return ring->desc && ring->avail && ring->used;
+}
+
 /* Find the three parts in @memory as it is now. */
 static const char *find_parts(struct vring_device *ring,
 			      const struct memory *memory,
@@ -69,7 +74,7 @@ static const char *find_parts(struct vring_device *ring,
 	ring->avail = memory_from_uva(memory, setup->avail_uva,
 				      AVAIL_BYTES(num));
 	ring->used = memory_from_uva(memory, setup->used_uva, USED_BYTES(num));
-	if (!ring->desc || !ring->avail || !ring->used)
+	if (!vring_is_here(ring))
 		return "ring does not lie in shared memory";
 	if ((uintptr_t)ring->desc & (VRING_DESC_ALIGN_SIZE - 1) ||
 	    (uintptr_t)ring->avail & (VRING_AVAIL_ALIGN_SIZE - 1) ||
@@ -153,9 +158,12 @@ bool vring_has_avail(const struct vring_device *ring)
 	return !ring->broken && count_avail(ring);
 }
 
-/* Translate one descriptor; it may lie across neighbouring regions. */
+/*
+ * Translate one descriptor; it may lie across neighbouring regions. What is wrong begins
+ * at *@addr then.
+ */
 static const char *add_segments(const struct vring_device *ring,
-				struct vring_chain *chain, uint64_t addr,
+				struct vring_chain *chain, uint64_t *addr,
 				uint64_t len, bool writable)
 {
 	while (len) {
@@ -165,7 +173,7 @@ static const char *add_segments(const struct vring_device *ring,
 
 		if (n == VRING_MAX_SEGMENTS)
 			return "descriptor chain has too many pieces";
-		host = memory_from_gpa(ring->memory, addr, &piece);
+		host = memory_from_gpa(ring->memory, *addr, &piece);
 		if (!host)
 			return "descriptor points outside shared memory";
 		chain->segment[n].host = host;
@@ -177,7 +185,7 @@ static const char *add_segments(const struct vring_device *ring,
 			chain->readable++;
 			chain->readable_bytes += piece;
 		}
-		addr += piece;
+		*addr += piece;
 		len -= piece;
 	}
 	return NULL;
@@ -204,6 +212,7 @@ enum vring_result vring_walk(struct vring_device *ring, uint16_t head,
 	struct vring_desc desc = { .flags = VRING_DESC_F_NEXT, .next = head };
 	unsigned int links = 0;
 	const char *wrong;
+	uint64_t addr;
 	bool writable;
 
 	if (ring->broken)
@@ -224,9 +233,11 @@ enum vring_result vring_walk(struct vring_device *ring, uint16_t head,
 		writable = desc.flags & VRING_DESC_F_WRITE;
 		if (!writable && chain->writable)
 			return break_ring(ring, "readable descriptor behind a writable one");
-		wrong = add_segments(ring, chain, desc.addr, desc.len, writable);
+		addr = desc.addr;
+		wrong = add_segments(ring, chain, &addr, desc.len, writable);
 		if (wrong)
-			return break_ring(ring, wrong);
+			return memory_is_gone(ring->memory, addr) ?
+				       VRING_AWAY : break_ring(ring, wrong);
 	}
 	return VRING_OK;
 }

@@ -20,6 +20,7 @@
 #define VRING_MAX_SEGMENTS (VRING_MAX_NUM + MEMORY_MAX_REGIONS)
 
 enum vring_result {
+	VRING_AWAY = -2,	/* a part of the chain lies in memory that has gone, and may come again */
 	VRING_BROKEN = -1,	/* vring.broken says why */
 	VRING_EMPTY = 0,
 	VRING_OK = 1,
@@ -78,9 +79,13 @@ const char *vring_attach(struct vring_device *ring,
 const char *vring_read_used(const struct memory *memory,
 			    const struct vring_setup *setup, uint16_t *used);
 
-/* Find an attached ring again after @memory has changed. */
+/*
+ * Find an attached ring again after @memory has changed. Returns NULL, or what is wrong. A part
+ * that isn't in memory at all may come again: until then the ring isn't here.
+ */
 const char *vring_relocate(struct vring_device *ring,
 			   const struct vring_setup *setup);
+bool vring_is_here(const struct vring_device *ring);
 
 /* Fetch the next available chain. */
 enum vring_result vring_pop(struct vring_device *ring,

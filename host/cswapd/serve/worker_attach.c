@@ -165,7 +165,8 @@ static void recover_responses(struct pair *pair)
 		const uint16_t head = worker->held.head[i];
 
 		if (vring_walk(vring, head, &worker->chain) != VRING_OK) {
-			pair_break(pair, &pair->response, vring->broken);
+			pair_break(pair, &pair->response, vring->broken ? vring->broken :
+				   "a buffer's memory has gone");
 			return;
 		}
 		if (!pair_hold_response(pair, &worker->chain))
@@ -343,7 +344,7 @@ static bool is_in_log(struct worker *worker, struct ring *ring,
 static bool can_recover_requests(const struct pair *pair)
 {
 	return !pair->broken && pair->request.state == RING_HALF &&
-	       pair->response.state == RING_SERVED;
+	       vring_is_here(&pair->request.vring) && pair->response.state == RING_SERVED;
 }
 
 /* Find the ring, and with @in_log also where it goes on. NULL, or what is wrong. */
@@ -380,15 +381,29 @@ void attach_begin(struct worker *worker, void *arg)
 				       RING_HALF : RING_SERVED);
 	if (in_log)
 		recover_ring(worker, ring);
+	if (pair)
+		pair->stalled = false;
+	else
+		worker->control.stalled = false;
 	if (pair && can_recover_requests(pair))
 		recover_requests(pair);
+}
+
+/* Control requests that are done are in the log alone if they can't be put back now. */
+static bool is_all_known(const struct worker *worker, const struct ring *ring)
+{
+	return ring->state == RING_SERVED && (ring->pair || !worker->control.stalled);
 }
 
 void attach_end(struct worker *worker, void *arg)
 {
 	struct ring *ring = arg;
 
-	ring->state = ring->state == RING_HALF ? RING_LOGGED : RING_PARKED;
+	ring->state = is_all_known(worker, ring) ? RING_PARKED : RING_LOGGED;
+	if (!ring->pair) {
+		worker->control.stalled = false;
+		control_answer(worker);
+	}
 	if (!worker->set->leaving)
 		INFLIGHT_SET(ring->log->state, INFLIGHT_RING_PARKED);
 	loop_unwatch_ring(worker, ring);
@@ -411,15 +426,30 @@ void attach_set_fds(struct worker *worker, void *arg)
 
 /* --- another place in memory, another log --- */
 
+/* The marks of memory that went are gone, too. */
+static void pin_again(struct worker *worker, struct ring *ring)
+{
+	pin_ring(worker, &ring->vring);
+	if (ring->pair && ring == &ring->pair->response)
+		pair_pin_posted(ring->pair);
+}
+
 static void relocate_ring(struct worker *worker, struct ring *ring)
 {
 	const char *wrong;
 
-	if (!ring_live(ring))
+	if (!ring_attached(ring) || ring->vring.broken)
 		return;
 	wrong = vring_relocate(&ring->vring, &ring->setup.setup);
-	if (wrong)
+	if (!vring_is_here(&ring->vring)) {
+		if (ring->state == RING_SERVED)
+			ring->state = RING_AWAY;
+	} else if (wrong) {
 		loop_break_ring(worker, ring, wrong);
+	} else if (ring->state != RING_HALF) {
+		ring->state = RING_SERVED;
+		pin_again(worker, ring);
+	}
 }
 
 void attach_relocate(struct worker *worker, void *arg)
@@ -430,8 +460,12 @@ void attach_relocate(struct worker *worker, void *arg)
 	for_each_pair(worker, pair) {
 		relocate_ring(worker, &pair->request);
 		relocate_ring(worker, &pair->response);
+		pair->stalled = false;
+		if (can_recover_requests(pair))
+			recover_requests(pair);
 	}
 	relocate_ring(worker, &worker->control.ring);
+	worker->control.stalled = false;
 }
 
 void attach_use_log(struct worker *worker, void *arg)

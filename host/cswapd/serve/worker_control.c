@@ -278,11 +278,20 @@ uint64_t control_wait_ns(const struct worker *worker)
 	return next > now ? next - now : 1;
 }
 
+static bool is_done(const struct control_request *request)
+{
+	return request->next_range == request->wire.count && !request->running;
+}
+
+/* What is done and can't be answered now isn't under way. */
 bool control_is_busy(const struct worker *worker, bool memory)
 {
-	const struct control_request *request = worker->control.busy;
+	const struct control *control = &worker->control;
+	const bool away = control->ring.state == RING_AWAY || control->stalled;
+	const struct control_request *request = control->busy;
 
-	while (request && memory && request->wire.op == DEVICE_DISCARD)
+	while (request && ((memory && request->wire.op == DEVICE_DISCARD) ||
+			   (away && is_done(request))))
 		request = request->next;
 	return request;
 }
@@ -344,8 +353,11 @@ unsigned int control_take(struct worker *worker)
 	struct vring_device *vring = &control->ring.vring;
 	unsigned int taken = 0;
 
-	while (control->free && ring_live(&control->ring)) {
+	while (control->free && ring_live(&control->ring) && !control->stalled) {
 		switch (vring_pop(vring, &worker->chain)) {
+		case VRING_AWAY:
+			control->stalled = true;
+			return taken;
 		case VRING_EMPTY:
 			return taken;
 		case VRING_BROKEN:
@@ -358,6 +370,17 @@ unsigned int control_take(struct worker *worker)
 		}
 	}
 	return taken;
+}
+
+/* A ring that is gone for good has no chain, but nothing is to wait for one either. */
+static bool can_answer(struct worker *worker, uint16_t head)
+{
+	struct control *control = &worker->control;
+
+	if (ring_live(&control->ring) && !control->stalled)
+		control->stalled = vring_walk(&control->ring.vring, head, &worker->chain) ==
+				   VRING_AWAY;
+	return control->ring.state != RING_AWAY && !control->stalled;
 }
 
 /* Use an EVENT if there is a target that the guest hasn't been told. */
@@ -373,6 +396,8 @@ static unsigned int run_events(struct worker *worker)
 	    (control->told_known && target == control->told_bytes))
 		return 0;
 	head = events->head[0];
+	if (!can_answer(worker, head))
+		return 0;
 	events->count--;
 	memmove(events->head, events->head + 1,
 		events->count * sizeof(events->head[0]));
@@ -403,8 +428,7 @@ unsigned int control_answer(struct worker *worker)
 	unsigned int work = 0;
 
 	for (at = &control->busy; (request = *at);) {
-		if (request->next_range != request->wire.count ||
-		    request->running) {
+		if (!is_done(request) || !can_answer(worker, request->head)) {
 			at = &request->next;
 			continue;
 		}

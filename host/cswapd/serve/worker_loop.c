@@ -263,7 +263,7 @@ static bool enable_kicks(struct worker *worker)
 	bool more = false;
 
 	for_each_pair(worker, pair) {
-		if (!pair_live(pair) || worker_stands(worker, pair))
+		if (!pair_live(pair) || pair->stalled || worker_stands(worker, pair))
 			continue;
 		/* Buffers are wanted only while something waits for them. */
 		if (pair->loads_waiting || pair->done.first) {
@@ -276,7 +276,7 @@ static bool enable_kicks(struct worker *worker)
 		more |= vring_has_avail(&pair->request.vring);
 	}
 	if (ring_live(&worker->control.ring) && worker->control.free &&
-	    !worker_stands(worker, NULL)) {
+	    !worker->control.stalled && !worker_stands(worker, NULL)) {
 		vring_enable_kicks(control);
 		more |= vring_has_avail(control);
 	}

@@ -66,10 +66,20 @@ static void data_add(struct data_buffers *data, uint16_t head, unsigned int room
 	data->count++;
 }
 
-/* The smallest that has room for @pages, so that the large ones are left; there is one. */
-static uint16_t data_take(struct data_buffers *data, unsigned int pages)
+/* The list of the smallest that have room for @pages, so that the large ones are left; there is one. */
+static unsigned int data_find(const struct data_buffers *data, unsigned int pages)
 {
-	unsigned int room = (unsigned int)__builtin_ctz(data->rooms >> pages << pages);
+	return (unsigned int)__builtin_ctz(data->rooms >> pages << pages);
+}
+
+/* The one of a list that is taken next. */
+static uint16_t data_peek(const struct data_buffers *data, unsigned int room)
+{
+	return data->buffer[data->first[room]].head;
+}
+
+static uint16_t data_take(struct data_buffers *data, unsigned int room)
+{
 	uint16_t i = data->first[room];
 
 	data->first[room] = data->buffer[i].next;
@@ -315,6 +325,12 @@ void pair_pin_posted(struct pair *pair)
 			pin_head(pair, data->buffer[i].head);
 }
 
+/* Buffers of the pair's can be taken, and used: none is known to be away. */
+static bool can_take(const struct pair *pair)
+{
+	return pair_live(pair) && !pair->stalled;
+}
+
 /* Collect the response buffers that the guest has posted. */
 static unsigned int take_responses(struct pair *pair)
 {
@@ -341,6 +357,7 @@ static unsigned int take_responses(struct pair *pair)
 	}
 	if (result == VRING_BROKEN)
 		pair_break(pair, &pair->response, vring->broken);
+	pair->stalled |= result == VRING_AWAY;
 	return taken;
 }
 
@@ -385,16 +402,32 @@ static struct request *next_load(struct pair *pair)
 	return request;
 }
 
+/* Its data buffer is away. */
+static void await_memory(struct pair *pair, struct request *request)
+{
+	unsigned int room = room_needed(request);
+
+	list_unshift(&pair->loads[room], request);
+	pair->loads_waiting |= 1U << room;
+	pair->stalled = true;
+}
+
 /* A LOAD has a data buffer now: find its pages, or answer that it can't be. */
 static void start_load(struct pair *pair, struct request *request)
 {
 	struct worker *worker = pair->worker;
 	struct vring_device *vring = &pair->response.vring;
+	unsigned int room = data_find(&pair->data, room_needed(request));
+	enum vring_result result;
 
-	request->data_head = data_take(&pair->data, room_needed(request));
+	result = vring_walk(vring, data_peek(&pair->data, room), &worker->chain);
+	if (result == VRING_AWAY) {
+		await_memory(pair, request);
+		return;
+	}
+	request->data_head = data_take(&pair->data, room);
 	if (request->wire.status == VIRTIO_CSWAP_S_OK) {
-		if (vring_walk(vring, request->data_head, &worker->chain) !=
-		    VRING_OK) {
+		if (result != VRING_OK) {
 			pair_break(pair, &pair->response, vring->broken);
 			request_put(request);
 			return;
@@ -414,7 +447,7 @@ static unsigned int start_loads(struct pair *pair)
 	struct request *request;
 	unsigned int started = 0;
 
-	while (pair_live(pair) && pair->worker->free_ops &&
+	while (can_take(pair) && pair->worker->free_ops &&
 	       (request = next_load(pair))) {
 		start_load(pair, request);
 		started++;
@@ -458,9 +491,15 @@ static unsigned int take_again(struct pair *pair)
 	unsigned int taken = 0;
 
 	while (pair->again.first && pair->worker->free_ops) {
-		struct request *request = list_shift(&pair->again);
+		enum vring_result result = vring_walk(vring, pair->again.first->head, chain);
+		struct request *request;
 
-		if (vring_walk(vring, request->head, chain) != VRING_OK) {
+		if (result == VRING_AWAY) {
+			pair->stalled = true;
+			break;
+		}
+		request = list_shift(&pair->again);
+		if (result != VRING_OK) {
 			request_put(request);
 			pair_break(pair, &pair->request, vring->broken);
 			break;
@@ -488,6 +527,7 @@ static unsigned int take_requests(struct pair *pair)
 	}
 	if (result == VRING_BROKEN)
 		pair_break(pair, &pair->request, vring->broken);
+	pair->stalled |= result == VRING_AWAY;
 	return taken;
 }
 
@@ -495,14 +535,14 @@ unsigned int pair_run(struct pair *pair)
 {
 	unsigned int work = 0;
 
-	if (!pair_live(pair) || worker_stands(pair->worker, pair))
+	if (!can_take(pair) || worker_stands(pair->worker, pair))
 		return 0;
 	work += take_responses(pair);
-	if (!pair->broken)
+	if (can_take(pair))
 		work += take_again(pair);
-	if (!pair->broken)
+	if (can_take(pair))
 		work += take_requests(pair);
-	if (!pair->broken)
+	if (can_take(pair))
 		work += start_loads(pair);
 	return work;
 }
@@ -532,11 +572,17 @@ static void send_acks(struct pair *pair)
 	struct worker *worker = pair->worker;
 	struct vring_device *vring = &pair->response.vring;
 	struct virtio_cswap_ack acks[DEVICE_MAX_ACKS];
+	struct heads *heads = &pair->ack_heads;
+	const uint16_t head = heads->head[heads->count - 1];
+	const enum vring_result result = vring_walk(vring, head, &worker->chain);
 	unsigned int count, room;
-	uint16_t head;
 
-	head = pair->ack_heads.head[--pair->ack_heads.count];
-	if (vring_walk(vring, head, &worker->chain) != VRING_OK) {
+	if (result == VRING_AWAY) {
+		pair->stalled = true;
+		return;
+	}
+	heads->count--;
+	if (result != VRING_OK) {
 		pair_break(pair, &pair->response, vring->broken);
 		return;
 	}
@@ -558,7 +604,7 @@ void pair_deliver(struct pair *pair, bool all)
 		return;
 	if (!pair->storing || pair->acks == pair->acks_before)
 		all = true;
-	while (pair->acks && pair->ack_heads.count && pair_live(pair) &&
+	while (pair->acks && pair->ack_heads.count && can_take(pair) &&
 	       (all || pair->acks >= ACK_BATCH))
 		send_acks(pair);
 	pair->acks_before = pair->acks;

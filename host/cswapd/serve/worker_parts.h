@@ -47,19 +47,23 @@ enum { TOKEN_NONE = 0, TOKEN_KICK = 1, TOKEN_MAIL = 2, TOKEN_PUNCH = 3 };
  * LOGGED -- attach, from the log --> HALF (request rings)
  *   |  ^				| |
  *   |  +--------- detach -------------+ | both rings of the pair are attached
- *   |					  v
- *   +-- attach, anew or from the log --> SERVED -- detach --> PARKED
- *					  ^			 |
- *					  +------- attach -------+
+ *   |  |				  v
+ *   +--|- attach, anew or from the log --> SERVED -- detach --> PARKED
+ *	|				  |  ^  ^			 |
+ *	|     its memory goes		  |  |  +------- attach -------+
+ *	|				  v  | its memory is back
+ *	+--------- detach ------------- AWAY
  *
  * PARKED goes to LOGGED as well when it's forgotten, or there is another log. What the log
  * says of a ring is the state that a successor begins with (enum inflight_ring_state).
+ * While one ring of a pair is AWAY nothing is taken from either, and nothing put back.
  */
 enum ring_state {
 	RING_LOGGED,			/* not served; only the log knows, or there is nothing */
 	RING_PARKED,			/* not served; what is held is known here */
 	RING_HALF,			/* attached; its requests are still known to the log only */
 	RING_SERVED,			/* attached; what is held is known here */
+	RING_AWAY,			/* the same, but it isn't in memory now, which may come again */
 };
 
 /* A virtqueue, as its worker sees it. */
@@ -119,6 +123,7 @@ struct pair {
 	struct ring response;
 	struct inflight_pair *log;
 	bool broken;
+	bool stalled;			/* a chain is away: nothing is taken until memory comes */
 	unsigned int running;		/* requests at the store */
 	unsigned int storing;		/* STOREs among them */
 	unsigned int acks;		/* length of @done */
@@ -174,6 +179,7 @@ struct control {
 	struct inflight_control *log;
 	struct control_request *free;
 	struct control_request *busy;	/* oldest first */
+	bool stalled;			/* as a pair's */
 	unsigned int punches;		/* of all of them */
 	struct discard discard;
 	struct heads events;		/* EVENTs set aside, oldest first */
@@ -303,6 +309,14 @@ static inline void list_append(struct request_list *list, struct request *reques
 	list->last = &request->next;
 }
 
+static inline void list_unshift(struct request_list *list, struct request *request)
+{
+	request->next = list->first;
+	if (!list->first)
+		list->last = &request->next;
+	list->first = request;
+}
+
 static inline struct request *list_shift(struct request_list *list)
 {
 	struct request *request = list->first;
@@ -315,12 +329,13 @@ static inline struct request *list_shift(struct request_list *list)
 
 static inline bool ring_attached(const struct ring *ring)
 {
-	return ring->state == RING_HALF || ring->state == RING_SERVED;
+	return ring->state == RING_HALF || ring->state == RING_SERVED ||
+	       ring->state == RING_AWAY;
 }
 
 static inline bool ring_live(const struct ring *ring)
 {
-	return ring_attached(ring) && !ring->vring.broken;
+	return ring->state == RING_SERVED && !ring->vring.broken;
 }
 
 static inline bool pair_live(const struct pair *pair)
@@ -545,7 +560,7 @@ void attach_end(struct worker *worker, void *arg);
 /* Use the descriptors of a struct attach. */
 void attach_set_fds(struct worker *worker, void *arg);
 
-/* Guest memory has moved: find the rings in it again. */
+/* Guest memory has moved, gone or come: find the rings in it again. */
 void attach_relocate(struct worker *worker, void *arg);
 
 /* Note what is in hand in this struct inflight; what is held is known to that alone. */
