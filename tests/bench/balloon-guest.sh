@@ -6,7 +6,7 @@
 #
 # Usage: balloon-guest.sh ROUNDS FREE FRAGMENTED, the last two in MiB; 0 leaves one out
 #   free        nearly all memory is free and was touched once: whole blocks, tier 1
-#   fragmented  half of memory is full of small files and every second one was removed: what is free
+#   fragmented  most of memory is full of small files and every second one was removed: what is free
 #               is single pages, between pages that can be moved or swapped: tier 2
 # guest-programs: split head find
 
@@ -78,8 +78,8 @@ swap_on
 [ "$free" = 0 ] || measure free "$free"
 
 if [ "$fragmented" != 0 ]; then
-	# Half of memory is enough of that.
-	ballast $(($(memory MemFree) / 2))
+	# Some less memory is enough. The ballast can't be in virtio-mem's, which is movable, nor can the files' inodes.
+	ballast $(($(unbound_free) / 2))
 	mkdir "$tmp/files"
 	mount -t tmpfs -o size=100%,nr_inodes=0 none "$tmp/files"
 	cd "$tmp/files" || die "no files"
