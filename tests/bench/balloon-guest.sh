@@ -4,7 +4,7 @@
 # balloon-guest.sh - the guest's half of balloon-bench: makes the guest's memory as it shall be,
 # and has its host measure (balloon-host).
 #
-# Usage: balloon-guest.sh ROUNDS FREE FRAGMENTED, the last two in MiB; 0 leaves one out
+# Usage: balloon-guest.sh ROUNDS FREE FRAGMENTED BALLOON..., where FREE and FRAGMENTED are MiB; 0 leaves one out
 #   free        nearly all memory is free and was touched once: whole blocks, tier 1
 #   fragmented  most of memory is full of small files and every second one was removed: what is free
 #               is single pages, between pages that can be moved or swapped: tier 2
@@ -15,8 +15,9 @@
 # shellcheck source-path=SCRIPTDIR/../cases source=lib-balloon.sh
 . "${0%/bench/*}/cases/lib-balloon.sh"
 rounds=$1 free=$2 fragmented=$3
+shift 3
+balloons=("$@")
 host_patience=600
-balloons=(cswap virtio-balloon virtio-mem)
 
 # tell_returned BYTES: the host, when the driver has given back so much, which is all. Starts no program:
 # that would take longer than a look every 5 ms. The count of what is back is long to read: it's looked at
@@ -69,11 +70,7 @@ peers_begin() {
 	modprobe virtio_balloon || die "no virtio_balloon"
 }
 
-if is_cvm; then
-	balloons=(cswap)
-else
-	peers_begin
-fi
+is_cvm || peers_begin
 swap_on
 [ "$free" = 0 ] || measure free "$free"
 
