@@ -5,6 +5,7 @@
 # gets it, and gives it back.
 # Proves: the cold pages go to the store and come back right, the host measures what the guest says,
 # and in the end the guest has its memory back to the page.
+# Variant zones: no zone has as much as the host asks for, so more than one gives.
 # Checks: driver-ctrl-count, driver-release-range, driver-reclaim-range, driver-release-untouched
 # Checks: driver-target-reach
 #
@@ -17,6 +18,8 @@
 # run uml: --aes --mem 256M --env MIB=120
 # run uml-debug: --kmemleak
 # run vm: --mem 512M --env MIB=240
+# variant plain:
+# variant zones vm-newest: --qemu "-M max-ram-below-4g=384M" --append swiotlb=noforce --env MIB=160
 
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 # shellcheck disable=SC2317	# functions are called by wait_until
