@@ -328,8 +328,10 @@ struct storing {
 
 static int setup_storing(void **state)
 {
-	struct storing *s = calloc(1, sizeof(*s));
+	static struct storing storing;
+	struct storing *s = &storing;
 
+	memset(s, 0, sizeof(*s));
 	*state = s;
 	s->systemd = open_systemd();
 	s->monitor.state = &s->state;
@@ -354,7 +356,6 @@ static int teardown_storing(void **state)
 	close_systemd(s->systemd);
 	close(s->a);
 	close(s->b);
-	free(s);
 	return 0;
 }
 
