@@ -6,15 +6,16 @@
 # one has the same store, its tags in a file, and from QEMU what was in flight. Half end while the balloon moves.
 # Proves: no page is lost, none is wrong, none is read twice; the guest sees a pause; what it released is the host's again
 # as soon as the operator has said his target again, and comes back whole; nothing but shared memory is touched.
+# Of two lines that name the daemon below, the first counts: a confidential guest's memory isn't punched.
 #
 # beds: vm-newest snp-newest
 # slow: tdx-newest vm-6.1
-# timeout: 600
+# timeout: 900
 # beside: yes
 # run: --reconnect --mem 384M --cpus 2 --daemon-may-die --env MIB=20 --env LIMIT=10
 # run: --module-args "floor=48 brake_percent=0"
-# run vm-newest vm-6.1: --cswapd "--store @RUN@/store --tags @RUN@/tags --size 160M --log-level debug --release punch"
 # run tdx snp: --cswapd "--store @RUN@/store --tags @RUN@/tags --size 160M --log-level debug"
+# run vm: --cswapd "--store @RUN@/store --tags @RUN@/tags --size 160M --log-level debug --release punch"
 
 # shellcheck source-path=SCRIPTDIR source=lib-cvm.sh
 . "$(dirname "$0")/lib-cvm.sh"
@@ -54,7 +55,7 @@ longest_load() {
 # The new daemon knows neither target nor account: how much is out the guest says, and the host measures.
 settle() {
 	ask "$1"
-	within 90 is_reached || fail "asked for $1 MiB: $(balloon released) MiB, $(balloon stopped)"
+	within 200 is_reached || fail "asked for $1 MiB: $(balloon released) MiB, $(balloon stopped)"
 	host_measure
 	freed_kib=$((before - host_kib))
 	! is_cvm || counted || return 0
@@ -91,7 +92,7 @@ for name in tampered retries protocol_errors load_errors load_timeouts store_err
 	expect "$name moved" "$(counter $name)" = 0
 done
 ask 0
-within 90 is_reached || fail "$(balloon released) MiB didn't come back: $(balloon stopped)"
+within 200 is_reached || fail "$(balloon released) MiB didn't come back: $(balloon stopped)"
 end_balloon
 swap_off
 wait_until 30 counter_is copies_used 0 || fail "copies that wait for their answers: $(counter copies_used)"
