@@ -243,6 +243,19 @@ static inline unsigned long cswap_unaccepted_pages(struct zone *zone)
 #endif
 }
 
+/*
+ * The guest hasn't accepted the memory of the allocator's largest order that begins with @page. Before
+ * 6.12 no page says so: then none is taken for accepted while its zone has some that isn't.
+ */
+static inline bool cswap_is_unaccepted(struct page *page)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 0)
+	return cswap_unaccepted_pages(page_zone(page));
+#else
+	return PageUnaccepted(page);
+#endif
+}
+
 /* Since 7.3 the swap core gathers pages into one write. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(7, 3, 0)
 #define CSWAP_WRITES_ARE_GATHERED	false

@@ -276,6 +276,14 @@ static bool zone_can_move(struct zone *zone)
 	return true;
 }
 
+/* Accepted only to be given up, if it were taken: the allocator accepts what it isolates. */
+static bool block_is_unaccepted(unsigned long pfn)
+{
+	struct page *first = pfn_to_online_page(ALIGN_DOWN(pfn, MAX_ORDER_NR_PAGES));
+
+	return first && cswap_is_unaccepted(first);
+}
+
 /* Worth a try: memory of one zone with room, not taken yet; huge pages on a second round. */
 static bool block_is_candidate(unsigned long pfn, bool huge)
 {
@@ -287,9 +295,9 @@ static bool block_is_candidate(unsigned long pfn, bool huge)
 		return false;
 	zone = page_zone(first);
 	return page_zone(last) == zone && is_of_use(zone) &&
-	       zone_spares(zone, CSWAP_BLOCK_PAGES) && zone_can_move(zone) && !PageReserved(first) &&
-	       !PageOffline(first) && (huge || !PageCompound(first) ||
-				       compound_order(first) < CSWAP_BLOCK_ORDER);
+	       zone_spares(zone, CSWAP_BLOCK_PAGES) && zone_can_move(zone) &&
+	       !PageReserved(first) && !PageOffline(first) && !block_is_unaccepted(pfn) &&
+	       (huge || !PageCompound(first) || compound_order(first) < CSWAP_BLOCK_ORDER);
 }
 
 /* The next candidate from the top of the node down; 0 at the end of a round. */
