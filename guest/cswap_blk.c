@@ -776,8 +776,8 @@ static void write_end(struct cswap_dev *dev, struct bio *bio, unsigned long begu
 }
 
 /*
- * Page by page, holding nothing from one to the next. The first page that fails ends the transfer: a
- * bio fails as a whole, and each of the pages that follow might wait as long for the device.
+ * Page by page, holding nothing from one to the next. The first page that fails ends the transfer:
+ * a bio fails as a whole, and each of the pages that follow might wait as long for the device.
  */
 static void transfer(struct cswap_dev *dev, struct bio *bio)
 {
