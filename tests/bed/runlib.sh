@@ -20,7 +20,7 @@
 
 # Words that only the kernel's log of something broken has.
 splats='BUG:|WARNING:|Oops|KASAN|UBSAN:|Kernel panic|general protection|segfault at|hung_task'
-splats+='|INFO: (possible|task .* blocked|suspicious|rcu)|possible (recursive|circular)|rcu: INFO'
+splats+='|INFO: (possible|trying to register|task .* blocked|suspicious|rcu)|possible (recursive|circular)|rcu: INFO'
 splats+='|inconsistent lock state|DEBUG_LOCKS_WARN|list_(add|del) corruption|ODEBUG|refcount_t'
 splats+='|unreferenced object|kmemleak: [0-9]+ new|alg: .*(failed|unavailable)|Bad page (state|map)'
 
