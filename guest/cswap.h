@@ -574,7 +574,9 @@ void cswap_dump_end(void);
  * features. Values that no configuration may have are for cswap_wire_check_config().
  */
 const char *cswap_balloon_unusable(u32 block_size, u8 release_method);
-/* After all, or a failure, comes cswap_balloon_exit(). */
+/* Before anything else of these. */
+void cswap_balloon_prepare(struct cswap_dev *dev);
+/* After all, or a failure, also of what comes before it, comes cswap_balloon_exit(). */
 int cswap_balloon_init(struct cswap_dev *dev);
 void cswap_balloon_exit(struct cswap_dev *dev);
 void cswap_balloon_start(struct cswap_dev *dev);

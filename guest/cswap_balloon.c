@@ -770,15 +770,21 @@ static int notifiers_add(struct cswap_balloon *balloon)
 	return rc ?: register_memory_notifier(&balloon->memory_notifier);
 }
 
-int cswap_balloon_init(struct cswap_dev *dev)
+void cswap_balloon_prepare(struct cswap_dev *dev)
 {
 	struct cswap_balloon *balloon = &dev->balloon;
-	struct task_struct *task;
 
 	spin_lock_init(&balloon->lock);
 	INIT_DELAYED_WORK(&balloon->work, balloon_work);
 	init_waitqueue_head(&balloon->rescue_wait);
 	init_waitqueue_head(&balloon->rescue_done);
+}
+
+int cswap_balloon_init(struct cswap_dev *dev)
+{
+	struct cswap_balloon *balloon = &dev->balloon;
+	struct task_struct *task;
+
 	dev->control.request[CSWAP_CONTROL_MEM].answered = answered;
 	dev->control.request[CSWAP_CONTROL_EVENT].answered = answered;
 	if (!virtio_has_feature(dev->vdev, VIRTIO_CSWAP_F_BALLOON))

@@ -303,6 +303,7 @@ static void queues_prepare(struct cswap_dev *dev)
 		init_waitqueue_head(&queue->slot_wait);
 		INIT_WORK(&queue->read_work, cswap_read_work);
 	}
+	cswap_balloon_prepare(dev);
 	cswap_observe_init(dev);
 	INIT_DELAYED_WORK(&dev->tick, cswap_tick);
 	cswap_life_init(dev);
