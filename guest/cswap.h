@@ -7,7 +7,8 @@
  * rings; no path takes two of them. It's the innermost: outside of it come a CPU's cipher
  * (a mutex, held while a page is sealed or opened) and then the seal's SRCU. The control queue
  * and the list of writes to be ended have their own, and the balloon's blocks have one
- * (never taken in interrupts); they nest in none. All else is either set up before
+ * (never taken in interrupts); they nest in none. Outside of all of these come two mutexes: @life,
+ * and in it the balloon's @step. All else is either set up before
  * the disk exists, one worker's, or atomic.
  */
 #ifndef CSWAP_H
@@ -255,11 +256,19 @@ struct cswap_balloon {
 	bool shut_down;			/* nothing is converted any more */
 	bool single;			/* single pages, if there are no blocks */
 
+	/* held by the worker, but not while it looks for memory; a reset waits for it */
+	struct mutex step;
+	unsigned int noio;		/* of its holder's */
+	unsigned int stops;		/* under it */
+
 	spinlock_t lock;		/* blocks; what is out may be read without */
 	struct cswap_blocks blocks;
 
 	/* the worker's; read by others */
-	/* freezable; it may allocate, but not wait for that: a reset waits for it */
+	/*
+	 * Freezable. While a LOAD is lost that the work waits for, the guest doesn't sleep: the
+	 * freezer gives up, and the reset that brings the answer comes then.
+	 */
 	struct workqueue_struct *wq;
 	struct delayed_work work;
 	struct cswap_mem mem;
@@ -275,6 +284,7 @@ struct cswap_balloon {
 	unsigned long started;		/* jiffies */
 	unsigned long event_at;		/* jiffies: the next isn't asked for before */
 	s64 step_ooms;			/* when the step began */
+	unsigned int step_stops;	/* the same */
 	struct cswap_backoff memory;	/* there was none to be had */
 	struct cswap_backoff release, reclaim; /* the device refused */
 	u64 steps, events, event_errors, requests, ranges_sent, refusals;

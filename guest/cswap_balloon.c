@@ -24,9 +24,17 @@
  * tenth of a second. Nothing on this path allocates, or waits for the host. The driver tells the
  * device later.
  *
- * The lock guards the blocks; the worker and the rescuer are the only ones to
- * change them. Conversions and frees are done outside of it, on blocks that are
- * on no list.
+ * The lock guards the blocks; the worker, the rescuer and the notifier of memory that goes offline
+ * are the only ones to change them. Conversions and frees are done outside of it, on blocks that
+ * are on no list.
+ *
+ * The worker holds the mutex @step, and a stop takes that mutex rather than wait for the work.
+ * While the worker looks for memory it doesn't hold the mutex: to move what is in a block, the
+ * kernel waits for pages that are being read, and a page whose LOAD is lost is read only after the
+ * reset that the stop is a part of. The work may thus go on when there are other rings, or none.
+ * What it has found by then is on no list and not converted, and goes back to the guest. The work
+ * then sends nothing: a RELEASE that it made while the driver forgets what the device had, and sent
+ * on the new rings, would be of blocks that count as HELD (I5).
  */
 #include <linux/cpuset.h>
 #include <linux/kthread.h>
@@ -34,6 +42,7 @@
 #include <linux/mm.h>
 #include <linux/oom.h>
 #include <linux/reboot.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/swap.h>
 
@@ -82,6 +91,28 @@ u64 cswap_balloon_pages(const struct cswap_balloon *balloon)
 static bool is_running(const struct cswap_balloon *balloon)
 {
 	return READ_ONCE(balloon->running) && !READ_ONCE(balloon->shut_down);
+}
+
+/* The step that is under way is over: the balloon was stopped, and maybe started again. */
+static bool is_over(const struct cswap_balloon *balloon)
+{
+	return !is_running(balloon) || READ_ONCE(balloon->stops) != balloon->step_stops;
+}
+
+/*
+ * A stop waits for the mutex. So nothing that is done under it waits for a request, and no
+ * allocation under it reclaims to this disk.
+ */
+static void step_lock(struct cswap_balloon *balloon)
+{
+	mutex_lock(&balloon->step);
+	balloon->noio = memalloc_noio_save();
+}
+
+static void step_unlock(struct cswap_balloon *balloon)
+{
+	memalloc_noio_restore(balloon->noio);
+	mutex_unlock(&balloon->step);
 }
 
 /* --- waiting longer each time --- */
@@ -508,7 +539,7 @@ static bool is_interrupted(void *arg)
 	const struct cswap_control_request *event =
 		&to_dev(balloon)->control.request[CSWAP_CONTROL_EVENT];
 
-	return !is_running(balloon) ||
+	return is_over(balloon) ||
 	       READ_ONCE(event->state) == CSWAP_REQUEST_ANSWERED ||
 	       atomic64_read(&balloon->ooms) != balloon->step_ooms;
 }
@@ -590,6 +621,25 @@ static void range_add(struct cswap_balloon *balloon, const struct cswap_mem_rang
 	atomic64_add(range->pages, &balloon->taken);
 }
 
+/* Find memory in @fresh for up to @pages, and structs for it, without the mutex: see above. */
+static int fresh_find(struct cswap_balloon *balloon, u64 pages, struct cswap_block **structs)
+{
+	struct cswap_mem *mem = &balloon->mem;
+	int i, nr = -ENOMEM;
+
+	step_unlock(balloon);
+	*structs = structs_get(balloon, pages / CSWAP_BLOCK_PAGES);
+	if (*structs)
+		nr = cswap_mem_take(mem, pages, balloon->single, is_interrupted, balloon,
+				    balloon->fresh);
+	step_lock(balloon);
+	if (!is_over(balloon))
+		return nr;
+	for (i = 0; i < nr; i++)
+		cswap_mem_put(mem, &balloon->fresh[i]);
+	return -EAGAIN;
+}
+
 /* Some more blocks of the guest's become the balloon's: up to @pages. */
 static int blocks_take(struct cswap_balloon *balloon, u64 pages)
 {
@@ -597,10 +647,7 @@ static int blocks_take(struct cswap_balloon *balloon, u64 pages)
 	struct cswap_block *structs;
 	int i, nr, rc, failed = 0;
 
-	structs = structs_get(balloon, pages / CSWAP_BLOCK_PAGES);
-	if (!structs)
-		return -ENOMEM;
-	nr = cswap_mem_take(&balloon->mem, pages, balloon->single, is_interrupted, balloon, fresh);
+	nr = fresh_find(balloon, pages, &structs);
 	for (i = 0; i < nr; i++) {
 		/* each is marked by now, and must become the balloon's, or lost */
 		rc = cswap_mem_share(&balloon->mem, &fresh[i]);
@@ -634,6 +681,8 @@ static unsigned long grow(struct cswap_balloon *balloon, u64 goal)
 		rc = blocks_take(balloon, run_pages(balloon, until - now));
 		cond_resched();
 	}
+	if (is_over(balloon))
+		return 0;
 	release_send(balloon);
 	if (cswap_balloon_pages(balloon) > out)
 		backoff_end(&balloon->memory);
@@ -677,16 +726,14 @@ static void spares_free(struct cswap_balloon *balloon)
 	}
 }
 
-static void balloon_work(struct work_struct *work)
+/* Look at everything, and do what there is to do. Returns jiffies until the next time. */
+static unsigned long step_make(struct cswap_balloon *balloon)
 {
-	struct cswap_balloon *balloon = container_of(to_delayed_work(work),
-						     struct cswap_balloon, work);
 	struct cswap_policy_verdict verdict;
 	unsigned long delay;
 
-	if (!is_running(balloon))
-		return;
 	balloon->steps++;
+	balloon->step_stops = balloon->stops;
 	balloon->step_ooms = atomic64_read(&balloon->ooms);
 	event_take(balloon);
 	mem_answer_take(balloon);
@@ -696,9 +743,22 @@ static void balloon_work(struct work_struct *work)
 	if (delay)
 		spares_free(balloon);
 	say_why(balloon, &verdict);
-	delay = min(delay, event_ask(balloon));
+	return is_over(balloon) ? MAX_JIFFY_OFFSET : min(delay, event_ask(balloon));
+}
+
+static void balloon_work(struct work_struct *work)
+{
+	struct cswap_balloon *balloon = container_of(to_delayed_work(work),
+						     struct cswap_balloon, work);
+	unsigned long delay = MAX_JIFFY_OFFSET;
+
+	step_lock(balloon);
+	if (is_running(balloon))
+		delay = step_make(balloon);
+	/* if the balloon was started meanwhile, the work is queued already */
 	if (is_running(balloon) && delay != MAX_JIFFY_OFFSET)
 		queue_delayed_work(balloon->wq, &balloon->work, delay);
+	step_unlock(balloon);
 }
 
 /* --- life cycle --- */
@@ -714,11 +774,23 @@ void cswap_balloon_start(struct cswap_dev *dev)
 
 	if (!balloon->supported)
 		return;
+	/* the work of an earlier start may still be looking for memory */
+	step_lock(balloon);
 	balloon->heard = false;
 	balloon->started = jiffies;
 	balloon->event_at = jiffies;
 	WRITE_ONCE(balloon->running, true);
 	queue_delayed_work(balloon->wq, &balloon->work, 0);
+	step_unlock(balloon);
+}
+
+/* From here on the work uses no ring, and converts nothing; it may not have ended. */
+static void step_end(struct cswap_balloon *balloon)
+{
+	step_lock(balloon);
+	WRITE_ONCE(balloon->stops, balloon->stops + 1);
+	step_unlock(balloon);
+	cancel_delayed_work(&balloon->work);
 }
 
 void cswap_balloon_stop(struct cswap_dev *dev)
@@ -728,7 +800,7 @@ void cswap_balloon_stop(struct cswap_dev *dev)
 	if (!balloon->supported)
 		return;
 	WRITE_ONCE(balloon->running, false);
-	cancel_delayed_work_sync(&balloon->work);
+	step_end(balloon);
 }
 
 void cswap_balloon_forget(struct cswap_dev *dev)
@@ -744,7 +816,7 @@ static int reboot_notify(struct notifier_block *nb, unsigned long action, void *
 	struct cswap_balloon *balloon = container_of(nb, struct cswap_balloon, reboot_notifier);
 
 	WRITE_ONCE(balloon->shut_down, true);
-	cancel_delayed_work_sync(&balloon->work);
+	step_end(balloon);
 	return NOTIFY_OK;
 }
 
@@ -775,6 +847,7 @@ void cswap_balloon_prepare(struct cswap_dev *dev)
 	struct cswap_balloon *balloon = &dev->balloon;
 
 	spin_lock_init(&balloon->lock);
+	mutex_init(&balloon->step);
 	INIT_DELAYED_WORK(&balloon->work, balloon_work);
 	init_waitqueue_head(&balloon->rescue_wait);
 	init_waitqueue_head(&balloon->rescue_done);
@@ -806,7 +879,10 @@ int cswap_balloon_init(struct cswap_dev *dev)
 	return notifiers_add(balloon);
 }
 
-/* The rings are deleted, and all is forgotten: everything goes back to the guest. */
+/*
+ * The rings are deleted, and all is forgotten: everything goes back to the guest. All LOADs have
+ * ended by now, so the work ends by itself.
+ */
 void cswap_balloon_exit(struct cswap_dev *dev)
 {
 	struct cswap_balloon *balloon = &dev->balloon;
@@ -820,6 +896,7 @@ void cswap_balloon_exit(struct cswap_dev *dev)
 	}
 	if (balloon->rescuer)
 		kthread_stop(balloon->rescuer);
+	cancel_delayed_work_sync(&balloon->work);
 	while (range_get(balloon, false, run_pages(balloon, ~0ULL), NULL, &range)) {
 		give_back(balloon, &range);
 		cond_resched();
