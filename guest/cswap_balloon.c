@@ -567,7 +567,8 @@ static unsigned long shrink(struct cswap_balloon *balloon, u64 goal, u32 why)
 		done += range.pages;
 		cond_resched();
 	}
-	if (done)
+	/* others take blocks back as well, and may have brought it to the goal or below */
+	if (done || out <= goal)
 		return 0;
 	if (!backoff_left(&balloon->reclaim))
 		reclaim_send(balloon, min(out - goal, (u64)STEP_PAGES));
