@@ -69,8 +69,10 @@ int cswap_life_find_rings(struct cswap_dev *dev)
 		rc = cswap_vq_premap(queue->request_vq, dma_dev) ?:
 		     cswap_vq_premap(queue->response_vq, dma_dev);
 	}
-	if (rc)
+	if (rc) {
 		dev->vdev->config->del_vqs(dev->vdev);
+		dev->control.vq = NULL;
+	}
 out:
 	kfree(info);
 	kfree(vqs);
