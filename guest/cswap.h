@@ -324,7 +324,7 @@ struct cswap_dev {
 	bool reset_wanted;		/* by the guest, for want of an answer */
 	u32 reset_second;		/* of the tick's: it was wanted last */
 	u64 resets;
-	unsigned long stopped_at;	/* jiffies */
+	u32 stopped_at;			/* by cswap_seconds() */
 	unsigned long restart_delay;	/* jiffies: until the rings are made again */
 
 	cswap_record_t *records;	/* [capacity] */

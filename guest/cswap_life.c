@@ -179,7 +179,7 @@ static void rings_delete(struct cswap_dev *dev)
 static void dev_stop(struct cswap_dev *dev, enum cswap_state state)
 {
 	if (dev->state == CSWAP_RUNNING) {
-		dev->stopped_at = jiffies;
+		dev->stopped_at = cswap_seconds(dev);
 		trace_cswap_reset(dev->number, false);
 	}
 	rings_stop(dev, state);
@@ -292,13 +292,15 @@ static bool reset_is_due(struct cswap_dev *dev)
 	return true;
 }
 
-/* For want of memory, make the rings later: try again for as long as readers may wait. */
+/*
+ * For want of memory, make the rings later: try again for as long as readers may wait, by the same
+ * clock, which stands still while the guest does, and while nothing waits.
+ */
 static bool restart_later(struct cswap_dev *dev, int rc)
 {
-	unsigned long limit = clamp(cswap_load_timeout_of(dev), LEAST_RESTART_S,
-				    MOST_RESTART_S) * HZ;
+	u32 limit = clamp(cswap_load_timeout_of(dev), LEAST_RESTART_S, MOST_RESTART_S);
 
-	if (rc != -ENOMEM || time_after(jiffies, dev->stopped_at + limit))
+	if (rc != -ENOMEM || cswap_age_s(dev, dev->stopped_at) > limit)
 		return false;
 	if (!dev->restart_delay)
 		dev_warn(&dev->vdev->dev, "no memory for the rings of the device: it is tried again; what isn't in the pool is waited for\n");

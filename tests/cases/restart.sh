@@ -4,17 +4,19 @@
 # The device was reset, and going on with it doesn't succeed: for want of memory, when it asked for it or
 # when the transport resets it (as PCI does, and as sleep does); or the driver isn't even asked to.
 # Proves: it's tried again, with key, slots and pool kept, and no page is lost. What can't succeed ends:
-# readers get an error, nobody hangs.
+# readers get an error, nobody hangs. Time in which the guest didn't run doesn't count.
 #
 # beds: uml
 # slow: uml-debug vm-newest
 # timeout: 180
+# beside: yes
 # module: tests/kmod/reset
-# run: --mem 256M --env MIB=6 --cswapd "--store mem --size 48M" --allow "swapstress.[0-9]+.: segfault at"
-# variant asked: --env ASK=1 --env FAILURE=12
-# variant transport: --env ASK=3 --env FAILURE=12
-# variant alone: --env ASK=4 --env FAILURE=0
-# variant vain: --env ASK=3 --env FAILURE=22
+# run: --mem 256M --env MIB=6 --faulty-cswapd "--store mem --size 48M --fault-report @RUN@/report" --allow "swapstress.[0-9]+.: segfault at"
+# variant asked: --env ASK=1 --env FAILURE=12 --env OFTEN=3
+# variant transport: --env ASK=3 --env FAILURE=12 --env OFTEN=3
+# variant alone: --env ASK=4 --env FAILURE=0 --env OFTEN=0
+# variant paused: --env ASK=3 --env FAILURE=12 --env OFTEN=1000000 --env PAUSE=40 --module-args load_timeout_s=30 --allow "blocked for more" --allow "rcu.*(stall|detected)" --allow "clocksource|lockup"
+# variant vain: --env ASK=3 --env FAILURE=22 --env OFTEN=1000000
 
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 # shellcheck disable=SC2317	# functions are called by wait_until
@@ -23,6 +25,9 @@
 parameters=/sys/module/cswap_reset/parameters
 goes_on() {
 	[ "$(counter resets)" -ge 1 ]
+}
+is_tried_again() {
+	[ "$(cat "$parameters/failures")" -lt "$1" ]
 }
 collect() {
 	cat <&7 >>"$tmp/stress.all"
@@ -38,17 +43,18 @@ is_given_up() {
 insmod "$MODULE" || die "insmod $MODULE"
 swap_on
 stress_begin --mib "$MIB" --rounds 1 --pageout --tolerate-sigbus
-case $FAILURE in
-0) ;;
-22) often=1000000 ;;
-*) often=3 ;;
-esac
 echo "$FAILURE" >"$parameters/failure"
-echo "${often-0}" >"$parameters/failures"
+echo "$OFTEN" >"$parameters/failures"
 echo "$ASK" >"$parameters/ask"
 [ "$ASK" = 1 ] || expect "what the transport's reset ended with" "$(cat "$parameters/result")" != 0
 # The pages are read while there are no rings.
 : >"$tmp/gate"
+if [ -n "${PAUSE-}" ]; then
+	host pause "$PAUSE" both
+	left=$(cat "$parameters/failures")
+	wait_until 20 is_tried_again "$left" || fail "it isn't tried again"
+	echo 0 >"$parameters/failures"
+fi
 if [ "$FAILURE" = 22 ]; then
 	wait_until 30 is_given_up || fail "it isn't said that it was given up"
 	collect
