@@ -244,8 +244,8 @@ static inline unsigned long cswap_unaccepted_pages(struct zone *zone)
 }
 
 /*
- * The guest hasn't accepted the memory of the allocator's largest order that begins with @page. Before
- * 6.12 no page says so: then none is taken for accepted while its zone has some that isn't.
+ * The guest hasn't accepted the memory of the allocator's largest order that begins with @page.
+ * Before 6.12 no page says so: then none is taken for accepted while its zone has some that isn't.
  */
 static inline bool cswap_is_unaccepted(struct page *page)
 {

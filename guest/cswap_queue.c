@@ -593,7 +593,7 @@ static bool loads_want_reset(struct cswap_queue *queue, u32 limit)
 {
 	const struct cswap_dev *dev = queue->dev;
 	u32 i, calm = cswap_age_s(dev, dev->reset_second);
-	/* under the lock, as are the looks of those that wait; whom it misses waits for the next tick */
+	/* under the lock, as who waits looks; whom this misses is seen by the next tick */
 	bool wait = waitqueue_active(&queue->slot_wait) || waitqueue_active(&queue->load_wait);
 
 	for (i = 0; i < queue->shard.nr_loads; i++) {
