@@ -299,7 +299,18 @@ static bool serve(struct daemon *daemon)
 	return !daemon->forsaken;
 }
 
-/* From here on no other process writes to the store. */
+/*
+ * May another daemon have the store? If a process dies that has taken a file for a guest that comes, the file's lock is
+ * free until the next process takes the lock, and the guest may go on where it was. What is taken at a server stays so.
+ */
+static bool may_be_others(const struct daemon *daemon)
+{
+	uint32_t holder = daemon->keep.state->holder;
+
+	return handover_is_away(holder) || (holder == HANDOVER_LOADED && !daemon->files->server);
+}
+
+/* From here on no other process writes to the store, unless it may be another daemon's. */
 static bool take_store(struct daemon *daemon)
 {
 	const struct conf *conf = &daemon->conf;
@@ -313,7 +324,7 @@ static bool take_store(struct daemon *daemon)
 		daemon->store = daemon->variant->wrap(daemon->store);
 	if (!daemon->store)
 		return false;
-	if (!handover_is_away(daemon->keep.state->holder))
+	if (!may_be_others(daemon))
 		return daemon->store->ops->activate(daemon->store);
 	if (store_can_move(daemon->store))
 		return daemon->store->ops->move->idle(daemon->store);

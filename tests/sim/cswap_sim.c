@@ -500,6 +500,7 @@ static const struct {
 	{ "log", run_log },
 	{ "move", run_move },
 	{ "handover", run_handover },
+	{ "handover-lock", run_handover_lock },
 	{ "gone", run_gone },
 	{ "other-store", run_other_store },
 };

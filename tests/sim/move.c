@@ -479,6 +479,29 @@ static int case_next_gives_back(struct guest *g, const char *socket)
 	return give_back(g, socket, HARM_KILL);
 }
 
+/*
+ * Of a file, whose lock is free when a process dies: the other daemon's dies when it has all, and the source has the
+ * store before another process follows. So the guest runs at the source, and not at the other daemon, which answers.
+ */
+static int case_taken_meanwhile(struct guest *g, const char *socket)
+{
+	struct move m;
+
+	TRY(move_all(&m, g, socket));
+	kill(m.side[1].monitor, SIGSTOP);
+	signal_side(&m, 1, SIGKILL);
+	EXPECT(g, !start_at(&m, 0), "the guest doesn't run: %s", g->fe.error);
+	kill(m.side[1].monitor, SIGCONT);
+	EXPECT(g, start_at(&m, 1), "the guest runs at both");
+	fe_hang_up(&g->fe);
+	TRY(check_all(&m, 0));
+	TRY(open_side(&m, 1, ends[1]));
+	fe_hang_up(&g->fe);
+	use_side(&m, 0);
+	free(m.state);
+	return 0;
+}
+
 static const struct suite_case cases[] = {
 	{ "a state that is loaded twice", case_twice },
 	{ "the other daemon gives it back", case_given_back },
@@ -496,4 +519,14 @@ int run_handover(const char *socket, const char *filter)
 {
 	signal(SIGPIPE, SIG_IGN);
 	return suite_run(socket, filter, cases, ARRAY_SIZE(cases));
+}
+
+int run_handover_lock(const char *socket, const char *filter)
+{
+	static const struct suite_case lock_cases[] = {
+		{ "the other daemon is killed, and the source has the store first", case_taken_meanwhile },
+	};
+
+	signal(SIGPIPE, SIG_IGN);
+	return suite_run(socket, filter, lock_cases, ARRAY_SIZE(lock_cases));
 }

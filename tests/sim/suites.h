@@ -32,6 +32,7 @@ int run_restart(const char *socket, const char *filter);
 int run_move(const char *socket, const char *filter);
 /* Of such two as well: a move that is disturbed. Either may have the store in the end. */
 int run_handover(const char *socket, const char *filter);
+int run_handover_lock(const char *socket, const char *filter);
 /* Of one that logs what it writes to the guest's memory, as often. */
 int run_log(const char *socket, const char *filter);
 /* Of a daemon whose --store is "store" beside its socket: does harm to the files. */

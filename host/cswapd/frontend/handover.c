@@ -20,7 +20,8 @@
  * a file, so that another process may go on reading it, and taking the lock.
  *
  * A daemon that dies gives up the lock. If it noted AWAY its successor doesn't take the lock before a ring is
- * to run. A lock whose state is LOADED, and of which no ring ran, is given back when the front end goes away. At a server
+ * to run. Nor does the successor of one that died LOADED: the source may have the lock by then, and the guest. A lock
+ * whose state is LOADED, and of which no ring ran, is given back when the front end goes away. At a server
  * that takes a while, so LEAVING is noted first: a process that dies on the way is followed by one that goes on.
  *
  * Nothing of this is new to the rings: they were stopped, in the log, and go on as after a death.
@@ -301,9 +302,16 @@ unsigned int handover_waits_to_load(struct handover *handover)
 	return 0;
 }
 
+/* Taken for a guest that came, maybe by a process that has died since; as the guest stays it's to be taken again. */
+static bool keep_loaded(struct handover *handover)
+{
+	return holder(handover) != HANDOVER_LOADED ||
+	       move_ops(handover)->take(handover->config.store, NULL) == STORE_TAKEN;
+}
+
 unsigned int handover_waits_to_run(struct handover *handover)
 {
-	return handover_take(handover) ? 0 : BACK_MS;
+	return handover_take(handover) && keep_loaded(handover) ? 0 : BACK_MS;
 }
 
 /* Whatever the message comes to: what a store has under way for it is at its end. */
@@ -471,8 +479,8 @@ const char *handover_end(struct handover *handover)
 	if (holder(handover) != HANDOVER_LOADED)
 		return NULL;
 	/* The guest stays here: what the store does by itself may begin. */
-	if (move_ops(handover)->take(handover->config.store, NULL) != STORE_TAKEN)
-		return "the store can't be taken";
+	if (!keep_loaded(handover))
+		return "another daemon has the store";
 	worker_pause_table(handover->config.workers);
 	balloon_restore(handover->config.balloon);
 	worker_resume(handover->config.workers);
