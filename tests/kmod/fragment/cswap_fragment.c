@@ -117,10 +117,11 @@ static void let_go_of_most(void)
 
 static int count_blocks(void)
 {
-	DEFINE_XARRAY(seen);
+	struct xarray seen;
 	struct page *page;
 	int rc = 0;
 
+	xa_init(&seen);
 	list_for_each_entry(page, &held, lru) {
 		rc = xa_insert(&seen, page_to_pfn(page) >> BLOCK_SHIFT, xa_mk_value(0), GFP_KERNEL);
 		if (!rc)
