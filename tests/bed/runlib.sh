@@ -27,7 +27,7 @@ splats+='|unreferenced object|kmemleak: [0-9]+ new|alg: .*(failed|unavailable)|B
 opt_kernel="" opt_mem="" opt_cpus="" opt_queues="" opt_timeout=120 opt_results="" opt_append=""
 opt_module_args="" opt_beside="" opt_driver=auto opt_shell=0 opt_kmemleak=0 opt_aes=0 opt_quiet=0
 opt_cswapd=() opt_daemons=() opt_devices=() opt_disks=() opt_allow=() opt_env=() opt_modprobe=()
-opt_files=() opt_programs=() opt_insmod=() opt_may_die=0 opt_cvm="" opt_cvm_args="" opt_qemu=() opt_nodes=1 opt_huge=0 opt_reconnect=0 script=() interpreter=()
+opt_files=() opt_programs=() opt_insmod=() opt_may_die=0 opt_cvm="" opt_cvm_args="" opt_qemu=() opt_with="" opt_nodes=1 opt_huge=0 opt_reconnect=0 script=() interpreter=()
 
 run_usage() {
 	cat <<-EOT
@@ -103,6 +103,7 @@ run_parse() {
 		--allow) opt_allow+=("$2"); shift ;;
 		--file) opt_files+=("$(realpath "$2")"); shift ;;
 		--program) opt_programs+=("$2"); shift ;;
+		--with) opt_with=$2; shift ;;
 		--timeout) opt_timeout=$2; shift ;;
 		--results) opt_results=$2; shift ;;
 		--quiet) opt_quiet=1 ;;
