@@ -79,6 +79,26 @@ stop_cleanly() {
 	daemon_is_clean
 }
 
+# How often the log says so.
+said() {
+	grep -c -- "$1" "$work/log" || true
+}
+
+says() { # COUNT TEXT
+	(($(said "$2") >= $1))
+}
+
+status() {
+	"$bin/cswapctl" --socket "$socket.ctl" --json status | json "$1"
+}
+
+# What the operator sees.
+is_listed() { # TROUBLE
+	mkdir -p "$work/run/web1"
+	ln -sf "$socket.ctl" "$work/run/web1/control"
+	"$bin/cswapctl" --directory "$work/run" list | grep -q ", $1\$"
+}
+
 sim() {
 	timeout "$patience_s" "$bin/cswap-sim" --socket "$socket" "$@"
 }
@@ -132,6 +152,19 @@ check() {
 skip() {
 	reason=$1
 	return 77
+}
+
+moment() {
+	read -r -t 0.02 <&8 || true
+}
+
+# await COMMAND...: until it succeeds; not for ever
+await() {
+	local end=$((SECONDS + patience_s))
+	until "$@" 2>/dev/null; do
+		((SECONDS < end)) || complain "never: $*" || return 1
+		moment
+	done
 }
 
 # Numbers of a JSON line: json FIELD, the first; json_after NAME FIELD, in NAME.
@@ -220,6 +253,26 @@ fill() {
 
 verify() {
 	sim --pages "$pages" --state "$work/state" --json "$@" verify >"$work/out" 2>&1
+}
+
+# begin_load [OPTION...]: in the background, when the fill is over; its pid in $load
+begin_load() {
+	coproc LOAD { sim --pages "$pages" --state "$work/state" --json "$@" load 2>"$work/load.err"; }
+	load=$LOAD_PID
+	exec 7<&"${LOAD[0]}"
+	local line=''
+	IFS= read -r -t "$patience_s" line <&7 || true
+	[[ $line == *'"fill"'* ]] || complain "no load: $(cat "$work/load.err")"
+}
+
+# end_load: it has ended by itself, and nothing has failed
+end_load() {
+	local code=0
+	cat <&7 >"$work/out"
+	exec 7<&-
+	wait "$load" || code=$?
+	[[ $code == 0 ]] || complain "the load: $code, $(cat "$work/load.err")" || return 1
+	! grep -q '"failed":[1-9]' "$work/out" || complain "operations failed"
 }
 
 complain() {
