@@ -18,6 +18,7 @@ daemon='' log_reader='' mounted='' other='' group='' disk=''
 sim_options=()
 pages=4096	# of the guest
 runner=()	# of the daemon
+other_runner=()	# of the other daemon
 # shellcheck disable=SC2034	# the scripts'
 tags_file=(--tags "$work/store.tags")
 beside=(:)	# what else a suite needs, when its daemon is there
@@ -218,7 +219,8 @@ start_other() {
 	shift 2
 	rm -f "$work/other.fifo"
 	mkfifo "$work/other.fifo"
-	"$bin/cswapd" --socket "$at" --control "$at.ctl" --store "$store" --queues 4 "$@" 2>"$work/other.fifo" &
+	"${other_runner[@]}" "$bin/cswapd" --socket "$at" --control "$at.ctl" --store "$store" --queues 4 "$@" \
+		2>"$work/other.fifo" &
 	other=$!
 	exec 9<"$work/other.fifo"
 	: >"$work/other.log"
@@ -251,13 +253,15 @@ fill() {
 	sim --pages "$pages" --state "$work/state" --json "$@" fill >"$work/out" 2>&1
 }
 
+# shellcheck disable=SC2120	# the scripts pass some
 verify() {
 	sim --pages "$pages" --state "$work/state" --json "$@" verify >"$work/out" 2>&1
 }
 
 # begin_load [OPTION...]: in the background, when the fill is over; its pid in $load
 begin_load() {
-	coproc LOAD { sim --pages "$pages" --state "$work/state" --json "$@" load 2>"$work/load.err"; }
+	coproc LOAD { exec "$bin/cswap-sim" --socket "$socket" --pages "$pages" --state "$work/state" --json "$@" \
+		load 2>"$work/load.err"; }
 	load=$LOAD_PID
 	exec 7<&"${LOAD[0]}"
 	local line=''
@@ -273,6 +277,51 @@ end_load() {
 	wait "$load" || code=$?
 	[[ $code == 0 ]] || complain "the load: $code, $(cat "$work/load.err")" || return 1
 	! grep -q '"failed":[1-9]' "$work/out" || complain "operations failed"
+}
+
+# --- a full file system ---
+
+# What the operator sees of a full disk.
+is_listed_full() {
+	is_listed "disk full" &&
+		"$bin/cswapctl" --socket "$socket.ctl" status | grep -q 'left: FULL'
+}
+# When the space is given back, which takes its time.
+# As soon as the file system has answered.
+until_full() {
+	local tries
+	for ((tries = 0; tries < 1000; tries++)); do
+		is_listed_full && return 0
+	done
+	return 1
+}
+until_not_full() {
+	local tries
+	for ((tries = 0; tries < 1000; tries++)); do
+		is_listed_full || return 0
+		moment
+	done
+	return 1
+}
+
+# In $work/mnt, where less than 32 MiB are left.
+full_mounted() {
+	local pages=8192 stored lost
+	start_daemon cswapd "$work/mnt/store" --size 32M || return 1
+	fill --tolerate || complain "fill" || return 1
+	lost=$(grep -c '^slot .* nospc$' "$work/out" || true)
+	stored=$(json_in out ops <"$work/out")
+	((lost > 0 && stored > 1000 && lost + stored == pages)) ||
+		complain "$stored stored, $lost without space" || return 1
+	verify || complain "verify" || return 1
+	[[ $(json_in in ops <"$work/out") == "$stored" ]] || complain "not all acked pages" || return 1
+	until_full || complain "the operator isn't told" || return 1
+	sim --pages "$pages" --state "$work/state" --start 0 --count "$pages" discard || return 1
+	until_not_full || complain "the operator is told that it's full still" || return 1
+	rm "$work/state"
+	pages=2048
+	fill && verify || complain "the store after a discard" || return 1
+	stop_cleanly
 }
 
 complain() {
