@@ -2,7 +2,7 @@
 # The guest simulator. tests/sim/run-tests drives cswapd with it.
 
 sim_program := $(out)/cswap-sim
-sim_objects := $(patsubst %.c,$(out)/obj/%.o,$(filter-out %/slow_disk.c %/count_allocations.c %/away_disk.c,$(wildcard tests/sim/*.c)) \
+sim_objects := $(patsubst %.c,$(out)/obj/%.o,$(filter-out %/slow_disk.c %/count_allocations.c %/away_disk.c %/like_nfs.c,$(wildcard tests/sim/*.c)) \
 	guest/cswap_wire.c host/cswap-seal/sealed_page.c)
 
 $(out)/obj/tests/sim/%.o: OBJ_CFLAGS := $(SHIM_CFLAGS) -Ihost
@@ -29,9 +29,10 @@ $(out)/nbdkit-slow-disk.so: tests/sim/slow_disk.c
 	$(Q)$(CC) -std=gnu11 -g -O2 -Wall -Wextra -D_GNU_SOURCE $(CPPFLAGS) $(CFLAGS) -fPIC -shared -o $@ $<
 
 # Libraries for LD_PRELOAD.
-sim_preloads := $(out)/count-allocations.so $(out)/away-disk.so
+sim_preloads := $(out)/count-allocations.so $(out)/away-disk.so $(out)/like-nfs.so
 $(out)/count-allocations.so: tests/sim/count_allocations.c
 $(out)/away-disk.so: tests/sim/away_disk.c
+$(out)/like-nfs.so: tests/sim/like_nfs.c
 $(sim_preloads):
 	@mkdir -p $(@D)
 	$(if $(Q),@echo "  CC      $<")

@@ -19,7 +19,7 @@
  * Each file begins with a signature, in a block of its own, that says what the file is and
  * which store it belongs to. A file without a signature is taken only if there is nothing in
  * it (store_found.c), or if the operator says so; until that is clear it isn't even opened for
- * writing.
+ * writing, unless it can't be locked otherwise (NFS).
  *
  * A signature may tell of an earlier boot of this host, and of the same daemon. Then a guest
  * left the content and has ended with its host: the daemon empties the file (signature.c).
@@ -200,8 +200,9 @@ static bool find_file(struct store_files *files, unsigned int which, const char 
 	fd = exists ? store_lock_open(name, is_device) :
 		      make_file(name, files->names.name[which]);
 	files->fd[which] = fd;
-	if (fd < 0 || !store_lock_file(fd, name))
+	if (fd < 0 || !store_lock_found(&files->fd[which], name))
 		return false;
+	fd = files->fd[which];
 	if (fstat(fd, &st) || S_ISBLK(st.st_mode) != is_device) {
 		log_err("%s was changed while it was opened", name);
 		return false;

@@ -58,6 +58,37 @@ bool store_lock_file(int fd, const char *name)
 	return true;
 }
 
+int store_lock_reopen(int fd, const char *name, int flags)
+{
+	char path[32];
+	int new;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	new = open(path, flags | O_CLOEXEC);
+	/* The one thing that can be done without. */
+	if (new < 0 && !(errno == EINVAL && flags & O_DIRECT))
+		log_err("can't open %s again: %s", name, strerror(errno));
+	return new;
+}
+
+/*
+ * NFS makes a lock of the server's of it, which only an open file that may be written to can have
+ * (EBADF). It's not written to here.
+ */
+bool store_lock_found(int *fd, const char *name)
+{
+	int writable;
+
+	if (flock(*fd, LOCK_EX | LOCK_NB) && errno == EBADF) {
+		writable = store_lock_reopen(*fd, name, O_RDWR);
+		if (writable < 0)
+			return false;
+		close(*fd);
+		*fd = writable;
+	}
+	return store_lock_file(*fd, name);
+}
+
 int store_lock_open(const char *name, bool is_device)
 {
 	int flags = O_RDONLY | O_CLOEXEC | (is_device ? O_EXCL : 0);
@@ -70,19 +101,6 @@ int store_lock_open(const char *name, bool is_device)
 	if (fd < 0)
 		log_err("can't open %s: %s", name, strerror(errno));
 	return fd;
-}
-
-int store_lock_reopen(int fd, const char *name, int flags)
-{
-	char path[32];
-	int new;
-
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	new = open(path, flags | O_CLOEXEC);
-	/* The one thing that can be done without. */
-	if (new < 0 && !(errno == EINVAL && flags & O_DIRECT))
-		log_err("can't open %s again: %s", name, strerror(errno));
-	return new;
 }
 
 int store_files_reopen(const struct store_files *files, unsigned int which, int flags)

@@ -9,6 +9,8 @@
 
 /* Waits for who has it, for some seconds. False: logged. */
 bool store_lock_file(int fd, const char *name);
+/* The same for an open file that may be replaced by one of the same inode that is open for writing. */
+bool store_lock_found(int *fd, const char *name);
 /*
  * By its name, to be held, not locked. The device of a process that died may be held by I/O of
  * its still, which is waited for. -1: logged.
