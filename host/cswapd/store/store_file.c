@@ -66,11 +66,17 @@ static const struct store_move_ops file_move_ops = {
 	.yield = store_uring_yield,
 };
 
+/* NFS says there how large its requests are, up to 1 MiB; what the server gives back at once is unknown. */
+static uint32_t trim_bytes(const struct stat *st, const struct statfs *fs)
+{
+	return fs->f_type == NFS_SUPER_MAGIC ? STORE_SLOT_SIZE : (uint32_t)st->st_blksize;
+}
+
 static struct store *file_open(const struct store_files *files, uint64_t slots)
 {
 	struct store *store = store_uring_open(files, slots, &store_file_ops);
 	int fd = files->fd[STORE_DATA_FILE];
-	struct statfs fs;
+	struct statfs fs = { 0 };
 	struct stat st;
 
 	if (!store)
@@ -78,7 +84,7 @@ static struct store *file_open(const struct store_files *files, uint64_t slots)
 	store->facts.medium = !fstatfs(fd, &fs) && fs.f_type == TMPFS_MAGIC ?
 				      VIRTIO_CSWAP_MEDIUM_MEMORY : store_uring_medium(fd);
 	if (!fstat(fd, &st))
-		store->facts.trim_bytes = (uint32_t)st.st_blksize;
+		store->facts.trim_bytes = trim_bytes(&st, &fs);
 	return store;
 }
 
