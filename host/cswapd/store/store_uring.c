@@ -69,8 +69,14 @@ void store_uring_write(struct store_lane *lane, struct store_op *op)
 
 void store_uring_trim(struct store_lane *lane, struct store_op *op)
 {
-	struct io_uring_sqe *sqe = store_get_sqe(lane->ring);
+	struct io_uring_sqe *sqe;
 
+	/* To punch a hole the kernel writes zeros to a device that can do that and can't discard. */
+	if (!lane->store->facts.trim_bytes) {
+		end(lane, op, 0);
+		return;
+	}
+	sqe = store_get_sqe(lane->ring);
 	if (!sqe) {
 		end(lane, op, -EAGAIN);
 		return;
