@@ -307,7 +307,8 @@ static bool may_be_others(const struct daemon *daemon)
 {
 	uint32_t holder = daemon->keep.state->holder;
 
-	return handover_is_away(holder) || (holder == HANDOVER_LOADED && !daemon->files->server);
+	return handover_is_away(holder) ||
+	       (holder == HANDOVER_LOADED && daemon->files && !daemon->files->server);
 }
 
 /* From here on no other process writes to the store, unless it may be another daemon's. */
