@@ -77,3 +77,14 @@ nfs_without_deallocate() {
 	fill && verify || complain "the store after a discard" || return
 	stop_cleanly && umount "$work/mnt"
 }
+
+# The server has room for all but a MiB of the store: it says so by requests, and what is discarded makes room. (Each
+# page that it has no room for costs an emulated server a tenth of a second.)
+nfs_full() {
+	local left
+	left=$(($("${storage[@]}" stat -f -c '%a * %S' /srv/cswap)))
+	((left > 31 << 20)) || complain "the server has only $left bytes" || return
+	"${storage[@]}" head -c $((left - (31 << 20))) /dev/zero | "${storage[@]}" dd bs=1M of=/srv/cswap/ballast conv=fsync 2>"$work/out" || return
+	another_mount vers=4.2 && full_mounted || return
+	umount "$work/mnt" && "${storage[@]}" rm /srv/cswap/ballast
+}
