@@ -37,6 +37,12 @@
 /* Between two questions whether another daemon has let go of the store, or a server takes too long. */
 #define PATIENCE_POLL_MS 20
 
+enum daemon_end {
+	DAEMON_RUNS,
+	DAEMON_QUITS,			/* as it was told to */
+	DAEMON_FORSAKEN,		/* by the monitor: the next process has to go on */
+};
+
 struct daemon {
 	const struct daemon_variant *variant;
 	struct conf conf;
@@ -56,8 +62,7 @@ struct daemon {
 	enum { SERVES, HANDLES, ENDS } phase;
 	struct log_rate front_end_rate;	/* lines about its comings and goings */
 	int signal_fd;
-	bool quit;
-	bool forsaken;			/* by the monitor: the next process has to go on */
+	enum daemon_end end;
 };
 
 static void report_counters(struct daemon *daemon)
@@ -82,6 +87,13 @@ static void report_counters(struct daemon *daemon)
 		   (uintmax_t)sum.calls, (uintmax_t)sum.sleeps);
 }
 
+/* Who is forsaken stays so. */
+static void quit(struct daemon *daemon)
+{
+	if (daemon->end == DAEMON_RUNS)
+		daemon->end = DAEMON_QUITS;
+}
+
 static void handle_signal(struct daemon *daemon)
 {
 	struct signalfd_siginfo info;
@@ -92,7 +104,7 @@ static void handle_signal(struct daemon *daemon)
 	case SIGTERM:
 	case SIGINT:
 		log_info("ending by signal");
-		daemon->quit = true;
+		quit(daemon);
 		return;
 	case SIGUSR1:
 		report_counters(daemon);
@@ -119,7 +131,7 @@ static void lose_front_end(struct daemon *daemon)
 	log_limited(&daemon->front_end_rate, LOG_INFO, "front end disconnected");
 	if (daemon->conf.one_shot ||
 	    (!daemon->conf.socket_path && daemon->conf.fd >= 0))
-		daemon->quit = true;
+		quit(daemon);
 }
 
 /* Take an event from the monitor, which hears of its end before there is another. */
@@ -130,7 +142,7 @@ static void begin_event(struct daemon *daemon)
 
 	if (!keep_next(&daemon->keep, &daemon->event)) {
 		log_err("the monitor is gone");
-		daemon->quit = daemon->forsaken = true;
+		daemon->end = DAEMON_FORSAKEN;
 		return;
 	}
 	if (event->kind == KEEP_MESSAGE)
@@ -188,7 +200,7 @@ static void finish_event(struct daemon *daemon)
 	vu_message_close_fds(message);
 	if (!keep_done(&daemon->keep, daemon->vu, alive, reply ? message : NULL)) {
 		log_err("the monitor can't keep what a successor would need");
-		daemon->quit = daemon->forsaken = true;
+		daemon->end = DAEMON_FORSAKEN;
 	}
 }
 
@@ -219,7 +231,7 @@ static _Noreturn void leave_without_server(struct daemon *daemon)
 		ctl_close(daemon->ctl);
 	if (daemon->variant)
 		daemon->variant->end();
-	_exit(daemon->forsaken);
+	_exit(daemon->end == DAEMON_FORSAKEN);
 }
 
 /*
@@ -228,7 +240,7 @@ static _Noreturn void leave_without_server(struct daemon *daemon)
  */
 static bool has_ended(struct daemon *daemon)
 {
-	if (!daemon->quit)
+	if (daemon->end == DAEMON_RUNS)
 		return false;
 	if (daemon->phase == HANDLES)
 		vu_message_close_fds(&daemon->event.message);
@@ -296,7 +308,7 @@ static bool serve(struct daemon *daemon)
 		if (ctl)
 			ctl_run(ctl, fds + NUM_FDS);
 	}
-	return !daemon->forsaken;
+	return daemon->end != DAEMON_FORSAKEN;
 }
 
 /*
