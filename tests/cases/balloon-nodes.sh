@@ -51,18 +51,18 @@ in_group small swapstress --mib 64 --once >"$tmp/small.out" 2>&1
 expect "killed in the memory cgroup" "$(oom_kills)" = 1
 expect "MiB given back for a memory cgroup's limit" "$(balloon rescued)" = 0
 
-# Node 0 gives back what it has, and not node 1.
+# Node 0 gives back what it has, and not node 1, which may give more instead.
 had1=$(node 1 MemTotal)
 wanted=$(($(node 0 MemFree) / 1024 + given0 / 2))
 in_group near swapstress --mib "$wanted" --once >"$tmp/near.out" 2>&1 || fail "the program on node 0: $(tail -n 1 "$tmp/near.out")"
 expect "killed beside the balloon" "$(oom_kills)" = 1
 rescued=$(balloon rescued)
 expect "MiB given back to node 0" "$rescued" -gt 0
-expect "KiB of node 1" "$(node 1 MemTotal)" = "$had1"
+expect "KiB of node 1" "$(node 1 MemTotal)" -le "$had1"
 # More than the node has: the program is killed, and node 1 keeps what it gave.
 in_group near swapstress --mib $((before0 / 1024 + 32)) --once >"$tmp/near.out" 2>&1
 expect "killed on node 0" "$(oom_kills)" = 2
-expect "KiB of node 1 afterwards" "$(node 1 MemTotal)" = "$had1"
+expect "KiB of node 1 afterwards" "$(node 1 MemTotal)" -le "$had1"
 expect "why it stopped: $(balloon stopped)" "$(balloon stopped)" = oom
 end_balloon 60
 finish "$target MiB of $total: node 0 gave $given0, node 1 $given1; $rescued MiB went back to node 0 for $wanted there, none for a memory cgroup"
