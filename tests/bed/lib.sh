@@ -40,9 +40,12 @@ root_dir() {
 	echo "$cache/root-$(root_key)"
 }
 
-# The UML kernels are built from the root's kernel source by the root's compiler.
+# The UML kernels are built from the root's kernel source by the root's compiler. These patches cure
+# what makes UML lose what programs write to their memory (docs/upstream/um-lost-writes.md).
+uml_patches=("$repo"/docs/upstream/um-[1-9]-*.patch)
+
 uml_source_dir() {
-	echo "$cache/uml-source-$(root_key)"
+	echo "$cache/uml-source-$(key_of_files "$bed/recipe.sh" "${uml_patches[@]}")"
 }
 
 # uml_configs KERNEL: the files that make up its configuration; later ones win.
@@ -61,7 +64,7 @@ uml_dir() {
 	uml-builtin | uml-module) echo "$repo/build/bed/in-tree/${1#uml-}"; return ;;
 	esac
 	mapfile -t configs < <(uml_configs "$1")
-	echo "$cache/$1-$(key_of_files "$bed/recipe.sh" "${configs[@]}")"
+	echo "$cache/$1-$(key_of_files "$bed/recipe.sh" "${uml_patches[@]}" "${configs[@]}")"
 }
 
 # The QEMU that emulates confidential guests is built from the root's source package, the device (contrib/qemu) and
