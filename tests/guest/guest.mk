@@ -5,6 +5,9 @@ $(out)/guest/swapstress: LIBS := -lpthread
 $(out)/guest/swapstress: $(out)/obj/tests/guest/swapstress.o
 	$(link)
 
+$(out)/guest/keepwrites: $(out)/obj/tests/guest/keepwrites.o
+	$(link)
+
 $(out)/guest/diskload: $(out)/obj/tests/guest/diskload.o
 	$(link)
 
@@ -33,5 +36,5 @@ check-swapstress: $(out)/guest/swapstress
 check-unit: check-swapstress
 endif
 
-bed-programs:: $(out)/guest/swapstress $(out)/guest/diskload $(out)/guest/kexec_now \
+bed-programs:: $(out)/guest/swapstress $(out)/guest/keepwrites $(out)/guest/diskload $(out)/guest/kexec_now \
 	$(out)/guest/memkinds $(out)/guest/pin_pages $(out)/guest/measure_kept
