@@ -13,6 +13,7 @@
 # module: tests/kmod/burst
 # run: --cswapd "--store mem --size 512M --release punch"
 # run: --module-args "floor=32 brake_percent=0"
+# run uml-debug uml-smp: --mem 256M
 # run uml: --mem 160M --aes
 # run uml-smp: --cpus 2 --queues 2
 # run vm: --mem 512M --cpus 2
