@@ -57,7 +57,8 @@ expect "blocks tried in vain" "$tries" -gt 0
 stress_to_gate
 
 rmmod cswap_fragment || fail "rmmod"
-more=$(even $((got + blocks)))
+# Not all that was pinned: kernels with KASAN have memory of their own all over the place.
+more=$(even $((got + blocks * 3 / 4)))
 ask "$more"
 within 120 released_at_least "$more" || fail "without the pins $(balloon released) MiB: $(balloon stopped)"
 stress_to_gate
