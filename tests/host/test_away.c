@@ -11,6 +11,7 @@ static const struct store_ops *real_ops;
 static struct store_ops holding_ops;
 static bool holds;			/* a discard; changed while the worker stands still */
 static struct store_op *held;
+static struct balloon_log *balloon_log;
 static unsigned int discards;
 
 static void holding_trim(struct store_lane *lane, struct store_op *op)
@@ -422,6 +423,87 @@ static void marks_come_again(void **state)
 	expect_whole();
 }
 
+/* --- what is released --- */
+
+static void set_released(uint64_t offset, uint64_t bytes, bool released)
+{
+	const struct device_control control = {
+		.op = released ? DEVICE_RELEASE : DEVICE_RECLAIM,
+		.count = 1,
+		.range = { { GUEST_GPA + offset, bytes } },
+	};
+
+	worker_pause(world->set);
+	balloon_set_released(&world->balloon, &control, released);
+	worker_resume(world->set);
+}
+
+static uint64_t released(void)
+{
+	struct balloon_state state;
+
+	balloon_get(&world->balloon, &state);
+	return state.released_bytes;
+}
+
+/* As after a death: what was noted is all that is known. */
+static void renew_balloon(void)
+{
+	worker_pause(world->set);
+	balloon_free(&world->balloon);
+	balloon_init(&world->balloon, PAGE);
+	balloon_keep(&world->balloon, balloon_log);
+	worker_resume(world->set);
+	balloon_restore(&world->balloon);
+}
+
+/* By address: a region may come again with other borders. */
+static void released_blocks_come_again(void **state)
+{
+	const struct blockmap *map = &world->balloon.released;
+
+	(void)state;
+	set_released(BUFFER_OFFSET, 2 * PAGE, true);
+	set_released(LOAD_OFFSET, PAGE, true);
+	buffers_away();
+	assert_int_equal(released(), PAGE);
+	bring_back(BUFFER_OFFSET + PAGE, PAGE);
+	assert_int_equal(released(), 2 * PAGE);
+	assert_false(blockmap_any(map, GUEST_GPA + BUFFER_OFFSET, PAGE));
+	assert_true(blockmap_any(map, GUEST_GPA + BUFFER_OFFSET + PAGE, PAGE));
+	bring_back(BUFFER_OFFSET, PAGE);
+	assert_int_equal(released(), 3 * PAGE);
+	set_released(BUFFER_OFFSET, PAGE, false);
+	assert_int_equal(released(), 2 * PAGE);
+	take_away(LOAD_OFFSET, PAGE);
+	bring_back(LOAD_OFFSET, PAGE);
+	assert_int_equal(released(), 2 * PAGE);
+}
+
+/* A process that dies while memory is away is followed by one that knows as much. */
+static void a_successor_knows_what_is_released(void **state)
+{
+	(void)state;
+	set_released(BUFFER_OFFSET, 2 * PAGE, true);
+	set_released(LOAD_OFFSET, PAGE, true);
+	buffers_away();
+	renew_balloon();
+	assert_int_equal(released(), PAGE);
+	buffers_back();
+	assert_int_equal(released(), 3 * PAGE);
+}
+
+/* A guest that begins anew has released nothing, wherever memory was then. */
+static void a_reset_forgets_what_is_away(void **state)
+{
+	(void)state;
+	set_released(BUFFER_OFFSET, 2 * PAGE, true);
+	buffers_away();
+	worker_forget(world->set);
+	buffers_back();
+	assert_int_equal(released(), 0);
+}
+
 /* --- regions --- */
 
 static int make_regions(void **state)
@@ -432,6 +514,7 @@ static int make_regions(void **state)
 	held = NULL;
 	if (make_world(state))
 		return -1;
+	worker_forget(world->set);
 	worker_pause(world->set);
 	memory_clear(&world->memory);
 	worker_resume(world->set);
@@ -454,10 +537,17 @@ int main(void)
 		CASE(control_stops_without_answer), CASE(control_stops_without_rounds),
 		CASE(an_event_goes), CASE(a_pair_stops_without_ring),
 		CASE(half_a_pair_goes), CASE(others_are_refused), CASE(marks_come_again),
+		CASE(released_blocks_come_again), CASE(a_successor_knows_what_is_released),
+		CASE(a_reset_forgets_what_is_away),
 	};
 
 	if (open_world())
 		return 1;
+	balloon_log = mmap(NULL, sizeof(*balloon_log), PROT_READ | PROT_WRITE,
+			   MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (balloon_log == MAP_FAILED)
+		return 1;
+	balloon_keep(&world->balloon, balloon_log);
 	real_ops = world->store->ops;
 	holding_ops = *real_ops;
 	holding_ops.trim = holding_trim;

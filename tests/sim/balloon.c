@@ -588,7 +588,7 @@ static int case_table_again(struct guest *g, const char *socket)
 	return 0;
 }
 
-/* Memory that goes takes the account of it along. */
+/* Memory that goes takes the account of it along, and brings the account back when it comes again. */
 static int case_region_removed(struct guest *g, const char *socket)
 {
 	struct fe_message m = { .header = { FE_REM_MEM_REG, 0, 40 } };
@@ -612,6 +612,9 @@ static int case_region_removed(struct guest *g, const char *socket)
 	TRY_FE(g, fe_tell(&g->fe, &m, NULL, 0));
 	TRY(expect_noted(g, socket, CLAIMED, MIB));
 	TRY(expect_release(g, r->guest_address, PAGE, VIRTIO_CSWAP_S_INVALID));
+	/* The guest was told nothing, and has nothing of it. */
+	TRY(add_memory(g, g->fe.memory_fd, r->offset, r->bytes, r->guest_address));
+	TRY(expect_noted(g, socket, CLAIMED, 3 * MIB));
 	return hostile_aftermath(g, &before, true);
 }
 

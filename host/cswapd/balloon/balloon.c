@@ -11,7 +11,9 @@
  * The log has the same bits as the map of what is released, by the same numbers, as far
  * as the log goes. The log is written after the map and before the guest is answered; a
  * request that is run again after a death in between changes nothing the second time.
- * Bits of memory that was taken away stay in the log until the guest begins anew.
+ * Bits of memory that was taken away stay in the log until the guest begins anew, and
+ * count again when the memory comes again: the guest hasn't noticed that it was away.
+ * The guest reclaims its blocks before it gives memory up itself.
  */
 #include <fcntl.h>
 #include <string.h>
@@ -74,6 +76,7 @@ void balloon_restore(struct balloon *balloon)
 {
 	blockmap_load(&balloon->released, balloon->log->released,
 		      BALLOON_LOG_WORDS);
+	balloon->log_has_more = true;
 	note_released(balloon);
 }
 
@@ -116,11 +119,23 @@ uint64_t balloon_discard(const struct balloon *balloon, const struct memory *mem
 	return done;
 }
 
+/* Only then is the log looked at: most of it are holes, which reading would fill. */
+static void find_released(struct balloon *balloon)
+{
+	if (balloon->log && balloon->log_has_more)
+		blockmap_load_new(&balloon->released, balloon->log->released,
+				  BALLOON_LOG_WORDS);
+}
+
 void balloon_follow(struct balloon *balloon, const struct memory *memory)
 {
+	const uint64_t before = balloon->released.set;
+
 	if (!blockmap_follow(&balloon->released, memory) ||
 	    !blockmap_follow(&balloon->pinned, memory))
 		log_err("no memory to keep account of what the guest releases");
+	balloon->log_has_more |= balloon->released.set < before;
+	find_released(balloon);
 	note_released(balloon);
 }
 
@@ -214,6 +229,7 @@ void balloon_forget(struct balloon *balloon)
 {
 	blockmap_clear(&balloon->released);
 	clear_log(balloon);
+	balloon->log_has_more = false;
 	pthread_mutex_lock(&balloon->lock);
 	balloon->state = (struct balloon_state) {
 		.reports = balloon->state.reports,

@@ -45,6 +45,7 @@ struct balloon {
 	struct blockmap released;	/* the worker's */
 	struct blockmap pinned;		/* marked by all workers */
 	struct balloon_log *log;	/* NULL: nothing outlives us */
+	bool log_has_more;		/* maybe: of memory that was taken away, and may come again */
 	uint64_t target_bytes;		/* changes at any time, as does the next */
 	uint64_t shrink_bytes;		/* asked for meanwhile, if that's more; ends with the process */
 	pthread_mutex_t lock;		/* guards @state */
@@ -56,7 +57,7 @@ void balloon_free(struct balloon *balloon);
 
 /* --- the thread that owns the workers, while they are paused --- */
 
-/* The memory table has changed. */
+/* The memory table has changed. What was released in memory that comes again is known again. */
 void balloon_follow(struct balloon *balloon, const struct memory *memory);
 
 /* From now on note in @log what a successor needs; what it says already counts. */

@@ -272,15 +272,37 @@ void blockmap_save(struct blockmap *map, uint64_t gpa, uint64_t len,
 					   (*word & mask);
 }
 
-void blockmap_load(struct blockmap *map, const uint64_t *words,
-		   uint64_t num_words)
+/* The blocks from @first to before @end. */
+static void load_blocks(struct blockmap *map, uint64_t first, uint64_t end,
+			const uint64_t *words)
 {
 	uint64_t *word, mask;
 	struct walk walk;
 
-	walk_begin(&walk, map, 0, num_words * WORD_BITS);
+	walk_begin(&walk, map, first, end);
 	while ((word = walk_next(&walk, map, &mask)))
 		set_bits(map, &walk, word, words[walk.word] & mask);
+}
+
+void blockmap_load(struct blockmap *map, const uint64_t *words,
+		   uint64_t num_words)
+{
+	load_blocks(map, 0, num_words * WORD_BITS, words);
+}
+
+void blockmap_load_new(struct blockmap *map, const uint64_t *words,
+		       uint64_t num_words)
+{
+	const uint64_t end = num_words * WORD_BITS;
+	unsigned int i;
+
+	for (i = 0; i < map->count; i++) {
+		const struct blockmap_region *region = &map->region[i];
+
+		if (region->is_new)
+			load_blocks(map, region->first,
+				    region->end < end ? region->end : end, words);
+	}
 }
 
 void blockmap_mark(struct blockmap *map, uint64_t gpa, uint64_t len)
@@ -348,6 +370,7 @@ static bool take_over(struct blockmap_region *region, struct blockmap *from)
 	    from->region[i].end != region->end)
 		return false;
 	*region = from->region[i];
+	region->is_new = false;
 	memmove(&from->region[i], &from->region[i + 1],
 		(--from->count - i) * sizeof(from->region[0]));
 	return true;
@@ -361,6 +384,7 @@ static bool follow_region(struct blockmap *map, struct blockmap *old,
 	*region = (struct blockmap_region) {
 		.first = blocks_up_to(map, shared->gpa),
 		.end = blocks_up_to(map, shared->gpa + shared->size),
+		.is_new = true,
 	};
 	if (region->first == region->end)
 		return true;

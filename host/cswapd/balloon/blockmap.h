@@ -19,6 +19,7 @@ struct blockmap_region {
 	uint64_t end;			/* and the one behind the last */
 	uint64_t *bits;			/* from the word that @first is in */
 	uint64_t set;
+	bool is_new;			/* since blockmap_follow() was called last */
 	uint64_t *touched;		/* a bit for each page of @bits that isn't all zeros */
 };
 
@@ -58,6 +59,9 @@ void blockmap_save(struct blockmap *map, uint64_t gpa, uint64_t len,
 		   uint64_t *words, uint64_t num_words);
 void blockmap_load(struct blockmap *map, const uint64_t *words,
 		   uint64_t num_words);
+/* The same of regions that are new since blockmap_follow(). */
+void blockmap_load_new(struct blockmap *map, const uint64_t *words,
+		       uint64_t num_words);
 
 /*
  * Set all blocks that a range touches, by any thread at any time: it writes
