@@ -172,6 +172,20 @@ static void request_without_chain(void **state)
 	assert_true(pair()->broken);
 }
 
+/* Another daemon stopped the ring. Where it goes on and what is held of it are of one moment. */
+static void stopped_ring_is_read_once(void **state)
+{
+	(void)state;
+	post_heads(RESPONSE, VRING_MAX_NUM);
+	pair_log()->response_ring.state = INFLIGHT_RING_PARKED;
+	pair_log()->response[0] = INFLIGHT_HELD;
+	worker_noted = hold_responses;
+	assert_null(attach_at(RESPONSE, 1));
+	stop_writing();
+	assert_int_equal(pair()->response.vring.last_avail, 1);
+	assert_int_equal(kept_responses(), 1);
+}
+
 /* Nobody writes: all that the log says is kept, in its order. */
 static void log_as_it_was(void **state)
 {
@@ -248,7 +262,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(responses_appear), CASE(responses_vanish), CASE(events_appear), CASE(events_vanish),
 		CASE(events_change_places), CASE(requests_appear), CASE(requests_vanish),
-		CASE(request_twice), CASE(request_without_chain), CASE(log_as_it_was),
+		CASE(request_twice), CASE(request_without_chain), CASE(stopped_ring_is_read_once),
+		CASE(log_as_it_was),
 		CASE(no_room_for_more), CASE(no_room_for_more_events),
 	};
 

@@ -324,20 +324,29 @@ static void use_ring(struct worker *worker, struct ring *ring, enum ring_state s
 	loop_watch_ring(worker, ring);
 }
 
-/* Does it go on from what the log says? */
-static bool is_in_log(struct worker *worker, struct ring *ring,
-		      const struct worker_ring *setup)
+/*
+ * Does it go on from what the log says? Then the base in @setup and worker->held are of one copy of
+ * that. NULL, or what is wrong with the log.
+ */
+static const char *look_in_log(struct worker *worker, struct ring *ring,
+			       struct worker_ring *setup, bool *in_log)
 {
 	const uint8_t state = __atomic_load_n(&ring->log->state, __ATOMIC_RELAXED);
+	const bool died = setup->take_over || state == INFLIGHT_RING_SERVED;
 	struct vring_setup found = setup->setup;
+	const char *wrong;
 
-	if (setup->take_over || state == INFLIGHT_RING_SERVED)
-		return true;
-	/*
-	 * No worker died, but another daemon served the ring: does it go on where that one stopped?
-	 */
-	return ring->state == RING_LOGGED && state == INFLIGHT_RING_PARKED &&
-	       !find_base(worker, ring, &found) && found.base == setup->setup.base;
+	*in_log = died || (ring->state == RING_LOGGED && state == INFLIGHT_RING_PARKED);
+	if (!*in_log)
+		return NULL;
+	wrong = find_base(worker, ring, &found);
+	/* No worker died, but another daemon served the ring: does it go on where that one stopped? */
+	if (!died && (wrong || found.base != setup->setup.base)) {
+		*in_log = false;
+		return NULL;
+	}
+	setup->setup.base = found.base;
+	return wrong;
 }
 
 /* Both rings of the pair are attached, and what is held of one is in the log. */
@@ -347,14 +356,12 @@ static bool can_recover_requests(const struct pair *pair)
 	       vring_is_here(&pair->request.vring) && pair->response.state == RING_SERVED;
 }
 
-/* Find the ring, and with @in_log also where it goes on. NULL, or what is wrong. */
+/* NULL, or what is wrong. */
 static const char *find_ring(struct worker *worker, struct ring *ring,
-			     struct vring_setup *setup, bool in_log)
+			     const struct vring_setup *setup, bool in_log)
 {
-	const char *wrong = in_log ? find_base(worker, ring, setup) : NULL;
+	const char *wrong = vring_attach(&ring->vring, worker->set->config.memory, setup);
 
-	if (!wrong)
-		wrong = vring_attach(&ring->vring, worker->set->config.memory, setup);
 	/* The index is fetched twice, and what is kept of the ring must be what is out. */
 	if (!wrong && in_log && vring_outstanding(&ring->vring) != worker->held.count)
 		wrong = "used index changed while it was read";
@@ -367,11 +374,13 @@ void attach_begin(struct worker *worker, void *arg)
 	struct ring *ring = attach->ring;
 	struct pair *pair = ring->pair;
 	struct worker_ring setup = *attach->setup;
-	bool in_log = is_in_log(worker, ring, &setup);
-	bool resumed = !in_log && ring->state == RING_PARKED &&
-		       setup.setup.base == ring->vring.last_avail;
+	bool in_log, resumed;
 
-	attach->wrong = find_ring(worker, ring, &setup.setup, in_log);
+	attach->wrong = look_in_log(worker, ring, &setup, &in_log);
+	resumed = !in_log && ring->state == RING_PARKED &&
+		  setup.setup.base == ring->vring.last_avail;
+	if (!attach->wrong)
+		attach->wrong = find_ring(worker, ring, &setup.setup, in_log);
 	if (attach->wrong)
 		return;
 	ring->setup = setup;
