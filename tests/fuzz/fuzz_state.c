@@ -27,7 +27,9 @@ _Static_assert(offsetof(struct inflight, control.chain) == 8216 &&
 	       offsetof(struct inflight, pair[0].request) == 9256 &&
 	       offsetof(struct inflight, pair[0].response) == 50216, "make-seeds: CONTROL_CHAIN and so on");
 _Static_assert(offsetof(struct vhost_user_saved, num_regions) == 64 &&
-	       offsetof(struct vhost_user_saved, region) == 72, "make-seeds: NUM_REGIONS and so on");
+	       offsetof(struct vhost_user_saved, region) == 72 &&
+	       offsetof(struct vhost_user_saved, num_gone) == 22552 &&
+	       offsetof(struct vhost_user_saved, gone) == 22560, "make-seeds: NUM_REGIONS and so on");
 _Static_assert(offsetof(struct balloon_log, released) == 4096 &&
 	       offsetof(struct keep_state, active) == 2152, "make-seeds: RELEASED, ACTIVE");
 
@@ -202,6 +204,17 @@ static void have_events(struct keep *keep)
 	have_done(keep, &event);
 }
 
+/* Memory that was away when the process died. */
+static void bring_memory(void)
+{
+	if (b->memory.count)
+		return;
+	worker_pause_table(b->workers);
+	FUZZ_CHECK(!memory_add(&b->memory, FUZZ_GPA, FUZZ_UVA, FUZZ_BYTES, 0, b->memory_fd));
+	worker_resume(b->workers);
+	fuzz_bench_run(b);
+}
+
 static void go_on(void)
 {
 	struct keep keep = { .state = keep_map(b->state_fd) };
@@ -226,6 +239,7 @@ static void go_on(void)
 	balloon_get(&b->balloon, &balloon);
 	FUZZ_CHECK(balloon.released_bytes <= FUZZ_BYTES);
 	fuzz_bench_run(b);
+	bring_memory();
 	/* As when a front end has read all of the guest's memory. */
 	vhost_user_discard(vu);
 	close(ends[1]);

@@ -3,7 +3,8 @@
  * test_away.c - guest memory that goes while rings are served, and comes again.
  *
  * The front end removes a region and adds it again, as QEMU does when a region changes its size. A ring, a request or
- * a buffer lies there. Meanwhile nothing of it is taken or put back, and afterwards all goes on; nothing is broken.
+ * a buffer lies there. Meanwhile nothing of it is taken or put back, and afterwards all goes on, with a successor if
+ * the worker died; nothing is broken. What was released there is still released.
  */
 #include "test_world.h"
 
@@ -386,10 +387,160 @@ static void half_a_pair_goes(void **state)
 	run();
 	assert_int_equal(used_of(REQUEST)->idx, 0);
 	ring_back(REQUEST);
+	assert_true(blockmap_any(&world->balloon.pinned, GUEST_GPA + REQUEST * RING_BYTES, PAGE));
 	run();
 	assert_int_equal(used_of(REQUEST)->idx, 1);
 	expect_whole();
 }
+
+/* --- the worker dies meanwhile --- */
+
+/* The next one knows what the log says, and which memory has gone. */
+static void next_worker(void)
+{
+	unsigned int i;
+
+	worker_stop(world->set);
+	assert_int_equal(start_workers(), 0);
+	for (i = 0; i < RINGS; i++)
+		assert_null(attach_ring(i, 0, true));
+}
+
+static void post_all(uint16_t count)
+{
+	unsigned int ring;
+
+	for (ring = 0; ring < RINGS; ring++)
+		post_heads(ring, count);
+	run();
+}
+
+static void expect_held(unsigned int count)
+{
+	run();
+	assert_int_equal(kept_responses(), count);
+	assert_int_equal(control()->events.count, count);
+	assert_int_equal(taken(CONTROL), count);
+	assert_int_equal(taken(REQUEST), count);
+	assert_int_equal(taken(RESPONSE), count);
+	expect_whole();
+}
+
+/* All that was posted is taken in the end, what came before the @deaths and what came after them. */
+static void die_without_ring(unsigned int gone, unsigned int deaths, uint16_t *posted)
+{
+	unsigned int i;
+
+	post_all(++*posted);
+	ring_away(gone);
+	for (i = 0; i < deaths; i++)
+		next_worker();
+	assert_int_equal(ring_of(gone)->state, RING_HALF);
+	post_all(++*posted);
+	for (i = 0; i < RINGS; i++)
+		assert_int_equal(taken(i), *posted - ((gone == CONTROL) == (i == CONTROL)));
+	ring_back(gone);
+	assert_int_equal(ring_of(gone)->state, RING_SERVED);
+	expect_held(*posted);
+}
+
+static void workers_die_without_ring(void **state)
+{
+	unsigned int gone, deaths;
+	uint16_t posted = 0;
+
+	(void)state;
+	attach_all();
+	for (gone = 0; gone < RINGS; gone++)
+		for (deaths = 1; deaths <= 2; deaths++)
+			die_without_ring(gone, deaths, &posted);
+}
+
+static void a_worker_dies_without_buffers(void **state)
+{
+	const struct blockmap *pinned = &world->balloon.pinned;
+
+	(void)state;
+	attach_all();
+	post_all(5);
+	buffers_away();
+	next_worker();
+	assert_int_equal(control()->ring.state, RING_HALF);
+	assert_int_equal(pair()->response.state, RING_HALF);
+	run();
+	assert_int_equal(kept_responses() + control()->events.count, 0);
+	/* The rings may go, too, and all of it comes again in whatever order. */
+	ring_away(CONTROL);
+	buffers_back();
+	ring_away(RESPONSE);
+	ring_back(CONTROL);
+	ring_back(RESPONSE);
+	expect_held(5);
+	assert_true(blockmap_any(pinned, GUEST_GPA + RESPONSE * RING_BYTES, PAGE));
+	assert_true(blockmap_any(pinned, GUEST_GPA + BUFFER_OFFSET, PAGE));
+}
+
+static void a_worker_dies_with_a_discard_done(void **state)
+{
+	(void)state;
+	begin_discard();
+	ring_away(CONTROL);
+	end_discard();
+	next_worker();
+	run();
+	assert_int_equal(discards, 1);
+	ring_back(CONTROL);
+	run();
+	assert_int_equal(used_of(CONTROL)->idx, 1);
+	assert_int_equal(discards, 2);
+	expect_whole();
+}
+
+static void rings_stop_after_a_death(void **state)
+{
+	unsigned int gone, ring;
+
+	(void)state;
+	attach_all();
+	post_all(1);
+	for (gone = 0; gone < RINGS; gone++) {
+		ring_away(gone);
+		next_worker();
+		for (ring = 0; ring < RINGS; ring++)
+			assert_int_equal(worker_detach(world->set, ring), 1);
+		ring_back(gone);
+		for (ring = 0; ring < RINGS; ring++)
+			assert_null(attach_at(ring, 1));
+		expect_held(1);
+	}
+}
+
+/* The log, which the front end may keep, and the ring must agree when the ring is there. */
+static void a_ring_comes_with_another_index(void **state)
+{
+	(void)state;
+	attach_all();
+	ring_away(RESPONSE);
+	next_worker();
+	used_of(RESPONSE)->idx = 7;
+	ring_back(RESPONSE);
+	run();
+	assert_true(pair()->broken);
+	assert_null(control()->ring.vring.broken);
+}
+
+static void nobody_knows_what_was_shown(void **state)
+{
+	(void)state;
+	attach_all();
+	ring_away(RESPONSE);
+	worker_stop(world->set);
+	assert_int_equal(start_workers(), 0);
+	pair_log()->response_ring.to++;
+	assert_string_equal(attach_ring(RESPONSE, 0, true), "nobody knows what the guest was shown");
+}
+
+/* --- what isn't to come again --- */
 
 /* What was never shared, or isn't to come again, is a fault of the guest's. */
 static void others_are_refused(void **state)
@@ -536,7 +687,10 @@ int main(void)
 		CASE(a_discard_ends_without_answer), CASE(control_stops_without_ring),
 		CASE(control_stops_without_answer), CASE(control_stops_without_rounds),
 		CASE(an_event_goes), CASE(a_pair_stops_without_ring),
-		CASE(half_a_pair_goes), CASE(others_are_refused), CASE(marks_come_again),
+		CASE(half_a_pair_goes), CASE(workers_die_without_ring),
+		CASE(a_worker_dies_without_buffers), CASE(a_worker_dies_with_a_discard_done),
+		CASE(rings_stop_after_a_death), CASE(a_ring_comes_with_another_index),
+		CASE(nobody_knows_what_was_shown), CASE(others_are_refused), CASE(marks_come_again),
 		CASE(released_blocks_come_again), CASE(a_successor_knows_what_is_released),
 		CASE(a_reset_forgets_what_is_away),
 	};

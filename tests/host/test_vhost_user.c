@@ -1218,6 +1218,36 @@ static void goes_on_with_all_memory_or_none(void **state)
 	close(ends[1]);
 }
 
+/* One that dies before the rings' memory comes again is followed by one that awaits it, too. */
+static void goes_on_when_memory_comes_again(void **state)
+{
+	const uint64_t half = GUEST_BYTES / 2;
+	struct bench *b = *state;
+	struct {
+		uint64_t padding;
+		struct region region;
+	} one = { 0, { GUEST_GPA + half, half, GUEST_UVA + half, half } };
+	static struct keep_state keep_state;
+	struct keep keep = { .state = &keep_state, .channel = -1 };
+	unsigned int i;
+
+	negotiate(b, 1ULL << VIRTIO_RING_F_EVENT_IDX);
+	share_halves(b);
+	start_ring(b, 1);
+	start_ring(b, 2);
+	assert_true(say(b, REM_MEM_REG, 0, &one, sizeof(one), -1));
+	for (i = 0; i < 2; i++) {
+		take_over(b, &keep, VHOST_USER_MAX_FDS);
+		assert_int_equal(b->memory.count, 1);
+		assert_true(memory_is_gone(&b->memory, GUEST_GPA + half));
+		assert_false(memory_is_gone(&b->memory, GUEST_GPA));
+		assert_int_equal(count_attached(b), 2);
+	}
+	assert_true(say(b, ADD_MEM_REG, 0, &one, sizeof(one), b->memory_fd));
+	assert_false(memory_is_gone(&b->memory, GUEST_GPA + half));
+	store_and_load(b, 0, 0);
+}
+
 #define CASE(function) \
 	cmocka_unit_test_setup_teardown(function, bench_setup, bench_teardown)
 
@@ -1253,6 +1283,7 @@ int main(void)
 		CASE(bad_logs_are_not_used),
 		CASE(buffers_are_logged),
 		CASE(goes_on_with_all_memory_or_none),
+		CASE(goes_on_when_memory_comes_again),
 	};
 
 	return cmocka_run_group_tests_name("vhost_user", tests, NULL, NULL);

@@ -107,7 +107,7 @@ static inline void post_heads(unsigned int ring, uint16_t count)
 
 /* --- the front end --- */
 
-static inline const char *attach_at(unsigned int index, uint16_t at)
+static inline const char *attach_ring(unsigned int index, uint16_t at, bool take_over)
 {
 	const uint64_t base = GUEST_UVA + index * RING_BYTES;
 	const struct worker_ring ring = {
@@ -119,9 +119,15 @@ static inline const char *attach_at(unsigned int index, uint16_t at)
 		.kick_fd = eventfd(0, EFD_CLOEXEC),
 		.call_fd = -1,
 		.err_fd = -1,
+		.take_over = take_over,
 	};
 
 	return worker_attach(world->set, index, &ring);
+}
+
+static inline const char *attach_at(unsigned int index, uint16_t at)
+{
+	return attach_ring(index, at, false);
 }
 
 static inline const char *attach(unsigned int index)
@@ -131,7 +137,7 @@ static inline const char *attach(unsigned int index)
 
 /* --- a world --- */
 
-static inline int make_world(void **state)
+static inline int start_workers(void)
 {
 	const struct worker_config config = {
 		.workers = 1,
@@ -146,14 +152,21 @@ static inline int make_world(void **state)
 		.sandbox = SANDBOX_OFF,
 	};
 
-	(void)state;
-	memset(world->guest, 0, WORLD_BYTES);
-	memset(&world->log, 0, sizeof(world->log));
-	fill_rings();
 	world->set = worker_start(&config);
 	if (!world->set)
 		return -1;
 	worker_set_features(world->set, true, true, false);
+	return 0;
+}
+
+static inline int make_world(void **state)
+{
+	(void)state;
+	memset(world->guest, 0, WORLD_BYTES);
+	memset(&world->log, 0, sizeof(world->log));
+	fill_rings();
+	if (start_workers())
+		return -1;
 	worker_pause(world->set);
 	memory_clear(&world->memory);
 	if (memory_add_mapped(&world->memory, GUEST_GPA, GUEST_UVA, WORLD_BYTES, world->guest))

@@ -732,6 +732,70 @@ static int case_rings_stop_while_away(struct guest *g, const char *socket)
 	return hostile_aftermath(g, &before, true);
 }
 
+/* Another process serves the guest than before, as far as there is memory to serve it in. */
+static int change_worker(struct guest *g, const struct hostile_census *census)
+{
+	int pid = census_worker(census->pid), next;
+	bool closed;
+
+	EXPECT(g, pid && !kill(pid, SIGKILL), "nobody to kill");
+	TRY(settle(g, &closed));
+	EXPECT(g, !closed, "the guest is given up");
+	next = census_worker(census->pid);
+	EXPECT(g, next && next != pid, "nobody serves the guest");
+	return 0;
+}
+
+/* The process dies while memory is away, as does the next; a later one finds all that was in hand. */
+static int die_while_away(struct guest *g, const struct hostile_census *census, unsigned int first,
+			  unsigned int end, bool stops)
+{
+	unsigned int i, deaths, count = start_load(g);
+
+	for (deaths = 0; deaths <= 2; deaths++) {
+		for (i = first; i < end; i++)
+			TRY(remove_region(g, i));
+		for (i = 0; i < deaths; i++)
+			TRY(change_worker(g, census));
+		if (stops)
+			TRY(guest_stop(g));
+		for (i = first; i < end; i++)
+			TRY(add_region(g, i));
+		if (stops)
+			TRY(guest_resume(g));
+		TRY(await_load(g, count));
+		TRY(is_served(g));
+		count = start_load(g);
+	}
+	return await_load(g, count);
+}
+
+static int die_while_any_is_away(struct guest *g, const char *socket, bool inflight, bool stops)
+{
+	const struct guest_options o = {
+		.frontend = { .style = FE_STYLE_QEMU, .regions = 5, .inflight = inflight },
+		.pairs = 2,
+	};
+	struct hostile_census before;
+	unsigned int i;
+
+	TRY(hostile_begin_with(g, socket, &before, &o));
+	for (i = 0; i < g->fe.regions; i++)
+		TRY(die_while_away(g, &before, i, i + 1, stops));
+	TRY(die_while_away(g, &before, 0, g->fe.regions, stops));
+	return hostile_aftermath(g, &before, true);
+}
+
+static int case_worker_dies_while_away(struct guest *g, const char *socket)
+{
+	return die_while_any_is_away(g, socket, false, false);
+}
+
+static int case_rings_stop_after_death_while_away(struct guest *g, const char *socket)
+{
+	return die_while_any_is_away(g, socket, false, true);
+}
+
 /* Another table, whose regions are elsewhere for the rings that run. */
 static int case_table_moved_under_load(struct guest *g, const char *socket)
 {
@@ -981,6 +1045,11 @@ static int case_wild_config(struct guest *g, const char *socket)
 
 /* --- what is in hand --- */
 
+static int case_inflight_while_away(struct guest *g, const char *socket)
+{
+	return die_while_any_is_away(g, socket, true, false);
+}
+
 #define SEALS (F_SEAL_SHRINK | F_SEAL_GROW)
 
 static int hand_back(struct guest *g, int fd, u64 bytes, u64 offset)
@@ -1226,6 +1295,8 @@ static const struct suite_case cases[] = {
 	{ "memory removed under load", case_regions_removed_under_load },
 	{ "memory removed, and the same added", case_regions_come_again },
 	{ "rings stopped while their memory is away", case_rings_stop_while_away },
+	{ "the worker dies while memory is away", case_worker_dies_while_away },
+	{ "rings stopped after that", case_rings_stop_after_death_while_away },
 	{ "memory moved under load", case_table_moved_under_load },
 	{ "memory cut short under load", case_memory_vanishes_under_load },
 	{ "resets under load", case_reset_under_load },
@@ -1238,6 +1309,7 @@ static const struct suite_case cases[] = {
 	{ "files that aren't what was in hand", case_bad_inflight },
 	{ "what was in hand rewritten", case_inflight_rewritten },
 	{ "the file of what is in hand asked for again", case_inflight_asked_again },
+	{ "what is in hand while memory is away", case_inflight_while_away },
 	{ "the file of what is in hand not handed back", case_inflight_not_handed_back },
 	{ "connections that wait", case_queue },
 	{ "connections that come and go", case_come_and_go },

@@ -139,7 +139,7 @@ static void forget_gone(struct memory *memory, uint64_t gpa, uint64_t size)
 	memory->num_gone = kept;
 }
 
-static void note_gone(struct memory *memory, uint64_t gpa, uint64_t size)
+void memory_expect(struct memory *memory, uint64_t gpa, uint64_t size)
 {
 	forget_gone(memory, gpa, size);
 	if (memory->num_gone == MEMORY_MAX_REGIONS)
@@ -259,7 +259,7 @@ const char *memory_remove(struct memory *memory, uint64_t gpa, uint64_t uva,
 		    region->size != size)
 			continue;
 		free_region(region);
-		note_gone(memory, gpa, size);
+		memory_expect(memory, gpa, size);
 		order_remove(memory, &memory->by_gpa, i);
 		order_remove(memory, &memory->by_host, i);
 		*region = memory->region[--memory->count];

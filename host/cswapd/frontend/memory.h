@@ -74,6 +74,8 @@ const char *memory_remove(struct memory *memory, uint64_t gpa, uint64_t uva,
 			  uint64_t size);
 /* Is @gpa not shared, but was until a region was removed? */
 bool memory_is_gone(const struct memory *memory, uint64_t gpa);
+/* The same of what another process knew: @size bytes at @gpa were shared, and may come again. */
+void memory_expect(struct memory *memory, uint64_t gpa, uint64_t size);
 /* The table begins anew: nothing is expected to come again. */
 void memory_clear(struct memory *memory);
 

@@ -719,6 +719,8 @@ void vhost_user_save(const struct vhost_user *vu, struct vhost_user_saved *to,
 		to->region[i].offset = region->offset;
 		*fd = (struct vhost_user_fd) { region->fd, region->serial };
 	}
+	to->num_gone = memory->num_gone;
+	memcpy(to->gone, memory->gone, memory->num_gone * sizeof(to->gone[0]));
 	fd += MEMORY_MAX_REGIONS - memory->count;
 	for (i = 0; i < vu->num_rings; i++, fd += 3)
 		save_ring(&vu->ring[i], &to->ring[i], fd);
@@ -744,6 +746,8 @@ static bool restore_memory(struct vhost_user *vu,
 		if (fd[i] >= 0)
 			close(fd[i]);
 	}
+	for (i = 0; i < from->num_gone && i < MEMORY_MAX_REGIONS; i++)
+		memory_expect(vu->config.memory, from->gone[i].gpa, from->gone[i].size);
 	if (!whole)
 		memory_clear(vu->config.memory);
 	worker_resume(vu->config.workers);

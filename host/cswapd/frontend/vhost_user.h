@@ -80,6 +80,8 @@ struct vhost_user_saved {
 		uint64_t offset;
 	} region[MEMORY_MAX_REGIONS];
 	struct vhost_user_saved_ring ring[VHOST_USER_MAX_RINGS];
+	unsigned int num_gone;		/* regions that were removed, and may come again */
+	struct memory_gone gone[MEMORY_MAX_REGIONS];
 };
 
 /* A descriptor that goes with it, always at the same index; another @serial: another. */

@@ -23,7 +23,7 @@
 #include "common/log.h"
 
 /* Changed whenever the layout or its meaning is. */
-#define KEEP_VERSION 9
+#define KEEP_VERSION 10
 #define KEEP_MAGIC (0x3030504157534355ULL + ((uint64_t)KEEP_VERSION << 48))
 
 /* The monitor has one that is of no use. */

@@ -145,6 +145,12 @@ const char *inflight_seen(const struct inflight_ring *ring, uint16_t used,
 	return NULL;
 }
 
+const char *inflight_last_shown(const struct inflight_ring *ring, uint16_t *used)
+{
+	*used = FETCH(ring->from);
+	return *used == FETCH(ring->to) ? NULL : "nobody knows what the guest was shown";
+}
+
 static void settle_ring(struct inflight_ring *ring, bool seen)
 {
 	if (seen)

@@ -117,6 +117,12 @@ void inflight_shown(struct inflight_ring *ring);
 const char *inflight_seen(const struct inflight_ring *ring, uint16_t used,
 			  bool *seen);
 
+/*
+ * The used index that the guest has, of a ring that can't be asked: nothing was being shown when its memory went.
+ * NULL, or what is wrong.
+ */
+const char *inflight_last_shown(const struct inflight_ring *ring, uint16_t *used);
+
 /* What a ring's server held of it, fetched once: the front end may write to the log. */
 struct inflight_held {
 	unsigned int count;

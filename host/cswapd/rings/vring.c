@@ -95,6 +95,19 @@ static const char *find_ring(struct vring_device *ring,
 	return find_parts(ring, memory, setup);
 }
 
+bool vring_is_shared(const struct memory *memory, const struct vring_setup *setup)
+{
+	struct vring_device ring;
+
+	find_parts(&ring, memory, setup);
+	return vring_is_here(&ring);
+}
+
+void vring_await(struct vring_device *ring, const struct vring_setup *setup)
+{
+	*ring = (struct vring_device) { .last_avail = setup->base };
+}
+
 const char *vring_read_used(const struct memory *memory,
 			    const struct vring_setup *setup, uint16_t *used)
 {

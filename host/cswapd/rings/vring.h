@@ -75,6 +75,12 @@ const char *vring_attach(struct vring_device *ring,
 			 const struct memory *memory,
 			 const struct vring_setup *setup);
 
+/* Do all parts of the ring lie in @memory? */
+bool vring_is_shared(const struct memory *memory, const struct vring_setup *setup);
+
+/* Of a ring whose parts don't, but may come again: only where it goes on is known until it's attached. */
+void vring_await(struct vring_device *ring, const struct vring_setup *setup);
+
 /* The used index of a ring that isn't attached. Returns NULL, or what is wrong. */
 const char *vring_read_used(const struct memory *memory,
 			    const struct vring_setup *setup, uint16_t *used);

@@ -72,8 +72,8 @@ struct worker_ring {
 	int err_fd;			/* -1: the front end doesn't want to know */
 	/*
 	 * Another process served it, or was about to end that: it goes on from the log,
-	 * whatever setup.base says. Otherwise it does so if setup.base is where it
-	 * stopped, and begins anew if not.
+	 * whatever setup.base says, as soon as all of it is in memory. Otherwise it does so
+	 * if setup.base is where it stopped, and begins anew if not.
 	 */
 	bool take_over;
 };

@@ -9,7 +9,9 @@
  * ring whose worker died is attached like any other; then the worker goes on from the
  * notes: it runs again what was taken and not given back, and answers what was run and not
  * answered. Requests are answered in response buffers, so a request ring
- * that goes on from the notes is HALF served until its pair's other ring is there.
+ * that goes on from the notes is HALF served until its pair's other ring is there. So is any ring
+ * that does so while a part of it, or a buffer that is held of it, is in memory that was removed and
+ * may come again: whenever memory changes, the notes are read anew.
  * The front end may write to the notes at any time. So what they say of a ring is fetched
  * once, and no more of it is kept than the ring was found to have out.
  */
@@ -125,12 +127,18 @@ static void reconcile(struct worker *worker, struct ring *ring, bool resumed)
 
 /* --- a ring whose server died --- */
 
+/* It was in memory when that served it, and may be again. */
+static bool is_away(const struct worker *worker, const struct worker_ring *setup)
+{
+	return setup->take_over && !vring_is_shared(worker->set->config.memory, &setup->setup);
+}
+
 /*
  * Where the ring goes on: what the guest has back, and behind that what it
  * hasn't, which is in worker->held. The log is brought up to date on the way.
  */
 static const char *find_base(struct worker *worker, struct ring *ring,
-			     struct vring_setup *setup)
+			     struct worker_ring *setup)
 {
 	struct inflight_held *held = &worker->held;
 	struct pair *pair = ring->pair;
@@ -138,7 +146,10 @@ static const char *find_base(struct worker *worker, struct ring *ring,
 	uint16_t used;
 	bool seen;
 
-	wrong = vring_read_used(worker->set->config.memory, setup, &used);
+	if (is_away(worker, setup))
+		wrong = inflight_last_shown(ring->log, &used);
+	else
+		wrong = vring_read_used(worker->set->config.memory, &setup->setup, &used);
 	if (!wrong)
 		wrong = inflight_seen(ring->log, used, &seen);
 	if (wrong)
@@ -149,7 +160,7 @@ static const char *find_base(struct worker *worker, struct ring *ring,
 		inflight_settle_responses(pair->log, seen, held);
 	else
 		held->count = inflight_settle_requests(pair->log, seen);
-	setup->base = (uint16_t)(used + held->count);
+	setup->setup.base = (uint16_t)(used + held->count);
 	return NULL;
 }
 
@@ -312,16 +323,22 @@ static void pin_ring(struct worker *worker, const struct vring_device *vring)
 		    sizeof(vring->used->ring[0]) * vring->num);
 }
 
+static void set_attached(struct worker *worker, struct ring *ring, enum ring_state state)
+{
+	INFLIGHT_SET(ring->log->state, INFLIGHT_RING_SERVED);
+	ring->state = state;
+	if (!ring->watched)
+		loop_watch_ring(worker, ring);
+}
+
 static void use_ring(struct worker *worker, struct ring *ring, enum ring_state state)
 {
 	pin_ring(worker, &ring->vring);
 	ring->num_pushed = 0;
 	ring->log->from = ring->vring.used_idx;
 	ring->log->to = ring->vring.used_idx;
-	INFLIGHT_SET(ring->log->state, INFLIGHT_RING_SERVED);
-	ring->state = state;
+	set_attached(worker, ring, state);
 	vring_disable_kicks(&ring->vring);
-	loop_watch_ring(worker, ring);
 }
 
 /*
@@ -333,7 +350,7 @@ static const char *look_in_log(struct worker *worker, struct ring *ring,
 {
 	const uint8_t state = __atomic_load_n(&ring->log->state, __ATOMIC_RELAXED);
 	const bool died = setup->take_over || state == INFLIGHT_RING_SERVED;
-	struct vring_setup found = setup->setup;
+	struct worker_ring found = *setup;
 	const char *wrong;
 
 	*in_log = died || (ring->state == RING_LOGGED && state == INFLIGHT_RING_PARKED);
@@ -341,11 +358,11 @@ static const char *look_in_log(struct worker *worker, struct ring *ring,
 		return NULL;
 	wrong = find_base(worker, ring, &found);
 	/* No worker died, but another daemon served the ring: does it go on where that one stopped? */
-	if (!died && (wrong || found.base != setup->setup.base)) {
+	if (!died && (wrong || found.setup.base != setup->setup.base)) {
 		*in_log = false;
 		return NULL;
 	}
-	setup->setup.base = found.base;
+	*setup = found;
 	return wrong;
 }
 
@@ -358,14 +375,46 @@ static bool can_recover_requests(const struct pair *pair)
 
 /* NULL, or what is wrong. */
 static const char *find_ring(struct worker *worker, struct ring *ring,
-			     const struct vring_setup *setup, bool in_log)
+			     const struct worker_ring *setup, bool in_log)
 {
-	const char *wrong = vring_attach(&ring->vring, worker->set->config.memory, setup);
+	const char *wrong;
 
+	if (is_away(worker, setup)) {
+		vring_await(&ring->vring, &setup->setup);
+		return NULL;
+	}
+	wrong = vring_attach(&ring->vring, worker->set->config.memory, &setup->setup);
 	/* The index is fetched twice, and what is kept of the ring must be what is out. */
 	if (!wrong && in_log && vring_outstanding(&ring->vring) != worker->held.count)
 		wrong = "used index changed while it was read";
 	return wrong;
+}
+
+/* Is a buffer away that is held? Requests are looked up when they are begun again. */
+static bool is_held_away(struct worker *worker, struct ring *ring)
+{
+	unsigned int i;
+
+	if (ring->pair && ring == &ring->pair->request)
+		return false;
+	for (i = 0; i < worker->held.count; i++)
+		if (vring_walk(&ring->vring, worker->held.head[i], &worker->chain) == VRING_AWAY)
+			return true;
+	return false;
+}
+
+/* Go on from the log with a ring that was found, or isn't in memory now. */
+static void take_up(struct worker *worker, struct ring *ring)
+{
+	/* Its memory may go once more before all of it is there. */
+	ring->setup.take_over = true;
+	if (!vring_is_here(&ring->vring) || is_held_away(worker, ring)) {
+		set_attached(worker, ring, RING_HALF);
+		return;
+	}
+	use_ring(worker, ring, ring->pair && ring == &ring->pair->request ?
+				       RING_HALF : RING_SERVED);
+	recover_ring(worker, ring);
 }
 
 void attach_begin(struct worker *worker, void *arg)
@@ -380,16 +429,16 @@ void attach_begin(struct worker *worker, void *arg)
 	resumed = !in_log && ring->state == RING_PARKED &&
 		  setup.setup.base == ring->vring.last_avail;
 	if (!attach->wrong)
-		attach->wrong = find_ring(worker, ring, &setup.setup, in_log);
+		attach->wrong = find_ring(worker, ring, &setup, in_log);
 	if (attach->wrong)
 		return;
 	ring->setup = setup;
-	if (!in_log)
+	if (in_log) {
+		take_up(worker, ring);
+	} else {
 		reconcile(worker, ring, resumed);
-	use_ring(worker, ring, in_log && pair && ring == &pair->request ?
-				       RING_HALF : RING_SERVED);
-	if (in_log)
-		recover_ring(worker, ring);
+		use_ring(worker, ring, RING_SERVED);
+	}
 	if (pair)
 		pair->stalled = false;
 	else
@@ -443,19 +492,38 @@ static void pin_again(struct worker *worker, struct ring *ring)
 		pair_pin_posted(ring->pair);
 }
 
+/* More of it may be in memory now, or less. */
+static void relocate_half(struct worker *worker, struct ring *ring)
+{
+	const char *wrong;
+
+	if (ring->pair && ring->pair->broken)
+		return;
+	wrong = find_base(worker, ring, &ring->setup);
+	if (!wrong)
+		wrong = find_ring(worker, ring, &ring->setup, true);
+	if (wrong)
+		loop_break_ring(worker, ring, wrong);
+	else
+		take_up(worker, ring);
+}
+
 static void relocate_ring(struct worker *worker, struct ring *ring)
 {
 	const char *wrong;
 
 	if (!ring_attached(ring) || ring->vring.broken)
 		return;
+	if (ring->state == RING_HALF) {
+		relocate_half(worker, ring);
+		return;
+	}
 	wrong = vring_relocate(&ring->vring, &ring->setup.setup);
 	if (!vring_is_here(&ring->vring)) {
-		if (ring->state == RING_SERVED)
-			ring->state = RING_AWAY;
+		ring->state = RING_AWAY;
 	} else if (wrong) {
 		loop_break_ring(worker, ring, wrong);
-	} else if (ring->state != RING_HALF) {
+	} else {
 		ring->state = RING_SERVED;
 		pin_again(worker, ring);
 	}

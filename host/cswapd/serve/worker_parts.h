@@ -44,8 +44,8 @@ enum { TOKEN_NONE = 0, TOKEN_KICK = 1, TOKEN_MAIL = 2, TOKEN_PUNCH = 3 };
  *	 forgotten, or another log
  *   +------------------------------------+
  *   v					  |
- * LOGGED -- attach, from the log --> HALF (request rings)
- *   |  ^				| |
+ * LOGGED -- attach, from the log --> HALF
+ *   |  ^				| | all of it is in memory; of request rings,
  *   |  +--------- detach -------------+ | both rings of the pair are attached
  *   |  |				  v
  *   +--|- attach, anew or from the log --> SERVED -- detach --> PARKED
@@ -61,7 +61,7 @@ enum { TOKEN_NONE = 0, TOKEN_KICK = 1, TOKEN_MAIL = 2, TOKEN_PUNCH = 3 };
 enum ring_state {
 	RING_LOGGED,			/* not served; only the log knows, or there is nothing */
 	RING_PARKED,			/* not served; what is held is known here */
-	RING_HALF,			/* attached; its requests are still known to the log only */
+	RING_HALF,			/* attached; what is held is still known to the log only */
 	RING_SERVED,			/* attached; what is held is known here */
 	RING_AWAY,			/* the same, but it isn't in memory now, which may come again */
 };
