@@ -12,8 +12,8 @@
 # timeout: 1500
 # beside: yes
 # run: --cswapd "--store mem --size 1G --release punch"
+# run uml-smp: --mem 640M --cpus 2 --queues 2
 # run uml: --mem 384M --env MIB=80 --module-args "floor=32 brake_percent=0"
-# run uml-smp: --cpus 2 --queues 2
 # run vm: --mem 640M --cpus 2 --queues 2 --env MIB=160 --module-args "floor=96 brake_percent=0"
 # run vm: --modprobe aesni_intel
 
