@@ -25,13 +25,12 @@
 /* The code that has frozen the device restores it within this time, or never. */
 #define RESTART_WAIT		(10 * HZ)
 /*
- * Rings that couldn't be made for want of memory are tried again, after these delays and for so
- * long.
+ * Rings that couldn't be made for want of memory are tried again after these delays, and for so
+ * long at least.
  */
 #define LEAST_RESTART_DELAY	(HZ / 4)
 #define MOST_RESTART_DELAY	(4 * HZ)
 #define LEAST_RESTART_S		30U
-#define MOST_RESTART_S		3600U
 
 /* --- rings --- */
 
@@ -292,15 +291,21 @@ static bool reset_is_due(struct cswap_dev *dev)
 	return true;
 }
 
+/* The rings have been tried for as long as readers may wait; never, if these may wait for ever. */
+static bool restart_overdue(const struct cswap_dev *dev)
+{
+	u32 limit = cswap_load_timeout_of(dev);
+
+	return limit && cswap_age_s(dev, dev->stopped_at) > max(limit, LEAST_RESTART_S);
+}
+
 /*
  * For want of memory, make the rings later: try again for as long as readers may wait, by the same
  * clock, which stands still while the guest does, and while nothing waits.
  */
 static bool restart_later(struct cswap_dev *dev, int rc)
 {
-	u32 limit = clamp(cswap_load_timeout_of(dev), LEAST_RESTART_S, MOST_RESTART_S);
-
-	if (rc != -ENOMEM || cswap_age_s(dev, dev->stopped_at) > limit)
+	if (rc != -ENOMEM || restart_overdue(dev))
 		return false;
 	if (!dev->restart_delay)
 		dev_warn(&dev->vdev->dev, "no memory for the rings of the device: it is tried again; what isn't in the pool is waited for\n");
