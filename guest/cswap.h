@@ -347,6 +347,7 @@ struct cswap_dev {
 	struct delayed_work tick;	/* clocks and retries, while there's need */
 	unsigned long tick_due;		/* jiffies; a late one says that the guest stood still */
 	unsigned int jumps;		/* times that it was late */
+	unsigned long ticking;		/* bit 0: it's to run, hasn't looked at @tick_due */
 	u32 seconds;			/* in which the tick ran; see cswap_age_s() */
 	unsigned long second_at;	/* jiffies: the last of them, the tick's */
 	struct notifier_block fork_notifier, pm_notifier;
@@ -354,6 +355,9 @@ struct cswap_dev {
 	struct work_struct tampered_work; /* tells of it by a uevent */
 	bool nothing_warned;		/* of a swap-in of what isn't stored */
 };
+
+/* The bit of @ticking. */
+#define CSWAP_TICKING	0
 
 #define CSWAP_UNSET	(-1L)
 #define CSWAP_LEAST_STALL_MS	50

@@ -98,6 +98,17 @@ static void wake_all(struct cswap_queue *queue)
 	wake_all_readers(queue);
 }
 
+void cswap_tick_soon(struct cswap_dev *dev)
+{
+	/* the tick sees what it's needed for, or we see that it has begun: see clocks_correct() */
+	smp_mb();
+	if (test_bit(CSWAP_TICKING, &dev->ticking) ||
+	    test_and_set_bit(CSWAP_TICKING, &dev->ticking))
+		return;
+	WRITE_ONCE(dev->tick_due, jiffies + HZ);
+	queue_delayed_work(dev->wq, &dev->tick, HZ);
+}
+
 /* Nothing can be sent or will be answered any more: wake all waiters. */
 static void queue_break(struct cswap_queue *queue, const char *why)
 {
@@ -107,18 +118,10 @@ static void queue_break(struct cswap_queue *queue, const char *why)
 	dev_err(&queue->dev->vdev->dev,
 		"queue pair %u: %s; its slots can't be stored or loaded any more\n",
 		queue->index, why);
-	/* the tick wakes the tasks that wait for an answer */
-	WRITE_ONCE(queue->dev->tick_due, jiffies);
+	/* the tick wakes the tasks that wait for an answer; it's early, and due when it was */
+	cswap_tick_soon(queue->dev);
 	mod_delayed_work(queue->dev->wq, &queue->dev->tick, 0);
 	wake_all(queue);
-}
-
-void cswap_tick_soon(struct cswap_dev *dev)
-{
-	if (delayed_work_pending(&dev->tick))
-		return;
-	WRITE_ONCE(dev->tick_due, jiffies + HZ);
-	queue_delayed_work(dev->wq, &dev->tick, HZ);
 }
 
 static struct cswap_sent *sent_take(struct cswap_queue *queue, u64 cookie)
@@ -141,13 +144,14 @@ static void sent_put(struct cswap_queue *queue, struct cswap_sent *sent)
 static void chain_add(struct cswap_queue *queue, struct cswap_sent *sent,
 		      unsigned int head_len, unsigned int pages)
 {
+	/* before the clock is looked at: a guest that stands still in between isn't missed */
+	cswap_tick_soon(queue->dev);
 	/* the clock starts with the first request in flight */
 	if (queue->shard.sent + queue->shard.asked == 1)
 		queue->shard.moved_at = jiffies;
 	piece_to_sg(queue, &queue->sg[0], &sent->head, head_len);
 	if (cswap_vq_add_out(queue->request_vq, queue->sg, 1 + pages, sent))
 		queue_break(queue, "the request ring is broken");
-	cswap_tick_soon(queue->dev);
 }
 
 /* Wake one of those that wait for what is available now. Under the lock. */
@@ -497,16 +501,19 @@ void cswap_read_work(struct work_struct *work)
 /* The guest has just gone on after it stood still, and the tick hasn't corrected the clocks yet. */
 static bool tick_is_late(const struct cswap_dev *dev)
 {
-	return delayed_work_pending(&dev->tick) &&
+	return test_bit(CSWAP_TICKING, &dev->ticking) &&
 	       time_after(jiffies, READ_ONCE(dev->tick_due) + HZ);
 }
 
 bool cswap_clock_jumped(const struct cswap_dev *dev, unsigned int *jumps)
 {
+	bool late = tick_is_late(dev);
 	unsigned int before = *jumps;
 
+	/* the tick counts a jump before it ceases to be late: see clocks_correct() */
+	smp_rmb();
 	*jumps = READ_ONCE(dev->jumps);
-	return *jumps != before || tick_is_late(dev);
+	return late || *jumps != before;
 }
 
 bool cswap_queue_stalled(const struct cswap_queue *queue)
@@ -630,33 +637,49 @@ struct tick_result {
 	bool reset;			/* the device is to be reset */
 };
 
-/* How long the guest stood still before this tick, in jiffies. */
-static unsigned long clock_jump(struct cswap_dev *dev)
-{
-	long late = jiffies - READ_ONCE(dev->tick_due);
-
-	if (late <= HZ)
-		return 0;
-	WRITE_ONCE(dev->jumps, dev->jumps + 1);
-	return late;
-}
-
 /* Not later than now: the clock may have been set after the guest went on. */
 static void clock_set_forward(unsigned long *at, unsigned long by)
 {
 	*at = time_after(*at + by, jiffies) ? jiffies : *at + by;
 }
 
-static void queue_tick(struct cswap_queue *queue, unsigned long jump,
-		       struct tick_result *result)
+static void queue_set_forward(struct cswap_queue *queue, unsigned long jump)
 {
 	unsigned long flags;
 
 	spin_lock_irqsave(&queue->lock, flags);
-	if (jump) {
-		clock_set_forward(&queue->shard.moved_at, jump);
-		clock_set_forward(&queue->shard.room_at, jump);
+	clock_set_forward(&queue->shard.moved_at, jump);
+	clock_set_forward(&queue->shard.room_at, jump);
+	spin_unlock_irqrestore(&queue->lock, flags);
+}
+
+/*
+ * The tick has begun. If the tick is late, the guest stood still for so long: the tick sets all
+ * clocks forward before it ceases to be late, so whoever looks at a clock sees one or the other.
+ * Only from then on may tick_due be that of another tick.
+ */
+static void clocks_correct(struct cswap_dev *dev)
+{
+	long late = jiffies - READ_ONCE(dev->tick_due);
+	unsigned int i;
+
+	if (late > HZ) {
+		WRITE_ONCE(dev->jumps, dev->jumps + 1);
+		for (i = 0; i < dev->nr_queues; i++)
+			queue_set_forward(&dev->queues[i], late);
 	}
+	/* whoever finds the bit clear sees the jump counted: see cswap_clock_jumped() */
+	smp_mb__before_atomic();
+	clear_bit(CSWAP_TICKING, &dev->ticking);
+	/* whoever finds it set has done before what this tick looks at: see cswap_tick_soon() */
+	smp_mb__after_atomic();
+}
+
+static void queue_tick(struct cswap_queue *queue, struct tick_result *result)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&queue->lock, flags);
 	cswap_queue_read(queue);	/* not all answers interrupt, or one was lost */
 	loads_time_out(queue);
 	cswap_store_retry(&queue->shard);
@@ -678,13 +701,13 @@ void cswap_tick(struct work_struct *work)
 {
 	struct cswap_dev *dev = container_of(to_delayed_work(work),
 					     struct cswap_dev, tick);
-	unsigned long jump = clock_jump(dev);
 	struct tick_result result = { };
 	unsigned int i;
 
+	clocks_correct(dev);
 	clock_move(dev);
 	for (i = 0; i < dev->nr_queues; i++)
-		queue_tick(&dev->queues[i], jump, &result);
+		queue_tick(&dev->queues[i], &result);
 	if (result.reset) {
 		dev->reset_second = cswap_seconds(dev);
 		cswap_reset_want(dev);
