@@ -318,7 +318,12 @@ struct cswap_dev {
 
 	struct mutex life;		/* held while rings are made or deleted */
 	enum cswap_state state;		/* read without it: all pairs' but BROKEN */
-	struct workqueue_struct *reset_wq; /* WQ_MEM_RECLAIM, freezable */
+	/*
+	 * WQ_MEM_RECLAIM. Freezable, because a device that sleeps mustn't be restored. It runs
+	 * until the freezer has frozen all programs. If a kernel thread waits for a page that only
+	 * a reset brings, the freezer gives up after pm_freeze_timeout, and the reset comes then.
+	 */
+	struct workqueue_struct *reset_wq;
 	struct delayed_work reset_work;	/* a reset is due, or the rings are to be made again */
 	unsigned long reset_at;		/* jiffies: not before */
 	bool reset_wanted;		/* by the guest, for want of an answer */
