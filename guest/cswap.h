@@ -253,7 +253,7 @@ struct cswap_backoff {
 
 struct cswap_balloon {
 	bool supported, running;
-	bool shut_down;			/* nothing is converted any more */
+	bool shut_down;			/* only rescue() converts any more */
 	bool single;			/* single pages, if there are no blocks */
 
 	/* held by the worker, but not while it looks for memory; a reset waits for it */

@@ -214,6 +214,14 @@ static bool is_of_short_memory(const struct cswap_blocks_wanted *wanted, u64 pfn
 	return cswap_mem_is_short(pfn, &container_of(wanted, struct short_memory, wanted)->nodes);
 }
 
+/*
+ * No stop waits for this. It uses no ring, and takes no block that is RELEASING (I5); what it has
+ * in hand is on no list, so no reset finds that; work that it queues after a stop does nothing.
+ * Removal ends the notifier and this thread before it takes the rest. Nor does a shutdown end it:
+ * on its way down a guest without it would kill tasks, or panic. A kernel that makes all memory
+ * private for kexec waits for conversions, and refuses later ones; what it refused stays marked,
+ * as lost.
+ */
 static void rescue(struct cswap_balloon *balloon)
 {
 	struct short_memory memory = { .wanted.is_wanted = is_of_short_memory };
@@ -306,7 +314,7 @@ static bool part_vacate(struct cswap_balloon *balloon, u64 start, u64 pages)
 	spin_lock(&balloon->lock);
 	releasing = cswap_blocks_is_releasing(&balloon->blocks, &part.wanted);
 	spin_unlock(&balloon->lock);
-	/* I5; and before kexec nothing is converted any more */
+	/* I5; and before kexec only rescue() converts */
 	if (releasing || READ_ONCE(balloon->shut_down))
 		return false;
 	while (range_get(balloon, true, run_pages(balloon, part.end), &part.wanted, &range)) {

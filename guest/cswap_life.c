@@ -362,7 +362,7 @@ void cswap_life_init(struct cswap_dev *dev)
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 17, 0)
 /*
  * Shutdown and kexec with swap in use: late readers fail at once. The rings stay as they
- * are, since nothing is converted any more: see cswap_balloon.c.
+ * are, since no block that the device may still discard is used again: see rescue().
  */
 void cswap_life_shutdown(struct virtio_device *vdev)
 {
