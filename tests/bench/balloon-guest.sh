@@ -76,7 +76,8 @@ swap_on
 
 if [ "$fragmented" != 0 ]; then
 	# Some less memory is enough. The ballast can't be in virtio-mem's, which is movable, nor can the files' inodes.
-	ballast $(($(unbound_free) / 2))
+	room=$(unbound_free) || die "how much memory is free isn't known"
+	ballast $((room / 2))
 	mkdir "$tmp/files"
 	mount -t tmpfs -o size=100%,nr_inodes=0 none "$tmp/files"
 	cd "$tmp/files" || die "no files"

@@ -35,11 +35,6 @@ expect_pending() {
 	expect "KiB that the emulation says are pending" "$pending" -ge $((left - 16 * 1024))
 }
 
-# Free memory that the kernel can use for whatever it likes, in MiB.
-unbound_free() {
-	awk '/^Node/ { movable = $4 == "Movable" } /pages free/ && !movable { sum += $3 } END { print int(sum / 256) }' /proc/zoneinfo
-}
-
 in_log 1 'efi: EFI v'
 begin_balloon
 swap_on

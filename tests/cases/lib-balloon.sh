@@ -136,6 +136,11 @@ even() {
 	echo $(($1 / 2 * 2))
 }
 
+# Free memory that the kernel can use for whatever it likes, in MiB.
+unbound_free() {
+	awk '/^Node/ { movable = $4 == "Movable" } /pages free/ && !movable { sum += $3 } END { print int(sum / 256) }' /proc/zoneinfo
+}
+
 # Memory that can't be swapped: ballast MIB, and it goes again.
 ballast() {
 	mkdir -p "$tmp/ballast"
