@@ -79,12 +79,16 @@ nfs_without_deallocate() {
 }
 
 # The server has room for all but a MiB of the store: it says so by requests, and what is discarded makes room. (Each
-# page that it has no room for costs an emulated server a tenth of a second.)
+# page that it has no room for costs an emulated server a tenth of a second.) What an earlier store has stays there, or
+# the room that the server finds for that one's blocks comes on top.
 nfs_full() {
 	local left
+	another_mount vers=4.2 || return
+	[[ ! -e $work/mnt/store ]] || mv "$work/mnt/store" "$work/mnt/earlier"
 	left=$(($("${storage[@]}" stat -f -c '%a * %S' /srv/cswap)))
 	((left > 31 << 20)) || complain "the server has only $left bytes" || return
 	"${storage[@]}" head -c $((left - (31 << 20))) /dev/zero | "${storage[@]}" dd bs=1M of=/srv/cswap/ballast conv=fsync 2>"$work/out" || return
-	another_mount vers=4.2 && full_mounted || return
+	full_mounted || return
+	rm -f "$work/mnt/earlier"
 	umount "$work/mnt" && "${storage[@]}" rm /srv/cswap/ballast
 }
