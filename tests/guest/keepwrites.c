@@ -10,7 +10,6 @@
  * What the check itself needs is locked. The end comes when so many pages have been swapped out, not after a time.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdint.h>
@@ -23,6 +22,8 @@
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "vmstat.h"
 
 #define PAGE_BYTES	4096u
 #define PAGE_WORDS	(PAGE_BYTES / sizeof(uint64_t))
@@ -78,23 +79,14 @@ static pid_t begin_swapping(void *memory)
 	}
 }
 
-/* Pages swapped out since the guest started. No stdio: what it allocates isn't locked. */
+/* Pages swapped out since the guest started. */
 static uint64_t swapped_out(void)
 {
-	static char text[16384];
-	int fd = open("/proc/vmstat", O_RDONLY | O_CLOEXEC);
-	size_t have = 0;
-	ssize_t n;
-	char *at;
+	static char text[VMSTAT_BYTES];
 
-	if (fd < 0)
+	if (!vmstat_read(text))
 		die("/proc/vmstat");
-	while (have < sizeof(text) - 1 && (n = read(fd, text + have, sizeof(text) - 1 - have)) > 0)
-		have += (size_t)n;
-	close(fd);
-	text[have] = '\0';
-	at = strstr(text, "\npswpout ");
-	return at ? strtoull(at + strlen("\npswpout "), NULL, 10) : 0;
+	return vmstat_number(text, "\npswpout ");
 }
 
 /* The file has one page, which holds the pass's number in each word. */

@@ -33,6 +33,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "vmstat.h"
+
 #define PAGE_BYTES	4096u
 #define PAGE_WORDS	(PAGE_BYTES / sizeof(uint64_t))
 #define MIB		(1024u * 1024u)
@@ -214,33 +216,13 @@ static long major_faults(void)
 	return usage.ru_majflt;
 }
 
-/* The number after NAME in text. */
-static uint64_t counter_in(const char *text, const char *name)
-{
-	const char *at = strstr(text, name);
-
-	return at ? strtoull(at + strlen(name), NULL, 10) : 0;
-}
-
-/*
- * No stdio: what it would allocate here is not locked, could be swapped, and could then raise
- * SIGBUS where nobody expects it.
- */
 static void swap_counters(uint64_t *in, uint64_t *out)
 {
-	char text[16384];
-	int fd = open("/proc/vmstat", O_RDONLY | O_CLOEXEC);
-	size_t have = 0;
-	ssize_t n;
+	char text[VMSTAT_BYTES];
 
-	while (fd >= 0 && have < sizeof(text) - 1 &&
-	       (n = read(fd, text + have, sizeof(text) - 1 - have)) > 0)
-		have += (size_t)n;
-	text[have] = '\0';
-	if (fd >= 0)
-		close(fd);
-	*in = counter_in(text, "\npswpin ");
-	*out = counter_in(text, "\npswpout ");
+	vmstat_read(text);
+	*in = vmstat_number(text, "\npswpin ");
+	*out = vmstat_number(text, "\npswpout ");
 }
 
 /* ---- one page */
