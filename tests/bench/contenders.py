@@ -212,7 +212,7 @@ def run_blk(bench, load):
         return simulate(bench, load, [process.pid], ["--blk"])
 
 
-def run_fio(bench, load):
+def run_fio(bench, load, *options):
     if load.workload == "freed":
         raise Missing("fio can't free")
     path = prepare(bench, "fio", load)
@@ -222,7 +222,7 @@ def run_fio(bench, load):
     command = [need("fio"), "--name=bench", f"--filename={path}", "--ioengine=io_uring", "--direct=1", "--bs=4k",
                f"--iodepth={load.depth}", f"--iodepth_batch_submit={load.depth}", f"--rw={kind}", "--thread",
                f"--numjobs={load.queues}", f"--size={share}", f"--offset_increment={share}", "--group_reporting",
-               "--randrepeat=0", "--output-format=json"]
+               "--randrepeat=0", "--output-format=json", *options]
     if not once:
         command += ["--time_based", f"--runtime={bench.seconds}"]
     out = subprocess.run(command, stdout=subprocess.PIPE, check=True, encoding="utf-8").stdout
@@ -233,6 +233,14 @@ def run_fio(bench, load):
     latency = ways[-1]["clat_ns"]["percentile"]
     return {"mb_s": ops * PAGE / 1e6 / seconds, "p50": latency["50.000000"] / 1e3, "p99": latency["99.000000"] / 1e3,
             "server_us": (job["usr_cpu"] + job["sys_cpu"]) / 100 * seconds * load.queues * 1e6 / ops}
+
+
+def run_fio_batched(bench, load):
+    """
+    fio waits for one request, by itself, and submits the next in its place: its batches are of one request.
+    Whoever serves a guest gets requests in batches; so fio takes all that has ended here, and submits as many.
+    """
+    return run_fio(bench, load, f"--iodepth_batch_complete_max={load.depth}")
 
 
 # --- behind an NBD server ---
@@ -283,6 +291,7 @@ def run_blk_given(bench, load):
 
 CONTENDERS = {
     "fio": run_fio,
+    "fio, batched": run_fio_batched,
     "vhost-user-blk": run_blk,
     "cswapd": lambda bench, load: run_cswapd(bench, load, "--no-seal"),
     "cswapd, base": run_base,
