@@ -392,7 +392,7 @@ void cswap_pool_free(struct cswap_pool *pool);
 struct cswap_piece cswap_pool_piece(const struct cswap_pool *pool,
 				    unsigned int page, unsigned int offset);
 
-/* --- cswap_queue.c: rings and clocks --- */
+/* --- cswap_queue.c: rings --- */
 
 /*
  * Set up @queue for rings of @ring descriptors, with @pages of the pool from
@@ -430,6 +430,17 @@ void cswap_queue_wake_readers(struct cswap_queue *queue);
 bool cswap_queue_read(struct cswap_queue *queue);
 /* Take what an interrupt has left. */
 void cswap_read_work(struct work_struct *work);
+/* Wake all waiters, which look again at the pair's state and at the clock. Any context. */
+void cswap_queue_wake_all_readers(struct cswap_queue *queue);
+/*
+ * The owner's turn: @io has an answer, or there will be none. @first's work opens it, that of the
+ * first of its LOAD. Under the lock.
+ */
+void cswap_queue_hand_over(struct cswap_queue *queue, struct cswap_load_io *io,
+			   struct cswap_load_io *first);
+
+/* --- cswap_clock.c: how long the guest has waited --- */
+
 /* No answer for longer than a store may be kept waiting. Under the lock. */
 bool cswap_queue_stalled(const struct cswap_queue *queue);
 void cswap_tick(struct work_struct *work);
