@@ -194,6 +194,7 @@ struct cswap_discard {
 	bool supported;
 	bool lost;			/* what is in flight will never be answered */
 	bool reset_wanted;		/* for want of an answer to the request in flight */
+	u32 since;			/* cswap_seconds() when it was sent */
 	unsigned long *clusters;	/* runs of CSWAP_SHARD_SLOTS with freed slots */
 	unsigned long pending;		/* bit 0: the work is due */
 	struct delayed_work work;
@@ -523,7 +524,9 @@ int cswap_control_send(struct cswap_dev *dev, enum cswap_control_kind kind,
  */
 const void *cswap_control_answer(struct cswap_dev *dev, enum cswap_control_kind kind,
 				 u32 *used);
-/* It has been with the device for longer than that. */
+/* It is with the device. */
+bool cswap_control_is_sent(struct cswap_dev *dev, enum cswap_control_kind kind);
+/* It has been with the device for longer than that, also while the guest stood still. */
 bool cswap_control_overdue(struct cswap_dev *dev, enum cswap_control_kind kind,
 			   unsigned int ms);
 /* The transport gave the ring up: nothing is sent or answered until a reset. */
@@ -544,8 +547,8 @@ void cswap_discard_start(struct cswap_dev *dev);
 void cswap_discard_stop(struct cswap_dev *dev);
 /* The rings are deleted: what was in flight isn't. */
 void cswap_discard_forget(struct cswap_dev *dev);
-/* No answer for longer than that; true once for each request. */
-bool cswap_discard_overdue(struct cswap_dev *dev, unsigned int ms);
+/* No answer for more than @seconds in which the guest ran; true once for each request. */
+bool cswap_discard_overdue(struct cswap_dev *dev, u32 seconds);
 /* @slot was freed. Any context, no lock of ours. */
 void cswap_discard_note(struct cswap_dev *dev, u64 slot);
 

@@ -148,7 +148,7 @@ static bool queue_wants_reset(struct cswap_queue *queue)
 		return false;
 	return loads_want_reset(queue, limit / 3) ||
 	       (queue->shard.free.first == CSWAP_NONE &&
-		cswap_discard_overdue(queue->dev, max(limit / 3, 1U) * MSEC_PER_SEC));
+		cswap_discard_overdue(queue->dev, limit / 3));
 }
 
 /* --- the tick --- */

@@ -113,13 +113,17 @@ const void *cswap_control_answer(struct cswap_dev *dev, enum cswap_control_kind 
 	return response;
 }
 
+bool cswap_control_is_sent(struct cswap_dev *dev, enum cswap_control_kind kind)
+{
+	return READ_ONCE(dev->control.request[kind].state) == CSWAP_REQUEST_SENT;
+}
+
 bool cswap_control_overdue(struct cswap_dev *dev, enum cswap_control_kind kind,
 			   unsigned int ms)
 {
-	const struct cswap_control_request *request = &dev->control.request[kind];
+	unsigned long sent = READ_ONCE(dev->control.request[kind].sent);
 
-	return READ_ONCE(request->state) == CSWAP_REQUEST_SENT &&
-	       time_after(jiffies, READ_ONCE(request->sent) + msecs_to_jiffies(ms));
+	return cswap_control_is_sent(dev, kind) && time_after(jiffies, sent + msecs_to_jiffies(ms));
 }
 
 bool cswap_control_is_broken(struct cswap_dev *dev)

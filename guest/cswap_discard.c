@@ -173,6 +173,7 @@ static int send(struct cswap_dev *dev)
 	struct virtio_cswap_range *range = (void *)(request + 1);
 	unsigned int i;
 
+	WRITE_ONCE(discard->since, cswap_seconds(dev));
 	WRITE_ONCE(discard->reset_wanted, false);
 	cswap_wire_put_discard(request, discard->nr_ranges);
 	for (i = 0; i < discard->nr_ranges; i++)
@@ -182,9 +183,10 @@ static int send(struct cswap_dev *dev)
 				  CSWAP_CTRL_BYTES(discard->nr_ranges));
 }
 
-bool cswap_discard_overdue(struct cswap_dev *dev, unsigned int ms)
+bool cswap_discard_overdue(struct cswap_dev *dev, u32 seconds)
 {
-	return cswap_control_overdue(dev, CSWAP_CONTROL_DISCARD, ms) &&
+	return cswap_control_is_sent(dev, CSWAP_CONTROL_DISCARD) &&
+	       cswap_age_s(dev, READ_ONCE(dev->discard.since)) > seconds &&
 	       !xchg(&dev->discard.reset_wanted, true);
 }
 
