@@ -282,6 +282,8 @@ struct cswap_balloon {
 	u64 floor;			/* pages */
 	u32 stopped;			/* VIRTIO_CSWAP_STOP_* */
 	bool heard;			/* a target, since the start */
+	bool again;			/* the device has forgotten what was released */
+	unsigned long again_at;		/* jiffies: all of it isn't released again before */
 	unsigned long started;		/* jiffies */
 	unsigned long event_at;		/* jiffies: the next isn't asked for before */
 	s64 step_ooms;			/* when the step began */

@@ -56,6 +56,8 @@
 #define RESCUE_WAIT		(HZ / 10)
 /* The device is asked for the target again so long after the last time. */
 #define EVENT_INTERVAL		(HZ / 10)
+/* What is released is released again, if the device asks, so long after the last time. */
+#define AGAIN_INTERVAL		HZ
 #define ANSWER_MS		5000
 #define LEAST_DELAY		HZ
 #define MOST_DELAY		(32 * HZ)
@@ -433,21 +435,42 @@ static void target_set(struct cswap_balloon *balloon, u64 target)
 static void event_take(struct cswap_balloon *balloon)
 {
 	struct cswap_dev *dev = to_dev(balloon);
+	struct cswap_news news;
 	const void *response;
-	u64 target;
 	u32 used;
 
 	response = cswap_control_answer(dev, CSWAP_CONTROL_EVENT, &used);
 	if (!response)
 		return;
-	if (cswap_wire_get_event(response, used, &target) == VIRTIO_CSWAP_S_OK) {
-		target_set(balloon, target);
+	if (cswap_wire_get_event(response, used, dev->vdev->features, &news) ==
+	    VIRTIO_CSWAP_S_OK) {
+		target_set(balloon, news.target);
+		balloon->again |= news.again;
 		balloon->events++;
 		return;
 	}
 	balloon->event_errors++;
 	balloon->event_at = jiffies + HZ;
 	dev_warn_ratelimited(&dev->vdev->dev, "ignored a malformed event from the device\n");
+}
+
+/*
+ * The device has forgotten what was released: release it again, once in AGAIN_INTERVAL however
+ * often the device says so. After mem_answer_take(): a RELEASE that was answered before the event
+ * is among what the device has forgotten. Returns jiffies until that is due.
+ */
+static unsigned long release_again(struct cswap_balloon *balloon)
+{
+	if (!balloon->again)
+		return MAX_JIFFY_OFFSET;
+	if (time_before(jiffies, balloon->again_at))
+		return balloon->again_at - jiffies;
+	balloon->again = false;
+	balloon->again_at = jiffies + AGAIN_INTERVAL;
+	spin_lock(&balloon->lock);
+	cswap_blocks_again(&balloon->blocks);
+	spin_unlock(&balloon->lock);
+	return MAX_JIFFY_OFFSET;
 }
 
 /* Ask for the next target. Returns jiffies until that is due. */
@@ -739,20 +762,21 @@ static void spares_free(struct cswap_balloon *balloon)
 static unsigned long step_make(struct cswap_balloon *balloon)
 {
 	struct cswap_policy_verdict verdict;
-	unsigned long delay;
+	unsigned long delay, again;
 
 	balloon->steps++;
 	balloon->step_stops = balloon->stops;
 	balloon->step_ooms = atomic64_read(&balloon->ooms);
 	event_take(balloon);
 	mem_answer_take(balloon);
+	again = release_again(balloon);
 	verdict = decide(balloon);
 	say_why(balloon, &verdict);
 	delay = step(balloon, &verdict);
 	if (delay)
 		spares_free(balloon);
 	say_why(balloon, &verdict);
-	return is_over(balloon) ? MAX_JIFFY_OFFSET : min(delay, event_ask(balloon));
+	return is_over(balloon) ? MAX_JIFFY_OFFSET : min3(delay, again, event_ask(balloon));
 }
 
 static void balloon_work(struct work_struct *work)
@@ -786,6 +810,7 @@ void cswap_balloon_start(struct cswap_dev *dev)
 	/* the work of an earlier start may still be looking for memory */
 	step_lock(balloon);
 	balloon->heard = false;
+	balloon->again = false;
 	balloon->started = jiffies;
 	balloon->event_at = jiffies;
 	WRITE_ONCE(balloon->running, true);

@@ -27,6 +27,9 @@
  * memory again meanwhile, and if the new RELEASE overtook the older RECLAIM, the device would
  * believe that the guest uses the memory.
  *
+ * The device may forget what was released, and say so: then RELEASED blocks are HELD again, and so
+ * are those of a RECLAIM, however it's answered.
+ *
  * One request is with the device at a time. A reset makes all blocks of the balloon HELD: the
  * driver RELEASEs them again, to a device that knows nothing yet.
  */
@@ -164,8 +167,8 @@ u32 cswap_blocks_reclaim(struct cswap_blocks *blocks, u64 pages,
 
 static void block_answered(struct cswap_blocks *blocks, struct cswap_block *block, bool ok)
 {
-	/* a block whose request is refused is what it was before */
-	bool held = block->state == CSWAP_BLOCK_RELEASING ? !ok : ok;
+	/* a block whose request is refused is what it was before, unless the device forgot it */
+	bool held = block->state == CSWAP_BLOCK_RELEASING ? !ok : ok || blocks->forgotten;
 
 	if (block->state == CSWAP_BLOCK_OWED_SENT) {
 		retire(blocks, block);
@@ -183,6 +186,7 @@ void cswap_blocks_answered(struct cswap_blocks *blocks, bool ok)
 	while (blocks->batch_blocks)
 		block_answered(blocks, blocks->batch[--blocks->batch_blocks], ok);
 	blocks->op = CSWAP_BATCH_NONE;
+	blocks->forgotten = false;
 }
 
 void cswap_blocks_unsent(struct cswap_blocks *blocks)
@@ -203,6 +207,17 @@ void cswap_blocks_unsent(struct cswap_blocks *blocks)
 	cswap_blocks_answered(blocks, false);
 }
 
+void cswap_blocks_again(struct cswap_blocks *blocks)
+{
+	struct cswap_block *block;
+
+	blocks->forgotten = blocks->op == CSWAP_BATCH_RECLAIM;
+	while ((block = pop(&blocks->released))) {
+		state_set(blocks, block, CSWAP_BLOCK_HELD);
+		push(&blocks->held, block);
+	}
+}
+
 void cswap_blocks_reset(struct cswap_blocks *blocks)
 {
 	struct cswap_block *block;
@@ -211,10 +226,7 @@ void cswap_blocks_reset(struct cswap_blocks *blocks)
 	cswap_blocks_answered(blocks, false);
 	while ((block = pop(&blocks->owed)))
 		retire(blocks, block);
-	while ((block = pop(&blocks->released))) {
-		state_set(blocks, block, CSWAP_BLOCK_HELD);
-		push(&blocks->held, block);
-	}
+	cswap_blocks_again(blocks);
 }
 
 /* --- back to the guest --- */

@@ -45,6 +45,7 @@ struct cswap_blocks {
 	struct cswap_block *held, *released, *owed; /* lists of these states */
 	struct cswap_block *spare;		/* structs that no block uses */
 	enum cswap_batch_op op;			/* of the request that is with the device */
+	bool forgotten;				/* by the device: what that RECLAIM names */
 	u32 batch_blocks;
 	struct cswap_block *batch[CSWAP_BATCH_BLOCKS]; /* its blocks */
 	u64 pages[CSWAP_BLOCK_STATES];		/* in each state */
@@ -82,6 +83,8 @@ u32 cswap_blocks_reclaim(struct cswap_blocks *blocks, u64 pages,
 void cswap_blocks_answered(struct cswap_blocks *blocks, bool ok);
 /* The request couldn't be sent: its blocks are what they were before. */
 void cswap_blocks_unsent(struct cswap_blocks *blocks);
+/* The device has forgotten what was released: it's to be released again. */
+void cswap_blocks_again(struct cswap_blocks *blocks);
 /* The device was reset: it can't touch a block, and has forgotten all of them. */
 void cswap_blocks_reset(struct cswap_blocks *blocks);
 

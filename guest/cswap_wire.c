@@ -290,18 +290,21 @@ u32 cswap_wire_get_ctrl_status(const struct virtio_cswap_ctrl_response *from,
 	return copy.reserved0 ? VIRTIO_CSWAP_S_IOERR : known_status(copy.status);
 }
 
-u32 cswap_wire_get_event(const struct virtio_cswap_event *from, u32 used, u64 *target)
+u32 cswap_wire_get_event(const struct virtio_cswap_event *from, u32 used, u64 features,
+			 struct cswap_news *news)
 {
+	u32 status, known = features & CSWAP_FEATURE(AGAIN) ? VIRTIO_CSWAP_EVENT_AGAIN : 0;
 	struct virtio_cswap_event copy;
-	u32 status;
 
 	if (used != sizeof(copy))
 		return VIRTIO_CSWAP_S_IOERR;
 	memcpy(&copy, from, sizeof(copy));
-	if (copy.reserved0 || copy.reserved1[0] || copy.reserved1[1])
+	if (le32_to_cpu(copy.flags) & ~known || copy.reserved1[0] || copy.reserved1[1])
 		return VIRTIO_CSWAP_S_IOERR;
 	status = known_status(copy.status);
-	if (status == VIRTIO_CSWAP_S_OK)
-		*target = le64_to_cpu(copy.target);
+	if (status == VIRTIO_CSWAP_S_OK) {
+		news->target = le64_to_cpu(copy.target);
+		news->again = copy.flags;
+	}
 	return status;
 }

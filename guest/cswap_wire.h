@@ -96,7 +96,17 @@ int cswap_wire_get_answer(struct cswap_answer *to, const void *from, u32 used,
 /* The status of a control response: VIRTIO_CSWAP_S_*, IOERR if malformed. */
 u32 cswap_wire_get_ctrl_status(const struct virtio_cswap_ctrl_response *from,
 			       u32 used);
-/* The status of an answered EVENT, the same way; *@target is set if it's OK. */
-u32 cswap_wire_get_event(const struct virtio_cswap_event *from, u32 used, u64 *target);
+/* What an EVENT says. */
+struct cswap_news {
+	u64 target;			/* bytes; any value */
+	bool again;			/* the device has forgotten what was released */
+};
+
+/*
+ * The status of an answered EVENT, the same way; *@news is set if it's OK. @features were
+ * negotiated.
+ */
+u32 cswap_wire_get_event(const struct virtio_cswap_event *from, u32 used, u64 features,
+			 struct cswap_news *news);
 
 #endif /* CSWAP_WIRE_H */

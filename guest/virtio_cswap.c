@@ -509,6 +509,7 @@ static const unsigned int cswap_features[] = {
 	VIRTIO_CSWAP_F_DISCARD,
 	VIRTIO_CSWAP_F_BALLOON,
 	VIRTIO_CSWAP_F_REPORT,
+	VIRTIO_CSWAP_F_AGAIN,
 };
 
 static const struct virtio_device_id cswap_id_table[] = {

@@ -260,7 +260,7 @@ static int timeout_ms(const struct daemon *daemon)
 	    vhost_user_leaves(daemon->vu))
 		timeout = sooner_ms(timeout, PATIENCE_POLL_MS);
 	if (daemon->phase == SERVES)
-		timeout = sooner_ms(timeout, vhost_user_discard_ms(daemon->vu));
+		timeout = sooner_ms(timeout, vhost_user_again_ms(daemon->vu));
 	return timeout;
 }
 
@@ -301,8 +301,8 @@ static bool serve(struct daemon *daemon)
 		if (worker_is_still(daemon->workers) && daemon->phase == HANDLES &&
 		    !waits_for_store(daemon))
 			finish_event(daemon);
-		if (daemon->phase == SERVES && !vhost_user_discard_ms(daemon->vu))
-			vhost_user_discard(daemon->vu);
+		if (daemon->phase == SERVES && !vhost_user_again_ms(daemon->vu))
+			vhost_user_ask_again(daemon->vu);
 		if (fds[3].revents)
 			answer_watchdog(daemon);
 		if (ctl)

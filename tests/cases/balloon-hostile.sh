@@ -2,13 +2,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # The host wants everything, or now everything and now nothing, as often as the guest listens; or says
-# the same again and again; or its events and answers make no sense, or don't come.
+# the same again and again; or to release all of it again, as often; or its events and answers make no sense, or don't come.
 # Proves: the floor holds; the guest's work is bounded, whatever it is told and how often; malformed
 # events change nothing; memory that the host doesn't want, or doesn't answer for, isn't lost; the
 # store works throughout; and when the host comes to reason, so does the balloon.
 #
 # beds: uml
-# fast uml: absurd flap repeat never
+# fast uml: absurd flap repeat again never
 # slow: uml-debug uml-smp vm-newest vm-6.1
 # timeout: 900
 # beside: yes
@@ -19,6 +19,7 @@
 # variant absurd: --faulty-cswapd "--store mem --size 128M --release punch --fault-report @RUN@/report --balloon-fault target-absurd" --env KIND=absurd
 # variant flap: --faulty-cswapd "--store mem --size 128M --release punch --fault-report @RUN@/report --balloon-fault target-flap" --env KIND=flap --env MIB=110
 # variant repeat: --faulty-cswapd "--store mem --size 128M --release punch --fault-report @RUN@/report --balloon-fault target-repeat" --env KIND=repeat
+# variant again: --faulty-cswapd "--store mem --size 128M --release punch --fault-report @RUN@/report --balloon-fault target-again" --env KIND=again
 # variant odd: --faulty-cswapd "--store mem --size 128M --release punch --fault-report @RUN@/report --balloon-fault target-odd" --env KIND=odd
 # variant events: --faulty-cswapd "--store mem --size 128M --release punch --fault-report @RUN@/report --balloon-fault target-flap --balloon-fault event-reserved-bits:every=3 --balloon-fault event-short:every=4 --balloon-fault event-bad-length:every=5" --env KIND=events
 # variant refuse: --faulty-cswapd "--store mem --size 128M --release punch --fault-report @RUN@/report --balloon-fault release-nospc" --env KIND=refuse
@@ -28,6 +29,7 @@
 # variant never: --faulty-cswapd "--store mem --size 128M --release punch --fault-report @RUN@/report --balloon-fault release-never" --env KIND=never
 #
 # Checks: driver-target-floor, driver-target-rate, driver-event-pace, driver-event-check, driver-reclaim-nospc
+# Checks: driver-event-again, driver-event-again-rate
 
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -74,7 +76,7 @@ watch() {
 # It has done what it can, and the rest isn't up to it.
 is_done() {
 	case $KIND in
-	repeat | odd) is_reached ;;
+	repeat | odd | again) is_reached ;;
 	absurd) [ "$(balloon stopped)" = floor ] ;;
 	flap | events) [ "$(balloon events)" -ge 2 ] ;;
 	*) [ "$(balloon stopped)" = device ] ;;
@@ -113,7 +115,7 @@ expect "hundredfold of events in $centiseconds/100 s" $((100 * (told - 2))) -le 
 # However slow the CPUs are: that isn't a worker that runs all the time.
 expect "percent of a CPU" $percent -le 60
 case $KIND in
-flap | events) ;;
+flap | events | again) ;;
 *)	# Where there's nothing that it could do, it looks once a second, when it is told, before it asks,
 	# and at what it does to be refused.
 	expect "hundredfold of looks" $((100 * (steps - 2 * told - 4 * requests - 10))) -le $((2 * centiseconds)) ;;
@@ -129,6 +131,12 @@ repeat)
 	expect "MiB released" "$released" = "$some" ;;
 odd)
 	expect "MiB released" "$released" = "$some" ;;
+again)
+	expect "events" "$events" -ge 20
+	expect "MiB released" "$released" = "$some"
+	# All of it is a request or two, once a second.
+	expect "requests" "$requests" -ge 8
+	expect "hundredfold of requests" $((100 * (requests - 6))) -le $((3 * centiseconds)) ;;
 twice)
 	# Linux gives such a ring up.
 	in_log 1 'is not a head'

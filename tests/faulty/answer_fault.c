@@ -43,8 +43,8 @@ uint32_t __wrap_device_put_event(const struct vring_chain *chain,
 				 const struct virtio_cswap_event *event);
 void __real_answer_control(struct worker *worker, const struct control_request *request);
 void __wrap_answer_control(struct worker *worker, const struct control_request *request);
-bool __real_answer_event(struct worker *worker, uint16_t head, uint64_t target_bytes);
-bool __wrap_answer_event(struct worker *worker, uint16_t head, uint64_t target_bytes);
+bool __real_answer_event(struct worker *worker, uint16_t head, uint64_t target_bytes, uint32_t flags);
+bool __wrap_answer_event(struct worker *worker, uint16_t head, uint64_t target_bytes, uint32_t flags);
 unsigned int __real_control_begin(struct worker *worker);
 unsigned int __wrap_control_begin(struct worker *worker);
 unsigned int __real_control_answer(struct worker *worker);
@@ -130,22 +130,22 @@ static const struct control_lie *telling; /* in the answer that is made now */
 static uint32_t told_len;		/* the true one */
 static bool hurries;			/* what is stalled is to go on; any thread's */
 
-static uint32_t put_lie(const struct vring_chain *chain, uint32_t len)
+/* @reserved: where such a field is. */
+static uint32_t put_lie(const struct vring_chain *chain, uint32_t len, uint64_t reserved)
 {
 	const uint32_t one = htole32(1);
 
 	told_len = len;
 	if (telling && telling->reserved_bits)
-		vring_copy_to(chain->segment + chain->readable,
-			      offsetof(struct virtio_cswap_ctrl_response, reserved0),
-			      &one, sizeof(one));
+		vring_copy_to(chain->segment + chain->readable, reserved, &one, sizeof(one));
 	return telling && telling->used_bytes ? telling->used_bytes : len;
 }
 
 uint32_t __wrap_device_put_control(const struct vring_chain *chain,
 				   const struct device_control *control, uint32_t status)
 {
-	return put_lie(chain, __real_device_put_control(chain, control, status));
+	return put_lie(chain, __real_device_put_control(chain, control, status),
+		       offsetof(struct virtio_cswap_ctrl_response, reserved0));
 }
 
 /* Once more. */
@@ -263,10 +263,12 @@ struct virtio_cswap_event __wrap_device_make_event(uint32_t status, uint64_t tar
 uint32_t __wrap_device_put_event(const struct vring_chain *chain,
 				 const struct virtio_cswap_event *event)
 {
-	return put_lie(chain, __real_device_put_event(chain, event));
+	return put_lie(chain, __real_device_put_event(chain, event),
+		       offsetof(struct virtio_cswap_event, reserved1));
 }
 
-bool __wrap_answer_event(struct worker *worker, uint16_t head, uint64_t target_bytes)
+bool __wrap_answer_event(struct worker *worker, uint16_t head, uint64_t target_bytes,
+			 uint32_t flags)
 {
 	struct control_lie lie;
 	bool used;
@@ -275,7 +277,7 @@ bool __wrap_answer_event(struct worker *worker, uint16_t head, uint64_t target_b
 	if (lie.never)
 		return true;
 	telling = &lie;
-	used = __real_answer_event(worker, head, target_bytes);
+	used = __real_answer_event(worker, head, target_bytes, flags);
 	if (used)
 		push_again(worker, head);
 	telling = NULL;
@@ -285,12 +287,17 @@ bool __wrap_answer_event(struct worker *worker, uint16_t head, uint64_t target_b
 unsigned int __wrap_control_answer(struct worker *worker)
 {
 	struct control *control = &worker->control;
-	uint64_t target = __real_balloon_get_wanted(worker->set->config.balloon);
+	struct balloon *balloon = worker->set->config.balloon;
+	uint64_t target = __real_balloon_get_wanted(balloon);
 	unsigned int work;
+	bool again;
 
 	if (control->events.count && ring_live(&control->ring) &&
-	    balloon_fault_target(control->told_bytes, &target))
+	    balloon_fault_target(control->told_bytes, &target, &again)) {
 		control->told_known = false;
+		if (again)
+			balloon_want_again(balloon);
+	}
 	false_target = &target;
 	work = __real_control_answer(worker);
 	false_target = NULL;

@@ -23,7 +23,7 @@
 
 enum what {
 	DELAY, STALL, NEVER, EARLY, NOSPC, IOERR, BAD_STATUS, BAD_LENGTH, SHORT,
-	RESERVED_BITS, TWICE, ABSURD, FLAP, ODD, REPEAT,
+	RESERVED_BITS, TWICE, ABSURD, FLAP, ODD, REPEAT, AGAIN,
 	NUM_WHATS
 };
 
@@ -46,6 +46,7 @@ static const struct {
 	[FLAP] = { "flap", true },
 	[ODD] = { "odd", true },
 	[REPEAT] = { "repeat", true },
+	[AGAIN] = { "again", true },
 };
 
 /* The last one isn't an operation: it's what EVENTs say. */
@@ -79,7 +80,8 @@ const char balloon_fault_help[] =
 "What EVENTs say (no delay, stall, early for these):\n"
 "  target-absurd more than any guest has      target-odd  a byte more than asked\n"
 "  target-flap   now everything, now nothing, as often as the guest listens\n"
-"  target-repeat the same again and again, as often as the guest listens\n";
+"  target-repeat the same again and again, as often as the guest listens\n"
+"  target-again  and, each time, that all is to be released again\n";
 
 struct fault {
 	size_t subject;
@@ -158,11 +160,12 @@ void balloon_fault_control(enum device_control_op op, struct control_lie *lie)
 			tell_lie(&faults[i], lie);
 }
 
-bool balloon_fault_target(uint64_t told_bytes, uint64_t *target_bytes)
+bool balloon_fault_target(uint64_t told_bytes, uint64_t *target_bytes, bool *again)
 {
 	bool due = *target_bytes != told_bytes;
 	unsigned int i;
 
+	*again = false;
 	for (i = 0; i < num_faults; i++) {
 		if (faults[i].subject != (size_t)TARGET || !hits(&faults[i]))
 			continue;
@@ -179,7 +182,8 @@ bool balloon_fault_target(uint64_t told_bytes, uint64_t *target_bytes)
 		default:
 			break;
 		}
-		due = *target_bytes != told_bytes || faults[i].what == REPEAT;
+		*again |= faults[i].what == AGAIN;
+		due = *target_bytes != told_bytes || faults[i].what == REPEAT || *again;
 	}
 	return due;
 }

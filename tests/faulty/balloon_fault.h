@@ -37,7 +37,7 @@ bool balloon_fault_report(FILE *file);
 
 /* Asked once for each request that is in order; an EVENT: when it's used. */
 void balloon_fault_control(enum device_control_op op, struct control_lie *lie);
-/* May change the target; whether to tell it now, by the EVENT there is. */
-bool balloon_fault_target(uint64_t told_bytes, uint64_t *target_bytes);
+/* May change the target; whether to tell it now, by the EVENT there is; *@again: and to release anew. */
+bool balloon_fault_target(uint64_t told_bytes, uint64_t *target_bytes, bool *again);
 
 #endif

@@ -77,13 +77,14 @@ static void try_event(struct input *input)
 {
 	struct virtio_cswap_event *event = malloc(sizeof(*event));
 	uint32_t used = input_u8(input);
-	u64 target = 12345;
+	const u64 features = input_u8(input) & 1 ? CSWAP_FEATURE(AGAIN) : 0;
+	struct cswap_news news = { .target = 12345 };
 
 	input_take(input, event, sizeof(*event));
-	if (cswap_wire_get_event(event, used, &target) == VIRTIO_CSWAP_S_OK)
-		MUST(target == event->target);
+	if (cswap_wire_get_event(event, used, features, &news) == VIRTIO_CSWAP_S_OK)
+		MUST(news.target == event->target && (features || !news.again));
 	else
-		MUST(target == 12345);
+		MUST(news.target == 12345 && !news.again);
 	free(event);
 }
 

@@ -117,7 +117,8 @@ static void put_memory(struct fuzz_input *in)
 
 static void set_features(uint8_t features)
 {
-	worker_set_features(b->workers, features & 1, features & 2, features & 4);
+	worker_set_features(b->workers, features & 1, features & 2, features & 4,
+			    features & 8);
 }
 
 static void restart(unsigned int ring, uint8_t how)

@@ -241,7 +241,7 @@ static void go_on(void)
 	fuzz_bench_run(b);
 	bring_memory();
 	/* As when a front end has read all of the guest's memory. */
-	vhost_user_discard(vu);
+	vhost_user_ask_again(vu);
 	close(ends[1]);
 	FUZZ_CHECK(!socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends));
 	monitor = ends[0];

@@ -204,8 +204,8 @@ static void write_memory(struct fuzz_input *in)
 /* While the guest moves: what is due when the front end says nothing. */
 static void move_on(void)
 {
-	if (vhost_user_discard_ms(vu) >= 0)
-		vhost_user_discard(vu);
+	if (vhost_user_again_ms(vu) >= 0)
+		vhost_user_ask_again(vu);
 	if (vhost_user_state_poll(vu).fd >= 0)
 		vhost_user_move_state(vu);
 }

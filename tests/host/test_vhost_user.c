@@ -429,7 +429,7 @@ static void features_are_as_specified(void **state)
 			 1ULL << VIRTIO_RING_F_EVENT_IDX | PROTOCOL_FEATURES |
 			 1ULL << 26 /* LOG_ALL */ | 1ULL << VIRTIO_CSWAP_F_DISCARD |
 			 1ULL << VIRTIO_CSWAP_F_BALLOON |
-			 1ULL << VIRTIO_CSWAP_F_REPORT);
+			 1ULL << VIRTIO_CSWAP_F_REPORT | 1ULL << VIRTIO_CSWAP_F_AGAIN);
 	assert_int_equal(ask_u64(b, GET_PROTOCOL_FEATURES), 0x1a22b);
 	assert_int_equal(ask_u64(b, GET_QUEUE_NUM), NUM_RINGS);
 	assert_int_equal(ask_u64(b, GET_MAX_MEM_SLOTS), MEMORY_MAX_REGIONS);

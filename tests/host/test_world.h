@@ -155,7 +155,7 @@ static inline int start_workers(void)
 	world->set = worker_start(&config);
 	if (!world->set)
 		return -1;
-	worker_set_features(world->set, true, true, false);
+	worker_set_features(world->set, true, true, false, true);
 	return 0;
 }
 

@@ -681,7 +681,7 @@ static int expect_event(struct guest *g, struct event_buffer *e, u64 target)
 	TRY(guest_await_control(g, &token, &used));
 	EXPECT(g, token == e, "another buffer was used");
 	EXPECT(g, used == sizeof(*e->event), "%u bytes used", used);
-	EXPECT(g, !e->event->status && !e->event->reserved0 &&
+	EXPECT(g, !e->event->status && !e->event->flags &&
 	       !e->event->reserved1[0] && !e->event->reserved1[1],
 	       "the event is malformed");
 	EXPECT(g, le64_to_cpu(e->event->target) == target, "target %llu, not %llu",
@@ -980,7 +980,7 @@ static int lie_event_reserved(struct guest *g, const char *socket)
 	u32 used;
 
 	TRY(get_event(g, socket, &e, &used));
-	EXPECT(g, le32_to_cpu(e.event->reserved0) == 1, "no bit is set");
+	EXPECT(g, le64_to_cpu(e.event->reserved1[0]) == 1, "no bit is set");
 	return 0;
 }
 
@@ -1071,7 +1071,7 @@ static int convert_keeps(struct guest *g, const char *socket)
 	return expect_noted(g, socket, CLAIMED, 0);
 }
 
-/* Neither bit is offered, and then the fields are 0. */
+/* None of the bits is offered, and then the fields are 0. */
 static int off_is_off(struct guest *g, const char *socket)
 {
 	const struct guest_options o = { .frontend = { .regions = 1 }, .pairs = 1 };
@@ -1079,7 +1079,8 @@ static int off_is_off(struct guest *g, const char *socket)
 
 	TRY(guest_connect(g, socket, &o));
 	EXPECT(g, !(g->fe.offered & (FE_BIT(VIRTIO_CSWAP_F_BALLOON) |
-				     FE_BIT(VIRTIO_CSWAP_F_REPORT))),
+				     FE_BIT(VIRTIO_CSWAP_F_REPORT) |
+				     FE_BIT(VIRTIO_CSWAP_F_AGAIN))),
 	       "features 0x%llx", (u64)g->fe.offered);
 	TRY_FE(g, fe_read_config(&g->fe, 0, &config, sizeof(config)));
 	EXPECT(g, !config.release_method && !config.block_size && !config.report_period_ms,

@@ -12,7 +12,7 @@
  *
  * Checks: driver-release-hands-off, driver-release-range, driver-release-in-use
  * Checks: driver-release-one-in-flight, driver-release-merge, driver-reclaim-range
- * Checks: driver-reclaim-first, driver-reclaim-owed, driver-reclaim-failed
+ * Checks: driver-reclaim-first, driver-reclaim-owed, driver-reclaim-failed, driver-event-again
  *
  * On a violation the way to it is printed, and the exit code is 3.
  */
@@ -29,9 +29,10 @@
 
 enum where { USABLE, IN_HAND, OUT, LOST };
 enum action { TAKE, RELEASE, RECLAIM, UNSENT, ANSWER_OK, ANSWER_NO, GET, GET_URGENT,
-	      GET_ONE, CONVERTED, FAILED, RESET, ACTIONS };
+	      GET_ONE, CONVERTED, FAILED, AGAIN, RESET, ACTIONS };
 static const char * const names[] = { "take", "release", "reclaim", "unsent", "answer: ok",
-	"answer: no", "get", "get, urgent", "get one", "converted", "conversion failed", "reset" };
+	"answer: no", "get", "get, urgent", "get one", "converted", "conversion failed",
+	"again", "reset" };
 
 /* What the device thinks of a unit. */
 enum told { TOLD_NOTHING, TOLD_RELEASED, TOLD_IN_VAIN };
@@ -387,6 +388,17 @@ static void reset(void)
 	REQUIRE(!m.blocks->released && nothing_owed(), "a reset leaves something");
 }
 
+/* The device has forgotten what was released, and says so. */
+static void again(void)
+{
+	u32 i;
+
+	cswap_blocks_again(m.blocks);
+	for (i = 0; i < m.units; i++)
+		m.unit[i].told = TOLD_NOTHING;
+	REQUIRE(!m.blocks->released, "what was released isn't released again");
+}
+
 static bool unsent(void)
 {
 	u64 before[CSWAP_BLOCK_STATES];
@@ -417,6 +429,7 @@ static bool act(enum action action, u32 arg)
 	case GET_ONE:	return get_one(arg);
 	case CONVERTED:	return converted(arg, true);
 	case FAILED:	return converted(arg, false);
+	case AGAIN:	again(); return true;
 	case RESET:	reset(); return true;
 	default:	return false;
 	}
@@ -497,7 +510,7 @@ static void make_key(const struct state *state, struct key *key)
 		key->bytes[key->len++] = state->blocks.batch[i]->pfn;
 		key->bytes[key->len++] = state->blocks.batch[i]->state;
 	}
-	key->bytes[key->len++] = state->blocks.op;
+	key->bytes[key->len++] = state->blocks.op | state->blocks.forgotten << 4;
 	for (i = 0; i < UNITS; i++)
 		key->bytes[key->len++] = state->unit[i].where | state->unit[i].told << 2 |
 					 state->unit[i].asked << 4;
@@ -599,7 +612,7 @@ static void run_random(u32 steps)
 		bool growing = i / 20000 % 2;
 		u32 action = below(ACTIONS), times = 1;
 
-		if (action == RESET && below(500))
+		if ((action == RESET || action == AGAIN) && below(500))
 			continue;
 		if (action == TAKE || action == CONVERTED)
 			times = 200;

@@ -721,40 +721,59 @@ static void put_target(u32 status, u64 target)
 	memcpy(fence - 24, &(__le64) { cpu_to_le64(target) }, 8);
 }
 
-static u32 get_event(u32 used, u64 *target)
+static u32 get_event(u32 used, struct cswap_news *news)
 {
-	return cswap_wire_get_event((void *)(fence - 32), used, target);
+	return cswap_wire_get_event((void *)(fence - 32), used, CSWAP_FEATURE(AGAIN), news);
 }
 
 /* Checks: driver-ctrl-check, driver-ctrl-status, driver-event-check */
 static void events(void **state)
 {
-	u64 target = 7;
+	struct cswap_news news = { .target = 7 };
 	u32 used, i;
 
 	(void)state;
 	put_target(VIRTIO_CSWAP_S_OK, 0x8102030405060708ULL);
 	for (used = 0; used <= 64; used++)
 		if (used != 32)
-			assert_int_equal(get_event(used, &target), VIRTIO_CSWAP_S_IOERR);
-	assert_int_equal(get_event(~0u, &target), VIRTIO_CSWAP_S_IOERR);
-	assert_int_equal(target, 7);
-	assert_int_equal(get_event(32, &target), VIRTIO_CSWAP_S_OK);
-	assert_true(target == 0x8102030405060708ULL);
+			assert_int_equal(get_event(used, &news), VIRTIO_CSWAP_S_IOERR);
+	assert_int_equal(get_event(~0u, &news), VIRTIO_CSWAP_S_IOERR);
+	assert_int_equal(news.target, 7);
+	assert_int_equal(get_event(32, &news), VIRTIO_CSWAP_S_OK);
+	assert_true(news.target == 0x8102030405060708ULL);
 
 	for (i = 1; i <= 0xffff; i++) {
 		put_target(i, 9);
-		assert_int_equal(get_event(32, &target), i <= 4 ? i : VIRTIO_CSWAP_S_IOERR);
+		assert_int_equal(get_event(32, &news), i <= 4 ? i : VIRTIO_CSWAP_S_IOERR);
 	}
-	assert_true(target == 0x8102030405060708ULL);
+	assert_true(news.target == 0x8102030405060708ULL);
+	/* bit 32 is AGAIN */
 	for (i = 0; i < 8 * 32; i++) {
-		if (i < 32 || (i >= 64 && i < 128))
+		if (i <= 32 || (i >= 64 && i < 128))
 			continue;
 		put_target(VIRTIO_CSWAP_S_OK, 9);
 		fence[-32 + (int)i / 8] ^= 1 << i % 8;
-		assert_int_equal(get_event(32, &target), VIRTIO_CSWAP_S_IOERR);
+		assert_int_equal(get_event(32, &news), VIRTIO_CSWAP_S_IOERR);
 	}
-	assert_true(target == 0x8102030405060708ULL);
+	assert_true(news.target == 0x8102030405060708ULL && !news.again);
+}
+
+/* Checks: driver-event-again */
+static void events_again(void **state)
+{
+	struct cswap_news news = { };
+
+	(void)state;
+	put_target(VIRTIO_CSWAP_S_OK, 9);
+	put16(fence - 28, VIRTIO_CSWAP_EVENT_AGAIN);
+	assert_int_equal(cswap_wire_get_event((void *)(fence - 32), 32, ~CSWAP_FEATURE(AGAIN), &news),
+			 VIRTIO_CSWAP_S_IOERR);
+	assert_false(news.again);
+	assert_int_equal(get_event(32, &news), VIRTIO_CSWAP_S_OK);
+	assert_true(news.again && news.target == 9);
+	put_target(VIRTIO_CSWAP_S_OK, 10);
+	assert_int_equal(get_event(32, &news), VIRTIO_CSWAP_S_OK);
+	assert_true(!news.again && news.target == 10);
 }
 
 #ifndef __KERNEL__
@@ -852,6 +871,7 @@ int main(void)
 		cmocka_unit_test(data_reserved),
 		cmocka_unit_test(control_status),
 		cmocka_unit_test(events),
+		cmocka_unit_test(events_again),
 #ifndef __KERNEL__
 		cmocka_unit_test(scribbled_acks),
 		cmocka_unit_test(scribbled_data),

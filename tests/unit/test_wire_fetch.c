@@ -180,23 +180,23 @@ static void control_status_is_fetched_once(void **state)
 /* A target that the host changes after the check is the one that was checked. */
 static void event_is_fetched_once(void **state)
 {
-	u64 target = 0;
+	struct cswap_news news = { };
 	u32 bit;
 
 	(void)state;
 	forget();
 	behind[8] = 5;
-	assert_int_equal(cswap_wire_get_event((void *)shared, 32, &target), VIRTIO_CSWAP_S_OK);
-	assert_int_equal(target, 5);
+	assert_int_equal(cswap_wire_get_event((void *)shared, 32, CSWAP_FEATURE(AGAIN), &news), VIRTIO_CSWAP_S_OK);
+	assert_int_equal(news.target, 5);
 	expect_once(reads, writes, 32);
 	for (bit = 0; bit < 8 * 32; bit++) {
 		forget();
 		behind[bit / 8] = 1 << bit % 8;
-		cswap_wire_get_event((void *)shared, 32, &target);
+		cswap_wire_get_event((void *)shared, 32, CSWAP_FEATURE(AGAIN), &news);
 		expect_once(reads, writes, 32);
 	}
 	forget();
-	assert_int_equal(cswap_wire_get_event((void *)shared, 31, &target), VIRTIO_CSWAP_S_IOERR);
+	assert_int_equal(cswap_wire_get_event((void *)shared, 31, CSWAP_FEATURE(AGAIN), &news), VIRTIO_CSWAP_S_IOERR);
 	expect_once(reads, writes, 0);
 }
 

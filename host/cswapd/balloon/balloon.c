@@ -14,6 +14,10 @@
  * Bits of memory that was taken away stay in the log until the guest begins anew, and
  * count again when the memory comes again: the guest hasn't noticed that it was away.
  * The guest reclaims its blocks before it gives memory up itself.
+ *
+ * A guest may use a block as soon as its RELEASE is answered, and say so later. So whatever the map says,
+ * only a RELEASE discards. When a front end has filled released memory, by reading it, the guest is
+ * asked to release all of it again (an EVENT's AGAIN); then nothing counts as released until the guest has done so.
  */
 #include <fcntl.h>
 #include <string.h>
@@ -52,6 +56,8 @@ void balloon_keep(struct balloon *balloon, struct balloon_log *log)
 	balloon->log = log;
 	balloon->target_bytes = log->target_bytes;
 	balloon->state.reports = log->reports;
+	balloon->again_wanted = log->again_wanted;
+	balloon->again_told = log->again_told;
 }
 
 static void clear_log(struct balloon *balloon)
@@ -63,6 +69,13 @@ static void clear_log(struct balloon *balloon)
 		    MADV_REMOVE))
 		memset(balloon->log->released, 0,
 		       sizeof(balloon->log->released));
+}
+
+static void forget_released(struct balloon *balloon)
+{
+	blockmap_clear(&balloon->released);
+	clear_log(balloon);
+	balloon->log_has_more = false;
 }
 
 static void log_released(struct balloon *balloon, uint64_t gpa, uint64_t len)
@@ -90,33 +103,6 @@ void balloon_load(struct balloon *balloon, uint64_t target_bytes, uint64_t repor
 	pthread_mutex_unlock(&balloon->lock);
 	balloon->log->reports = reports;
 	memcpy(balloon->log->released, words, num_words * sizeof(uint64_t));
-}
-
-static bool discard_piece(const struct memory *memory, uint64_t gpa, uint64_t *len)
-{
-	const struct memory_region *region = memory_find_region(memory, gpa, len);
-
-	return region && region->fd >= 0 &&
-	       !fallocate(region->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-			  (off_t)(region->offset + (gpa - region->gpa)), (off_t)*len);
-}
-
-uint64_t balloon_discard(const struct balloon *balloon, const struct memory *memory,
-			 uint64_t *gpa, uint64_t bytes)
-{
-	uint64_t begin, len, looked = 0, done = 0;
-
-	while (looked < bytes && blockmap_next(&balloon->released, *gpa, &begin, &len)) {
-		if (len > bytes - looked)
-			len = bytes - looked;
-		looked += len;
-		if (discard_piece(memory, begin, &len))
-			done += len;
-		*gpa = begin + len;
-	}
-	if (looked < bytes)
-		*gpa = 0;
-	return done;
 }
 
 /* Only then is the log looked at: most of it are holes, which reading would fill. */
@@ -166,6 +152,38 @@ uint64_t balloon_get_wanted(const struct balloon *balloon)
 	uint64_t target = balloon_get_target(balloon), shrink = balloon_get_shrink(balloon);
 
 	return shrink > target ? shrink : target;
+}
+
+void balloon_want_again(struct balloon *balloon)
+{
+	const uint64_t number = balloon->again_wanted + 1;
+
+	if (balloon->log)
+		balloon->log->again_wanted = number;
+	__atomic_store_n(&balloon->again_wanted, number, __ATOMIC_RELEASE);
+}
+
+bool balloon_wants_again(const struct balloon *balloon)
+{
+	return __atomic_load_n(&balloon->again_wanted, __ATOMIC_ACQUIRE) != balloon->again_told;
+}
+
+uint64_t balloon_take_again(struct balloon *balloon)
+{
+	const uint64_t number = __atomic_load_n(&balloon->again_wanted, __ATOMIC_ACQUIRE);
+
+	if (!balloon_wants_again(balloon))
+		return 0;
+	forget_released(balloon);
+	note_released(balloon);
+	return number;
+}
+
+void balloon_note_again(struct balloon *balloon, uint64_t number)
+{
+	balloon->again_told = number;
+	if (balloon->log)
+		balloon->log->again_told = number;
 }
 
 void balloon_get(struct balloon *balloon, struct balloon_state *state)
@@ -227,9 +245,8 @@ void balloon_take_report(struct balloon *balloon,
 
 void balloon_forget(struct balloon *balloon)
 {
-	blockmap_clear(&balloon->released);
-	clear_log(balloon);
-	balloon->log_has_more = false;
+	forget_released(balloon);
+	balloon_note_again(balloon, __atomic_load_n(&balloon->again_wanted, __ATOMIC_ACQUIRE));
 	pthread_mutex_lock(&balloon->lock);
 	balloon->state = (struct balloon_state) {
 		.reports = balloon->state.reports,

@@ -38,6 +38,7 @@ struct balloon_state {
 struct balloon_log {
 	uint64_t target_bytes;
 	uint64_t reports;		/* that ever came */
+	uint64_t again_wanted, again_told; /* as in struct balloon */
 	_Alignas(MEMORY_PAGE_SIZE) uint64_t released[BALLOON_LOG_WORDS]; /* mostly holes */
 };
 
@@ -48,6 +49,11 @@ struct balloon {
 	bool log_has_more;		/* maybe: of memory that was taken away, and may come again */
 	uint64_t target_bytes;		/* changes at any time, as does the next */
 	uint64_t shrink_bytes;		/* asked for meanwhile, if that's more; ends with the process */
+	/*
+	 * How often there was reason to have the guest release anew what it has released (the operator's
+	 * thread's), and up to which of these it was told so (the worker's).
+	 */
+	uint64_t again_wanted, again_told;
 	pthread_mutex_t lock;		/* guards @state */
 	struct balloon_state state;
 };
@@ -73,14 +79,6 @@ void balloon_restore(struct balloon *balloon);
 void balloon_load(struct balloon *balloon, uint64_t target_bytes, uint64_t reports,
 		  const void *words, uint64_t num_words);
 
-/*
- * Discard again what is behind released memory, whose front end has read it: reading a hole fills it. Begins
- * at guest address *@gpa and goes on for @bytes of released memory at most; *@gpa is where to go on, 0 when
- * all is done. Returns the bytes discarded. The workers look at no ring meanwhile.
- */
-uint64_t balloon_discard(const struct balloon *balloon, const struct memory *memory,
-			 uint64_t *gpa, uint64_t bytes);
-
 /* --- the operator's thread --- */
 
 void balloon_set_target(struct balloon *balloon, uint64_t bytes);
@@ -88,6 +86,12 @@ void balloon_get(struct balloon *balloon, struct balloon_state *state);
 /* What a client asks for while it is connected, and 0 when it has left. The target stays what it is. */
 void balloon_shrink(struct balloon *balloon, uint64_t bytes);
 uint64_t balloon_get_shrink(const struct balloon *balloon);
+/*
+ * The host may have memory again behind what is released: a front end has read it, and reading a hole fills
+ * it. The daemon mustn't discard that by itself: a guest may use a released block before it says so. So the
+ * guest is asked to release all of it anew.
+ */
+void balloon_want_again(struct balloon *balloon);
 
 /* --- workers --- */
 
@@ -101,6 +105,14 @@ uint64_t balloon_get_target(const struct balloon *balloon);
 /* What the guest is to be told. */
 uint64_t balloon_get_wanted(const struct balloon *balloon);
 void balloon_tell(struct balloon *balloon, uint64_t bytes);
+/* Is the guest to release anew what it has released? */
+bool balloon_wants_again(const struct balloon *balloon);
+/*
+ * The guest is about to be told so: nothing counts as released any more. The number is for balloon_note_again(),
+ * when the guest has been shown it; a death before that has it told once more. 0: it isn't to.
+ */
+uint64_t balloon_take_again(struct balloon *balloon);
+void balloon_note_again(struct balloon *balloon, uint64_t number);
 void balloon_set_released(struct balloon *balloon,
 			  const struct device_control *control, bool released);
 void balloon_take_report(struct balloon *balloon,

@@ -233,32 +233,6 @@ bool blockmap_any(const struct blockmap *map, uint64_t gpa, uint64_t len)
 	return false;
 }
 
-static bool is_on(const struct blockmap_region *region, uint64_t block)
-{
-	return region->bits[block / WORD_BITS - first_word(region)] >> block % WORD_BITS & 1;
-}
-
-bool blockmap_next(const struct blockmap *map, uint64_t gpa, uint64_t *begin, uint64_t *len)
-{
-	const struct blockmap_region *region;
-	uint64_t *word, mask, first, end;
-	struct walk walk;
-
-	walk_begin(&walk, map, blocks_up_to(map, gpa), UINT64_MAX);
-	while ((word = walk_next(&walk, map, &mask))) {
-		if (!(*word & mask))
-			continue;
-		region = &map->region[walk.region];
-		first = walk.word * WORD_BITS + (uint64_t)__builtin_ctzll(*word & mask);
-		for (end = first + 1; end < region->end && is_on(region, end); end++)
-			;
-		*begin = first * map->block_bytes;
-		*len = (end - first) * map->block_bytes;
-		return true;
-	}
-	return false;
-}
-
 void blockmap_save(struct blockmap *map, uint64_t gpa, uint64_t len,
 		   uint64_t *words, uint64_t num_words)
 {

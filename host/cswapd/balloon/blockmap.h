@@ -48,9 +48,6 @@ void blockmap_set(struct blockmap *map, uint64_t gpa, uint64_t len, bool on);
 /* Is any block on that begins in the range? */
 bool blockmap_any(const struct blockmap *map, uint64_t gpa, uint64_t len);
 
-/* The first blocks in a row, of one region, that are on at or behind @gpa. False: none is. */
-bool blockmap_next(const struct blockmap *map, uint64_t gpa, uint64_t *begin, uint64_t *len);
-
 /*
  * Copy the blocks that begin in a range to @words, which are numbered from guest
  * address 0; or set all blocks that are on there. What lies behind isn't.

@@ -37,8 +37,6 @@
 #include "handover.h"
 #include "life/device_state.h"
 
-/* As much as is discarded again without looking at rings meanwhile. */
-#define DISCARD_BYTES (256ULL << 20)
 /*
  * A guest whose move has failed waits so long for the other daemon to let go of the store; and the front end of one
  * that comes, for a server to admit us.
@@ -484,7 +482,6 @@ const char *handover_end(struct handover *handover)
 	worker_pause_table(handover->config.workers);
 	balloon_restore(handover->config.balloon);
 	worker_resume(handover->config.workers);
-	handover->discard_gpa = 0;
 	note_holder(handover, HANDOVER_OURS);
 	return NULL;
 }
@@ -496,16 +493,4 @@ void handover_lose(struct handover *handover)
 		return;
 	log_notice("the guest that came here didn't start: another daemon may use the store");
 	give_back(handover);
-}
-
-bool handover_discard(struct handover *handover)
-{
-	const struct handover_config *config = &handover->config;
-
-	if (config->limits->release_method != VIRTIO_CSWAP_RELEASE_DISCARD)
-		return false;
-	worker_pause_table(config->workers);
-	balloon_discard(config->balloon, config->memory, &handover->discard_gpa, DISCARD_BYTES);
-	worker_resume(config->workers);
-	return handover->discard_gpa;
 }

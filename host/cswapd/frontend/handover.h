@@ -78,7 +78,6 @@ struct handover {
 	uint64_t room;			/* of @state */
 	uint64_t bytes;			/* SAVING: of it, in all */
 	uint64_t done;			/* SAVING: bytes written */
-	uint64_t discard_gpa;		/* where to go on with what is to be discarded again */
 };
 
 void handover_init(struct handover *handover, const struct handover_config *config);
@@ -134,11 +133,5 @@ const char *handover_end(struct handover *handover);
 
 /* The front end is gone: a guest that came and never ran here is another daemon's. */
 void handover_lose(struct handover *handover);
-
-/*
- * While memory is read by a front end, and when that's over: discard what is released and filled again, a
- * piece of it. True: there is more.
- */
-bool handover_discard(struct handover *handover);
 
 #endif

@@ -73,6 +73,9 @@ static uint64_t offered(const struct vhost_user *vu)
 
 	if (vu->config.limits.release_method != VIRTIO_CSWAP_RELEASE_NONE)
 		features |= BIT64(VIRTIO_CSWAP_F_BALLOON);
+	/* Converted memory isn't the front end's to read, so nothing fills it. */
+	if (vu->config.limits.release_method == VIRTIO_CSWAP_RELEASE_DISCARD)
+		features |= BIT64(VIRTIO_CSWAP_F_AGAIN);
 	if (vu->config.limits.report_period_ms)
 		features |= BIT64(VIRTIO_CSWAP_F_REPORT);
 	if (offer_access_platform(vu))
@@ -94,7 +97,8 @@ static void settle_features(struct vhost_user *vu)
 	worker_set_features(vu->config.workers,
 			    accepted(vu, VIRTIO_CSWAP_F_DISCARD),
 			    accepted(vu, VIRTIO_CSWAP_F_BALLOON),
-			    accepted(vu, VIRTIO_CSWAP_F_REPORT));
+			    accepted(vu, VIRTIO_CSWAP_F_REPORT),
+			    accepted(vu, VIRTIO_CSWAP_F_AGAIN));
 }
 
 static void drop_dirty_log(struct vhost_user *vu)
@@ -106,7 +110,7 @@ static void drop_dirty_log(struct vhost_user *vu)
 	dirty_log_drop(&vu->config.memory->dirty);
 	worker_resume(vu->config.workers);
 	/* The front end that had the log has read all of memory, and reading a hole fills it. */
-	vu->discard_again = true;
+	vu->is_filled = true;
 }
 
 static const char *vu_handle_set_features(struct vhost_user *vu, struct vu_message *msg)
@@ -619,7 +623,7 @@ static void close_all(struct vhost_user *vu)
 	}
 	clear_rings(vu);
 	drop_dirty_log(vu);
-	vu->discard_again = false;
+	vu->is_filled = false;
 	worker_pause(vu->config.workers);
 	memory_clear(vu->config.memory);
 	worker_resume(vu->config.workers);

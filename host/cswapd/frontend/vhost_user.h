@@ -136,9 +136,9 @@ void vhost_user_move_state(struct vhost_user *vu);
 /* The store is being given back (handover_leaves()): no message is handled until that's over. */
 bool vhost_user_leaves(const struct vhost_user *vu);
 
-/* When there is memory to be discarded again: ms from now, -1 for never; and do it. */
-int vhost_user_discard_ms(const struct vhost_user *vu);
-void vhost_user_discard(struct vhost_user *vu);
+/* When the guest is to be asked to release anew (balloon_want_again()): ms from now, -1 for never; and ask. */
+int vhost_user_again_ms(const struct vhost_user *vu);
+void vhost_user_ask_again(struct vhost_user *vu);
 
 /* Receive, handle and answer one message, waiting for it. False when the connection is over. */
 bool vhost_user_receive(struct vhost_user *vu);

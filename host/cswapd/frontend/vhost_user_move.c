@@ -3,17 +3,16 @@
  * vhost_user_move.c - the front end's messages about a guest that moves: the dirty log, and the state
  * that goes to the other daemon or comes from it (handover.h).
  *
- * A front end that copies memory reads all of it, so that released blocks have pages again: the
- * daemon discards these blocks again, in pieces, while a log is set and when a guest has come.
+ * A front end that copies memory reads all of it, so that released blocks have pages again: while a
+ * log is set, when the log ends and when a guest has come, the guest is asked to release these blocks again.
  */
 
 #include "common/clock.h"
 #include "common/log.h"
 #include "vhost_user_parts.h"
 
-/* While memory is read by a front end: between two pieces of what is discarded again, and two rounds. */
-#define DISCARD_PIECE_MS	5
-#define DISCARD_ROUND_MS	100
+/* While memory is read by a front end: so often the guest is asked to release anew. */
+#define AGAIN_MS	1000
 
 /* --- handlers: the dirty log --- */
 
@@ -100,20 +99,20 @@ bool vhost_user_leaves(const struct vhost_user *vu)
 
 /* --- what is released and filled again --- */
 
-int vhost_user_discard_ms(const struct vhost_user *vu)
+int vhost_user_again_ms(const struct vhost_user *vu)
 {
 	uint64_t now;
 
-	if (!vu->discard_again && !vu->config.memory->dirty.bits)
+	if (!accepted(vu, VIRTIO_CSWAP_F_AGAIN) || (!vu->is_filled && !vu->config.memory->dirty.bits))
 		return -1;
 	now = clock_now_ms();
-	return vu->discard_at_ms > now ? (int)(vu->discard_at_ms - now) : 0;
+	return vu->again_at_ms > now ? (int)(vu->again_at_ms - now) : 0;
 }
 
-void vhost_user_discard(struct vhost_user *vu)
+void vhost_user_ask_again(struct vhost_user *vu)
 {
-	bool more = handover_discard(&vu->handover);
-
-	vu->discard_at_ms = clock_now_ms() + (more ? DISCARD_PIECE_MS : DISCARD_ROUND_MS);
-	vu->discard_again &= more;
+	vu->again_at_ms = clock_now_ms() + AGAIN_MS;
+	vu->is_filled = false;
+	balloon_want_again(vu->config.balloon);
+	worker_tell_target(vu->config.workers);
 }

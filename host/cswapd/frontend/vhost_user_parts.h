@@ -4,7 +4,7 @@
  *
  *	vhost_user.c		the table of messages, features, configuration, memory; connections
  *	vhost_user_ring.c	rings, and the log of what is in hand
- *	vhost_user_move.c	a guest that moves: the dirty log, the state, what is discarded again
+ *	vhost_user_move.c	a guest that moves: the dirty log, the state, what is to be released again
  */
 #ifndef CSWAPD_VHOST_USER_PARTS_H
 #define CSWAPD_VHOST_USER_PARTS_H
@@ -154,8 +154,8 @@ struct vhost_user {
 	struct inflight *inflight;	/* ... if it has handed it back; then there is no other */
 	struct handover handover;
 	uint32_t own_holder;		/* if we weren't given one */
-	bool discard_again;		/* all that is released, once */
-	uint64_t discard_at_ms;		/* not before */
+	bool is_filled;			/* what is released, and the guest wasn't asked to release it anew */
+	uint64_t again_at_ms;		/* it isn't asked before */
 	struct vhost_user_agreed agreed;
 	struct log_rate wrong_rate;	/* lines about its messages, */
 	struct log_rate pages_rate;	/* and about its memory */

@@ -24,7 +24,7 @@ const char *vu_start_ring(struct vhost_user *vu, struct vu_ring *ring)
 	    ring->worker.kick_fd < 0 || !ring->enabled)
 		return NULL;
 	if (!handover_is_ours(&vu->handover)) {
-		vu->discard_again |= handover_is_loaded(&vu->handover);
+		vu->is_filled |= handover_is_loaded(&vu->handover);
 		wrong = handover_end(&vu->handover);
 		if (wrong)
 			return wrong;

@@ -32,6 +32,7 @@ struct device_limits {
 	bool discard;			/* F_DISCARD negotiated */
 	bool balloon;			/* F_BALLOON negotiated */
 	bool report;			/* F_REPORT negotiated */
+	bool again;			/* F_AGAIN negotiated */
 };
 
 /* A request, checked. */

@@ -231,7 +231,7 @@ void worker_hurry(struct worker_set *set)
 }
 
 void worker_set_features(struct worker_set *set, bool discard, bool balloon,
-			 bool report)
+			 bool report, bool again)
 {
 	/* The workers look at it while they look at requests. */
 	const struct worker_need before = stand_still(set, WORKER_TABLE, 0);
@@ -239,6 +239,7 @@ void worker_set_features(struct worker_set *set, bool discard, bool balloon,
 	set->config.limits.discard = discard;
 	set->config.limits.balloon = balloon;
 	set->config.limits.report = report;
+	set->config.limits.again = again;
 	go_back(set, before);
 }
 

@@ -126,7 +126,7 @@ void worker_resume(struct worker_set *set);
 
 /* What the guest may send on the control queue: what was negotiated. */
 void worker_set_features(struct worker_set *set, bool discard, bool balloon,
-			 bool report);
+			 bool report, bool again);
 
 /* The guest is another one from now on, or has been reset; no ring is attached. */
 void worker_forget(struct worker_set *set);

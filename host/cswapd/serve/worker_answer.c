@@ -45,11 +45,11 @@ void answer_control(struct worker *worker, const struct control_request *request
 						request->status));
 }
 
-bool answer_event(struct worker *worker, uint16_t head, uint64_t target_bytes)
+bool answer_event(struct worker *worker, uint16_t head, uint64_t target_bytes, uint32_t flags)
 {
-	const struct virtio_cswap_event event = device_make_event(VIRTIO_CSWAP_S_OK,
-								  target_bytes);
+	struct virtio_cswap_event event = device_make_event(VIRTIO_CSWAP_S_OK, target_bytes);
 
+	event.flags = htole32(flags);
 	if (!find_answer(worker, head, sizeof(event)))
 		return false;
 	push_control(worker, head, device_put_event(&worker->chain, &event));

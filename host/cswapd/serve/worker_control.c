@@ -383,26 +383,29 @@ static bool can_answer(struct worker *worker, uint16_t head)
 	return control->ring.state != RING_AWAY && !control->stalled;
 }
 
-/* Use an EVENT if there is a target that the guest hasn't been told. */
+/* Use an EVENT if there is a target that the guest hasn't been told, or it is to release anew. */
 static unsigned int run_events(struct worker *worker)
 {
 	struct balloon *balloon = worker->set->config.balloon;
 	struct control *control = &worker->control;
 	struct heads *events = &control->events;
-	uint64_t target = balloon_get_wanted(balloon);
+	const bool ask = worker->set->config.limits.again && balloon_wants_again(balloon);
+	uint64_t target = balloon_get_wanted(balloon), again;
 	uint16_t head;
 
 	if (!events->count || !ring_live(&control->ring) ||
-	    (control->told_known && target == control->told_bytes))
+	    (control->told_known && target == control->told_bytes && !ask))
 		return 0;
 	head = events->head[0];
 	if (!can_answer(worker, head))
 		return 0;
+	again = ask ? balloon_take_again(balloon) : 0;
 	events->count--;
 	memmove(events->head, events->head + 1,
 		events->count * sizeof(events->head[0]));
-	if (!answer_event(worker, head, target))
+	if (!answer_event(worker, head, target, again ? VIRTIO_CSWAP_EVENT_AGAIN : 0))
 		return 0;
+	control->again = again ? again : control->again;
 	control->told_bytes = target;
 	control->told_known = true;
 	balloon_tell(balloon, target);

@@ -185,6 +185,7 @@ struct control {
 	struct heads events;		/* EVENTs set aside, oldest first */
 	uint64_t told_bytes;		/* the target in the last one used */
 	bool told_known;
+	uint64_t again;			/* for balloon_note_again(), when it's shown; 0: nothing */
 	struct control_request requests[CONTROL_REQUESTS];
 };
 
@@ -483,8 +484,8 @@ void control_break(struct worker *worker, const char *why);
 /* Answer a request that is done, or isn't to be. */
 void answer_control(struct worker *worker, const struct control_request *request);
 
-/* Use an EVENT's chain, to tell the target. False: the ring is broken. */
-bool answer_event(struct worker *worker, uint16_t head, uint64_t target_bytes);
+/* Use an EVENT's chain, to tell the target, and VIRTIO_CSWAP_EVENT_*. False: the ring is broken. */
+bool answer_event(struct worker *worker, uint16_t head, uint64_t target_bytes, uint32_t flags);
 
 /* --- worker_owed.c: what is given back to the medium --- */
 

@@ -41,6 +41,9 @@ static void note_shown(struct worker *worker, struct ring *ring)
 	if (!pair) {
 		INFLIGHT_SET(control->log->told_bytes, control->told_bytes);
 		INFLIGHT_SET(control->log->told_known, control->told_known);
+		if (control->again)
+			balloon_note_again(worker->set->config.balloon, control->again);
+		control->again = 0;
 	} else if (ring == &pair->response) {
 		request_put_all(&pair->answered);
 	}

@@ -50,6 +50,8 @@
 #define VIRTIO_CSWAP_F_BALLOON		1
 /* REPORT is served on the control queue. */
 #define VIRTIO_CSWAP_F_REPORT		2
+/* An EVENT may ask for what is released to be RELEASEd again. */
+#define VIRTIO_CSWAP_F_AGAIN		3
 
 /* --- virtqueues --- */
 
@@ -226,12 +228,19 @@ struct virtio_cswap_mem_range {
 /*
  * EVENT: the device holds the buffer until there is something to tell: until the
  * target is another than it was in the last EVENT that it used, or 0 if there
- * was none since the reset. A driver that would be told less often makes it
- * available less often.
+ * was none since the reset; or until there is a flag to tell. A driver that would
+ * be told less often makes it available less often.
+ *
+ * AGAIN (with F_AGAIN): the host may have memory again behind what was released,
+ * as when a VMM has read all memory to migrate the guest. The device has
+ * forgotten what was released; so the driver RELEASEs again what it still does
+ * without.
  */
+#define VIRTIO_CSWAP_EVENT_AGAIN	1
+
 struct virtio_cswap_event {
 	__le32 status;			/* VIRTIO_CSWAP_S_* */
-	__le32 reserved0;
+	__le32 flags;			/* VIRTIO_CSWAP_EVENT_*; 0 if @status isn't OK */
 	__le64 target;			/* bytes that the device wants released in all */
 	__le64 reserved1[2];
 };
