@@ -691,4 +691,9 @@ void cswap_queue_exit(struct cswap_queue *queue)
 	queue->load_io = NULL;
 	queue->posted = NULL;
 	queue->sents = NULL;
+	/* a probe that failed for want of these still ends the device, which walks what there is */
+	queue->shard.nr_copies = 0;
+	queue->shard.nr_loads = 0;
+	queue->nr_posted = 0;
+	queue->nr_sents = 0;
 }

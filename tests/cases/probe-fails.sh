@@ -16,7 +16,8 @@ driver=/sys/bus/virtio/drivers/virtio_cswap
 device=$(basename "$(readlink -f "/sys/block/${disk##*/}/device")")
 at=/sys/kernel/debug/failslab
 
-# fails FUNCTION: the first allocation in it, or in what it calls, fails.
+# fails FUNCTION [COUNT]: the first COUNT (1) allocations in it, or in what it calls, fail. kvcalloc() takes 2:
+# the slab's, and the one of vmalloc() that follows.
 fails() {
 	local range
 	range=$(grep -F '[virtio_cswap]' /proc/kallsyms | sort |
@@ -24,7 +25,7 @@ fails() {
 	[ -n "$range" ] || die "the driver has no $1"
 	echo "${range% *}" >$at/require-start
 	echo "${range#* }" >$at/require-end
-	echo 1 >$at/times
+	echo "${2:-1}" >$at/times
 	echo 100 >$at/probability
 	echo "$device" >$driver/bind 2>/dev/null
 	echo 0 >$at/probability
@@ -40,6 +41,8 @@ functions="cswap_control_init cswap_discard_init cswap_balloon_init cswap_life_f
 for function in $functions; do
 	fails "$function"
 done
+functions="$functions cswap_queue_init"
+fails cswap_queue_init 2
 echo "$device" >$driver/bind || fail "the device doesn't work any more"
 swap_on
 stress --mib 4 --pageout
