@@ -244,9 +244,6 @@ void cswap_discard_start(struct cswap_dev *dev)
 
 	if (!discard->supported)
 		return;
-	discard->lost = false;
-	discard->cursor = nr_clusters(dev);
-	discard->max_ranges = 1;
 	/* a task that noted a cluster before this may have set the bit, and queued nothing */
 	set_bit(PENDING, &discard->pending);
 	mod_delayed_work(dev->wq, &discard->work, 0);
@@ -259,6 +256,19 @@ void cswap_discard_stop(struct cswap_dev *dev)
 	cancel_delayed_work_sync(&discard->work);
 }
 
+/*
+ * Before the first request. Not in cswap_discard_start(): once the state is RUNNING, a task that
+ * frees a slot may have queued the work, which then fills discard->range up to max_ranges.
+ */
+static void begin_anew(struct cswap_dev *dev)
+{
+	struct cswap_discard *discard = &dev->discard;
+
+	discard->lost = false;
+	discard->cursor = nr_clusters(dev);
+	discard->max_ranges = 1;
+}
+
 void cswap_discard_forget(struct cswap_dev *dev)
 {
 	struct cswap_discard *discard = &dev->discard;
@@ -268,6 +278,7 @@ void cswap_discard_forget(struct cswap_dev *dev)
 	for (i = 0; i < discard->nr_ranges; i++)
 		set_bit(discard->range[i].start / CSWAP_SHARD_SLOTS, discard->clusters);
 	release(dev, false);
+	begin_anew(dev);
 }
 
 /* Before the first request. */
@@ -294,6 +305,7 @@ int cswap_discard_init(struct cswap_dev *dev)
 				     sizeof(long), GFP_KERNEL);
 	if (!discard->clusters)
 		return -ENOMEM;
+	begin_anew(dev);
 	if (discard->supported)
 		take_over(dev);
 	return 0;

@@ -116,7 +116,8 @@ int cswap_life_start(struct cswap_dev *dev)
 		if (rc)
 			return rc;
 	}
-	WRITE_ONCE(dev->state, CSWAP_RUNNING);
+	/* whoever sees it sees what cswap_discard_forget() set, too */
+	smp_store_release(&dev->state, CSWAP_RUNNING);
 	trace_cswap_reset(dev->number, true);
 	cswap_control_start(dev);
 	cswap_discard_start(dev);
