@@ -143,6 +143,17 @@ static void release(struct cswap_dev *dev, bool done)
 	discard->nr_ranges = 0;
 }
 
+/* The device won't discard the ranges: another request is to. */
+static void put_back(struct cswap_dev *dev)
+{
+	struct cswap_discard *discard = &dev->discard;
+	unsigned int i;
+
+	for (i = 0; i < discard->nr_ranges; i++)
+		set_bit(discard->range[i].start / CSWAP_SHARD_SLOTS, discard->clusters);
+	release(dev, false);
+}
+
 static void lose(struct cswap_dev *dev)
 {
 	struct cswap_discard *discard = &dev->discard;
@@ -226,7 +237,7 @@ static void discard_work(struct work_struct *work)
 	if (discard->nr_ranges) {
 		if (!send(dev))
 			return;
-		release(dev, false);
+		put_back(dev);
 		again = true;
 	}
 	if (again)
@@ -271,13 +282,7 @@ static void begin_anew(struct cswap_dev *dev)
 
 void cswap_discard_forget(struct cswap_dev *dev)
 {
-	struct cswap_discard *discard = &dev->discard;
-	unsigned int i;
-
-	/* the device won't run it any more; the next one is to */
-	for (i = 0; i < discard->nr_ranges; i++)
-		set_bit(discard->range[i].start / CSWAP_SHARD_SLOTS, discard->clusters);
-	release(dev, false);
+	put_back(dev);
 	begin_anew(dev);
 }
 

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # The device asks to be reset while a CPU is about to notify it: each notification takes two milliseconds
-# before it does anything. Or while a DISCARD is in flight, and a slot is freed when there are no rings.
-# Proves: nobody uses a ring that was deleted, and no page is lost or wrong for it.
+# before it does anything. Or while a DISCARD is in flight, and a slot is freed when there are no rings. Or when
+# the control ring has no room for a DISCARD.
+# Proves: nobody uses a ring that was deleted, no page is lost or wrong for it, and no slot stays undiscarded.
 #
 # beds: uml-debug vm-newest
 # fast vm-newest: storm
@@ -18,6 +19,7 @@
 # run vm: --mem 384M --cpus 2 --queues 2
 # variant storm: --cswapd "--store mem --size 48M" --env RACE=storm
 # variant discard: --faulty-cswapd "--store mem --size 48M --fault-report @RUN@/report --balloon-fault discard-never" --env RACE=discard
+# variant full uml-debug: --cswapd "--store mem --size 48M" --env RACE=full
 
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 # shellcheck disable=SC2317,SC2153	# functions are called by wait_until; TIMES comes with the run
@@ -71,6 +73,25 @@ race_discard() {
 	dd if="$disk" bs=4k skip=100 count=800 iflag=direct 2>/dev/null |
 		cmp - <(dd if="$tmp/page" bs=4k skip=100 count=800 2>/dev/null) || fail "what was stored is not what is read"
 	wait_until 20 is_discarded || fail "only $(counter discards) slots were discarded"
+}
+
+# A DISCARD can't be sent, and the rings that are made anew have room for it.
+race_full() {
+	dd if=/dev/urandom of="$disk" bs=64k count=64 oflag=direct 2>/dev/null || fail "storing"
+	wait_until 20 counter_is copies_used 0 || fail "stores are in flight"
+	wait_until 20 is_taken_over || fail "the disk wasn't taken over"
+	echo 0 >"$parameters/fill" || die "the ring isn't filled"
+	blkdiscard -f -l $((1024 * 4096)) "$disk" || fail "blkdiscard"
+	sleep 1	# frees are gathered for a tenth of it, then looked at
+	discarded=$(counter discards)
+	ask_and_wait
+	wait_until 20 is_discarded_too || fail "only $(($(counter discards) - discarded)) slots were discarded"
+}
+is_taken_over() {
+	[ "$(counter discards)" -ge $((48 * 256 - 1024)) ]
+}
+is_discarded_too() {
+	[ "$(counter discards)" -ge $((discarded + 1024)) ]
 }
 rings_are_gone() {
 	[ "$(parameter gone)" -gt 0 ]

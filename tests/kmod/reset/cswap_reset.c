@@ -17,13 +17,17 @@
  * from the guest, or from the task if it can be preempted there. Who then finds that the
  * rings were deleted meanwhile is counted by "late", and "slowed" counts all. With
  * "hold" the rings have gone, which "gone" counts, and their deletion doesn't return
- * before it is 0 again.
+ * before it is 0 again. What is written to "fill" is the index of a ring that is
+ * full until the next reset, of chains of which the device isn't notified.
  */
 #include <linux/blkdev.h>
 #include <linux/delay.h>
+#include <linux/kmemleak.h>
 #include <linux/module.h>
 #include <linux/preempt.h>
 #include <linux/rcupdate.h>
+#include <linux/scatterlist.h>
+#include <linux/slab.h>
 #include <linux/version.h>
 #include <linux/virtio.h>
 #include <linux/virtio_config.h>
@@ -228,6 +232,43 @@ static int ask_set(const char *value, const struct kernel_param *param)
 		result = virtio_device_reset_prepare(vdev) ?: virtio_device_reset_done(vdev);
 	return 0;
 }
+
+static int fill_set(const char *value, const struct kernel_param *param)
+{
+	struct virtqueue *vq;
+	struct scatterlist sg;
+	unsigned int index;
+	unsigned long flags;
+	void *chain;
+	int rc = kstrtouint(value, 0, &index);
+
+	if (rc)
+		return rc;
+	if (!vdev)
+		return -EAGAIN;
+	chain = kzalloc(SMP_CACHE_BYTES, GFP_KERNEL);
+	if (!chain)
+		return -ENOMEM;
+	sg_init_one(&sg, chain, SMP_CACHE_BYTES);
+	/* the driver's locks aren't ours: this is for a guest of one CPU */
+	local_irq_save(flags);
+	rc = -ENOENT;
+	list_for_each_entry(vq, &vdev->vqs, list) {
+		if (vq->index != index)
+			continue;
+		do
+			rc = virtqueue_add_outbuf(vq, &sg, 1, chain, GFP_ATOMIC);
+		while (!rc);
+	}
+	local_irq_restore(flags);
+	/* it's the ring's until the device is reset, and nobody is told of that: it stays */
+	kmemleak_not_leak(chain);
+	return rc == -ENOSPC ? 0 : rc;
+}
+
+static const struct kernel_param_ops fill_ops = { .set = fill_set };
+module_param_cb(fill, &fill_ops, NULL, 0200);
+MODULE_PARM_DESC(fill, "the index of a ring that nothing more goes into");
 
 static const struct kernel_param_ops ask_ops = { .set = ask_set };
 module_param_cb(ask, &ask_ops, NULL, 0200);
