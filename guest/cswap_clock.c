@@ -137,18 +137,20 @@ static bool loads_want_reset(struct cswap_queue *queue, u32 limit)
 /*
  * The device won't answer requests that it has lost, but may answer when they are sent again. So
  * before a page is given up, or when stores can't go on without the answer to a DISCARD, the driver
- * resets the device, at a third of the time that a reader waits. (load_timeout_s=0: readers wait
- * for ever, and there is no reset.)
+ * resets the device, at a third of the time that a reader waits, but no less than a second.
+ * (load_timeout_s=0: readers wait for ever, and there is no reset.)
  */
 static bool queue_wants_reset(struct cswap_queue *queue)
 {
 	u32 limit = cswap_load_timeout_of(queue->dev);
+	/* as in cswap_load_overdue(), the first second may have been a short one */
+	u32 patience = max(limit / 3, 1U);
 
 	if (!CSWAP_CAN_RESET || !limit || queue->state != CSWAP_RUNNING)
 		return false;
-	return loads_want_reset(queue, limit / 3) ||
+	return loads_want_reset(queue, patience) ||
 	       (queue->shard.free.first == CSWAP_NONE &&
-		cswap_discard_overdue(queue->dev, limit / 3));
+		cswap_discard_overdue(queue->dev, patience));
 }
 
 /* --- the tick --- */
