@@ -288,6 +288,7 @@ static int store_seal(struct cswap_queue *queue, u64 slot, struct page *page,
 	unsigned long flags;
 	int srcu, rc = -EIO;
 	s64 counter;
+	u32 free;
 
 	counter = cswap_seal_begin(seal, &srcu);
 	if (counter < 0 || cswap_seal_page(seal, cipher, counter, slot, page, offset))
@@ -296,7 +297,11 @@ static int store_seal(struct cswap_queue *queue, u64 slot, struct page *page,
 	rc = 0;
 
 	spin_lock_irqsave(&queue->lock, flags);
+	free = queue->shard.free.count;
 	cswap_store_publish(&queue->shard, hold->copy, slot, counter, cipher->tag);
+	/* an older copy of the slot, which won't be sent any more */
+	if (queue->shard.free.count > free)
+		cswap_queue_wake_store(queue);
 	if (hold->probe)
 		queue->stats.store_refusals++;
 	else
