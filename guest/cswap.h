@@ -294,7 +294,8 @@ struct cswap_balloon {
 
 	struct task_struct *rescuer;
 	wait_queue_head_t rescue_wait, rescue_done;
-	bool rescue_wanted;
+	unsigned int rescues_asked;	/* under @lock; read without */
+	unsigned int rescues_done;	/* the last one asked for that is over */
 	nodemask_t rescue_nodes;	/* under @lock: the tasks that lack memory may use these */
 	struct notifier_block oom_notifier, reboot_notifier, memory_notifier;
 	atomic64_t ooms;		/* times that the guest was out of memory */

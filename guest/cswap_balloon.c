@@ -228,10 +228,13 @@ static void rescue(struct cswap_balloon *balloon)
 {
 	struct short_memory memory = { .wanted.is_wanted = is_of_short_memory };
 	struct cswap_mem_range range;
+	unsigned int asked;
 	u64 done = 0;
 
+	/* a task that asks after this names its own nodes, and has us run again */
 	spin_lock(&balloon->lock);
 	memory.nodes = balloon->rescue_nodes;
+	asked = balloon->rescues_asked;
 	spin_unlock(&balloon->lock);
 	while (done < RESCUE_PAGES &&
 	       range_get(balloon, true, run_pages(balloon, RESCUE_PAGES - done), &memory.wanted,
@@ -240,10 +243,15 @@ static void rescue(struct cswap_balloon *balloon)
 		done += range.pages;
 		atomic64_add(range.pages, &balloon->rescued);
 	}
-	WRITE_ONCE(balloon->rescue_wanted, false);
+	WRITE_ONCE(balloon->rescues_done, asked);
 	wake_up(&balloon->rescue_done);
 	if (done && is_running(balloon))
 		mod_delayed_work(balloon->wq, &balloon->work, 0);
+}
+
+static bool rescue_is_wanted(const struct cswap_balloon *balloon)
+{
+	return READ_ONCE(balloon->rescues_asked) != READ_ONCE(balloon->rescues_done);
 }
 
 static int rescuer(void *arg)
@@ -251,9 +259,9 @@ static int rescuer(void *arg)
 	struct cswap_balloon *balloon = arg;
 
 	while (!kthread_should_stop()) {
-		wait_event_idle(balloon->rescue_wait, READ_ONCE(balloon->rescue_wanted) ||
+		wait_event_idle(balloon->rescue_wait, rescue_is_wanted(balloon) ||
 				kthread_should_stop());
-		if (READ_ONCE(balloon->rescue_wanted))
+		if (rescue_is_wanted(balloon))
 			rescue(balloon);
 	}
 	return 0;
@@ -277,11 +285,11 @@ static int oom_notify(struct notifier_block *nb, unsigned long unused, void *fre
 		return NOTIFY_OK;
 	spin_lock(&balloon->lock);
 	balloon->rescue_nodes = cpuset_current_mems_allowed;
+	WRITE_ONCE(balloon->rescues_asked, balloon->rescues_asked + 1);
 	spin_unlock(&balloon->lock);
-	WRITE_ONCE(balloon->rescue_wanted, true);
 	wake_up(&balloon->rescue_wait);
-	wait_event_timeout(balloon->rescue_done, !READ_ONCE(balloon->rescue_wanted),
-			   RESCUE_WAIT);
+	/* the rescue of a task that waits no longer may be under way: ours comes after it */
+	wait_event_timeout(balloon->rescue_done, !rescue_is_wanted(balloon), RESCUE_WAIT);
 	*(unsigned long *)freed += atomic64_read(&balloon->rescued) - before;
 	return NOTIFY_OK;
 }
