@@ -9,7 +9,7 @@
  * compares what is given up with what the policy allows of the target, does a short step, and goes
  * on as long as there's something to do; before each step it looks at everything again.
  *
- *	more:	take blocks (cswap_mem.c), convert them, RELEASE what is held
+ *	more:	take blocks (cswap_take.c), convert them, RELEASE what is held
  *	less:	RECLAIM, wait for the answer, convert back, free
  *
  * What may be done with a block, and when, is in cswap_blocks.c. A device that refuses a RELEASE

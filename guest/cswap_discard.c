@@ -29,7 +29,7 @@
 /* Frees come in bursts: an exiting process, a swapoff. */
 #define GATHER_MS	100
 #define PENDING		0
-/* Clusters between two calls of cond_resched(). */
+/* Slots between two calls of cond_resched(). */
 #define TAKE_OVER_SLOTS	SZ_1M
 
 static struct cswap_dev *to_dev(struct cswap_discard *discard)

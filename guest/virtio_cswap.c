@@ -9,7 +9,8 @@
  *	cswap_epochs.c	the counter of stores and its ranges; pure
  *	cswap_seal.c	keys; sealing and opening
  *	cswap_slots.c	what each slot holds, what is in flight (pure)
- *	cswap_queue.c	a pair of rings; the clocks
+ *	cswap_queue.c	a pair of rings
+ *	cswap_clock.c	how long the guest has waited for the device
  *	cswap_life.c	rings made and deleted: reset, sleep, removal, shutdown
  *	cswap_wire.c	building requests, checking answers (pure)
  *	cswap_control.c	the control ring
