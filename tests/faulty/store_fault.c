@@ -383,6 +383,11 @@ static void fault_hurry(struct store_lane *base)
 	lane->inner->store->ops->hurry(lane->inner);
 }
 
+static bool fault_busy(const struct store_lane *base)
+{
+	return store_is_busy(((const struct fault_lane *)base)->inner);
+}
+
 static struct store_lane *fault_lane_open(struct store *base,
 					  struct io_uring *ring,
 					  unsigned int depth,
@@ -481,6 +486,7 @@ static const struct store_ops store_fault_ops = {
 	.give_back = fault_give_back,
 	.use = fault_use,
 	.hurry = fault_hurry,
+	.busy = fault_busy,
 	.lane_close = fault_lane_close,
 	.close = fault_close,
 };

@@ -3,7 +3,7 @@
 ## check-host: the host daemon's unit tests
 
 host_tests := memory nbd blockmap vring device vhost_user vu_message store store_files conf ctl command sandbox log fdstore \
-	watchdog device_state nbd_claim handover away
+	watchdog device_state nbd_claim handover away still
 host_test_programs := $(host_tests:%=$(out)/tests/test_host_%)
 # With a worker that dies where it's told to, or whose log is written to meanwhile.
 hooked_tests := $(out)/tests/test_host_crash $(out)/tests/test_host_recover

@@ -13,7 +13,9 @@
 #include "serve/worker_parts.h"
 
 #define PAGE 4096
+#ifndef SLOTS
 #define SLOTS 64
+#endif
 #define RINGS 3
 /* Of a ring with as many descriptors as there can be, its parts 32 KiB each; requests and buffers are behind. */
 #define PART_BYTES (8 * PAGE)

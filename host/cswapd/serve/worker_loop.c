@@ -398,10 +398,16 @@ static bool has_ended(const struct worker *worker)
 		if (worker_stands(worker, pair) && pair->running)
 			return false;
 	/* What is given back touches no memory of the guest's, but it's I/O of ours. */
-	if (worker->stand.still == WORKER_ALL && worker->giving.running)
+	if (worker->stand.still == WORKER_ALL && (worker->giving.running || store_is_busy(worker->lane)))
 		return false;
 	return !worker_stands(worker, NULL) ||
 	       !control_is_busy(worker, worker->stand.still == WORKER_MEMORY);
+}
+
+/* What it waited for may have ended in a round that had no work. */
+static bool can_stand(const struct worker *worker)
+{
+	return worker->still_number != worker->stand_number && has_ended(worker);
 }
 
 /* Show the guest all that ended. Outcomes that have no buffer stay, as do EVENTs. */
@@ -478,7 +484,7 @@ static void worker_loop(struct worker *worker)
 			continue;
 		else if (worker->paused)
 			wait_for_word(worker);
-		else if (!run_round(worker) && !poll_awhile(worker))
+		else if (!run_round(worker) && !poll_awhile(worker) && !can_stand(worker))
 			sleep_in_uring(worker);
 	}
 }

@@ -203,6 +203,8 @@ struct store_ops {
 	void (*use)(const struct store *store, struct store_use *use);
 	/* Hold nothing back any longer: somebody waits for all to end. */
 	void (*hurry)(struct store_lane *lane);
+	/* Is something under way that no operation of the lane's user waits for? NULL: never. Its thread. */
+	bool (*busy)(const struct store_lane *lane);
 	void (*lane_close)(struct store_lane *lane);
 	/* Deactivates, too. */
 	void (*close)(struct store *store);
@@ -247,6 +249,11 @@ static inline struct store_use store_get_use(const struct store *store)
 	if (store->ops->use)
 		store->ops->use(store, &use);
 	return use;
+}
+
+static inline bool store_is_busy(const struct store_lane *lane)
+{
+	return lane->store->ops->busy && lane->store->ops->busy(lane);
 }
 
 static inline void store_close(struct store *store)

@@ -389,6 +389,14 @@ static void slots_hurry(struct store_lane *base)
 	lane->engine->store->ops->hurry(lane->engine);
 }
 
+/* A punch that a STORE began may still be under way when the STORE has ended. */
+static bool slots_busy(const struct store_lane *base)
+{
+	const struct slots_lane *lane = (const struct slots_lane *)base;
+
+	return lane->giving || store_is_busy(lane->engine);
+}
+
 static void slots_lane_close(struct store_lane *base)
 {
 	struct slots_lane *lane = (struct slots_lane *)base;
@@ -608,6 +616,7 @@ static const struct store_ops store_slots_ops = {
 	.give_back = slots_give_back,
 	.use = slots_use,
 	.hurry = slots_hurry,
+	.busy = slots_busy,
 	.lane_close = slots_lane_close,
 	.close = slots_close,
 	.move = &slots_move_ops,

@@ -114,6 +114,11 @@ static void tagged_hurry(struct store_lane *base)
 	lane->engine->store->ops->hurry(lane->engine);
 }
 
+static bool tagged_busy(const struct store_lane *base)
+{
+	return store_is_busy(((const struct tagged_lane *)base)->engine);
+}
+
 /* --- lanes --- */
 
 static void tagged_lane_close(struct store_lane *base)
@@ -278,6 +283,7 @@ static const struct store_ops store_tagged_ops = {
 	.trim = tagged_trim,
 	.complete = tagged_complete,
 	.hurry = tagged_hurry,
+	.busy = tagged_busy,
 	.lane_close = tagged_lane_close,
 	.close = tagged_close,
 	.move = &tagged_move_ops,
