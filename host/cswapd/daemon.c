@@ -413,8 +413,9 @@ static bool open_front_end(struct daemon *daemon, const struct monitor_gift *gif
 	if (!daemon->vu)
 		return false;
 	if (saved->connected) {
-		vhost_user_restore(daemon->vu, saved, gift->front_end, gift->fd);
+		/* First: when rings run the account is the worker's. */
 		balloon_restore(&daemon->balloon);
+		vhost_user_restore(daemon->vu, saved, gift->front_end, gift->fd);
 		measure_open(&daemon->measure, gift->front_end,
 			     daemon->conf.cgroup);
 		log_notice("going on with the front end that was connected");

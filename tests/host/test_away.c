@@ -604,8 +604,8 @@ static void renew_balloon(void)
 	balloon_free(&world->balloon);
 	balloon_init(&world->balloon, PAGE);
 	balloon_keep(&world->balloon, balloon_log);
-	worker_resume(world->set);
 	balloon_restore(&world->balloon);
+	worker_resume(world->set);
 }
 
 /* By address: a region may come again with other borders. */

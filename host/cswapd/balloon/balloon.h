@@ -69,7 +69,10 @@ void balloon_follow(struct balloon *balloon, const struct memory *memory);
 /* From now on note in @log what a successor needs; what it says already counts. */
 void balloon_keep(struct balloon *balloon, struct balloon_log *log);
 
-/* The memory is what it was for the process that left the log: take over what is released. */
+/*
+ * Take over what the log says is released, of the memory that there is, and of what comes later. Before any ring
+ * is attached the workers needn't be paused.
+ */
 void balloon_restore(struct balloon *balloon);
 
 /*
