@@ -655,6 +655,48 @@ static void a_reset_forgets_what_is_away(void **state)
 	assert_int_equal(released(), 0);
 }
 
+/* Of the response ring's place, where no ring is attached, and of one that stays. */
+static void put_reclaim(void)
+{
+	const struct virtio_cswap_ctrl ctrl = { .op = VIRTIO_CSWAP_CTRL_RECLAIM, .count = 2 };
+	const struct virtio_cswap_mem_range range[] = {
+		{ .addr = GUEST_GPA + RESPONSE * RING_BYTES, .len = RING_BYTES },
+		{ .addr = GUEST_GPA + REQUEST * RING_BYTES, .len = PAGE },
+	};
+
+	memcpy(world->guest + CTRL_OFFSET, &ctrl, sizeof(ctrl));
+	memcpy(world->guest + CTRL_OFFSET + sizeof(ctrl), range, sizeof(range));
+	put(CONTROL, 0, CTRL_OFFSET, sizeof(ctrl) + sizeof(range), VRING_DESC_F_NEXT, 1);
+	put(CONTROL, 1, BUFFER_OFFSET, sizeof(struct virtio_cswap_ctrl_response), VRING_DESC_F_WRITE, 0);
+}
+
+/* The guest uses its memory whatever is answered; it hasn't noticed that a part of it is away. */
+static void what_is_away_is_reclaimed(void **state)
+{
+	const struct virtio_cswap_ctrl_response *response = (void *)(world->guest + BUFFER_OFFSET);
+
+	(void)state;
+	put_reclaim();
+	assert_null(attach(CONTROL));
+	set_released(RESPONSE * RING_BYTES + PAGE, 2 * PAGE, true);
+	set_released(REQUEST * RING_BYTES, 2 * PAGE, true);
+	set_released(LOAD_OFFSET, PAGE, true);
+	ring_away(RESPONSE);
+	take_away(LOAD_OFFSET, PAGE);
+	assert_int_equal(released(), 2 * PAGE);
+	post_heads(CONTROL, 1);
+	run();
+	assert_int_equal(used_of(CONTROL)->idx, 1);
+	assert_int_equal(response->status, VIRTIO_CSWAP_S_OK);
+	assert_int_equal(released(), PAGE);
+	ring_back(RESPONSE);
+	assert_int_equal(released(), PAGE);
+	bring_back(LOAD_OFFSET, PAGE);
+	assert_int_equal(released(), 2 * PAGE);
+	renew_balloon();
+	assert_int_equal(released(), 2 * PAGE);
+}
+
 /* --- regions --- */
 
 static int make_regions(void **state)
@@ -692,7 +734,7 @@ int main(void)
 		CASE(rings_stop_after_a_death), CASE(a_ring_comes_with_another_index),
 		CASE(nobody_knows_what_was_shown), CASE(others_are_refused), CASE(marks_come_again),
 		CASE(released_blocks_come_again), CASE(a_successor_knows_what_is_released),
-		CASE(a_reset_forgets_what_is_away),
+		CASE(a_reset_forgets_what_is_away), CASE(what_is_away_is_reclaimed),
 	};
 
 	if (open_world())

@@ -487,6 +487,36 @@ static void bad_memory_ranges(void **state)
 	}
 }
 
+/* Memory that was removed may come again, and is the guest's: it can be taken back meanwhile, and not released. */
+static void removed_memory_is_taken_back(void **state)
+{
+	const uint64_t half = GUEST_BYTES / 2;
+	const unsigned int blocks[][2] = {
+		{ 2, 1 }, { (unsigned int)(half / BLOCK) - 1, 2 }, { (unsigned int)(half / BLOCK) + 4, 1 },
+	};
+	struct test_ring *t = *state;
+	struct virtio_cswap_mem_range *range =
+		(void *)(t->guest + HEADER_AT + sizeof(struct virtio_cswap_ctrl));
+
+	memory_clear(&t->memory);
+	assert_null(memory_add_mapped(&t->memory, GUEST_GPA, GUEST_UVA, half, t->guest));
+	assert_null(memory_add_mapped(&t->memory, GUEST_GPA + half, GUEST_UVA + half, half, t->guest + half));
+	assert_null(memory_remove(&t->memory, GUEST_GPA + half, GUEST_UVA + half, half));
+	put_memory(t, VIRTIO_CSWAP_CTRL_RECLAIM, 3, blocks);
+	expect_control(t, VIRTIO_CSWAP_S_OK);
+	put_memory(t, VIRTIO_CSWAP_CTRL_RELEASE, 3, blocks);
+	expect_control(t, VIRTIO_CSWAP_S_INVALID);
+	/* What was never there is nobody's. */
+	put_memory(t, VIRTIO_CSWAP_CTRL_RECLAIM, 3, blocks);
+	range[2].addr = htole64(GUEST_GPA + GUEST_BYTES - BLOCK);
+	range[2].len = htole64(2 * BLOCK);
+	expect_control(t, VIRTIO_CSWAP_S_INVALID);
+	put_memory(t, VIRTIO_CSWAP_CTRL_RECLAIM, 3, blocks);
+	range[2].addr = htole64(GUEST_GPA + half);
+	range[2].len = htole64(-(uint64_t)BLOCK);
+	expect_control(t, VIRTIO_CSWAP_S_INVALID);
+}
+
 /* What the device uses can't be released; to take it back does no harm. */
 static void pinned_memory_stays(void **state)
 {
@@ -780,6 +810,7 @@ int main(void)
 		CASE(discard_must_be_negotiated),
 		CASE(ranges_are_merged),
 		CASE(bad_memory_ranges),
+		CASE(removed_memory_is_taken_back),
 		CASE(pinned_memory_stays),
 		CASE(events),
 		CASE(reports),

@@ -12,7 +12,8 @@
  * as the log goes. The log is written after the map and before the guest is answered; a
  * request that is run again after a death in between changes nothing the second time.
  * Bits of memory that was taken away stay in the log until the guest begins anew, and
- * count again when the memory comes again: the guest hasn't noticed that it was away.
+ * count again when the memory comes again: the guest hasn't noticed that it was away. Those that
+ * the guest reclaims meanwhile don't.
  * The guest reclaims its blocks before it gives memory up itself.
  *
  * A guest may use a block as soon as its RELEASE is answered, and say so later. So whatever the map says,
@@ -83,6 +84,14 @@ static void log_released(struct balloon *balloon, uint64_t gpa, uint64_t len)
 	if (balloon->log)
 		blockmap_save(&balloon->released, gpa, len,
 			      balloon->log->released, BALLOON_LOG_WORDS);
+}
+
+/* The log has bits that the map hasn't: of memory that is away. */
+static void log_reclaimed(struct balloon *balloon, uint64_t gpa, uint64_t len)
+{
+	if (balloon->log && balloon->log_has_more)
+		blockmap_forget(&balloon->released, gpa, len,
+				balloon->log->released, BALLOON_LOG_WORDS);
 }
 
 void balloon_restore(struct balloon *balloon)
@@ -226,6 +235,8 @@ void balloon_set_released(struct balloon *balloon,
 		blockmap_set(&balloon->released, range->start, range->count,
 			     released);
 		log_released(balloon, range->start, range->count);
+		if (!released)
+			log_reclaimed(balloon, range->start, range->count);
 	}
 	note_released(balloon);
 }

@@ -279,6 +279,17 @@ void blockmap_load_new(struct blockmap *map, const uint64_t *words,
 	}
 }
 
+void blockmap_forget(const struct blockmap *map, uint64_t gpa, uint64_t len,
+		     uint64_t *words, uint64_t num_words)
+{
+	const uint64_t first = blocks_up_to(map, gpa), last = blocks_up_to(map, gpa + len);
+	const uint64_t end = last < num_words * WORD_BITS ? last : num_words * WORD_BITS;
+	uint64_t word;
+
+	for (word = first / WORD_BITS; word * WORD_BITS < end; word++)
+		words[word] &= ~word_mask(word, first, end);
+}
+
 void blockmap_mark(struct blockmap *map, uint64_t gpa, uint64_t len)
 {
 	uint64_t *word, mask;

@@ -60,6 +60,10 @@ void blockmap_load(struct blockmap *map, const uint64_t *words,
 void blockmap_load_new(struct blockmap *map, const uint64_t *words,
 		       uint64_t num_words);
 
+/* Clear all blocks that begin in a range in such @words, also those that have no bit in @map. */
+void blockmap_forget(const struct blockmap *map, uint64_t gpa, uint64_t len,
+		     uint64_t *words, uint64_t num_words);
+
 /*
  * Set all blocks that a range touches, by any thread at any time: it writes
  * only if there is something to change.

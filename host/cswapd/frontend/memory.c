@@ -148,15 +148,29 @@ void memory_expect(struct memory *memory, uint64_t gpa, uint64_t size)
 	memory->gone[memory->num_gone++] = (struct memory_gone) { gpa, size };
 }
 
+/* Was @gpa removed? If so, in *@len: how many of the *@len bytes wanted were, in one piece. */
+static bool find_gone(const struct memory *memory, uint64_t gpa, uint64_t *len)
+{
+	unsigned int i;
+
+	for (i = 0; i < memory->num_gone; i++) {
+		const struct memory_gone *gone = &memory->gone[i];
+		const uint64_t offset = gpa - gone->gpa;
+
+		if (offset >= gone->size)
+			continue;
+		if (*len > gone->size - offset)
+			*len = gone->size - offset;
+		return true;
+	}
+	return false;
+}
+
 bool memory_is_gone(const struct memory *memory, uint64_t gpa)
 {
 	uint64_t len = 1;
-	unsigned int i;
 
-	for (i = 0; i < memory->num_gone; i++)
-		if (gpa - memory->gone[i].gpa < memory->gone[i].size)
-			return !memory_find_region(memory, gpa, &len);
-	return false;
+	return find_gone(memory, gpa, &len) && !memory_find_region(memory, gpa, &len);
 }
 
 /* What vanished was of regions that are gone. */
@@ -362,7 +376,7 @@ void *memory_from_gpa(const struct memory *memory, uint64_t gpa, uint64_t *len)
 	return region ? region->host + (gpa - region->gpa) : NULL;
 }
 
-bool memory_covers(const struct memory *memory, uint64_t gpa, uint64_t len)
+static bool has_all(const struct memory *memory, uint64_t gpa, uint64_t len, bool or_gone)
 {
 	uint64_t piece;
 
@@ -370,10 +384,20 @@ bool memory_covers(const struct memory *memory, uint64_t gpa, uint64_t len)
 		return false;
 	for (; len; gpa += piece, len -= piece) {
 		piece = len;
-		if (!memory_find_region(memory, gpa, &piece))
+		if (!memory_find_region(memory, gpa, &piece) && !(or_gone && find_gone(memory, gpa, &piece)))
 			return false;
 	}
 	return true;
+}
+
+bool memory_covers(const struct memory *memory, uint64_t gpa, uint64_t len)
+{
+	return has_all(memory, gpa, len, false);
+}
+
+bool memory_knows(const struct memory *memory, uint64_t gpa, uint64_t len)
+{
+	return has_all(memory, gpa, len, true);
 }
 
 bool memory_to_gpa(const struct memory *memory, const void *host, uint64_t *gpa)

@@ -96,6 +96,8 @@ void *memory_from_gpa(const struct memory *memory, uint64_t gpa, uint64_t *len);
 
 /* Does all of it lie in shared memory, be it in several regions? */
 bool memory_covers(const struct memory *memory, uint64_t gpa, uint64_t len);
+/* The same of memory that is shared, or was until a region was removed. */
+bool memory_knows(const struct memory *memory, uint64_t gpa, uint64_t len);
 
 /* The same as memory_from_gpa(), of a pointer into shared memory. */
 bool memory_to_gpa(const struct memory *memory, const void *host, uint64_t *gpa);

@@ -185,6 +185,17 @@ static uint32_t parse_discard(const struct device_limits *limits,
 	return VIRTIO_CSWAP_S_OK;
 }
 
+/*
+ * What the guest takes back it uses, whatever the answer. Memory that was removed is still the guest's, who doesn't
+ * know of it.
+ */
+static bool is_guests(const struct memory *memory, const struct device_control *control,
+		      const struct device_range *range)
+{
+	return control->op == DEVICE_RECLAIM ? memory_knows(memory, range->start, range->count) :
+					       memory_covers(memory, range->start, range->count);
+}
+
 static uint32_t parse_memory(const struct device_limits *limits,
 			     const struct memory *memory,
 			     const struct blockmap *pinned,
@@ -201,7 +212,7 @@ static uint32_t parse_memory(const struct device_limits *limits,
 
 		if (!len || addr % limits->block_bytes ||
 		    len % limits->block_bytes ||
-		    !memory_covers(memory, addr, len))
+		    !is_guests(memory, control, &control->range[i]))
 			return VIRTIO_CSWAP_S_INVALID;
 		if (control->op == DEVICE_RELEASE &&
 		    blockmap_any(pinned, addr, len))

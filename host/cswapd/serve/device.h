@@ -93,7 +93,7 @@ struct device_control {
 	enum device_control_op op;	/* void if it's unknown: @status is UNSUPP */
 	uint32_t status;		/* if not OK, answer with it at once */
 	unsigned int count;
-	/* Ascending, with gaps between them; RELEASE, RECLAIM: of shared memory. */
+	/* Ascending, with gaps between them; RELEASE: of shared memory; RECLAIM: or of memory that was. */
 	struct device_range range[VIRTIO_CSWAP_MAX_RANGES];
 	struct device_report report;	/* REPORT */
 };
