@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "frontend/handover.h"
 #include "frontend/vhost_user.h"
 #include "life/device_state.h"
 
@@ -385,6 +386,21 @@ static void a_state_that_fails_is_given_back(void **state)
 	assert_int_equal(b->fake.yielded, 1);
 }
 
+/* It's no state of ours: the file is closed, too. */
+static void a_file_of_another_size_is_closed(void **state)
+{
+	struct bench *b = *state;
+	const struct handover_config config = { .limits = &b->limits, .holder = &b->holder };
+	const int fd = memfd_create("state", MFD_CLOEXEC);
+	struct handover handover;
+
+	assert_true(fd >= 0);
+	handover_init(&handover, &config);
+	handover_restore(&handover, &(struct handover_transfer) { .fd = -1, .state_fd = fd });
+	assert_int_equal(handover.phase, HANDOVER_FAILED);
+	assert_int_equal(fcntl(fd, F_GETFD), -1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -393,6 +409,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_ring_takes_nothing_for_a_guest_that_comes, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_next_process_gives_back, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_state_that_fails_is_given_back, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_file_of_another_size_is_closed, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -329,12 +329,11 @@ static bool is_stream(int fd)
 }
 
 /* A file, so that another process may go on; as much of it exists as is written. */
-static bool map_state_to_come(struct handover *handover, int state_fd)
+static bool map_state_to_come(struct handover *handover)
 {
 	void *map = mmap(NULL, CAME_BYTES + handover->room, PROT_READ | PROT_WRITE,
-			 MAP_SHARED | MAP_NORESERVE, state_fd, 0);
+			 MAP_SHARED | MAP_NORESERVE, handover->state_fd, 0);
 
-	handover->state_fd = state_fd;
 	if (map == MAP_FAILED)
 		return false;
 	handover->came = map;
@@ -349,9 +348,10 @@ static bool make_room(struct handover *handover, bool loads)
 	handover->room = device_state_room(handover->config.limits);
 	if (loads) {
 		fd = memfd_create("cswapd-guest", MFD_CLOEXEC);
+		handover->state_fd = fd;
 		handover->serial++;
 		/* As long as it has to be; ftruncate() isn't for us (sandbox.c). */
-		return fd >= 0 && map_state_to_come(handover, fd) &&
+		return fd >= 0 && map_state_to_come(handover) &&
 		       pwrite(fd, "", 1, (off_t)(CAME_BYTES + handover->room - 1)) == 1;
 	}
 	handover->state = mmap(NULL, handover->room, PROT_READ | PROT_WRITE,
@@ -376,12 +376,13 @@ void handover_restore(struct handover *handover, const struct handover_transfer 
 
 	handover->room = device_state_room(handover->config.limits);
 	handover->fd = transfer->fd;
+	handover->state_fd = transfer->state_fd;
 	handover->serial = transfer->serial;
 	if (transfer->state_fd < 0)
 		drop_transfer(handover, HANDOVER_NONE);
 	else if (fstat(transfer->state_fd, &st) ||
 		 (uint64_t)st.st_size != CAME_BYTES + handover->room ||
-		 !map_state_to_come(handover, transfer->state_fd) ||
+		 !map_state_to_come(handover) ||
 		 handover->came->bytes > handover->room)
 		drop_transfer(handover, HANDOVER_FAILED);
 	else
