@@ -9,7 +9,6 @@
 #include <stdint.h>
 
 #include "common/signature.h"
-#include "common/signature.h"
 #include "store.h"
 
 /* Where the slots begin, behind the signature. */
@@ -140,7 +139,6 @@ const char *store_state_name(enum store_state state);
 /* Looks at names and sizes, at nothing that a disk could keep waiting; but the server of a network's file system may. */
 enum store_state store_files_state(const struct store_files *files, unsigned int which);
 
-/* Is the signature still there? May wait for the disk. */
 /* What bytes from a place's begin on say that it is. */
 enum store_found { STORE_FOUND_NOTHING, STORE_FOUND_OURS, STORE_FOUND_STORE, STORE_FOUND_OTHER };
 
@@ -157,6 +155,7 @@ bool store_files_read_id(const uint8_t *block, uint8_t id[STORE_ID_BYTES]);
 void store_files_sign_as(const struct store_files *files, const uint8_t id[STORE_ID_BYTES],
 			 uint8_t block[STORE_SIGNATURE_BYTES]);
 
+/* Is the signature still there? May wait for the disk. */
 bool store_files_is_signed(const struct store_files *files, unsigned int which);
 
 /* 0, or an error of write-back that nobody was told yet. */
