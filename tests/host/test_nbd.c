@@ -192,6 +192,18 @@ static void nonsense_is_no_hello(void **state)
 	say_greeting(&words, 3);
 	say_answer(&words, 3, UINT32_MAX >> 1);
 	assert_int_equal(hear(&hello, &words, 100), NBD_UNFIT);
+	/* Answers without an end, each of which is right. */
+	words = (struct words){ .n = 0 };
+	say_greeting(&words, 3);
+	assert_int_equal(hear(&hello, &words, 100), NBD_OPTION);
+	words.n = 0;
+	say_export(&words, EXPORT_BYTES, HAS_FLAGS);
+	for (i = 0; i < 1000 && hello.phase == NBD_OPTION; i++) {
+		memcpy(hello.in + hello.filled, words.bytes, words.n);
+		nbd_hello_received(&hello, &want, words.n);
+	}
+	assert_int_equal(hello.phase, NBD_UNFIT);
+	assert_non_null(hello.wrong);
 	/* It goes on although nothing was asked. */
 	words = good;
 	say32(&words, 0);

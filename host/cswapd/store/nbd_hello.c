@@ -36,6 +36,9 @@
 /* More has no answer that we asked for. */
 #define MAX_INFO_BYTES		512
 
+/* One says what an export is, one its blocks; a server may say more. */
+#define MAX_ANSWERS		16
+
 _Static_assert(ANSWER_BYTES + MAX_INFO_BYTES < NBD_HELLO_IN_BYTES, "an answer has room");
 
 void nbd_hello_begin(struct nbd_hello *hello)
@@ -113,6 +116,9 @@ static size_t take_answer(struct nbd_hello *hello, const struct nbd_want *want,
 		return end(hello, NBD_UNFIT, "answers nothing that was asked");
 	if (n < ANSWER_BYTES + length)
 		return 0;
+	/* Who listens to it listens to nobody else. */
+	if (++hello->answers > MAX_ANSWERS)
+		return end(hello, NBD_UNFIT, "doesn't come to an end with what it says of its export");
 	if (type == ANSWER_INFO)
 		wrong = take_info(hello, want, bytes + ANSWER_BYTES, length);
 	if (wrong)

@@ -34,6 +34,7 @@ struct nbd_hello {
 	enum nbd_hello_phase phase;
 	const char *wrong;		/* NOT_NOW, UNFIT: what the server did */
 	uint16_t flags;			/* ADMITTED: of the export, NBD_FLAG_* */
+	unsigned int answers;		/* to the option, so far */
 	uint8_t out[NBD_EXPORT_BYTES + 64];
 	size_t out_bytes, out_done;	/* to be said */
 	uint8_t in[NBD_HELLO_IN_BYTES];
