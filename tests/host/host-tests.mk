@@ -3,7 +3,7 @@
 ## check-host: the host daemon's unit tests
 
 host_tests := memory nbd blockmap vring device vhost_user vu_message store store_files conf ctl command sandbox log fdstore \
-	watchdog device_state nbd_claim handover away still
+	watchdog device_state nbd_claim handover away still kick
 host_test_programs := $(host_tests:%=$(out)/tests/test_host_%)
 # With a worker that dies where it's told to, or whose log is written to meanwhile.
 hooked_tests := $(out)/tests/test_host_crash $(out)/tests/test_host_recover
@@ -18,6 +18,8 @@ $(host_test_programs): $(out)/tests/test_host_%: $(out)/obj/tests/host/test_%.o 
 
 # What it fetches from the guest changes.
 $(out)/tests/test_host_device: LIBS += -Wl,--wrap=vring_copy_from
+# It has no room in its io_uring.
+$(out)/tests/test_host_kick: LIBS += -Wl,--wrap=store_get_sqe
 
 $(hooked_tests): LIBS = $(CSWAPD_LIBS) -lcmocka
 $(hooked_tests): $(out)/tests/test_host_%: $(out)/obj/tests/host/test_%.o $(out)/obj/tests/host/worker_hooked.o \

@@ -66,8 +66,7 @@ static bool watch(struct worker *worker, int fd, uint64_t token)
 
 void loop_watch_ring(struct worker *worker, struct ring *ring)
 {
-	watch(worker, ring->setup.kick_fd, (uintptr_t)ring | TOKEN_KICK);
-	ring->watched = true;
+	ring->watched = watch(worker, ring->setup.kick_fd, (uintptr_t)ring | TOKEN_KICK);
 }
 
 static struct ring *ring_of_token(uint64_t token)
@@ -315,14 +314,34 @@ static void wait_for_event(struct worker *worker)
 		io_uring_submit_and_wait(&worker->uring, 1);
 }
 
+/* One for which there was no room before. False: nor is there now. */
+static bool watch_kicks(struct worker *worker, struct ring *ring)
+{
+	if (!ring->watched && ring->setup.kick_fd >= 0)
+		loop_watch_ring(worker, ring);
+	return ring->watched || ring->setup.kick_fd < 0;
+}
+
+/* All that is to wake the thread. False: something wouldn't. */
+static bool watch_all(struct worker *worker)
+{
+	struct ring *control = &worker->control.ring;
+	struct pair *pair;
+	bool all;
+
+	if (!worker->mail_watched)
+		worker->mail_watched = watch(worker, worker->mail_fd, TOKEN_MAIL);
+	all = worker->mail_watched;
+	watch_beats(worker);
+	for_each_pair(worker, pair)
+		if (pair_live(pair))
+			all = watch_kicks(worker, &pair->request) && watch_kicks(worker, &pair->response) && all;
+	return (!ring_live(control) || watch_kicks(worker, control)) && all;
+}
+
 static void sleep_in_uring(struct worker *worker)
 {
-	if (!worker->mail_watched) {
-		watch(worker, worker->mail_fd, TOKEN_MAIL);
-		worker->mail_watched = true;
-	}
-	watch_beats(worker);
-	if (enable_kicks(worker))
+	if (!watch_all(worker) || enable_kicks(worker))
 		goto out;
 	if (has_mail(worker) || has_ask(worker))
 		goto out;

@@ -535,7 +535,7 @@ void control_recover(struct worker *worker);
 /* The thread, of a struct worker; says when it has started, or why it hasn't. */
 void *loop_main(void *arg);
 
-/* Have kicks wake the thread. */
+/* Have kicks wake the thread; without room for that, before it sleeps. */
 void loop_watch_ring(struct worker *worker, struct ring *ring);
 
 /* The poll holds a reference to the kick descriptor: see it go. */
