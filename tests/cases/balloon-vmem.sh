@@ -31,6 +31,14 @@ plugged_at_most() {
 total_at_least() {
 	[ "$(memory MemTotal)" -ge "$1" ]
 }
+# Memory that virtio-mem has taken offline isn't the balloon's any more; as much is taken elsewhere, but for the floor.
+has_settled() {
+	local released
+	released=$(balloon released)
+	plugged
+	[ "$released" = "$held" ] ||
+		{ [ "$(balloon stopped)" = floor ] && [ "$released" -ge $((held - 512 + plugged)) ]; }
+}
 total_at_most() {
 	[ "$(memory MemTotal)" -le "$1" ]
 }
@@ -52,7 +60,8 @@ host plug 0
 within 60 plugged_at_most 511 || say "virtio-mem got nothing while the balloon had $held MiB"
 plugged
 kept=$plugged
-expect "MiB that the balloon has, and virtio-mem unplugged" "$(balloon released)" = "$held"
+within 60 has_settled ||
+	fail "the balloon had $held MiB, and has $(balloon released), with $plugged plugged: $(balloon stopped)"
 expect "MiB that virtio-mem left, of which the balloon has some" "$kept" -ge 128
 stress_to_gate
 
