@@ -181,8 +181,6 @@ uint64_t balloon_take_again(struct balloon *balloon)
 {
 	const uint64_t number = __atomic_load_n(&balloon->again_wanted, __ATOMIC_ACQUIRE);
 
-	if (!balloon_wants_again(balloon))
-		return 0;
 	forget_released(balloon);
 	note_released(balloon);
 	return number;

@@ -30,6 +30,7 @@ static void forget_balloon(struct worker *worker)
 	/* Which is what a guest takes for told that begins anew. */
 	control->told_bytes = 0;
 	control->told_known = true;
+	control->again = 0;
 	control->log->told_bytes = 0;
 	control->log->told_known = true;
 	balloon_forget(worker->set->config.balloon);

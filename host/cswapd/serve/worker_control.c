@@ -390,7 +390,7 @@ static unsigned int run_events(struct worker *worker)
 	struct control *control = &worker->control;
 	struct heads *events = &control->events;
 	const bool ask = worker->set->config.limits.again && balloon_wants_again(balloon);
-	uint64_t target = balloon_get_wanted(balloon), again;
+	uint64_t target = balloon_get_wanted(balloon);
 	uint16_t head;
 
 	if (!events->count || !ring_live(&control->ring) ||
@@ -399,13 +399,14 @@ static unsigned int run_events(struct worker *worker)
 	head = events->head[0];
 	if (!can_answer(worker, head))
 		return 0;
-	again = ask ? balloon_take_again(balloon) : 0;
 	events->count--;
 	memmove(events->head, events->head + 1,
 		events->count * sizeof(events->head[0]));
-	if (!answer_event(worker, head, target, again ? VIRTIO_CSWAP_EVENT_AGAIN : 0))
+	if (!answer_event(worker, head, target, ask ? VIRTIO_CSWAP_EVENT_AGAIN : 0))
 		return 0;
-	control->again = again ? again : control->again;
+	/* Before the guest is shown it: a RELEASE that is answered later counts. */
+	if (ask)
+		control->again = balloon_take_again(balloon);
 	control->told_bytes = target;
 	control->told_known = true;
 	balloon_tell(balloon, target);
