@@ -481,7 +481,8 @@ static int case_next_gives_back(struct guest *g, const char *socket)
 
 /*
  * Of a file, whose lock is free when a process dies: the other daemon's dies when it has all, and the source has the
- * store before another process follows. So the guest runs at the source, and not at the other daemon, which answers.
+ * store before another process follows. So the guest runs at the source; at the other daemon, which answers, it
+ * doesn't, and nor does it leave from there.
  */
 static int case_taken_meanwhile(struct guest *g, const char *socket)
 {
@@ -492,6 +493,9 @@ static int case_taken_meanwhile(struct guest *g, const char *socket)
 	signal_side(&m, 1, SIGKILL);
 	EXPECT(g, !start_at(&m, 0), "the guest doesn't run: %s", g->fe.error);
 	kill(m.side[1].monitor, SIGCONT);
+	use_side(&m, 1);
+	EXPECT(g, begin_transfer(&m, false), "the guest leaves where it isn't");
+	end_transfer(&m);
 	EXPECT(g, start_at(&m, 1), "the guest runs at both");
 	fe_hang_up(&g->fe);
 	TRY(check_all(&m, 0));

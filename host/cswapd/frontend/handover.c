@@ -118,6 +118,16 @@ static struct device_state device_of(const struct handover *handover,
 	};
 }
 
+/*
+ * Taken for a guest that came, maybe by a process that has died since; as the guest stays, or moves on, it's to be
+ * taken again.
+ */
+static bool keep_loaded(struct handover *handover)
+{
+	return holder(handover) != HANDOVER_LOADED ||
+	       move_ops(handover)->take(handover->config.store, NULL) == STORE_TAKEN;
+}
+
 /* --- the state goes --- */
 
 static const char *begin_saving(struct handover *handover)
@@ -125,7 +135,7 @@ static const char *begin_saving(struct handover *handover)
 	struct worker_counters counters;
 	struct device_state device = device_of(handover, &counters);
 
-	if (!handover_take(handover)) {
+	if (!handover_take(handover) || !keep_loaded(handover)) {
 		move_ops(handover)->yield(handover->config.store);
 		return "another daemon has the store";
 	}
@@ -298,13 +308,6 @@ unsigned int handover_waits_to_load(struct handover *handover)
 		break;
 	}
 	return 0;
-}
-
-/* Taken for a guest that came, maybe by a process that has died since; as the guest stays it's to be taken again. */
-static bool keep_loaded(struct handover *handover)
-{
-	return holder(handover) != HANDOVER_LOADED ||
-	       move_ops(handover)->take(handover->config.store, NULL) == STORE_TAKEN;
 }
 
 unsigned int handover_waits_to_run(struct handover *handover)
