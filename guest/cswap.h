@@ -624,6 +624,26 @@ u64 cswap_balloon_pages(const struct cswap_balloon *balloon);
 /* Why the balloon isn't larger, in a word. */
 const char *cswap_balloon_stopped(const struct cswap_balloon *balloon);
 
+/*
+ * A range of blocks, at most @most pages, that nobody else has from here on; false if there is
+ * none. @urgent: also without an answer of the device. @wanted, or NULL: which blocks. Takes
+ * the balloon's lock.
+ */
+bool cswap_balloon_get(struct cswap_balloon *balloon, bool urgent, u64 most,
+		       const struct cswap_blocks_wanted *wanted, struct cswap_mem_range *range);
+/* Into the guest's use again; what can't be converted is lost. Sleeps, and allocates nothing. */
+void cswap_balloon_give_back(struct cswap_balloon *balloon, const struct cswap_mem_range *range);
+/* The worker looks at everything now, if there is one. Any context. */
+void cswap_balloon_look(struct cswap_balloon *balloon);
+
+/* --- cswap_rescue.c --- */
+
+/* Before anything else. */
+void cswap_rescue_prepare(struct cswap_balloon *balloon);
+/* After all, or a failure, also of what comes before it, comes cswap_rescue_exit(). Both sleep. */
+int cswap_rescue_init(struct cswap_dev *dev);
+void cswap_rescue_exit(struct cswap_dev *dev);
+
 /* --- cswap_report.c --- */
 
 void cswap_report_init(struct cswap_dev *dev);

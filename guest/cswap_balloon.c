@@ -19,10 +19,8 @@
  * short then takes back the blocks of which no request is under way, without an answer. If the
  * control ring is broken the driver can't ask, and these blocks go back.
  *
- * A guest that is out of memory doesn't ask. The OOM notifier has a thread, which exists already,
- * take blocks back, of those that aren't on their way to the device, and waits for the thread a
- * tenth of a second. Nothing on this path allocates, or waits for the host. The driver tells the
- * device later.
+ * The guest also takes blocks back without the worker: when it is out of memory, and when memory
+ * goes offline (cswap_rescue.c). The driver tells the device later.
  *
  * The lock guards the blocks; the worker, the rescuer and the notifier of memory that goes offline
  * are the only ones to change them. Conversions and frees are done outside of it, on blocks that
@@ -36,11 +34,7 @@
  * then sends nothing: a RELEASE that it made while the driver forgets what the device had, and sent
  * on the new rings, would be of blocks that count as HELD (I5).
  */
-#include <linux/cpuset.h>
-#include <linux/kthread.h>
-#include <linux/memory.h>
 #include <linux/mm.h>
-#include <linux/oom.h>
 #include <linux/reboot.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
@@ -51,9 +45,6 @@
 
 /* A step of the worker, and what may be held while a RELEASE is on its way. */
 #define STEP_PAGES		(32 * CSWAP_BLOCK_PAGES)
-/* What a guest that is out of memory gets at a time. */
-#define RESCUE_PAGES		(8 * CSWAP_BLOCK_PAGES)
-#define RESCUE_WAIT		(HZ / 10)
 /* The device is asked for the target again so long after the last time. */
 #define EVENT_INTERVAL		(HZ / 10)
 /* What is released is released again, if the device asks, so long after the last time. */
@@ -117,6 +108,12 @@ static void step_unlock(struct cswap_balloon *balloon)
 	mutex_unlock(&balloon->step);
 }
 
+void cswap_balloon_look(struct cswap_balloon *balloon)
+{
+	if (is_running(balloon))
+		mod_delayed_work(balloon->wq, &balloon->work, 0);
+}
+
 /* --- waiting longer each time --- */
 
 static void backoff_more(struct cswap_backoff *backoff)
@@ -162,8 +159,7 @@ static void lose(struct cswap_balloon *balloon, const struct cswap_mem_range *ra
 	WRITE_ONCE(balloon->run_pages, CSWAP_BLOCK_PAGES);
 }
 
-/* Back into the guest's use. */
-static void give_back(struct cswap_balloon *balloon, const struct cswap_mem_range *range)
+void cswap_balloon_give_back(struct cswap_balloon *balloon, const struct cswap_mem_range *range)
 {
 	int rc = cswap_mem_unshare(&balloon->mem, range);
 
@@ -175,13 +171,13 @@ static void give_back(struct cswap_balloon *balloon, const struct cswap_mem_rang
 	atomic64_add(range->pages, &balloon->returned);
 }
 
-static bool range_get(struct cswap_balloon *balloon, bool urgent, u64 most,
-		      const struct cswap_blocks_wanted *wanted, struct cswap_mem_range *range)
+bool cswap_balloon_get(struct cswap_balloon *balloon, bool urgent, u64 most,
+		       const struct cswap_blocks_wanted *wanted, struct cswap_mem_range *range)
 {
 	bool got;
 
 	spin_lock(&balloon->lock);
-	got = cswap_blocks_get(&balloon->blocks, urgent, most, wanted, range);
+	got = cswap_blocks_get(&balloon->blocks, urgent, run_pages(balloon, most), wanted, range);
 	spin_unlock(&balloon->lock);
 	return got;
 }
@@ -201,155 +197,6 @@ static void spare_put(struct cswap_balloon *balloon, struct cswap_block *block)
 	spin_lock(&balloon->lock);
 	cswap_blocks_keep(&balloon->blocks, block);
 	spin_unlock(&balloon->lock);
-}
-
-/* --- out of memory --- */
-
-/* Blocks of a kind of memory that is short for a task that may use @nodes. */
-struct short_memory {
-	struct cswap_blocks_wanted wanted;
-	nodemask_t nodes;
-};
-
-static bool is_of_short_memory(const struct cswap_blocks_wanted *wanted, u64 pfn)
-{
-	return cswap_mem_is_short(pfn, &container_of(wanted, struct short_memory, wanted)->nodes);
-}
-
-/*
- * No stop waits for this. It uses no ring, and takes no block that is RELEASING (I5); what it has
- * in hand is on no list, so no reset finds that; work that it queues after a stop does nothing.
- * Removal ends the notifier and this thread before it takes the rest. Nor does a shutdown end it:
- * on its way down a guest without it would kill tasks, or panic. A kernel that makes all memory
- * private for kexec waits for conversions, and refuses later ones; what it refused stays marked,
- * as lost.
- */
-static void rescue(struct cswap_balloon *balloon)
-{
-	struct short_memory memory = { .wanted.is_wanted = is_of_short_memory };
-	struct cswap_mem_range range;
-	unsigned int asked;
-	u64 done = 0;
-
-	/* a task that asks after this names its own nodes, and has us run again */
-	spin_lock(&balloon->lock);
-	memory.nodes = balloon->rescue_nodes;
-	asked = balloon->rescues_asked;
-	spin_unlock(&balloon->lock);
-	while (done < RESCUE_PAGES &&
-	       range_get(balloon, true, run_pages(balloon, RESCUE_PAGES - done), &memory.wanted,
-			 &range)) {
-		give_back(balloon, &range);
-		done += range.pages;
-		atomic64_add(range.pages, &balloon->rescued);
-	}
-	WRITE_ONCE(balloon->rescues_done, asked);
-	wake_up(&balloon->rescue_done);
-	if (done && is_running(balloon))
-		mod_delayed_work(balloon->wq, &balloon->work, 0);
-}
-
-static bool rescue_is_wanted(const struct cswap_balloon *balloon)
-{
-	return READ_ONCE(balloon->rescues_asked) != READ_ONCE(balloon->rescues_done);
-}
-
-static int rescuer(void *arg)
-{
-	struct cswap_balloon *balloon = arg;
-
-	while (!kthread_should_stop()) {
-		wait_event_idle(balloon->rescue_wait, rescue_is_wanted(balloon) ||
-				kthread_should_stop());
-		if (rescue_is_wanted(balloon))
-			rescue(balloon);
-	}
-	return 0;
-}
-
-/*
- * Called with the OOM killer waiting, one at a time, by the task that lacks memory. A
- * cpuset or a policy may keep it to some nodes. Where its nodes have plenty something
- * else is its limit, and what others gave up wouldn't help.
- */
-static int oom_notify(struct notifier_block *nb, unsigned long unused, void *freed)
-{
-	struct cswap_balloon *balloon = container_of(nb, struct cswap_balloon, oom_notifier);
-	u64 before = atomic64_read(&balloon->rescued);
-
-	if (!cswap_mem_are_short(&cpuset_current_mems_allowed))
-		return NOTIFY_OK;
-	/* the worker frees what it gathers */
-	atomic64_inc(&balloon->ooms);
-	if (!cswap_balloon_pages(balloon))
-		return NOTIFY_OK;
-	spin_lock(&balloon->lock);
-	balloon->rescue_nodes = cpuset_current_mems_allowed;
-	WRITE_ONCE(balloon->rescues_asked, balloon->rescues_asked + 1);
-	spin_unlock(&balloon->lock);
-	wake_up(&balloon->rescue_wait);
-	/* the rescue of a task that waits no longer may be under way: ours comes after it */
-	wait_event_timeout(balloon->rescue_done, !rescue_is_wanted(balloon), RESCUE_WAIT);
-	*(unsigned long *)freed += atomic64_read(&balloon->rescued) - before;
-	return NOTIFY_OK;
-}
-
-/* --- memory that goes offline --- */
-
-/* Blocks in a part of memory. */
-struct part_of_memory {
-	struct cswap_blocks_wanted wanted;
-	u64 start, end;
-};
-
-static bool is_of_part(const struct cswap_blocks_wanted *wanted, u64 pfn)
-{
-	const struct part_of_memory *part = container_of(wanted, struct part_of_memory, wanted);
-
-	return pfn >= part->start && pfn < part->end;
-}
-
-/*
- * First give back to the guest what the balloon has of this memory, so that it goes offline as the
- * guest's memory, and comes online again as such. False if some of it can't go back.
- */
-static bool part_vacate(struct cswap_balloon *balloon, u64 start, u64 pages)
-{
-	struct part_of_memory part = {
-		.wanted.is_wanted = is_of_part, .start = start, .end = start + pages,
-	};
-	struct cswap_mem_range range;
-	bool releasing;
-
-	spin_lock(&balloon->lock);
-	releasing = cswap_blocks_is_releasing(&balloon->blocks, &part.wanted);
-	spin_unlock(&balloon->lock);
-	/* I5; and before kexec only rescue() converts */
-	if (releasing || READ_ONCE(balloon->shut_down))
-		return false;
-	while (range_get(balloon, true, run_pages(balloon, part.end), &part.wanted, &range)) {
-		give_back(balloon, &range);
-		cond_resched();
-	}
-	return true;
-}
-
-/*
- * Meanwhile the worker may have blocks in hand, and begin a RELEASE. Then the kernel finds marked
- * pages that are in use, and refuses to go offline itself.
- */
-static int memory_changes(struct notifier_block *nb, unsigned long action, void *arg)
-{
-	struct cswap_balloon *balloon = container_of(nb, struct cswap_balloon, memory_notifier);
-	const struct memory_notify *memory = arg;
-	bool vacated = true;
-
-	if (action == MEM_GOING_OFFLINE)
-		vacated = part_vacate(balloon, memory->start_pfn, memory->nr_pages);
-	/* the guest has another size, or the device is owed something */
-	if (is_running(balloon) && action != MEM_GOING_ONLINE)
-		mod_delayed_work(balloon->wq, &balloon->work, 0);
-	return notifier_from_errno(vacated ? 0 : -EBUSY);
 }
 
 /* --- what the device is told, and tells --- */
@@ -601,8 +448,8 @@ static unsigned long shrink(struct cswap_balloon *balloon, u64 goal, u32 why)
 
 	while ((out = cswap_balloon_pages(balloon)) > goal && done < STEP_PAGES &&
 	       is_running(balloon) &&
-	       range_get(balloon, urgent, run_pages(balloon, out - goal), NULL, &range)) {
-		give_back(balloon, &range);
+	       cswap_balloon_get(balloon, urgent, out - goal, NULL, &range)) {
+		cswap_balloon_give_back(balloon, &range);
 		done += range.pages;
 		cond_resched();
 	}
@@ -872,18 +719,6 @@ const char *cswap_balloon_unusable(u32 block_size, u8 release_method)
 	return NULL;
 }
 
-static int notifiers_add(struct cswap_balloon *balloon)
-{
-	int rc;
-
-	balloon->oom_notifier.notifier_call = oom_notify;
-	balloon->reboot_notifier.notifier_call = reboot_notify;
-	balloon->memory_notifier.notifier_call = memory_changes;
-	rc = register_oom_notifier(&balloon->oom_notifier) ?:
-	     register_reboot_notifier(&balloon->reboot_notifier);
-	return rc ?: register_memory_notifier(&balloon->memory_notifier);
-}
-
 void cswap_balloon_prepare(struct cswap_dev *dev)
 {
 	struct cswap_balloon *balloon = &dev->balloon;
@@ -891,14 +726,12 @@ void cswap_balloon_prepare(struct cswap_dev *dev)
 	spin_lock_init(&balloon->lock);
 	mutex_init(&balloon->step);
 	INIT_DELAYED_WORK(&balloon->work, balloon_work);
-	init_waitqueue_head(&balloon->rescue_wait);
-	init_waitqueue_head(&balloon->rescue_done);
+	cswap_rescue_prepare(balloon);
 }
 
 int cswap_balloon_init(struct cswap_dev *dev)
 {
 	struct cswap_balloon *balloon = &dev->balloon;
-	struct task_struct *task;
 
 	dev->control.request[CSWAP_CONTROL_MEM].answered = answered;
 	dev->control.request[CSWAP_CONTROL_EVENT].answered = answered;
@@ -913,12 +746,9 @@ int cswap_balloon_init(struct cswap_dev *dev)
 				      WQ_UNBOUND | WQ_FREEZABLE | WQ_MEM_RECLAIM, 1);
 	if (!balloon->wq)
 		return -ENOMEM;
-	task = kthread_run(rescuer, balloon, "cswap%d_rescue", dev->number);
-	if (IS_ERR(task))
-		return PTR_ERR(task);
-	balloon->rescuer = task;
 	balloon->supported = true;
-	return notifiers_add(balloon);
+	balloon->reboot_notifier.notifier_call = reboot_notify;
+	return register_reboot_notifier(&balloon->reboot_notifier) ?: cswap_rescue_init(dev);
 }
 
 /*
@@ -931,16 +761,12 @@ void cswap_balloon_exit(struct cswap_dev *dev)
 	struct cswap_mem_range range;
 	struct cswap_block *block;
 
-	if (balloon->supported) {
-		unregister_memory_notifier(&balloon->memory_notifier);
+	cswap_rescue_exit(dev);
+	if (balloon->supported)
 		unregister_reboot_notifier(&balloon->reboot_notifier);
-		unregister_oom_notifier(&balloon->oom_notifier);
-	}
-	if (balloon->rescuer)
-		kthread_stop(balloon->rescuer);
 	cancel_delayed_work_sync(&balloon->work);
-	while (range_get(balloon, false, run_pages(balloon, ~0ULL), NULL, &range)) {
-		give_back(balloon, &range);
+	while (cswap_balloon_get(balloon, false, ~0ULL, NULL, &range)) {
+		cswap_balloon_give_back(balloon, &range);
 		cond_resched();
 	}
 	while ((block = spare_get(balloon)))
@@ -948,7 +774,6 @@ void cswap_balloon_exit(struct cswap_dev *dev)
 	if (balloon->wq)
 		destroy_workqueue(balloon->wq);
 	cswap_mem_exit(&balloon->mem);
-	balloon->rescuer = NULL;
 	balloon->wq = NULL;
 	balloon->supported = false;
 }

@@ -16,6 +16,7 @@
  *	cswap_control.c	the control ring
  *	cswap_discard.c	DISCARD
  *	cswap_balloon.c	the balloon: a target, and steps toward it
+ *	cswap_rescue.c	the same without the worker: out of memory, memory offline
  *	cswap_policy.c	how large it may be (pure)
  *	cswap_blocks.c	what state each block of memory is in (pure)
  *	cswap_take.c	memory that the guest can do without
