@@ -3,9 +3,11 @@
  * census.c - what the daemon at the other end of the socket holds, by /proc.
  */
 #include <dirent.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "hostile.h"
 
@@ -55,6 +57,54 @@ int census_worker(int pid)
 		worker = 0;
 	fclose(f);
 	return worker;
+}
+
+static bool has_stopped(int pid, const char *task)
+{
+	char path[300], state = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%s/stat", pid, task);
+	f = fopen(path, "r");
+	/* a task that is gone doesn't run either */
+	if (!f)
+		return true;
+	/* the name, in parentheses, has no others in it */
+	if (fscanf(f, "%*d (%*[^)]) %c", &state) != 1)
+		state = 0;
+	fclose(f);
+	return state == 'T';
+}
+
+static bool all_have_stopped(int pid)
+{
+	const struct dirent *entry;
+	bool stopped = true;
+	char path[64];
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", pid);
+	dir = opendir(path);
+	if (!dir)
+		return false;
+	while (stopped && (entry = readdir(dir)))
+		stopped = entry->d_name[0] == '.' || has_stopped(pid, entry->d_name);
+	closedir(dir);
+	return stopped;
+}
+
+int stop_process(int pid)
+{
+	unsigned int tries;
+
+	if (kill(pid, SIGSTOP))
+		return -1;
+	for (tries = 0; tries < 10000; tries++) {
+		if (all_have_stopped(pid))
+			return 0;
+		usleep(1000);
+	}
+	return -1;
 }
 
 int hostile_census(struct guest *g, struct hostile_census *to)

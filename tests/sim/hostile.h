@@ -19,6 +19,8 @@ struct hostile_census {
 
 /* The process that serves the guest for the one that listens; 0: none just now. */
 int census_worker(int pid);
+/* SIGSTOP, and wait until no thread of the process runs: until then it may still serve. -1: it doesn't stop. */
+int stop_process(int pid);
 
 int hostile_census(struct guest *g, struct hostile_census *to);
 

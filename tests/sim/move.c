@@ -214,12 +214,23 @@ static void signal_side(const struct move *m, unsigned int which, int number)
 		kill(m->side[which].monitor, number);
 }
 
+/* The monitor first: it starts another process in place of one that stands still. */
+static void stop_side(const struct move *m, unsigned int which)
+{
+	int worker;
+
+	stop_process(m->side[which].monitor);
+	worker = census_worker(m->side[which].monitor);
+	if (worker)
+		stop_process(worker);
+}
+
 static void do_harm(struct move *m, unsigned int which, enum harm harm)
 {
 	if (harm == HARM_KILL)
 		signal_side(m, which, SIGKILL);
 	else if (harm == HARM_STOP)
-		signal_side(m, which, SIGSTOP);
+		stop_side(m, which);
 	if (harm != HARM_CUT)
 		return;
 	use_side(m, which);
@@ -489,7 +500,7 @@ static int case_taken_meanwhile(struct guest *g, const char *socket)
 	struct move m;
 
 	TRY(move_all(&m, g, socket));
-	kill(m.side[1].monitor, SIGSTOP);
+	EXPECT(g, !stop_process(m.side[1].monitor), "the monitor doesn't stop");
 	signal_side(&m, 1, SIGKILL);
 	EXPECT(g, !start_at(&m, 0), "the guest doesn't run: %s", g->fe.error);
 	kill(m.side[1].monitor, SIGCONT);

@@ -45,7 +45,7 @@ static int case_stopped(struct guest *g, const char *socket)
 
 	TRY(connect_watched(g, socket, &census));
 	pid = census_worker(census.pid);
-	EXPECT(g, pid && !kill(pid, SIGSTOP), "nobody to stop");
+	EXPECT(g, pid && !stop_process(pid), "nobody to stop");
 	TRY(expect_replaced(g, &census, pid));
 	return hostile_aftermath(g, &census, true);
 }
