@@ -282,8 +282,9 @@ struct cswap_balloon {
 	u64 floor;			/* pages */
 	u32 stopped;			/* VIRTIO_CSWAP_STOP_* */
 	bool heard;			/* a target, since the start */
-	bool again;			/* the device has forgotten what was released */
-	unsigned long again_at;		/* jiffies: all of it isn't released again before */
+	bool again;			/* the device has asked for all to be released again */
+	unsigned long again_began;	/* jiffies: the last time that was begun */
+	unsigned long again_at;		/* jiffies: it isn't begun again before */
 	unsigned long started;		/* jiffies */
 	unsigned long event_at;		/* jiffies: the next isn't asked for before */
 	s64 step_ooms;			/* when the step began */

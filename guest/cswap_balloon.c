@@ -47,7 +47,7 @@
 #define STEP_PAGES		(32 * CSWAP_BLOCK_PAGES)
 /* The device is asked for the target again so long after the last time. */
 #define EVENT_INTERVAL		(HZ / 10)
-/* What is released is released again, if the device asks, so long after the last time. */
+/* What is released is released again, if the device asks, no sooner than that after the last time. */
 #define AGAIN_INTERVAL		HZ
 #define ANSWER_MS		5000
 #define LEAST_DELAY		HZ
@@ -233,7 +233,7 @@ static bool release_send(struct cswap_balloon *balloon)
 	unsigned int nr;
 
 	spin_lock(&balloon->lock);
-	nr = cswap_blocks_release(&balloon->blocks, balloon->ranges);
+	nr = cswap_blocks_release(&balloon->blocks, STEP_PAGES, balloon->ranges);
 	spin_unlock(&balloon->lock);
 	return mem_send(balloon, VIRTIO_CSWAP_CTRL_RELEASE, nr);
 }
@@ -310,21 +310,31 @@ static void event_take(struct cswap_balloon *balloon)
 }
 
 /*
- * The device has forgotten what was released: release it again, once in AGAIN_INTERVAL however
- * often the device says so. After mem_answer_take(): a RELEASE that was answered before the event
- * is among what the device has forgotten. Returns jiffies until that is due.
+ * The device has asked for all to be released again: begin with that, one round at a time. However
+ * often the device asks, the worker does something else for AGAIN_INTERVAL between two rounds, and
+ * for three times as long as the last one took. Returns jiffies until a round is due.
  */
 static unsigned long release_again(struct cswap_balloon *balloon)
 {
+	unsigned long now = jiffies;
+	bool begun;
+
+	if (READ_ONCE(balloon->blocks.again))
+		balloon->again_at = now + max((unsigned long)AGAIN_INTERVAL,
+					      3 * (now - balloon->again_began));
 	if (!balloon->again)
 		return MAX_JIFFY_OFFSET;
-	if (time_before(jiffies, balloon->again_at))
-		return balloon->again_at - jiffies;
-	balloon->again = false;
-	balloon->again_at = jiffies + AGAIN_INTERVAL;
+	if (time_before(now, balloon->again_at))
+		return balloon->again_at - now;
 	spin_lock(&balloon->lock);
-	cswap_blocks_again(&balloon->blocks);
+	begun = cswap_blocks_again(&balloon->blocks);
 	spin_unlock(&balloon->lock);
+	/* if not, an answer brings the worker here again */
+	if (begun) {
+		balloon->again = false;
+		balloon->again_began = now;
+		balloon->again_at = now + AGAIN_INTERVAL;
+	}
 	return MAX_JIFFY_OFFSET;
 }
 

@@ -27,8 +27,8 @@
  * memory again meanwhile, and if the new RELEASE overtook the older RECLAIM, the device would
  * believe that the guest uses the memory.
  *
- * The device may forget what was released, and say so: then RELEASED blocks are HELD again, and so
- * are those of a RECLAIM, however it's answered.
+ * The host may have memory again behind RELEASED blocks, and the device say so. Then they are
+ * RELEASEd again, some at a time. A block whose second RELEASE is refused is released all the same.
  *
  * One request is with the device at a time. A reset makes all blocks of the balloon HELD: the
  * driver RELEASEs them again, to a device that knows nothing yet.
@@ -59,6 +59,13 @@ static void state_set(struct cswap_blocks *blocks, struct cswap_block *block,
 	blocks->pages[block->state] -= block->pages;
 	blocks->pages[state] += block->pages;
 	block->state = state;
+}
+
+static void place(struct cswap_blocks *blocks, struct cswap_block *block,
+		  enum cswap_block_state state, struct cswap_block **list)
+{
+	state_set(blocks, block, state);
+	push(list, block);
 }
 
 /* @block is on no list and has no memory any more: keep the struct for another block. */
@@ -145,12 +152,14 @@ static u32 batch_make(struct cswap_blocks *blocks, struct cswap_block **list, u6
 	return nr;
 }
 
-u32 cswap_blocks_release(struct cswap_blocks *blocks, struct cswap_mem_range *ranges)
+u32 cswap_blocks_release(struct cswap_blocks *blocks, u64 pages,
+			 struct cswap_mem_range *ranges)
 {
 	if (blocks->op != CSWAP_BATCH_NONE || blocks->owed)
 		return 0;
-	return batch_make(blocks, &blocks->held, ~0ULL, CSWAP_BATCH_RELEASE,
-			  CSWAP_BLOCK_RELEASING, ranges);
+	blocks->repeats = !blocks->held;
+	return batch_make(blocks, blocks->repeats ? &blocks->again : &blocks->held, pages,
+			  CSWAP_BATCH_RELEASE, CSWAP_BLOCK_RELEASING, ranges);
 }
 
 u32 cswap_blocks_reclaim(struct cswap_blocks *blocks, u64 pages,
@@ -161,24 +170,21 @@ u32 cswap_blocks_reclaim(struct cswap_blocks *blocks, u64 pages,
 	if (blocks->owed)
 		return batch_make(blocks, &blocks->owed, ~0ULL, CSWAP_BATCH_RECLAIM,
 				  CSWAP_BLOCK_OWED_SENT, ranges);
-	return batch_make(blocks, &blocks->released, pages, CSWAP_BATCH_RECLAIM,
-			  CSWAP_BLOCK_RECLAIMING, ranges);
+	return batch_make(blocks, blocks->released ? &blocks->released : &blocks->again, pages,
+			  CSWAP_BATCH_RECLAIM, CSWAP_BLOCK_RECLAIMING, ranges);
 }
 
 static void block_answered(struct cswap_blocks *blocks, struct cswap_block *block, bool ok)
 {
-	/* a block whose request is refused is what it was before, unless the device forgot it */
-	bool held = block->state == CSWAP_BLOCK_RELEASING ? !ok : ok || blocks->forgotten;
+	/* a block whose request is refused is what it was before */
+	bool held = block->state == CSWAP_BLOCK_RELEASING ? !ok && !blocks->repeats : ok;
 
-	if (block->state == CSWAP_BLOCK_OWED_SENT) {
+	if (block->state == CSWAP_BLOCK_OWED_SENT)
 		retire(blocks, block);
-	} else if (held) {
-		state_set(blocks, block, CSWAP_BLOCK_HELD);
-		push(&blocks->held, block);
-	} else {
-		state_set(blocks, block, CSWAP_BLOCK_RELEASED);
-		push(&blocks->released, block);
-	}
+	else if (held)
+		place(blocks, block, CSWAP_BLOCK_HELD, &blocks->held);
+	else
+		place(blocks, block, CSWAP_BLOCK_RELEASED, &blocks->released);
 }
 
 void cswap_blocks_answered(struct cswap_blocks *blocks, bool ok)
@@ -186,7 +192,6 @@ void cswap_blocks_answered(struct cswap_blocks *blocks, bool ok)
 	while (blocks->batch_blocks)
 		block_answered(blocks, blocks->batch[--blocks->batch_blocks], ok);
 	blocks->op = CSWAP_BATCH_NONE;
-	blocks->forgotten = false;
 }
 
 void cswap_blocks_unsent(struct cswap_blocks *blocks)
@@ -196,26 +201,32 @@ void cswap_blocks_unsent(struct cswap_blocks *blocks)
 	for (i = 0; i < blocks->batch_blocks; i++) {
 		struct cswap_block *block = blocks->batch[i];
 
-		if (block->state == CSWAP_BLOCK_OWED_SENT) {
-			state_set(blocks, block, CSWAP_BLOCK_OWED);
-			push(&blocks->owed, block);
-		} else {
+		if (block->state == CSWAP_BLOCK_OWED_SENT)
+			place(blocks, block, CSWAP_BLOCK_OWED, &blocks->owed);
+		else if (block->state == CSWAP_BLOCK_RELEASING && blocks->repeats)
+			place(blocks, block, CSWAP_BLOCK_RELEASED, &blocks->again);
+		else
 			blocks->batch[kept++] = block;
-		}
 	}
 	blocks->batch_blocks = kept;
 	cswap_blocks_answered(blocks, false);
 }
 
-void cswap_blocks_again(struct cswap_blocks *blocks)
+bool cswap_blocks_again(struct cswap_blocks *blocks)
+{
+	if (blocks->op != CSWAP_BATCH_NONE || blocks->again)
+		return false;
+	blocks->again = blocks->released;
+	blocks->released = NULL;
+	return true;
+}
+
+static void all_held(struct cswap_blocks *blocks, struct cswap_block **list)
 {
 	struct cswap_block *block;
 
-	blocks->forgotten = blocks->op == CSWAP_BATCH_RECLAIM;
-	while ((block = pop(&blocks->released))) {
-		state_set(blocks, block, CSWAP_BLOCK_HELD);
-		push(&blocks->held, block);
-	}
+	while ((block = pop(list)))
+		place(blocks, block, CSWAP_BLOCK_HELD, &blocks->held);
 }
 
 void cswap_blocks_reset(struct cswap_blocks *blocks)
@@ -226,7 +237,8 @@ void cswap_blocks_reset(struct cswap_blocks *blocks)
 	cswap_blocks_answered(blocks, false);
 	while ((block = pop(&blocks->owed)))
 		retire(blocks, block);
-	cswap_blocks_again(blocks);
+	all_held(blocks, &blocks->released);
+	all_held(blocks, &blocks->again);
 }
 
 /* --- back to the guest --- */
@@ -276,20 +288,23 @@ static void take_held(struct cswap_blocks *blocks, u64 most,
 		retire(blocks, block);
 }
 
-/* Take blocks that the device thinks are released; a RECLAIM of each is owed from now on. */
-static void take_released(struct cswap_blocks *blocks, u64 most,
+/* Take blocks from @list of released ones; a RECLAIM of each is owed from now on. */
+static void take_released(struct cswap_blocks *blocks, struct cswap_block **list, u64 most,
 			  const struct cswap_blocks_wanted *wanted, struct cswap_mem_range *range)
 {
-	struct cswap_block **list = &blocks->released, *block;
+	struct cswap_block *block;
+
+	while ((block = pull(&list, most, wanted, range)))
+		place(blocks, block, CSWAP_BLOCK_OWED, &blocks->owed);
+}
+
+/* Take blocks of a RECLAIM that is with the device: it does nothing to these either. */
+static void take_reclaiming(struct cswap_blocks *blocks, u64 most,
+			    const struct cswap_blocks_wanted *wanted, struct cswap_mem_range *range)
+{
+	struct cswap_block *block;
 	u32 i;
 
-	while ((block = pull(&list, most, wanted, range))) {
-		state_set(blocks, block, CSWAP_BLOCK_OWED);
-		push(&blocks->owed, block);
-	}
-	if (range->pages)
-		return;
-	/* or blocks of a RECLAIM that is with the device: it does nothing to these either */
 	for (i = 0; i < blocks->batch_blocks; i++) {
 		block = blocks->batch[i];
 		if (block->state == CSWAP_BLOCK_RECLAIMING && is_wanted(wanted, block) &&
@@ -304,7 +319,11 @@ bool cswap_blocks_get(struct cswap_blocks *blocks, bool urgent, u64 most,
 	range->pages = 0;
 	take_held(blocks, most, wanted, range);
 	if (!range->pages && urgent)
-		take_released(blocks, most, wanted, range);
+		take_released(blocks, &blocks->released, most, wanted, range);
+	if (!range->pages && urgent)
+		take_released(blocks, &blocks->again, most, wanted, range);
+	if (!range->pages && urgent)
+		take_reclaiming(blocks, most, wanted, range);
 	return range->pages;
 }
 

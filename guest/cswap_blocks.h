@@ -16,7 +16,7 @@
 #define CSWAP_BATCH_BLOCKS	512
 
 enum cswap_block_state {
-	CSWAP_BLOCK_HELD,	/* the device doesn't know the block, or has forgotten it */
+	CSWAP_BLOCK_HELD,	/* the device doesn't know the block */
 	CSWAP_BLOCK_RELEASING,	/* its RELEASE isn't answered */
 	CSWAP_BLOCK_RELEASED,	/* its RELEASE is answered */
 	CSWAP_BLOCK_RECLAIMING,	/* its RECLAIM isn't answered */
@@ -43,9 +43,10 @@ enum cswap_batch_op { CSWAP_BATCH_NONE, CSWAP_BATCH_RELEASE, CSWAP_BATCH_RECLAIM
 
 struct cswap_blocks {
 	struct cswap_block *held, *released, *owed; /* lists of these states */
+	struct cswap_block *again;		/* RELEASED as well, and to be RELEASEd again */
 	struct cswap_block *spare;		/* structs that no block uses */
 	enum cswap_batch_op op;			/* of the request that is with the device */
-	bool forgotten;				/* by the device: what that RECLAIM names */
+	bool repeats;				/* if it's a RELEASE: its blocks were released */
 	u32 batch_blocks;
 	struct cswap_block *batch[CSWAP_BATCH_BLOCKS]; /* its blocks */
 	u64 pages[CSWAP_BLOCK_STATES];		/* in each state */
@@ -67,12 +68,14 @@ void cswap_blocks_add(struct cswap_blocks *blocks, struct cswap_block *block,
 		      u64 pfn, u32 pages);
 
 /*
- * What to RELEASE now: fills @ranges (MAX_RANGES), merged and in order, and
- * returns their number. These blocks are with the device until
- * cswap_blocks_answered() or cswap_blocks_reset(). 0 when there's nothing to send,
- * or nothing may be: another request is out, or a RECLAIM is owed.
+ * What to RELEASE now, or if there is nothing, again, about @pages: fills @ranges
+ * (MAX_RANGES), merged and in order, and returns their number. These blocks are
+ * with the device until cswap_blocks_answered() or cswap_blocks_reset(). 0 when
+ * there's nothing to send, or nothing may be: another request is out, or a RECLAIM
+ * is owed.
  */
-u32 cswap_blocks_release(struct cswap_blocks *blocks, struct cswap_mem_range *ranges);
+u32 cswap_blocks_release(struct cswap_blocks *blocks, u64 pages,
+			 struct cswap_mem_range *ranges);
 /*
  * The same for RECLAIM: what is owed, or if nothing is, released blocks of about
  * @pages.
@@ -83,8 +86,12 @@ u32 cswap_blocks_reclaim(struct cswap_blocks *blocks, u64 pages,
 void cswap_blocks_answered(struct cswap_blocks *blocks, bool ok);
 /* The request couldn't be sent: its blocks are what they were before. */
 void cswap_blocks_unsent(struct cswap_blocks *blocks);
-/* The device has forgotten what was released: it's to be released again. */
-void cswap_blocks_again(struct cswap_blocks *blocks);
+/*
+ * The host may have memory again behind what is released: all of it is to be
+ * RELEASEd again. False if that can't begin yet, since it's under way, or a request
+ * is out.
+ */
+bool cswap_blocks_again(struct cswap_blocks *blocks);
 /* The device was reset: it can't touch a block, and has forgotten all of them. */
 void cswap_blocks_reset(struct cswap_blocks *blocks);
 

@@ -170,8 +170,11 @@ static void check_unit(u32 u, u32 seen)
 	REQUIRE(!(seen & 1 << CSWAP_BLOCK_RELEASED) || unit->told == TOLD_RELEASED,
 		"unit %u is thought to be released, and isn't", u);
 	REQUIRE(unit->told != TOLD_RELEASED || seen & ours ||
-		seen & (1 << CSWAP_BLOCK_RELEASED | 1 << CSWAP_BLOCK_RECLAIMING),
+		seen & (1 << CSWAP_BLOCK_RELEASED | 1 << CSWAP_BLOCK_RECLAIMING) ||
+		(seen & 1 << CSWAP_BLOCK_RELEASING && m.blocks->repeats),
 		"unit %u: the device will never know that it's used", u);
+	REQUIRE(!(seen & 1 << CSWAP_BLOCK_RELEASING) || !m.blocks->repeats ||
+		unit->told == TOLD_RELEASED, "unit %u is released again, and wasn't", u);
 }
 
 static void check(void)
@@ -183,6 +186,7 @@ static void check(void)
 	memset(seen, 0, m.units * sizeof(seen[0]));
 	check_list(m.blocks->held, CSWAP_BLOCK_HELD, seen, pages);
 	check_list(m.blocks->released, CSWAP_BLOCK_RELEASED, seen, pages);
+	check_list(m.blocks->again, CSWAP_BLOCK_RELEASED, seen, pages);
 	check_list(m.blocks->owed, CSWAP_BLOCK_OWED, seen, pages);
 	check_batch(seen, pages);
 	for (i = 0; i < CSWAP_BLOCK_STATES; i++)
@@ -231,10 +235,12 @@ static bool ask(enum cswap_batch_op op, u64 pages)
 {
 	struct cswap_mem_range ranges[VIRTIO_CSWAP_MAX_RANGES];
 	bool busy = m.blocks->op != CSWAP_BATCH_NONE, owed = !nothing_owed();
+	bool due = !busy && !owed && (m.blocks->held || m.blocks->again);
 	u32 nr, i;
 
-	nr = op == CSWAP_BATCH_RELEASE ? cswap_blocks_release(m.blocks, ranges) :
+	nr = op == CSWAP_BATCH_RELEASE ? cswap_blocks_release(m.blocks, pages, ranges) :
 					 cswap_blocks_reclaim(m.blocks, pages, ranges);
+	REQUIRE(nr || !due || op != CSWAP_BATCH_RELEASE, "what is due isn't RELEASEd");
 	REQUIRE(!nr || !busy, "two requests at a time");
 	REQUIRE(!nr || !owed || op == CSWAP_BATCH_RECLAIM, "a RELEASE overtakes a RECLAIM");
 	for (i = 0; nr && owed && i < m.blocks->batch_blocks; i++)
@@ -299,7 +305,8 @@ static bool get(bool urgent, u64 most)
 
 	if (!cswap_blocks_get(m.blocks, urgent, most, NULL, &range)) {
 		REQUIRE(!m.blocks->held, "a held block can't be had");
-		REQUIRE(!urgent || !m.blocks->released, "a released block can't be had");
+		REQUIRE(!urgent || (!m.blocks->released && !m.blocks->again),
+			"a released block can't be had");
 		REQUIRE(!urgent || !m.blocks->pages[CSWAP_BLOCK_RECLAIMING],
 			"a block that is reclaimed can't be had");
 		return false;
@@ -323,8 +330,8 @@ static bool get_one(u32 unit)
 	}
 	REQUIRE(range.pfn == pfn_of(unit) && got(&range, ~0ULL) == 1, "got other units than %u",
 		unit);
-	REQUIRE(!is_there(m.blocks->held, unit) && !is_there(m.blocks->released, unit),
-		"unit %u is still on a list", unit);
+	REQUIRE(!is_there(m.blocks->held, unit) && !is_there(m.blocks->released, unit) &&
+		!is_there(m.blocks->again, unit), "unit %u is still on a list", unit);
 	return true;
 }
 
@@ -385,29 +392,44 @@ static void reset(void)
 	none_asked();
 	for (i = 0; i < m.units; i++)
 		m.unit[i].told = TOLD_NOTHING;
-	REQUIRE(!m.blocks->released && nothing_owed(), "a reset leaves something");
+	REQUIRE(!m.blocks->released && !m.blocks->again && nothing_owed(),
+		"a reset leaves something");
 }
 
-/* The device has forgotten what was released, and says so. */
-static void again(void)
+/* The device says that it may have memory behind what is released, which stays released. */
+static bool again(void)
 {
-	u32 i;
+	bool idle = m.blocks->op == CSWAP_BATCH_NONE && !m.blocks->again;
 
-	cswap_blocks_again(m.blocks);
-	for (i = 0; i < m.units; i++)
-		m.unit[i].told = TOLD_NOTHING;
-	REQUIRE(!m.blocks->released, "what was released isn't released again");
+	if (!cswap_blocks_again(m.blocks)) {
+		REQUIRE(!idle, "what is released isn't released again");
+		return false;
+	}
+	REQUIRE(idle && !m.blocks->released, "what is released isn't all released again");
+	return true;
 }
 
-static bool unsent(void)
+static u32 length(const struct cswap_block *block)
 {
+	u32 length = 0;
+
+	for (; block; block = block->next)
+		length++;
+	return length;
+}
+
+static bool unsent(enum cswap_batch_op op)
+{
+	u32 again = length(m.blocks->again);
 	u64 before[CSWAP_BLOCK_STATES];
 
 	memcpy(before, m.blocks->pages, sizeof(before));
-	if (!ask(CSWAP_BATCH_RECLAIM, 1) && !ask(CSWAP_BATCH_RELEASE, 0))
+	if (!ask(op, 1))
 		return false;
 	cswap_blocks_unsent(m.blocks);
 	none_asked();
+	REQUIRE(op != CSWAP_BATCH_RELEASE || length(m.blocks->again) == again,
+		"unsent isn't to be released again");
 	REQUIRE(!memcmp(before, m.blocks->pages, sizeof(before)), "unsent isn't as before");
 	return true;
 }
@@ -419,9 +441,9 @@ static bool act(enum action action, u32 arg)
 	doing_arg = arg;
 	switch (action) {
 	case TAKE:	return take(arg);
-	case RELEASE:	return ask(CSWAP_BATCH_RELEASE, 0);
+	case RELEASE:	return ask(CSWAP_BATCH_RELEASE, arg + 1);
 	case RECLAIM:	return ask(CSWAP_BATCH_RECLAIM, arg + 1);
-	case UNSENT:	return unsent();
+	case UNSENT:	return unsent(arg % 2 ? CSWAP_BATCH_RELEASE : CSWAP_BATCH_RECLAIM);
 	case ANSWER_OK:	return answer(true);
 	case ANSWER_NO:	return answer(false);
 	case GET:	return get(false, arg + 1);
@@ -429,7 +451,7 @@ static bool act(enum action action, u32 arg)
 	case GET_ONE:	return get_one(arg);
 	case CONVERTED:	return converted(arg, true);
 	case FAILED:	return converted(arg, false);
-	case AGAIN:	again(); return true;
+	case AGAIN:	return again();
 	case RESET:	reset(); return true;
 	default:	return false;
 	}
@@ -478,6 +500,7 @@ static void copy_state(struct state *to, const struct state *from)
 	*to = *from;
 	to->blocks.held = rebase(from->blocks.held, from, to);
 	to->blocks.released = rebase(from->blocks.released, from, to);
+	to->blocks.again = rebase(from->blocks.again, from, to);
 	to->blocks.owed = rebase(from->blocks.owed, from, to);
 	to->blocks.spare = rebase(from->blocks.spare, from, to);
 	for (i = 0; i < STRUCTS(UNITS); i++)
@@ -505,12 +528,13 @@ static void make_key(const struct state *state, struct key *key)
 	memset(key, 0, sizeof(*key));
 	put_list(key, state->blocks.held);
 	put_list(key, state->blocks.released);
+	put_list(key, state->blocks.again);
 	put_list(key, state->blocks.owed);
 	for (i = 0; i < state->blocks.batch_blocks; i++) {
 		key->bytes[key->len++] = state->blocks.batch[i]->pfn;
 		key->bytes[key->len++] = state->blocks.batch[i]->state;
 	}
-	key->bytes[key->len++] = state->blocks.op | state->blocks.forgotten << 4;
+	key->bytes[key->len++] = state->blocks.op | state->blocks.repeats << 4;
 	for (i = 0; i < UNITS; i++)
 		key->bytes[key->len++] = state->unit[i].where | state->unit[i].told << 2 |
 					 state->unit[i].asked << 4;
@@ -621,7 +645,7 @@ static void run_random(u32 steps)
 		if (action == FAILED && below(100))
 			continue;
 		for (j = 0; j < times; j++)
-			act(action, action == RECLAIM ? below(1 << 18) : below(MANY));
+			act(action, action == RECLAIM || action == RELEASE ? below(1 << 18) : below(MANY));
 		if (blocks.batch_blocks > most)
 			most = blocks.batch_blocks;
 		if (i % 64 == 0)
