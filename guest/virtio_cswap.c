@@ -188,8 +188,10 @@ static void balloon_decline(struct virtio_device *vdev)
 	u32 block_size;
 	u8 method;
 
-	if (!virtio_has_feature(vdev, VIRTIO_CSWAP_F_BALLOON))
+	if (!virtio_has_feature(vdev, VIRTIO_CSWAP_F_BALLOON)) {
+		__virtio_clear_bit(vdev, VIRTIO_CSWAP_F_AGAIN);
 		return;
+	}
 	virtio_cread_le(vdev, struct virtio_cswap_config, block_size, &block_size);
 	virtio_cread_le(vdev, struct virtio_cswap_config, release_method, &method);
 	why = cswap_balloon_unusable(block_size, method);
@@ -197,6 +199,7 @@ static void balloon_decline(struct virtio_device *vdev)
 		return;
 	dev_info(&vdev->dev, "balloon off: %s\n", why);
 	__virtio_clear_bit(vdev, VIRTIO_CSWAP_F_BALLOON);
+	__virtio_clear_bit(vdev, VIRTIO_CSWAP_F_AGAIN);
 	cswap_features_anew(vdev);
 }
 

@@ -5,7 +5,7 @@
 # this guest has nothing to convert; or its blocks are larger than the guest's.
 # Proves: the guest says so in one line and swaps as ever; it doesn't agree on the balloon, so that the
 # host knows; it sends neither RELEASE nor EVENT, so the host's target is nothing to it.
-# Checks: driver-config-store-alone, driver-release-unconverted
+# Checks: driver-config-store-alone, driver-release-unconverted, driver-feature-again
 #
 # beds: uml
 # slow: uml-debug vm-newest
@@ -21,6 +21,8 @@
 . "$(dirname "$0")/lib-balloon.sh"
 
 expect "lines that say why" "$(dmesg | grep -c "balloon off: .*$WHY")" = 1
+features=$(cat "/sys/block/${disk##*/}/device/features")
+expect "BALLOON and AGAIN are accepted" "${features:1:1}${features:3:1}" = 00
 swap_on
 free=$(memory MemFree)
 ask 64

@@ -1071,7 +1071,11 @@ static int convert_keeps(struct guest *g, const char *socket)
 	return expect_noted(g, socket, CLAIMED, 0);
 }
 
-/* None of the bits is offered, and then the fields are 0. */
+/*
+ * None of the bits is offered, and then the fields are 0.
+ *
+ * Checks: device-feature-again
+ */
 static int off_is_off(struct guest *g, const char *socket)
 {
 	const struct guest_options o = { .frontend = { .regions = 1 }, .pairs = 1 };
