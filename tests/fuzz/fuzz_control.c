@@ -43,6 +43,7 @@ static void open_all(void)
 	conf.block_bytes = b->limits.block_bytes;
 	config.limits = b->limits;
 	config.memory = &b->memory;
+	config.balloon = &b->balloon;
 	config.workers = b->workers;
 	context = (struct command_context) {
 		.conf = &conf, .memory = &b->memory, .measure = &measure,

@@ -84,6 +84,7 @@ static int bench_setup(void **state)
 	struct vhost_user_config config = {
 		.limits = workers.limits,
 		.memory = &b->memory,
+		.balloon = &b->balloon,
 	};
 	int fds[2];
 

@@ -646,7 +646,10 @@ static void read_all(const volatile u8 *area, u64 bytes)
 		(void)area[at];
 }
 
-/* The guest hears that it is to release again what it still does without, and does so: that is empty then. */
+/*
+ * The guest hears that it is to release again what it still does without, and does so: that is empty then. What is
+ * released, READ_MIB, counts all the time.
+ */
 static int release_when_asked(struct guest *g, const char *socket, struct virtio_cswap_ctrl *ctrl,
 			      struct virtio_cswap_event *event, u8 *area, u64 bytes)
 {
@@ -655,22 +658,23 @@ static int release_when_asked(struct guest *g, const char *socket, struct virtio
 	TRY(post_event(g, ctrl, event));
 	TRY(expect_event(g, event, 0));
 	EXPECT(g, le32_to_cpu(event->flags) == VIRTIO_CSWAP_EVENT_AGAIN, "flags %u", le32_to_cpu(event->flags));
-	TRY(expect_status(g, socket, "\"released_bytes\"", 0));
+	TRY(expect_status(g, socket, "\"released_bytes\"", READ_MIB * MIB));
 	filled = used_bytes(g);
 	TRY(send_control(g, VIRTIO_CSWAP_CTRL_RELEASE, fe_guest_address(&g->fe, area), bytes));
 	EXPECT(g, used_bytes(g) + bytes <= filled, "%llu KiB of %llu are left",
 	       (used_bytes(g) + bytes - filled) / 1024, bytes / 1024);
-	return expect_status(g, socket, "\"released_bytes\"", bytes);
+	return expect_status(g, socket, "\"released_bytes\"", READ_MIB * MIB);
 }
 
 /*
  * A front end that copies memory reads all of it, which fills what was released. Only the guest knows what it does
  * without now: it may use a block before it says so. So while a log is set and when it ends, the guest is asked to
- * release again; and memory that it uses without a word is never discarded.
+ * release again, also if the process dies that noticed the end; and memory that the guest uses without a word is never
+ * discarded.
  *
- * Checks: device-event-again-forget, device-release-outstanding
+ * Checks: device-event-again-counts, device-release-outstanding
  */
-static int case_read_released(struct guest *g, const char *socket)
+static int read_released(struct guest *g, const char *socket, bool dies)
 {
 	struct virtio_cswap_event *event;
 	struct virtio_cswap_ctrl *ctrl;
@@ -691,15 +695,29 @@ static int case_read_released(struct guest *g, const char *socket)
 		read_all(area, READ_MIB * MIB);
 		TRY(release_when_asked(g, socket, ctrl, event, area + MIB, (READ_MIB - 1) * MIB));
 	}
-	read_all(area, READ_MIB * MIB);
 	TRY(dirty_end(g, &count));
+	read_all(area, READ_MIB * MIB);
+	TRY(dirty_stop_logging(g));
+	if (dies)
+		TRY(kill_one(g));
 	TRY(release_when_asked(g, socket, ctrl, event, area + MIB, (READ_MIB - 1) * MIB));
 	EXPECT(g, *area == 7 && !memcmp(area, area + 1, MIB - 1), "memory in use was discarded");
 	return 0;
 }
 
+static int case_read_released(struct guest *g, const char *socket)
+{
+	return read_released(g, socket, false);
+}
+
+static int case_read_and_dead(struct guest *g, const char *socket)
+{
+	return read_released(g, socket, true);
+}
+
 static const struct suite_case log_cases[] = {
 	{ "what is released is released again", case_read_released },
+	{ "the same, and a death when the log has ended", case_read_and_dead },
 	{ "stores and loads", case_load },
 	{ "discards", case_discard },
 	{ "without a log it's seen", dirty_case_unlogged },

@@ -184,7 +184,7 @@ int dirty_end(struct guest *g, struct dirty_count *count)
 
 /* --- the suite "log": see crash.c --- */
 
-static int stop_logging(struct guest *g)
+int dirty_stop_logging(struct guest *g)
 {
 	struct fe_message m = { .header = { FE_SET_FEATURES, 0, sizeof(u64) } };
 
@@ -210,7 +210,7 @@ static int log_once(struct killer *k, u64 *random, struct dirty_count *sum)
 	sum->logged += count.logged;
 	sum->written += count.written;
 	sum->missing += count.missing;
-	TRY(stop_logging(k->g));
+	TRY(dirty_stop_logging(k->g));
 	TRY(guest_resume(k->g));
 	EXPECT(k->g, !count.missing, "%llu of %llu pages that the daemon wrote aren't in the log",
 	       count.missing, count.written);

@@ -20,5 +20,7 @@ struct dirty_count {
 int dirty_begin(struct guest *g, bool log);
 /* No ring runs: look. The log ends with the next features, or the connection. */
 int dirty_end(struct guest *g, struct dirty_count *count);
+/* The front end's message that the log has ended; dirty_end() is what we see of it. */
+int dirty_stop_logging(struct guest *g);
 
 #endif /* SIM_DIRTY_H */

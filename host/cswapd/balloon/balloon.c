@@ -18,7 +18,7 @@
  *
  * A guest may use a block as soon as its RELEASE is answered, and say so later. So whatever the map says,
  * only a RELEASE discards. When a front end has filled released memory, by reading it, the guest is
- * asked to release all of it again (an EVENT's AGAIN); then nothing counts as released until the guest has done so.
+ * asked to release all of it again (an EVENT's AGAIN). What is released counts as before meanwhile.
  */
 #include <fcntl.h>
 #include <string.h>
@@ -172,18 +172,14 @@ void balloon_want_again(struct balloon *balloon)
 	__atomic_store_n(&balloon->again_wanted, number, __ATOMIC_RELEASE);
 }
 
-bool balloon_wants_again(const struct balloon *balloon)
+uint64_t balloon_again_number(const struct balloon *balloon)
 {
-	return __atomic_load_n(&balloon->again_wanted, __ATOMIC_ACQUIRE) != balloon->again_told;
+	return __atomic_load_n(&balloon->again_wanted, __ATOMIC_ACQUIRE);
 }
 
-uint64_t balloon_take_again(struct balloon *balloon)
+bool balloon_wants_again(const struct balloon *balloon)
 {
-	const uint64_t number = __atomic_load_n(&balloon->again_wanted, __ATOMIC_ACQUIRE);
-
-	forget_released(balloon);
-	note_released(balloon);
-	return number;
+	return balloon_again_number(balloon) != balloon->again_told;
 }
 
 void balloon_note_again(struct balloon *balloon, uint64_t number)
@@ -255,7 +251,7 @@ void balloon_take_report(struct balloon *balloon,
 void balloon_forget(struct balloon *balloon)
 {
 	forget_released(balloon);
-	balloon_note_again(balloon, __atomic_load_n(&balloon->again_wanted, __ATOMIC_ACQUIRE));
+	balloon_note_again(balloon, balloon_again_number(balloon));
 	pthread_mutex_lock(&balloon->lock);
 	balloon->state = (struct balloon_state) {
 		.reports = balloon->state.reports,

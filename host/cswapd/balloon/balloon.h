@@ -111,10 +111,10 @@ void balloon_tell(struct balloon *balloon, uint64_t bytes);
 /* Is the guest to release anew what it has released? */
 bool balloon_wants_again(const struct balloon *balloon);
 /*
- * The guest is about to be told so: nothing counts as released any more. Returns the number for
- * balloon_note_again(), when the guest has been shown it; a death before that has it told once more.
+ * The number of the last such wish. It's for balloon_note_again(), when the guest has been shown it; a death before that
+ * has it told once more.
  */
-uint64_t balloon_take_again(struct balloon *balloon);
+uint64_t balloon_again_number(const struct balloon *balloon);
 void balloon_note_again(struct balloon *balloon, uint64_t number);
 void balloon_set_released(struct balloon *balloon,
 			  const struct device_control *control, bool released);

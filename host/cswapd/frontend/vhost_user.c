@@ -110,7 +110,7 @@ static void drop_dirty_log(struct vhost_user *vu)
 	dirty_log_drop(&vu->config.memory->dirty);
 	worker_resume(vu->config.workers);
 	/* The front end that had the log has read all of memory, and reading a hole fills it. */
-	vu->is_filled = true;
+	vhost_user_ask_again(vu);
 }
 
 static const char *vu_handle_set_features(struct vhost_user *vu, struct vu_message *msg)
@@ -623,7 +623,6 @@ static void close_all(struct vhost_user *vu)
 	}
 	clear_rings(vu);
 	drop_dirty_log(vu);
-	vu->is_filled = false;
 	worker_pause(vu->config.workers);
 	memory_clear(vu->config.memory);
 	worker_resume(vu->config.workers);

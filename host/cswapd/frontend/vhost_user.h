@@ -38,11 +38,11 @@ struct vhost_user_config {
 	struct device_limits limits;
 	struct memory *memory;		/* the workers look at it, too */
 	struct worker_set *workers;
+	struct balloon *balloon;	/* the workers', too */
 	bool inflight;			/* offer that the front end keeps what is in hand */
 	struct store_identity store;	/* ... whose slots are there */
 	struct store *movable;		/* that, if it could go along with the guest; or NULL */
-	struct balloon *balloon;	/* if there is such a store, as is the next */
-	uint32_t *holder;		/* enum handover_holder, where it's kept */
+	uint32_t *holder;		/* enum handover_holder, where it's kept, if there is such a store */
 	const struct vhost_user_lies *lies;	/* NULL in cswapd */
 };
 

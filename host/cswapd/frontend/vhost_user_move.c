@@ -103,7 +103,7 @@ int vhost_user_again_ms(const struct vhost_user *vu)
 {
 	uint64_t now;
 
-	if (!accepted(vu, VIRTIO_CSWAP_F_AGAIN) || (!vu->is_filled && !vu->config.memory->dirty.bits))
+	if (!accepted(vu, VIRTIO_CSWAP_F_AGAIN) || !vu->config.memory->dirty.bits)
 		return -1;
 	now = clock_now_ms();
 	return vu->again_at_ms > now ? (int)(vu->again_at_ms - now) : 0;
@@ -112,7 +112,6 @@ int vhost_user_again_ms(const struct vhost_user *vu)
 void vhost_user_ask_again(struct vhost_user *vu)
 {
 	vu->again_at_ms = clock_now_ms() + AGAIN_MS;
-	vu->is_filled = false;
 	balloon_want_again(vu->config.balloon);
 	worker_tell_target(vu->config.workers);
 }

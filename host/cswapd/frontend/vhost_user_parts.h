@@ -154,8 +154,7 @@ struct vhost_user {
 	struct inflight *inflight;	/* ... if it has handed it back; then there is no other */
 	struct handover handover;
 	uint32_t own_holder;		/* if we weren't given one */
-	bool is_filled;			/* what is released, and the guest wasn't asked to release it anew */
-	uint64_t again_at_ms;		/* it isn't asked before */
+	uint64_t again_at_ms;		/* the guest isn't asked to release anew before, by a log */
 	struct vhost_user_agreed agreed;
 	struct log_rate wrong_rate;	/* lines about its messages, */
 	struct log_rate pages_rate;	/* and about its memory */

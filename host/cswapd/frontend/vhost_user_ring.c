@@ -24,7 +24,9 @@ const char *vu_start_ring(struct vhost_user *vu, struct vu_ring *ring)
 	    ring->worker.kick_fd < 0 || !ring->enabled)
 		return NULL;
 	if (!handover_is_ours(&vu->handover)) {
-		vu->is_filled |= handover_is_loaded(&vu->handover);
+		/* First: who dies after it isn't followed by one that knows that the guest has just come. */
+		if (handover_is_loaded(&vu->handover))
+			vhost_user_ask_again(vu);
 		wrong = handover_end(&vu->handover);
 		if (wrong)
 			return wrong;

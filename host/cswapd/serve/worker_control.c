@@ -390,6 +390,8 @@ static unsigned int run_events(struct worker *worker)
 	struct control *control = &worker->control;
 	struct heads *events = &control->events;
 	const bool ask = worker->set->config.limits.again && balloon_wants_again(balloon);
+	/* Before the guest is shown it: what is asked for from now on is told once more. */
+	const uint64_t number = balloon_again_number(balloon);
 	uint64_t target = balloon_get_wanted(balloon);
 	uint16_t head;
 
@@ -404,9 +406,8 @@ static unsigned int run_events(struct worker *worker)
 		events->count * sizeof(events->head[0]));
 	if (!answer_event(worker, head, target, ask ? VIRTIO_CSWAP_EVENT_AGAIN : 0))
 		return 0;
-	/* Before the guest is shown it: a RELEASE that is answered later counts. */
 	if (ask)
-		control->again = balloon_take_again(balloon);
+		control->again = number;
 	control->told_bytes = target;
 	control->told_known = true;
 	balloon_tell(balloon, target);

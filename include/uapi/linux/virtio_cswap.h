@@ -232,9 +232,8 @@ struct virtio_cswap_mem_range {
  * be told less often makes it available less often.
  *
  * AGAIN (with F_AGAIN): the host may have memory again behind what was released,
- * as when a VMM has read all memory to migrate the guest. The device has
- * forgotten what was released; so the driver RELEASEs again what it still does
- * without.
+ * as when a VMM has read all memory to migrate the guest. So the driver RELEASEs
+ * again what it still does without. What is released counts meanwhile.
  */
 #define VIRTIO_CSWAP_EVENT_AGAIN	1
 
