@@ -83,7 +83,7 @@ struct cswap_load_io {
 	unsigned int offset;
 	blk_status_t status;		/* of the device's answer, or why there's none */
 	u8 tag[VIRTIO_CSWAP_TAG_SIZE];
-	u32 since;			/* seconds of the tick's: it was sent then */
+	u32 since;			/* seconds of the tick's: its bio came then */
 	ktime_t started;
 	struct bio *bio;		/* that the page is a part of */
 	unsigned long begun;		/* for the disk's statistics */

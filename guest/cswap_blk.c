@@ -111,8 +111,11 @@ static void batch_turn(struct batch *batch, struct cswap_queue *queue)
 
 static void batch_add(struct batch *batch)
 {
-	if (++batch->pages == BATCH_PAGES)
-		batch_send(batch);
+	if (++batch->pages < BATCH_PAGES)
+		return;
+	batch_send(batch);
+	/* a bio may have hundreds of pages */
+	cond_resched();
 }
 
 /* Called by the task that ends its plug, perhaps because it is about to sleep. */
@@ -341,6 +344,7 @@ struct load_to {
 	unsigned int offset;
 	struct bio *bio;		/* the page is a part of; ended then */
 	unsigned int tries;		/* that have failed */
+	u32 since;			/* seconds of the tick's: the bio came then */
 	unsigned long begun;		/* for the disk's statistics */
 };
 
@@ -379,7 +383,7 @@ static void load_fill(struct cswap_queue *queue, const struct load_to *to, u32 l
 	io->status = BLK_STS_OK;
 	io->handed_over = false;
 	io->started = ktime_get();
-	io->since = cswap_seconds(queue->dev);
+	io->since = to->since;
 	/* its clock runs, and whether there are rings or not */
 	cswap_tick_soon(queue->dev);
 }
@@ -389,11 +393,10 @@ static bool load_waits(const struct load_hold *hold)
 	return hold->how == CSWAP_LOAD_BUSY || hold->how == CSWAP_LOAD_WAIT;
 }
 
-/* True when the wait, which began at @since, is over: with a load, or without. */
-static bool load_try(struct cswap_queue *queue, const struct load_to *to, u32 since,
-		     struct load_hold *hold)
+/* True when the wait is over: with a load, or without. */
+static bool load_try(struct cswap_queue *queue, const struct load_to *to, struct load_hold *hold)
 {
-	bool over = cswap_load_overdue(queue->dev, since);
+	bool over = cswap_load_overdue(queue->dev, to->since);
 	unsigned long flags;
 
 	spin_lock_irqsave(&queue->lock, flags);
@@ -415,20 +418,19 @@ static bool load_try(struct cswap_queue *queue, const struct load_to *to, u32 si
 }
 
 /* Wait for a free load (one waiter is woken), or for the slot's turn (all waiters are woken). */
-static void load_await(struct cswap_queue *queue, const struct load_to *to, u32 since,
-		       struct load_hold *hold)
+static void load_await(struct cswap_queue *queue, const struct load_to *to, struct load_hold *hold)
 {
 	unsigned long flags;
 
 	while (!hold->over) {
 		if (hold->how == CSWAP_LOAD_BUSY) {
 			wait_event(queue->slot_wait,
-				   load_try(queue, to, since, hold) ||
+				   load_try(queue, to, hold) ||
 				   hold->how == CSWAP_LOAD_WAIT);
 			continue;
 		}
 		wait_event_one(queue->load_wait,
-			       load_try(queue, to, since, hold) ||
+			       load_try(queue, to, hold) ||
 			       hold->how == CSWAP_LOAD_BUSY);
 		spin_lock_irqsave(&queue->lock, flags);
 		cswap_queue_wake_load(queue);
@@ -455,10 +457,8 @@ static void load_lost(struct cswap_queue *queue, const struct load_to *to)
 static bool load_begin(struct cswap_queue *queue, const struct load_to *to,
 		       struct load_hold *hold)
 {
-	u32 since = cswap_seconds(queue->dev);
-
-	if (!load_try(queue, to, since, hold))
-		load_await(queue, to, since, hold);
+	if (!load_try(queue, to, hold))
+		load_await(queue, to, hold);
 	if (load_waits(hold))
 		load_lost(queue, to);
 	return !load_waits(hold);
@@ -610,6 +610,7 @@ static bool load_finish(struct cswap_queue *queue, struct cswap_load_io *io,
 		.offset = io->offset,
 		.bio = io->bio,
 		.tries = io->tries,
+		.since = io->since,
 		.begun = io->begun,
 	};
 	u64 counter = queue->shard.loads[io - queue->load_io].counter;
@@ -737,11 +738,13 @@ static blk_status_t load_page(struct cswap_dev *dev, struct load_to *to, struct 
 
 /* --- the disk --- */
 
-static blk_status_t transfer_page(struct cswap_dev *dev, struct bio *bio, u64 slot,
+static blk_status_t transfer_page(struct cswap_dev *dev, struct bio *bio, u32 since, u64 slot,
 				  struct page *page, unsigned int offset,
 				  struct batch *batch)
 {
-	struct load_to to = { .slot = slot, .page = page, .offset = offset, .bio = bio };
+	struct load_to to = {
+		.slot = slot, .page = page, .offset = offset, .bio = bio, .since = since,
+	};
 
 	if (op_is_write(bio_op(bio)))
 		return store_page(dev, slot, page, offset, batch);
@@ -789,6 +792,7 @@ static void transfer(struct cswap_dev *dev, struct bio *bio)
 	u64 slot = bio->bi_iter.bi_sector / CSWAP_SECTORS;
 	struct batch batch = { };
 	blk_status_t status = BLK_STS_OK;
+	u32 since = cswap_seconds(dev);
 	unsigned long begun = 0;
 	struct bvec_iter iter;
 	struct bio_vec bv;
@@ -804,7 +808,7 @@ static void transfer(struct cswap_dev *dev, struct bio *bio)
 		}
 		for (done = 0; done < bv.bv_len && !status;
 		     done += VIRTIO_CSWAP_SLOT_SIZE)
-			status = transfer_page(dev, bio, slot++, bv.bv_page,
+			status = transfer_page(dev, bio, since, slot++, bv.bv_page,
 					       bv.bv_offset + done, &batch);
 		if (status)
 			break;

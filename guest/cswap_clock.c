@@ -60,8 +60,8 @@ bool cswap_load_overdue(const struct cswap_dev *dev, u32 since)
 {
 	u32 limit = cswap_load_timeout_of(dev);
 
-	/* the first second may have been a short one */
-	return limit && cswap_age_s(dev, since) > limit;
+	/* the first second may have been a short one; and a reset comes first, see below */
+	return limit && cswap_age_s(dev, since) > max(limit, 2U);
 }
 
 /* A second has passed, however many the tick is late; it may have been called early, too. */
