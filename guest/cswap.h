@@ -84,7 +84,7 @@ struct cswap_load_io {
 	blk_status_t status;		/* of the device's answer, or why there's none */
 	u8 tag[VIRTIO_CSWAP_TAG_SIZE];
 	u32 since;			/* seconds of the tick's: its bio came then */
-	ktime_t started;
+	ktime_t asked, started;		/* the page was wanted; this try for it began */
 	struct bio *bio;		/* that the page is a part of */
 	unsigned long begun;		/* for the disk's statistics */
 	struct llist_node node;		/* on @finished of the first of its group */
@@ -115,7 +115,7 @@ struct cswap_stats {
 	u64 retries;			/* pages fetched again since they didn't open */
 	u64 tampered;			/* pages given up since they didn't open */
 	u64 protocol_errors;		/* answers that made no sense */
-	u64 load_ns;			/* time that readers waited for the device */
+	u64 load_ns;			/* time that readers waited for the device, for all tries */
 };
 
 /*
@@ -661,6 +661,8 @@ void cswap_observe_init(struct cswap_dev *dev);
  */
 void cswap_observe_begin(struct cswap_dev *dev);
 void cswap_observe_end(struct cswap_dev *dev);
+/* A page that the device was asked for, wanted since @asked, has its end. Under the queue's lock. */
+void cswap_observe_wait(struct cswap_queue *queue, ktime_t asked);
 /* A page was given up since it didn't open. Any context. */
 void cswap_observe_tampered(struct cswap_dev *dev);
 

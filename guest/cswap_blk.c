@@ -345,6 +345,7 @@ struct load_to {
 	struct bio *bio;		/* the page is a part of; ended then */
 	unsigned int tries;		/* that have failed */
 	u32 since;			/* seconds of the tick's: the bio came then */
+	ktime_t asked, started;		/* the page was wanted; this try for it began */
 	unsigned long begun;		/* for the disk's statistics */
 };
 
@@ -382,7 +383,8 @@ static void load_fill(struct cswap_queue *queue, const struct load_to *to, u32 l
 	io->begun = to->begun;
 	io->status = BLK_STS_OK;
 	io->handed_over = false;
-	io->started = ktime_get();
+	io->asked = to->asked;
+	io->started = to->started;
 	io->since = to->since;
 	/* its clock runs, and whether there are rings or not */
 	cswap_tick_soon(queue->dev);
@@ -446,6 +448,7 @@ static void load_lost(struct cswap_queue *queue, const struct load_to *to)
 
 	spin_lock_irqsave(&queue->lock, flags);
 	queue->stats.load_timeouts++;
+	cswap_observe_wait(queue, to->asked);
 	known = cswap_queue_is_lost(queue);
 	spin_unlock_irqrestore(&queue->lock, flags);
 	if (!known)
@@ -563,6 +566,7 @@ static void load_let_go(struct cswap_queue *queue, struct cswap_load_io *io, boo
 
 	spin_lock_irqsave(&queue->lock, flags);
 	queue->stats.loads += opened;
+	cswap_observe_wait(queue, io->asked);
 	deferred = cswap_load_end(&queue->shard, io - queue->load_io);
 	cswap_queue_wake_readers(queue);
 	if (deferred) {
@@ -611,6 +615,7 @@ static bool load_finish(struct cswap_queue *queue, struct cswap_load_io *io,
 		.bio = io->bio,
 		.tries = io->tries,
 		.since = io->since,
+		.asked = io->asked,
 		.begun = io->begun,
 	};
 	u64 counter = queue->shard.loads[io - queue->load_io].counter;
@@ -630,6 +635,7 @@ static bool load_finish(struct cswap_queue *queue, struct cswap_load_io *io,
 			break;
 		}
 		to.tries = io->tries;
+		to.started = ktime_get();
 		how = load_again(queue, &to, io, &copy);
 		if (how == CSWAP_LOAD_DEVICE)
 			return false;
@@ -729,6 +735,8 @@ static blk_status_t load_page(struct cswap_dev *dev, struct load_to *to, struct 
 
 	bio_inc_remaining(to->bio);
 	load_account_begin(to);
+	to->asked = ktime_get();
+	to->started = to->asked;
 	batch_turn(batch, queue);
 	if (!load_page_now(queue, to, batch, &status))
 		return BLK_STS_OK;

@@ -4,7 +4,8 @@
  * waited for, counters, and a uevent when a page doesn't open.
  *
  * The histogram is /sys/kernel/debug/cswapN/load_us: a line for each power of two, its upper bound
- * in microseconds and the pages that took less. Beside it "counters" has a line for each, a name
+ * in microseconds and the pages that took less, from when the page was wanted until it was opened, or
+ * given up; pages that the pool still had aren't counted. Beside it "counters" has a line for each, a name
  * and a number; what an owner may want to know is in sysfs. The uevent is a "change" of the disk
  * with CSWAP_EVENT=tampered and CSWAP_TAMPERED=, their number so far; several in a row may be one
  * event.
@@ -18,6 +19,13 @@
 
 #define CREATE_TRACE_POINTS
 #include "cswap_trace.h"
+
+void cswap_observe_wait(struct cswap_queue *queue, ktime_t asked)
+{
+	u64 us = ktime_us_delta(ktime_get(), asked);
+
+	queue->load_us[min(fls64(us), CSWAP_LATENCY_BUCKETS - 1)]++;
+}
 
 static int load_us_show(struct seq_file *file, void *unused)
 {

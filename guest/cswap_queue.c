@@ -230,7 +230,6 @@ void cswap_queue_hand_over(struct cswap_queue *queue, struct cswap_load_io *io,
 	io->page = NULL;
 	ns = ktime_to_ns(ktime_sub(ktime_get(), io->started));
 	queue->stats.load_ns += ns;
-	queue->load_us[min(fls64(ns / NSEC_PER_USEC), CSWAP_LATENCY_BUCKETS - 1)]++;
 	trace_cswap_loaded(queue->dev->number, queue->index,
 			   queue->shard.loads[io - queue->load_io].slot, ns / NSEC_PER_USEC,
 			   (__force unsigned int)io->status);
