@@ -256,12 +256,25 @@ static void read_report(struct guest *guest, struct policy_guest_sample *to,
 	number(report, "refault_pages", &to->refaults);
 }
 
+/*
+ * The VMM's cgroup says what the guest uses. The files of its memory do if all of its memory is in them:
+ * a confidential guest's private memory, which "convert" gives back, is in none.
+ */
+static void read_used(struct policy_guest_sample *to, struct json_object *status)
+{
+	struct json_object *measured = member(status, "measured"), *release = member(status, "release");
+	bool is_private = json_object_is_type(release, json_type_string) &&
+			  !strcmp(json_object_get_string(release), "convert");
+
+	to->has_used = number(measured, "cgroup_bytes", &to->used) ||
+		       (!is_private && number(measured, "memory_file_bytes", &to->used));
+}
+
 /* The status, into the sample. False: it's none. */
 static bool read_status(struct guest *guest, struct policy_guest_sample *to,
 			struct json_object *status)
 {
 	struct json_object *balloon = member(status, "balloon");
-	struct json_object *measured = member(status, "measured");
 
 	if (!json_object_get_boolean(member(status, "ok")) ||
 	    !json_object_is_type(balloon, json_type_string) ||
@@ -271,8 +284,7 @@ static bool read_status(struct guest *guest, struct policy_guest_sample *to,
 	to->ready = number(status, "memory_bytes", &guest->memory) &&
 		    !strcmp(guest->balloon, "ready");
 	number(member(status, "claimed"), "released_bytes", &to->released);
-	to->has_used = number(measured, "cgroup_bytes", &to->used) ||
-		       number(measured, "memory_file_bytes", &to->used);
+	read_used(to, status);
 	number(member(status, "store"), "loaded_pages", &to->loaded_pages);
 	number(member(status, "store"), "tags_memory_bytes", &to->tags);
 	read_report(guest, to, member(status, "report"));

@@ -16,6 +16,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 MIB = 1 << 20
@@ -189,6 +190,44 @@ class Host:
         shutil.rmtree(self.dir)
 
 
+class PlayedDaemon:
+    """The control socket of a daemon whose guest does at once as it is told; @said replaces what its status says."""
+
+    def __init__(self, host, name, mib, **said):
+        self.target, self.size, self.said, self.number, self.lock = 0, mib * MIB, said, 0, threading.Lock()
+        os.makedirs(host.path("run", name), exist_ok=True)
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(host.path("run", name, "control"))
+        self.listener.listen()
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            client = self.listener.accept()[0]
+            threading.Thread(target=self.serve, args=(client,), daemon=True).start()
+
+    def serve(self, client):
+        try:
+            with client, client.makefile("rb") as requests:
+                for line in requests:
+                    client.sendall(json.dumps(self.answer(json.loads(line))).encode() + b"\n")
+        except OSError:
+            pass
+
+    def answer(self, request):
+        with self.lock:
+            self.target = request.get("bytes", self.target)
+            self.number += 1
+            return dict({
+                "ok": True, "balloon": "ready", "release": "punch", "memory_bytes": self.size,
+                "target_bytes": self.target, "claimed": {"released_bytes": self.target},
+                "report": {"number": self.number, "age_ms": 0, "available_bytes": 0, "swap_in_ns": 0,
+                           "refault_pages": 0, "stopped": "none"},
+                "measured": {"memory_file_bytes": self.size - self.target, "cgroup_bytes": None},
+                "store": {"loaded_pages": 0, "tags_memory_bytes": 0},
+            }, **self.said)
+
+
 def expect(what, condition):
     if not condition:
         raise Failed("not so: " + what)
@@ -240,6 +279,26 @@ def restores_the_reserve(host):
                                         for g in host.list().values()))
     host.limit = 4096 * MIB
     host.until("it's given back", lambda: all(host.target(n) == 0 for n in "abc"))
+
+
+def private_memory_is_in_no_file(host):
+    """A confidential guest's files hold its shared memory alone: they are no measure of what it uses."""
+    files = {"memory_file_bytes": 64 * MIB, "cgroup_bytes": None}
+    PlayedDaemon(host, "private", 2048, release="convert", measured=files)
+    PlayedDaemon(host, "seen", 2048, release="convert", measured=dict(files, cgroup_bytes=2100 * MIB))
+    PlayedDaemon(host, "plain", 2048)
+    host.limit = 8192 * MIB
+    host.memory(6144 * MIB)
+    host.balancer()
+    host.without_asking("all are managed", lambda: all(host.state(n) == "managed" for n in ("private", "seen", "plain")))
+    first = host.ask("status")["decisions"]
+    host.without_asking("decisions", lambda: host.ask("status")["decisions"] >= first + 20)
+    guests = host.list()
+    expect("what isn't measured isn't known", guests["private"]["used_bytes"] is None)
+    expect("the cgroup counts", guests["seen"]["used_bytes"] == 2100 * MIB)
+    expect("and so do a plain guest's files", guests["plain"]["used_bytes"] == 2048 * MIB)
+    expect("there is enough for all: %r" % {n: g["target_bytes"] for n, g in guests.items()},
+           not any(g["target_bytes"] for g in guests.values()))
 
 
 def dry_run_does_nothing(host):
@@ -814,6 +873,7 @@ tests = [
     (finds_guests_and_leaves_them_alone, Host),
     (restores_the_reserve, Host),
     (is_heard_with_the_first_answer, lambda: Host("interval = 60s\n")),
+    (private_memory_is_in_no_file, lambda: Host(guests=())),
     (dry_run_does_nothing, Host),
     (obeys_its_operator, Host),
     # The history has 16 decisions: it isn't to be over before it is asked for.
