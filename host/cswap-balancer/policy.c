@@ -163,9 +163,14 @@ static uint64_t step_of(const struct policy *policy, const struct policy_guest_s
 	return max64(size_of(sample) * policy->conf.step_permille / 1000, POLICY_BLOCK);
 }
 
+static bool is_heard(const struct policy_guest_sample *sample)
+{
+	return sample->ready && !sample->late;
+}
+
 static bool is_managed(const struct policy_guest_sample *sample)
 {
-	return sample->ready && !sample->late && sample->mode == POLICY_AUTO;
+	return is_heard(sample) && sample->mode == POLICY_AUTO;
 }
 
 /* A change of a count in a minute, as permille of @of pages' bytes; counts may fall back. */
@@ -806,7 +811,8 @@ static enum policy_reason rest_reason(const struct policy *policy, const struct 
 /*
  * One more answer for each patience that a stuck guest keeps the reserve short. No answer when the
  * reserve isn't short any more, because then the guest costs no other guest anything, and a guest that
- * was frozen can't show progress. No answer to a guest that an operator has paused or drains.
+ * was frozen can't show progress. No answer to a guest that an operator has paused or drains; and none that is
+ * harder to a guest that isn't heard, which could release nothing.
  */
 static void escalate(const struct policy *policy, struct policy_guest *guest,
 		     const struct policy_guest_sample *sample, uint64_t now_ms)
@@ -815,7 +821,12 @@ static void escalate(const struct policy *policy, struct policy_guest *guest,
 
 	if (sample->mode != POLICY_AUTO)
 		guest->answer = 0;
-	if (sample->mode != POLICY_AUTO || !guest->stuck || (guest->answer && now_ms - guest->answer_ms <= policy->conf.patience_ms))
+	if (!is_heard(sample)) {
+		guest->answer = is_short ? guest->answer : 0;
+		guest->answer_ms = now_ms;
+	}
+	if (sample->mode != POLICY_AUTO || !is_heard(sample) || !guest->stuck ||
+	    (guest->answer && now_ms - guest->answer_ms <= policy->conf.patience_ms))
 		return;
 	guest->answer_ms = now_ms;
 	if (!is_short)
@@ -830,7 +841,7 @@ static void escalate(const struct policy *policy, struct policy_guest *guest,
  */
 static void follow(struct policy_guest *guest, const struct policy_guest_sample *sample)
 {
-	if (sample->mode != POLICY_AUTO && sample->ready && !sample->late)
+	if (sample->mode != POLICY_AUTO && is_heard(sample))
 		guest->target = sample->asked;
 }
 
@@ -855,8 +866,10 @@ static void look(struct policy *policy, const struct policy_guest_sample *sample
 		bound(guest, &samples[i]);
 		guest->allot = size_of(&samples[i]) - guest->target;
 		feel(policy, guest, &samples[i], now_ms);
-		if (samples[i].ready && !samples[i].late)
+		if (is_heard(&samples[i]))
 			track(policy, guest, &samples[i], now_ms);
+		else
+			guest->asked_ms = now_ms;	/* It can release nothing: this isn't its time. */
 		guest->reason = POLICY_REASONS;
 	}
 }

@@ -504,6 +504,56 @@ static void stuck_guest_costs_nobody_else(void **state)
 	assert_false(w.t.guest[0].stuck);
 }
 
+/* Without its daemon a guest can release nothing: it isn't its time that passes. */
+static void silence_is_no_refusal(void **state)
+{
+	struct policy_guest_sample *s;
+	unsigned int silent, first;
+	struct world w;
+
+	(void)state;
+	for (silent = 0; silent < 2; silent++) {
+		world_init(&w, 2, 4 * GIB, 5 * GIB);
+		w.t.policy.conf.answers = 3;
+		w.t.policy.conf.reserve_bytes = 3 * GIB;
+		s = &w.t.sample[0];
+		w.refuses[0] = true;
+		seconds(&w, 10);
+		assert_true(w.t.guest[0].target > s->released + POLICY_BLOCK);
+		/* its daemon doesn't answer, or is there without the guest, for longer than the patience */
+		s->late = !silent;
+		s->ready = silent != 1;
+		seconds(&w, 60);
+		assert_false(w.t.guest[0].stuck);
+		s->late = false;
+		s->ready = true;
+		seconds(&w, 15);
+		assert_false(w.t.guest[0].stuck);
+		/* and then it has had its time */
+		seconds(&w, 10);
+		assert_true(w.t.guest[0].stuck);
+		/* Nor does an answer become a harder one meanwhile. */
+		first = w.t.guest[0].answer;
+		assert_int_equal(first, 1);
+		s->late = !silent;
+		s->ready = silent != 1;
+		seconds(&w, 60);
+		assert_int_equal(w.t.guest[0].answer, first);
+		s->late = false;
+		s->ready = true;
+		seconds(&w, 15);
+		assert_int_equal(w.t.guest[0].answer, first);
+		seconds(&w, 60);
+		assert_int_equal(w.t.guest[0].answer, 3);
+		/* but it ends when the reserve is whole */
+		s->late = !silent;
+		s->ready = silent != 1;
+		w.limit = 12 * GIB;
+		seconds(&w, 10);
+		assert_int_equal(w.t.guest[0].answer, 0);
+	}
+}
+
 /* Whoever was given memory back may wait a minute before it gives again, and works at it meanwhile. */
 static void turns_are_no_refusals(void **state)
 {
@@ -980,6 +1030,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(begins_with_the_first_answer),
 		cmocka_unit_test(tags_are_charged),
 		cmocka_unit_test(stuck_guest_costs_nobody_else),
+		cmocka_unit_test(silence_is_no_refusal),
 		cmocka_unit_test(turns_are_no_refusals),
 		cmocka_unit_test(liar_is_measured),
 		cmocka_unit_test(crying_wins_no_more_than_a_share),
