@@ -34,6 +34,7 @@
 #define DEFAULT_CONTROL "/run/cswap-balancer/control"
 #define NOTES_NAME "answers"
 #define MODES_NAME "modes"
+#define ORDER_NAME "order"
 /* What isn't a guest's: operators, files that are open for a moment, and what is there once. */
 #define OWN_DESCRIPTORS (CTL_MAX_CLIENTS + 16)
 #define RETRY_MS 100
@@ -325,14 +326,15 @@ static int undo(struct balancer *balancer, const struct options *options)
 	return done ? 0 : 1;
 }
 
-/* What an earlier balancer has left is undone first: this one begins with no answers, and with its operators' words. */
+/* What an earlier balancer has left is undone first: this one begins with no answers, and with its operators' words
+ * and the guests' order. */
 static bool begin(struct balancer *balancer, const struct options *options)
 {
 	char path[PATH_MAX];
 
-	guests_open(&balancer->guests, &balancer->config, &balancer->modes, raise_limit());
 	if (balancer->dry_run) {
 		modes_open(&balancer->modes, NULL);
+		guests_open(&balancer->guests, &balancer->config, &balancer->modes, raise_limit(), NULL);
 		return true;
 	}
 	if (!open_notes(balancer, options, true))
@@ -340,6 +342,8 @@ static bool begin(struct balancer *balancer, const struct options *options)
 	answers_undo(&balancer->notes);
 	name_kept(options, MODES_NAME, path);
 	modes_open(&balancer->modes, path);
+	name_kept(options, ORDER_NAME, path);
+	guests_open(&balancer->guests, &balancer->config, &balancer->modes, raise_limit(), path);
 	return true;
 }
 

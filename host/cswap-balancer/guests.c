@@ -8,9 +8,15 @@
  * with each tick. So neither the balancer nor a daemon waits for another daemon. What a daemon
  * says is checked here, and only here.
  *
- * A guest is forgotten when its folder is gone, but for what an operator has said of it (modes.c). As
- * long as the folder is there, a daemon that was restarted goes on where it was: its target is the
- * one that the balancer tells it anew, or that it has kept.
+ * systemd removes a daemon's folder when the daemon ends, also when it starts the daemon again. So a guest
+ * whose folder is gone is late for a while, as one whose daemon doesn't answer: its VMM runs on, and what it
+ * holds, or may take, is charged still. It's forgotten when the folder stays away, but for what an
+ * operator has said of it (modes.c). Till then a daemon that was restarted goes on where it was: its
+ * target is the one that the balancer tells it anew, or that it has kept.
+ *
+ * Who came first is admitted first. So the order in which the guests came is kept in a file that outlives the
+ * balancer, as notes are (notes.c). The next balancer begins with the guests that are in the file, all of them
+ * late: one whose daemon is being restarted just then keeps its place, too.
  *
  * When the balancer ends, the targets stay: together the guests fit into the host, and would not
  * any more if each guest took its memory back. For this reason targets have no lease; the unit
@@ -29,6 +35,7 @@
 #include <unistd.h>
 
 #include "guests.h"
+#include "common/clock.h"
 #include "common/log.h"
 
 /* Without an event the folder is looked at this often. */
@@ -36,6 +43,11 @@
 #define LATE_INTERVALS 5
 #define MIN_LATE_MS 3000
 #define MAX_DEPTH 4
+/*
+ * A daemon that is started again has its folder back after half a second (RestartSec= of its unit), or after an
+ * operator's few seconds. A guest that has ended keeps memory from others for as long.
+ */
+#define GONE_MS 20000
 
 /* --- which guests are there --- */
 
@@ -79,18 +91,19 @@ static enum policy_mode first_mode(const struct guest *guest)
 	return guest->config->manage ? POLICY_AUTO : POLICY_MODE_PAUSED;
 }
 
-static void add(struct guests *guests, const char *name)
+/* The last in the order; NULL (said why): it can't be managed. */
+static struct guest *add(struct guests *guests, const char *name)
 {
 	size_t i = guests->policy.count;
 	struct guest *guest;
 
 	if (strlen(name) >= sizeof(guest->name) || !make_room(guests)) {
 		log_warning("guest %s: can't be managed: no memory, or too long a name", name);
-		return;
+		return NULL;
 	}
 	guest = &guests->guest[i];
 	*guest = (struct guest) {
-		.fd = -1, .seen = true, .config = config_find(guests->config, name),
+		.fd = -1, .config = config_find(guests->config, name),
 	};
 	memcpy(guest->name, name, strlen(name));
 	guests->sample[i] = (struct policy_guest_sample) {
@@ -98,7 +111,8 @@ static void add(struct guests *guests, const char *name)
 	};
 	policy_forget(&guests->policy.guest[i]);
 	guests->policy.count++;
-	log_info("guest %s: found", name);
+	guests->reordered = true;
+	return guest;
 }
 
 static void hang_up(struct guest *guest)
@@ -123,7 +137,74 @@ static void drop(struct guests *guests, size_t i)
 	memmove(&guests->policy.guest[i], &guests->policy.guest[i + 1],
 		rest * sizeof(*guests->policy.guest));
 	guests->policy.count--;
+	guests->reordered = true;
 }
+
+/* Nobody hears of it until its folder is back. */
+static void lose(struct guests *guests, size_t i, uint64_t now_ms)
+{
+	struct guest *guest = &guests->guest[i];
+
+	log_info("guest %s: its folder is gone: it's late", guest->name);
+	hang_up(guest);
+	guest->gone_ms = now_ms;
+	guests->sample[i].late = true;
+}
+
+/* --- the order in which they came --- */
+
+static void save_order(struct guests *guests)
+{
+	char new[PATH_MAX + 8];
+	FILE *file;
+	bool good;
+	size_t i;
+
+	if (!guests->reordered)
+		return;
+	guests->reordered = false;
+	if (!guests->order_path[0])
+		return;
+	snprintf(new, sizeof(new), "%s.new", guests->order_path);
+	file = fopen(new, "we");
+	/* A line has room for one name, and a name may have any byte. */
+	for (i = 0; file && i < guests->policy.count; i++)
+		if (!strchr(guests->guest[i].name, '\n'))
+			fprintf(file, "%s\n", guests->guest[i].name);
+	good = file && !ferror(file);
+	if (file && fclose(file))
+		good = false;
+	if (!good || rename(new, guests->order_path))
+		log_warning("can't write %s: %s: when the balancer is restarted, guests are admitted in another order",
+			    guests->order_path, strerror(errno));
+}
+
+/* Those of an earlier balancer, which are still to be found. */
+static void load_order(struct guests *guests, uint64_t now_ms)
+{
+	FILE *file = fopen(guests->order_path, "re");
+	struct guest *guest;
+	char line[128];
+
+	if (!file && errno != ENOENT)
+		log_warning("can't read %s: %s: guests are admitted in another order than before",
+			    guests->order_path, strerror(errno));
+	while (file && fgets(line, sizeof(line), file) && guests->policy.count < guests->most) {
+		char *end = strchr(line, '\n');
+
+		if (end)
+			*end = '\0';
+		if (!end || !line[0] || line[0] == '.' || strchr(line, '/') || guests_find(guests, line))
+			continue;
+		guest = add(guests, line);
+		if (guest)
+			guest->gone_ms = now_ms;
+	}
+	if (file)
+		fclose(file);
+}
+
+/* --- looking for them --- */
 
 /* How many there is no room for isn't said with every look. */
 static void note_left_out(struct guests *guests, size_t left_out)
@@ -132,6 +213,15 @@ static void note_left_out(struct guests *guests, size_t left_out)
 		log_err("%zu guests aren't managed: there are descriptors for %zu (LimitNOFILE= of the unit)",
 			left_out, guests->most);
 	guests->left_out = left_out;
+}
+
+static void see(struct guest *guest)
+{
+	guest->seen = true;
+	guest->gone_ms = 0;
+	if (!guest->found)
+		log_info("guest %s: found", guest->name);
+	guest->found = true;
 }
 
 /* 0, or what an error there was: then not all were seen. */
@@ -152,12 +242,12 @@ static int look(struct guests *guests)
 			continue;
 		modes_see(guests->modes, entry->d_name);
 		guest = guests_find(guests, entry->d_name);
-		if (guest)
-			guest->seen = true;
-		else if (guests->policy.count < guests->most)
-			add(guests, entry->d_name);
-		else
+		if (!guest && guests->policy.count == guests->most)
 			left_out++;
+		else if (!guest)
+			guest = add(guests, entry->d_name);
+		if (guest)
+			see(guest);
 	}
 	error = errno;
 	closedir(dir);
@@ -165,7 +255,23 @@ static int look(struct guests *guests)
 	return error;
 }
 
-/* A guest that isn't seen is gone; but none goes because the balancer can't look. */
+static bool is_forgotten(const struct guest *guest, uint64_t now_ms)
+{
+	return guest->gone_ms && now_ms - guest->gone_ms >= GONE_MS;
+}
+
+/* One is to be forgotten, unless it's seen now. */
+static bool is_look_due(const struct guests *guests, uint64_t now_ms)
+{
+	size_t i;
+
+	for (i = 0; i < guests->policy.count; i++)
+		if (is_forgotten(&guests->guest[i], now_ms))
+			return true;
+	return false;
+}
+
+/* A guest that isn't seen is late, and then gone; but none goes because the balancer can't look. */
 static void scan(struct guests *guests, uint64_t now_ms)
 {
 	size_t i;
@@ -179,10 +285,14 @@ static void scan(struct guests *guests, uint64_t now_ms)
 			    guests->config->guests_dir, strerror(error));
 		return;
 	}
-	for (i = guests->policy.count; i-- > 0;)
-		if (!guests->guest[i].seen)
+	for (i = guests->policy.count; i-- > 0;) {
+		if (is_forgotten(&guests->guest[i], now_ms))
 			drop(guests, i);
+		else if (!guests->guest[i].seen && !guests->guest[i].gone_ms)
+			lose(guests, i, now_ms);
+	}
 	modes_end_look(guests->modes, now_ms);
+	save_order(guests);
 }
 
 /* True: something in the folder has changed. */
@@ -392,7 +502,8 @@ static void receive(struct guest *guest, struct policy_guest_sample *sample, uin
 
 /* --- the caller's interface --- */
 
-void guests_open(struct guests *guests, const struct config *config, struct modes *modes, size_t most)
+void guests_open(struct guests *guests, const struct config *config, struct modes *modes, size_t most,
+		 const char *order_path)
 {
 	*guests = (struct guests) {
 		.config = config,
@@ -407,6 +518,10 @@ void guests_open(struct guests *guests, const struct config *config, struct mode
 	if (guests->inotify_fd < 0)
 		log_warning("can't watch %s: %s: guests are looked for in every %d. interval instead",
 			    config->guests_dir, strerror(errno), SCAN_TICKS);
+	if (!order_path)
+		return;
+	snprintf(guests->order_path, sizeof(guests->order_path), "%s", order_path);
+	load_order(guests, clock_now_ms());
 }
 
 void guests_close(struct guests *guests)
@@ -427,7 +542,7 @@ void guests_tick(struct guests *guests, uint64_t now_ms)
 {
 	size_t i;
 
-	if (take_events(guests) || !(guests->ticks++ % SCAN_TICKS))
+	if (take_events(guests) || !(guests->ticks++ % SCAN_TICKS) || is_look_due(guests, now_ms))
 		scan(guests, now_ms);
 	for (i = 0; i < guests->policy.count; i++) {
 		struct guest *guest = &guests->guest[i];
@@ -436,7 +551,7 @@ void guests_tick(struct guests *guests, uint64_t now_ms)
 			log_warning("guest %s: its daemon doesn't answer", guest->name);
 			hang_up(guest);
 		}
-		if (guest->fd < 0)
+		if (guest->fd < 0 && !guest->gone_ms)
 			open_connection(guests, guest, now_ms);
 		if (guest->fd >= 0 && !guest->awaiting)
 			request(guest, "{\"request\":\"status\"}\n", now_ms);

@@ -5,6 +5,7 @@
 #ifndef CSWAP_BALANCER_GUESTS_H
 #define CSWAP_BALANCER_GUESTS_H
 
+#include <limits.h>
 #include <poll.h>
 
 #include "config.h"
@@ -22,7 +23,9 @@ struct guest_change {
 struct guest {
 	char name[64];
 	const struct config_guest *config;
-	bool seen;			/* its folder is there */
+	bool seen;			/* its folder is there, by the look that is under way */
+	bool found;			/* it was seen once, and that was said */
+	uint64_t gone_ms;		/* since when its folder is missing; 0: it's there */
 
 	/* the connection */
 	int fd;				/* -1: none */
@@ -51,6 +54,8 @@ struct guests {
 	bool watching;			/* the folder itself is being watched */
 	unsigned int ticks;
 	uint64_t late_ms;
+	char order_path[PATH_MAX];	/* where that order is kept; "": nowhere */
+	bool reordered;			/* since it was kept */
 	/* in the order in which they came; parallel, as the policy wants them */
 	struct guest *guest;
 	struct policy_guest_sample *sample;
@@ -60,8 +65,12 @@ struct guests {
 	struct log_rate rate;		/* lines about what can't be opened */
 };
 
-/* @most: guests there are descriptors for. */
-void guests_open(struct guests *guests, const struct config *config, struct modes *modes, size_t most);
+/*
+ * @most: guests there are descriptors for. @order_path: where an earlier balancer has kept in which order the guests
+ * came, and where it's kept; NULL: nothing is read, and nothing written.
+ */
+void guests_open(struct guests *guests, const struct config *config, struct modes *modes, size_t most,
+		 const char *order_path);
 void guests_close(struct guests *guests);
 
 /* Find which guests came and went; connect; ask each for its status. Never waits. */
