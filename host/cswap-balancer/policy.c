@@ -415,10 +415,21 @@ static uint64_t pending_of(const struct policy_guest *guest,
 	return less(guest->charge, guest->allot + guest->over + tags_of(sample));
 }
 
+/*
+ * What measures count twice, or a daemon measures that isn't right, makes no memory: there is no more than the limit.
+ * But what is used is there: guests may be outside of the cgroup whose limit it is, as the daemons with their
+ * tags may, and memory's files count though they are swapped out.
+ */
+static uint64_t what_there_is(const struct policy_host_sample *host, uint64_t used)
+{
+	return min64(min64(host->available, POLICY_MAX_BYTES) + used,
+		     max64(min64(host->limit, POLICY_MAX_BYTES), used));
+}
+
 static void reckon(struct policy *policy, const struct policy_host_sample *host,
 		   const struct policy_guest_sample *samples)
 {
-	uint64_t used = 0;
+	uint64_t used = 0, tags = 0;
 	size_t i;
 
 	policy->charged = policy->pending = 0;
@@ -430,9 +441,10 @@ static void reckon(struct policy *policy, const struct policy_host_sample *host,
 				tags_of(&samples[i]);
 		policy->charged += guest->charge;
 		policy->pending += pending_of(guest, &samples[i]);
-		used += used_by(&samples[i]) + tags_of(&samples[i]);
+		used += used_by(&samples[i]);
+		tags += tags_of(&samples[i]);
 	}
-	policy->budget = less(min64(host->available, POLICY_MAX_BYTES) + used,
+	policy->budget = less(what_there_is(host, used) + tags,
 			      policy->conf.reserve_bytes);
 	policy->short_bytes = less(policy->charged, policy->budget + policy->pending);
 }

@@ -44,6 +44,8 @@ static const struct metric metrics[] = {
 	  "claimed", "released_bytes", NULL, 0 },
 	{ "cswap_measured_cgroup_bytes", GAUGE, "What the VMM's cgroup uses",
 	  "measured", "cgroup_bytes", NULL, 0 },
+	{ "cswap_measured_cgroup_cache_bytes", GAUGE, "What of that is the cache of files, which the host can drop",
+	  "measured", "cgroup_cache_bytes", NULL, 0 },
 	{ "cswap_measured_kept_bytes", GAUGE, "Discarded memory that something, an assigned device most likely, still holds",
 	  "measured", "kept_bytes", NULL, 0 },
 	{ "cswap_measured_memory_file_bytes", GAUGE, "What the files of the guest's memory occupy",

@@ -301,6 +301,26 @@ def private_memory_is_in_no_file(host):
            not any(g["target_bytes"] for g in guests.values()))
 
 
+def the_cache_of_files_is_no_guests(host):
+    """The VMM's cgroup counts the cache of a disk's image, and the host has it available: it's there once."""
+    played = {name: PlayedDaemon(host, name, 2048) for name in "ab"}
+    for mib, name in (4096, "a"), (1024, "b"):
+        played[name].said = {"measured": {"memory_file_bytes": 1024 * MIB, "cgroup_bytes": mib * MIB,
+                                          "cgroup_cache_bytes": 3072 * MIB if name == "a" else None}}
+    host.memory(2048 * MIB)
+    host.balancer()
+    host.without_asking("all are managed", lambda: all(host.state(n) == "managed" for n in "ab"))
+    first = host.ask("status")["decisions"]
+    host.without_asking("decisions", lambda: host.ask("status")["decisions"] >= first + 5)
+    guests = host.list()
+    expect("what it uses is without the cache", guests["a"]["used_bytes"] == 1024 * MIB)
+    expect("where no cache is known, none is", guests["b"]["used_bytes"] == 1024 * MIB)
+    budget = host.ask("explain", guest="a")["inputs"]["budget_bytes"]
+    expect("the budget: %d" % budget, budget == (4096 - 32) * MIB)
+    played["b"].said["measured"]["cgroup_cache_bytes"] = 4096 * MIB
+    host.without_asking("no less than nothing", lambda: host.list()["b"]["used_bytes"] == 0)
+
+
 def dry_run_does_nothing(host):
     host.balancer("--dry-run")
     all_managed(host)
@@ -931,6 +951,7 @@ tests = [
     (restores_the_reserve, Host),
     (is_heard_with_the_first_answer, lambda: Host("interval = 60s\n")),
     (private_memory_is_in_no_file, lambda: Host(guests=())),
+    (the_cache_of_files_is_no_guests, lambda: Host(guests=())),
     (dry_run_does_nothing, Host),
     (obeys_its_operator, Host),
     # The history has 16 decisions: it isn't to be over before it is asked for.

@@ -476,6 +476,26 @@ static void tags_are_charged(void **state)
 	assert_int_equal(w.t.policy.budget, budget);
 }
 
+/* What is measured twice isn't there twice; what is used is there. */
+static void budget_is_no_more_than_there_is(void **state)
+{
+	struct world w;
+
+	(void)state;
+	world_init(&w, 2, 4 * GIB, 12 * GIB);
+	seconds(&w, 2);
+	assert_int_equal(w.t.policy.budget, 12 * GIB - w.t.policy.conf.reserve_bytes);
+	w.t.host.available += 2 * GIB;
+	policy_step(&w.t.policy, &w.t.host, w.t.sample, w.t.now_ms + 1000);
+	assert_int_equal(w.t.policy.budget, 12 * GIB - w.t.policy.conf.reserve_bytes);
+	w.t.host = (struct policy_host_sample) { .limit = 6 * GIB, .available = GIB };
+	policy_step(&w.t.policy, &w.t.host, w.t.sample, w.t.now_ms + 2000);
+	assert_int_equal(w.t.policy.budget, 8 * GIB - w.t.policy.conf.reserve_bytes);
+	w.t.host = (struct policy_host_sample) { .limit = UINT64_MAX, .available = UINT64_MAX };
+	policy_step(&w.t.policy, &w.t.host, w.t.sample, w.t.now_ms + 3000);
+	assert_int_equal(w.t.policy.budget, POLICY_MAX_BYTES - w.t.policy.conf.reserve_bytes);
+}
+
 static void stuck_guest_costs_nobody_else(void **state)
 {
 	struct world w;
@@ -1029,6 +1049,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(all_hurt_and_nothing_oscillates),
 		cmocka_unit_test(begins_with_the_first_answer),
 		cmocka_unit_test(tags_are_charged),
+		cmocka_unit_test(budget_is_no_more_than_there_is),
 		cmocka_unit_test(stuck_guest_costs_nobody_else),
 		cmocka_unit_test(silence_is_no_refusal),
 		cmocka_unit_test(turns_are_no_refusals),

@@ -203,7 +203,8 @@ static void what_is_known_and_what_not(void **state)
 			 "\"memory_bytes\":null,\"target_bytes\":0,\"shrink_bytes\":0,\"told_bytes\":0,"
 			 "\"claimed\":{\"released_bytes\":0},\"report\":null,"
 			 "\"measured\":{\"memory_file_bytes\":null,"
-			 "\"cgroup_bytes\":null,\"cgroup\":null,\"kept_bytes\":null}"));
+			 "\"cgroup_bytes\":null,\"cgroup\":null,\"kept_bytes\":null,"
+			 "\"cgroup_cache_bytes\":null}"));
 	share_memory(b, 16 * MIB);
 	/* Several regions of one file are one file. */
 	assert_true(says(b, "{\"request\":\"status\"}", "\"memory_bytes\":16777216,"));
@@ -292,6 +293,20 @@ static void stat_is(struct bench *b, const char *text)
 }
 
 /* What is charged and of no kind is kept: discarded, and held by a device. */
+/* The guest's memory is shmem: in "file", and on none of the lists. */
+static void the_cache_is_measured(void **state)
+{
+	struct bench *b = *state;
+
+	assert_true(says(b, "{\"request\":\"status\"}", "\"cgroup_cache_bytes\":null"));
+	stat_is(b, "anon 4000\nfile 900000\nshmem 300000\ninactive_anon 7\ninactive_file 500000\nactive_file 100000\n");
+	assert_true(says(b, "{\"request\":\"status\"}", "\"cgroup_cache_bytes\":600000"));
+	stat_is(b, "anon 4000\nfile 900000\ninactive_file 500000\n");
+	assert_true(says(b, "{\"request\":\"status\"}", "\"cgroup_cache_bytes\":null"));
+	stat_is(b, "cache 900000\n");
+	assert_true(says(b, "{\"request\":\"status\"}", "\"cgroup_cache_bytes\":null"));
+}
+
 static void what_is_kept_is_measured(void **state)
 {
 	struct bench *b = *state;
@@ -324,6 +339,7 @@ int main(void)
 		CASE(reports_are_shown),
 		CASE(watches_have_an_interval),
 		CASE(cgroups_are_measured),
+		CASE(the_cache_is_measured),
 		CASE(what_is_kept_is_measured),
 	};
 

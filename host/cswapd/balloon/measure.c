@@ -9,6 +9,10 @@
  * private memory (guest_memfd has no such count), and sink when a file is
  * punched even where an assigned device has the pages pinned.
  *
+ * The cgroup also counts what the VMM has read and written of other files, a disk's image for example. These
+ * pages are available to the host, so they are told beside it. (The guest's memory is shmem or hugetlbfs, which is on
+ * no list of files' pages.)
+ *
  * The cgroup shows such pinned pages: a page that was discarded while a device has it pinned is
  * charged until the device unpins it, and is of no kind that memory.stat lists.
  *
@@ -131,6 +135,18 @@ static bool find_number(const char *text, const char *name, uint64_t *number)
 		if (!strncmp(text, name, len) && text[len] == ' ')
 			return read_number(text + len, number);
 	return false;
+}
+
+bool measure_cache(const struct measure *measure, uint64_t *bytes)
+{
+	char text[16384];
+	uint64_t active;
+
+	if (!read_text(measure->stat_fd, text, sizeof(text)) ||
+	    !find_number(text, "inactive_file", bytes) || !find_number(text, "active_file", &active))
+		return false;
+	*bytes += active;
+	return true;
 }
 
 bool measure_kept(const struct measure *measure, uint64_t *bytes)

@@ -29,6 +29,9 @@ void measure_close(struct measure *measure);
 /* What that cgroup uses. False: unknown. */
 bool measure_cgroup(const struct measure *measure, uint64_t *bytes);
 
+/* What of that is files' pages on the kernel's lists, which can be dropped; the guest's memory is not. False: unknown. */
+bool measure_cache(const struct measure *measure, uint64_t *bytes);
+
 /*
  * What that cgroup is charged for though it's in no file, no process and none of the kernel's objects:
  * pages that were discarded, and that something still holds, an assigned device most likely.

@@ -109,6 +109,8 @@ static struct json_object *measured_object(const struct command_context *context
 	add_string(to, "cgroup", known ? measure->cgroup : NULL);
 	known = measure_kept(measure, &bytes);
 	add_known(to, "kept_bytes", known, bytes);
+	known = measure_cache(measure, &bytes);
+	add_known(to, "cgroup_cache_bytes", known, bytes);
 	return to;
 }
 
