@@ -344,7 +344,7 @@ static bool begin(struct balancer *balancer, const struct options *options)
 	modes_open(&balancer->modes, path);
 	name_kept(options, ORDER_NAME, path);
 	guests_open(&balancer->guests, &balancer->config, &balancer->modes, raise_limit(), path);
-	return true;
+	return guests_lock(&balancer->guests);
 }
 
 static int serve(struct balancer *balancer, const struct options *options)

@@ -24,13 +24,16 @@
  */
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <json-c/json.h>
 #include <linux/virtio_cswap.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/inotify.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -215,6 +218,42 @@ static void note_left_out(struct guests *guests, size_t left_out)
 	guests->left_out = left_out;
 }
 
+/* The folder that is locked may have been replaced, or removed. */
+static bool is_locked(const struct guests *guests)
+{
+	struct stat ours, now;
+
+	return guests->lock_fd >= 0 && !fstat(guests->lock_fd, &ours) &&
+	       !stat(guests->config->guests_dir, &now) && ours.st_dev == now.st_dev &&
+	       ours.st_ino == now.st_ino;
+}
+
+/* 0, or an error; a folder that isn't there has no guests to be told anything. */
+static int lock(struct guests *guests)
+{
+	int fd, error = 0;
+
+	if (is_locked(guests))
+		return 0;
+	fd = open(guests->config->guests_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT || errno == ENOTDIR ? 0 : errno;
+	if (flock(fd, LOCK_EX | LOCK_NB)) {
+		error = errno;
+		close(fd);
+		return error;
+	}
+	if (guests->lock_fd >= 0)
+		close(guests->lock_fd);
+	guests->lock_fd = fd;
+	return 0;
+}
+
+static const char *lock_error(int error)
+{
+	return error == EWOULDBLOCK ? "another cswap-balancer manages the guests there" : strerror(error);
+}
+
 static void see(struct guest *guest)
 {
 	guest->seen = true;
@@ -279,10 +318,11 @@ static void scan(struct guests *guests, uint64_t now_ms)
 
 	for (i = 0; i < guests->policy.count; i++)
 		guests->guest[i].seen = false;
-	error = look(guests);
+	error = guests->lockless ? 0 : lock(guests);
+	error = error ? error : look(guests);
 	if (error) {
 		log_limited(&guests->rate, LOG_WARNING, "can't read %s: %s: the guests are taken for the same",
-			    guests->config->guests_dir, strerror(error));
+			    guests->config->guests_dir, lock_error(error));
 		return;
 	}
 	for (i = guests->policy.count; i-- > 0;) {
@@ -516,6 +556,8 @@ void guests_open(struct guests *guests, const struct config *config, struct mode
 		.modes = modes,
 		.most = most,
 		.inotify_fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC),
+		.lock_fd = -1,
+		.lockless = true,
 		.late_ms = (uint64_t)config->interval_ms * LATE_INTERVALS,
 		.policy = { .conf = config->policy },
 	};
@@ -530,6 +572,16 @@ void guests_open(struct guests *guests, const struct config *config, struct mode
 	load_order(guests, clock_now_ms());
 }
 
+bool guests_lock(struct guests *guests)
+{
+	int error = lock(guests);
+
+	guests->lockless = false;
+	if (error)
+		log_err("%s: %s", guests->config->guests_dir, lock_error(error));
+	return !error;
+}
+
 void guests_close(struct guests *guests)
 {
 	size_t i;
@@ -538,6 +590,8 @@ void guests_close(struct guests *guests)
 		hang_up(&guests->guest[i]);
 	if (guests->inotify_fd >= 0)
 		close(guests->inotify_fd);
+	if (guests->lock_fd >= 0)
+		close(guests->lock_fd);
 	free(guests->guest);
 	free(guests->sample);
 	free(guests->policy.guest);

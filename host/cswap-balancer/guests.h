@@ -51,6 +51,8 @@ struct guests {
 	const struct config *config;
 	struct modes *modes;
 	int inotify_fd;			/* -1: none */
+	int lock_fd;			/* the folder, locked; -1: it isn't there yet, or is another balancer's */
+	bool lockless;			/* it's a dry run */
 	bool watching;			/* the folder itself is being watched */
 	unsigned int ticks;
 	uint64_t late_ms;
@@ -72,6 +74,13 @@ struct guests {
 void guests_open(struct guests *guests, const struct config *config, struct modes *modes, size_t most,
 		 const char *order_path);
 void guests_close(struct guests *guests);
+
+/*
+ * Have the guests to itself: two balancers would take back what the other has decided. False (said why): another
+ * one has them. A folder that isn't there yet is locked when it is. A dry run, which tells no daemon
+ * anything, doesn't call this.
+ */
+bool guests_lock(struct guests *guests);
 
 /* Find which guests came and went; connect; ask each for its status. Never waits. */
 void guests_tick(struct guests *guests, uint64_t now_ms);

@@ -450,6 +450,35 @@ def cswapctl_speaks_to_it(host):
     expect("all", host.ask("status")["paused"])
 
 
+def guests_have_one_balancer(host):
+    """Wherever its control socket is: two would take back what the other has decided. A dry run decides nothing."""
+    def other(control, *options):
+        os.makedirs(host.path(control), exist_ok=True)
+        host.start(control, "cswap-balancer", "--config", host.path("conf"),
+                   "--control", host.path(control, "control"), *options)
+
+    def is_refused():
+        return host.processes["second"].wait(PATIENCE) == 1 and host.said(
+            "second", "%s: another cswap-balancer manages the guests there" % host.path("run"))
+    host.balancer()
+    other("second")
+    expect("the second one ends", is_refused())
+    other("dry", "--dry-run")
+    host.without_asking("a dry run begins", lambda: host.said("dry", "ready: guests"))
+    host.end("balancer", signal.SIGKILL)
+    other("second")
+    host.without_asking("another one begins", lambda: host.said("second", "ready: guests"))
+    host.end("second")
+    # A folder that comes later, or anew, is one balancer's as well.
+    os.rename(host.path("run"), host.path("old"))
+    host.balancer()
+    other("third")
+    host.without_asking("without a folder it begins", lambda: host.said("third", "ready: guests"))
+    os.mkdir(host.path("run"))
+    host.without_asking("one has it", lambda: host.said("balancer", "another cswap-balancer manages") !=
+                        host.said("third", "another cswap-balancer manages"))
+
+
 def refuses_nonsense(host):
     host.balancer()
     for request in (b"{}\n", b"[]\n", b"nonsense\n", b'{"request":"list","more":1}\n',
@@ -959,6 +988,7 @@ tests = [
     (an_operators_word_outlasts_restarts, Host),
     (explains_who_has_no_guest, Host),
     (cswapctl_speaks_to_it, Host),
+    (guests_have_one_balancer, lambda: Host(guests=())),
     (refuses_nonsense, Host),
     (one_that_hangs_disturbs_nobody, Host),
     (guests_come_and_go, Host),
