@@ -17,6 +17,7 @@
 
 #define DEFAULT_GUESTS "/run/cswapd"
 #define MAX_LINE 512
+#define TOO_SMALL "a percentage, 0.1% at least"	/* and not 0 without a word */
 
 const char *const config_answer_names[] = {
 	[CONFIG_REPORT] = "report", [CONFIG_SLOW] = "slow",
@@ -54,6 +55,7 @@ static const char *parse_amount(const char *text, void *to)
 	static const char suffixes[] = "KMGT";
 	struct config_amount *amount = to;
 	const char *rest, *suffix;
+	unsigned int shift;
 	uint64_t value;
 
 	if (!take_number(text, &value, &rest))
@@ -61,13 +63,18 @@ static const char *parse_amount(const char *text, void *to)
 	if (!strcmp(rest, "%")) {
 		amount->permille = (unsigned int)(value / 100);
 		amount->bytes = 0;
+		if (value && value < 100)
+			return TOO_SMALL;
 		return value <= 100000 ? NULL : "a percentage up to 100%";
 	}
 	suffix = *rest ? strchr(suffixes, *rest) : NULL;
 	if (!suffix || strcmp(rest + 1, ""))
 		return "a size with K, M, G or T, or a percentage";
-	value = value / 1000 * (1ULL << (10 * (suffix - suffixes + 1))) +
-		value % 1000 * (1ULL << (10 * (suffix - suffixes + 1))) / 1000;
+	shift = 10 * (unsigned int)(suffix - suffixes + 1);
+	/* Before it's shifted: what is too large may look small afterwards. */
+	if (value / 1000 > POLICY_MAX_BYTES >> shift)
+		return "a size up to 64T";
+	value = (value / 1000 << shift) + (value % 1000 << shift) / 1000;
 	if (value > POLICY_MAX_BYTES)
 		return "a size up to 64T";
 	*amount = (struct config_amount) { .bytes = value };
@@ -83,15 +90,16 @@ static const char *parse_permille(const char *text, void *to)
 	if (!take_number(text, &value, &rest) || strcmp(rest, "%") || value > 100000)
 		return "a percentage up to 100%";
 	*(unsigned int *)to = (unsigned int)(value / 100);
-	return value && value < 100 ? "a percentage, 0.1% at least" : NULL;
+	return value && value < 100 ? TOO_SMALL : NULL;
 }
 
 static const char *parse_percent(const char *text, void *to)
 {
 	const char *wrong = parse_permille(text, to);
+	unsigned int permille = *(unsigned int *)to;
 
-	*(unsigned int *)to /= 10;
-	return wrong;
+	*(unsigned int *)to = permille / 10;
+	return !wrong && permille && permille < 10 ? "a percentage, 1% at least" : wrong;
 }
 
 static const char *parse_time(const char *text, void *to)

@@ -959,12 +959,24 @@ def configuration_errors_name_their_line(host):
         "answers = freeze shout": "should be a list of report",
         "interval = 5": "should be a time in ms, s or min",
         "floor = 120%": "should be a percentage up to 100%",
+        "floor = 0.05%": ":1: floor = 0.05%: should be a percentage, 0.1% at least",
+        "reserve = 0.099%": "should be a percentage, 0.1% at least",
+        "band = 0.05%": "should be a percentage, 0.1% at least",
+        "slo = 0.05%": "should be a percentage, 0.1% at least",
+        "tax = 0.9%": "should be a percentage, 1% at least",
+        "floor = 33554432T": ":1: floor = 33554432T: should be a size up to 64T",
+        "floor = 16777216T": "should be a size up to 64T",
+        "floor = 99999999999999T": "should be a size up to 64T",
+        "floor = 64.1T": "should be a size up to 64T",
+        "floor = 67108865M": "should be a size up to 64T",
         "x" * 600: ":1: the line is too long",
         "band = 4M\nreserve = 1G\nband = 8M": ":3: band = 8M: should be there once",
         "[guest a]\nshares = 1\n[guest b]\nshares = 1\nshares = 2": ":5: shares = 2: should be there once",
     }
     for text, error in cases.items():
         check_says(host, text, error)
+    for text in "floor = 0%", "floor = 0.1%", "floor = 0.5K", "tax = 0%", "tax = 1%":
+        check_says(host, text, "", 0)
     done = subprocess.run([os.path.join(bin_dir, "cswap-balancer"), "--check", "--config", host.dir],
                           capture_output=True, text=True, check=False)
     expect("a folder is no configuration: " + done.stderr,
