@@ -13,6 +13,7 @@
  * P5. Claims are claims. What a guest says of itself can cost it memory, or win it
  *     what is free, or its share: never what is another's share. What the host
  *     measures wins wherever claim and measure differ.
+ *     A guest that isn't admitted is charged what is measured, and promised nothing.
  * P6. A guest that makes no progress isn't asked for more; what it holds counts as
  *     held, so that no other guest is promised that memory.
  * P7. The verdict depends on nothing but the arguments: not on a clock, not on chance.
@@ -21,7 +22,8 @@
  * guest. A guest is charged what it holds or may take at any moment, whichever is
  * more: its allotment, or, until the memory is released, what it was left before. A
  * host whose guests are charged no more than it has (the budget) can't be surprised by
- * them, however fast they grow; so the balancer doesn't wait until memory is short.
+ * them, however fast they grow; so the balancer doesn't wait until memory is short. (By a guest
+ * that isn't admitted it can be: the reserve is for that.)
  * The budget is measured: what is available now and what the guests use now, less
  * the reserve. So the budget takes everything else on the host into account as well.
  *
@@ -416,6 +418,25 @@ static uint64_t pending_of(const struct policy_guest *guest,
 }
 
 /*
+ * A guest that isn't admitted is promised nothing, so it is charged what the host measures: its size, which
+ * doesn't fit, would cost the others all but their floors whether it uses its memory or not. What it
+ * takes beyond that it takes from the reserve, and the next step sees it. If it isn't measured its
+ * claim isn't enough for this.
+ */
+static bool is_by_measure(const struct policy_guest *guest, const struct policy_guest_sample *sample)
+{
+	return !guest->admitted && sample->has_used;
+}
+
+static uint64_t charge_of(const struct policy_guest *guest, const struct policy_guest_sample *sample)
+{
+	uint64_t charge = is_by_measure(guest, sample) ? used_by(sample) :
+			  max64(guest->allot + guest->over, held_by(sample));
+
+	return charge + tags_of(sample);
+}
+
+/*
  * What measures count twice, or a daemon measures that isn't right, makes no memory: there is no more than the limit.
  * But what is used is there: guests may be outside of the cgroup whose limit it is, as the daemons with their
  * tags may, and memory's files count though they are swapped out.
@@ -437,8 +458,7 @@ static void reckon(struct policy *policy, const struct policy_host_sample *host,
 		struct policy_guest *guest = &policy->guest[i];
 
 		guest->allot = size_of(&samples[i]) - guest->target;
-		guest->charge = max64(guest->allot + guest->over, held_by(&samples[i])) +
-				tags_of(&samples[i]);
+		guest->charge = charge_of(guest, &samples[i]);
 		policy->charged += guest->charge;
 		policy->pending += pending_of(guest, &samples[i]);
 		used += used_by(&samples[i]);
@@ -491,13 +511,21 @@ static uint64_t find_level(struct policy *policy, size_t bids, uint64_t bytes)
 	return low;
 }
 
-/* A fair share of the budget: shares times a level, within floor and size. */
+/*
+ * A fair share of the budget: shares times a level, within floor and size. One that is charged by measure has
+ * its floor, and takes no part in dividing what others leave.
+ */
 static void find_fair(struct policy *policy, const struct policy_guest_sample *samples)
 {
 	uint64_t size = 0, level, floors = 0, tags = 0;
 	size_t i;
 
 	for (i = 0; i < policy->count; i++) {
+		if (is_by_measure(&policy->guest[i], &samples[i])) {
+			policy->bid[i] = (struct policy_bid) { .weight = 1 };
+			tags += policy->guest[i].charge;
+			continue;
+		}
 		policy->bid[i] = (struct policy_bid) {
 			.have = size_of(&samples[i]),
 			.cap = size_of(&samples[i]) - floor_of(&samples[i]),
@@ -513,6 +541,8 @@ static void find_fair(struct policy *policy, const struct policy_guest_sample *s
 		const struct policy_bid *bid = &policy->bid[i];
 
 		policy->guest[i].fair = bid->have - min64(bid->cap, less(bid->have, level * bid->weight));
+		if (is_by_measure(&policy->guest[i], &samples[i]))
+			policy->guest[i].fair = floor_of(&samples[i]);
 	}
 }
 
@@ -643,24 +673,39 @@ static uint64_t take(struct policy *policy, const struct policy_guest_sample *sa
 
 /* --- the order of things --- */
 
+/* What guests that are charged by measure were left and don't use: to ask for that restores nothing. */
+static uint64_t unused_by_refused(const struct policy *policy, const struct policy_guest_sample *samples)
+{
+	uint64_t unused = 0;
+	size_t i;
+
+	for (i = 0; i < policy->count; i++)
+		if (is_by_measure(&policy->guest[i], &samples[i]))
+			unused += less(policy->guest[i].allot, used_by(&samples[i]));
+	return unused;
+}
+
 /* The reserve comes first. */
 static void restore(struct policy *policy, const struct policy_guest_sample *samples,
 		    uint64_t now_ms)
 {
 	static const struct crowd crowds[] = {
-		{ TIER_REFUSED, ANY_PAIN }, { TIER_QUIET, ANY_PAIN }, { TIER_RICH, ANY_PAIN },
+		{ TIER_QUIET, ANY_PAIN }, { TIER_RICH, ANY_PAIN },
 		{ TIER_ALL, ANY_PAIN },
 		{ TIER_PAINED, 1000 }, { TIER_PAINED, 2000 }, { TIER_PAINED, 4000 },
 		{ TIER_PAINED, 8000 }, { TIER_PAINED, ANY_PAIN },
 		{ TIER_POOR, 1000 }, { TIER_POOR, 2000 }, { TIER_POOR, 4000 },
 		{ TIER_POOR, 8000 }, { TIER_POOR, ANY_PAIN },
 	};
-	uint64_t missing = policy->short_bytes;
+	uint64_t missing = policy->short_bytes, unused;
 	size_t i;
 
 	if (missing <= policy->conf.band_bytes)
 		return;
 	policy->grow_at_ms = now_ms + policy->conf.cool_ms;
+	unused = unused_by_refused(policy, samples);
+	missing = less(missing, less(take(policy, samples, (struct crowd){ TIER_REFUSED, ANY_PAIN },
+					  missing + unused, POLICY_RESERVE, now_ms), unused));
 	for (i = 0; i < sizeof(crowds) / sizeof(crowds[0]) && missing; i++)
 		missing = less(missing, take(policy, samples, crowds[i], missing,
 					     POLICY_RESERVE, now_ms));

@@ -112,7 +112,7 @@ static void check_guest(const struct trial *trial, size_t i)
 {
 	const struct policy_guest_sample *sample = &trial->sample[i];
 	const struct policy_guest *guest = &trial->guest[i];
-	uint64_t size = size_of(sample), left, step, before = trial->before[i].target;
+	uint64_t size = size_of(sample), left, step, held, before = trial->before[i].target;
 	/* What sizes and floors that changed make of the target before. */
 	bool went_on = trial->before[i].begun && trial->now_ms >= trial->before[i].last_ms;
 	bool in_hand = sample->mode != POLICY_AUTO && sample->ready && !sample->late;
@@ -145,7 +145,8 @@ static void check_guest(const struct trial *trial, size_t i)
 	if (sample->mode != POLICY_AUTO)
 		assert_int_equal(guest->answer, 0);
 	/* P5, of what counts as held */
-	assert_true(guest->charge >= least(held_of(sample), 2 * POLICY_MAX_BYTES));
+	held = !guest->admitted && sample->has_used ? sample->used : held_of(sample);
+	assert_true(guest->charge >= least(held, 2 * POLICY_MAX_BYTES));
 }
 
 static void check_sum(const struct trial *trial, const uint64_t *old_target)
@@ -230,6 +231,8 @@ struct world {
 	uint64_t grew_ms[MAX_GUESTS], grow_at_ms[MAX_GUESTS];
 	uint32_t says[MAX_GUESTS];	/* a reason, if it stops short */
 	uint64_t can_release[MAX_GUESTS];
+	uint64_t touched[MAX_GUESTS];	/* it uses no more than that; 0: all that it keeps */
+	bool unmeasured[MAX_GUESTS];
 	uint64_t moved, turns;		/* what targets moved, and how often they turned */
 	int way[MAX_GUESTS];
 	uint64_t most[MAX_GUESTS];	/* the highest target */
@@ -292,7 +295,8 @@ static void live(struct world *w, unsigned int i)
 	if (w->lies[i])
 		s->released = w->t.guest[i].target;
 	kept = w->lies[i] ? s->size : s->size - s->released;
-	s->used = kept;
+	s->used = w->touched[i] ? least(kept, w->touched[i]) : kept;
+	s->has_used = !w->unmeasured[i];
 	missing = w->ws[i] > kept ? w->ws[i] - kept : 0;
 	s->loaded_pages += missing / 4096 / 16;
 	s->swap_in_ns += missing / 4096 / 16 * 50000;
@@ -838,6 +842,54 @@ static void admission(void **state)
 	assert_false(w.t.guest[2].admitted);
 }
 
+/* Three guests of 20 GiB that use what they are left, and one of @size that uses @used and whose floor doesn't fit. */
+static void beside_a_giant(struct world *w, uint64_t size, uint64_t used)
+{
+	world_init(w, 4, 20 * GIB, 100 * GIB);
+	w->t.sample[3].size = size;
+	w->t.sample[3].floor = size / 4;
+	w->t.policy.conf.reserve_bytes = 10 * GIB;
+	w->touched[3] = used;
+}
+
+/* Whoever isn't admitted costs others what it uses, and not what it is called. */
+static void refused_is_charged_what_it_uses(void **state)
+{
+	struct world w;
+	unsigned int i;
+
+	(void)state;
+	beside_a_giant(&w, 4096 * GIB, 2 * GIB);
+	seconds(&w, 300);
+	assert_false(w.t.guest[3].admitted);
+	assert_int_equal(w.moved, 0);
+	assert_true(w.t.guest[0].fair >= 19 * GIB);
+	/* It is the first that is asked, and it isn't enough until it is left less than it uses. */
+	w.touched[3] = 50 * GIB;
+	w.ws[0] = w.ws[1] = w.ws[2] = 20 * GIB;
+	seconds(&w, 10);
+	assert_true(w.t.guest[3].target > 0);
+	assert_true(w.t.guest[0].target > 0);
+	seconds(&w, 120);
+	assert_true(is_restored(&w));
+	/* What it gives wins the others their memory back. */
+	w.t.sample[3].floor = 2000 * GIB;
+	w.touched[3] = 10 * GIB;
+	seconds(&w, 600);
+	for (i = 0; i < 3; i++)
+		assert_true(w.t.guest[i].target < GIB);
+	/* Its word alone, that it has given all, isn't enough. */
+	beside_a_giant(&w, 4096 * GIB, 2 * GIB);
+	w.unmeasured[3] = true;
+	seconds(&w, 60);
+	assert_false(w.t.guest[3].admitted);
+	assert_true(w.t.guest[3].charge >= w.t.sample[3].floor);
+	/* Nor that it has given more than it was asked for. */
+	w.t.sample[3].released = w.t.sample[3].size;
+	policy_step(&w.t.policy, &w.t.host, w.t.sample, w.t.now_ms + 1000);
+	assert_true(w.t.guest[3].charge >= w.t.sample[3].floor);
+}
+
 static void restart_goes_on(void **state)
 {
 	struct world w;
@@ -1063,6 +1115,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(excuses_end_at_the_share),
 		cmocka_unit_test(operator_has_the_last_word),
 		cmocka_unit_test(admission),
+		cmocka_unit_test(refused_is_charged_what_it_uses),
 		cmocka_unit_test(restart_goes_on),
 		cmocka_unit_test(fewer_shares_give_first),
 		cmocka_unit_test(idle_gives_first),
