@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # What gets installed in a guest, or into a kernel tree.
-## check-packaging: swapping on, gentle reclaim, DKMS layout, kernel tree, kselftests without a device
+## check-packaging: swapping on, gentle reclaim, DKMS layout, the packages' scripts, kernel tree, kselftests without a device
 ## check-cswapd-unit: cswapd inside its unit, started by systemd (root)
 ## check-installed: DKMS on three kernels, and a guest that boots with systemd and swaps by itself (slow)
 ## check-guides: in a clean Debian 13 and a clean Debian 12 the commands of README and guides are typed (root; slow)
@@ -22,6 +22,7 @@ check-packaging: $(addprefix $(out)/,cswapd cswapctl cswap-balancer cswap-seal)
 	$(Q)tests/packaging/test_guard_rules.sh
 	$(Q)tests/packaging/test_reclaim.sh
 	$(Q)tests/packaging/test_packaging.sh
+	$(Q)tests/packaging/test_scripts.sh
 
 check-cswapd-unit:
 	$(Q)tests/packaging/test_unit.sh
