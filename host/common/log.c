@@ -7,6 +7,8 @@
  * processes, so its flags are left alone: each call tells a socket not to wait, and a pipe or
  * terminal is opened a second time. Where a second open isn't allowed, stderr is polled for room
  * first, which is as good unless two processes write at the same time.
+ *
+ * A line is a line, whatever the words of others are in it: no control character comes through.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -22,6 +24,7 @@
 
 #include "clock.h"
 #include "log.h"
+#include "plain.h"
 
 #define LINE_BYTES 512
 _Static_assert(LINE_BYTES <= PIPE_BUF, "a line goes into a pipe whole or not at all");
@@ -162,7 +165,9 @@ static void write_line(int level, uint64_t dropped, const char *format, va_list 
 	n = vsnprintf(line + used, room, format, args);
 	if (n < 0)
 		return;
-	used += (size_t)n < room ? (size_t)n : room - 1;
+	/* A peer may have chosen a part of it. */
+	plain_make(line + used);
+	used = strlen(line);
 	used += (size_t)snprintf(line + used, sizeof(line) - used, "%s", more);
 	if (!tell_lost() || !put(line, used))
 		__atomic_fetch_add(&log_lost, 1, __ATOMIC_RELAXED);

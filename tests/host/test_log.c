@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * test_log.c - a log that nobody reads: no line waits, and what is lost is counted.
+ * test_log.c - a log that nobody reads: no line waits, and what is lost is counted. What others say stays in its line.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -151,6 +151,46 @@ static void reader_gone(void **state)
 	log_much();
 }
 
+/* What a peer said, in a line of ours: one line, in which nothing steers a terminal. */
+static void controls_are_replaced(void **state)
+{
+	char line[512] = "";
+	int ends[2];
+	ssize_t n;
+
+	(void)state;
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	log_to(ends[1]);
+	log_notice("a %s", "b\n<0>c\r\x1b[2J\t\x7f\x01 d\xc2\x9b e\xc2\xa0\xc3\xa9\xe2\x96\x81\xc2");
+	n = read(ends[0], line, sizeof(line) - 1);
+	assert_true(n > 0);
+	assert_non_null(strstr(line, ": a b?<0>c??[2J??? d? e\xc2\xa0\xc3\xa9\xe2\x96\x81\xc2\n"));
+	assert_ptr_equal(strchr(line, '\n'), line + n - 1);
+	close(ends[0]);
+}
+
+/* What is cut off doesn't leave half of a control character. */
+static void long_lines_end(void **state)
+{
+	char line[1024] = "", text[1000];
+	int ends[2];
+	size_t i;
+	ssize_t n;
+
+	(void)state;
+	for (i = 0; i < sizeof(text) - 1; i++)
+		text[i] = (char)(i % 2 ? 0x9b : 0xc2);
+	text[sizeof(text) - 1] = '\0';
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	log_to(ends[1]);
+	log_notice("%s", text);
+	n = read(ends[0], line, sizeof(line) - 1);
+	assert_in_range(n, 1, 512);
+	assert_ptr_equal(strchr(line, '\n'), line + n - 1);
+	assert_null(strchr(line, '\x9b'));
+	close(ends[0]);
+}
+
 #define test(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -159,6 +199,8 @@ int main(void)
 		test(full_pipe),
 		test(full_socket),
 		test(pipe_that_cannot_be_opened),
+		test(controls_are_replaced),
+		test(long_lines_end),
 		test(reader_gone),
 	};
 
