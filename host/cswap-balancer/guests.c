@@ -465,7 +465,7 @@ static bool take_line(struct guest *guest, struct policy_guest_sample *sample, c
 	good = read_status(guest, sample, status);
 	/* A refusal is an answer, too: the target stays as it was, and is told again. */
 	if (!good && json_object_is_type(member(status, "error"), json_type_string)) {
-		log_warning("guest %s: its daemon refuses: %s", guest->name,
+		log_limited(&guest->rate, LOG_WARNING, "guest %s: its daemon refuses: %s", guest->name,
 			    json_object_get_string(member(status, "error")));
 		good = true;
 	}
@@ -536,7 +536,7 @@ static void receive(struct guest *guest, struct policy_guest_sample *sample, uin
 	/* One request, one line, and nothing behind it. */
 	if (!end || end != guest->in + guest->in_bytes - 1 || !guest->awaiting ||
 	    !take_line(guest, sample, guest->in, guest->in_bytes - 1)) {
-		log_warning("guest %s: its daemon's answer makes no sense", guest->name);
+		log_limited(&guest->rate, LOG_WARNING, "guest %s: its daemon's answer makes no sense", guest->name);
 		hang_up(guest);
 		return;
 	}

@@ -39,6 +39,7 @@ struct guest {
 	char balloon[16];
 	uint64_t report_age_ms;
 	uint64_t memory;
+	struct log_rate rate;		/* lines about that */
 
 	/* what was done */
 	unsigned int answer;		/* in force, of policy_guest.answer; notes.c has what it changed */

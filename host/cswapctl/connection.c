@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/plain.h"
 #include "connection.h"
 
 /* A daemon that doesn't answer so long is stuck, or isn't one. */
@@ -21,10 +22,12 @@
 /* The longest answer that is believed: a list of thousands of guests. */
 #define ANSWER_MAX (16u << 20)
 
+/* @what may be the daemon's. */
 static bool complain(const char *what, const char *about)
 {
-	fprintf(stderr, "cswapctl: %s%s%s\n", about ? about : "",
-		about ? ": " : "", what);
+	fprintf(stderr, "cswapctl: %s%s", about ? about : "", about ? ": " : "");
+	plain_put(stderr, what);
+	putc('\n', stderr);
 	return false;
 }
 
@@ -220,8 +223,9 @@ static enum connection_result check_answer(const struct connection *connection,
 		return failed(connection, "the answer makes no sense", NULL);
 	if (json_object_get_boolean(value))
 		return CONNECTION_OK;
+	value = NULL;
 	json_object_object_get_ex(answer, "error", &value);
-	return failed(connection, json_object_get_string(value),
+	return failed(connection, value ? json_object_get_string(value) : "it doesn't say why",
 		      "refused");
 }
 

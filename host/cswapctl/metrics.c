@@ -140,19 +140,25 @@ static void print_head(FILE *to, const char *name, const char *type,
 	fprintf(to, "# HELP %s %s.\n# TYPE %s %s\n", name, help, name, type);
 }
 
-/* A name is a folder's: it may have what ends a label's value. */
-static void print_guest(FILE *to, const char *name, const char *guest)
+/* A name is a folder's, and a word another program's: they may have what ends a label's value. */
+static void print_label(FILE *to, const char *label, const char *value)
 {
-	fprintf(to, "%s{guest=\"", name);
-	for (; *guest; guest++) {
-		if (*guest == '"' || *guest == '\\')
+	fprintf(to, "%s=\"", label);
+	for (; *value; value++) {
+		if (*value == '"' || *value == '\\')
 			putc('\\', to);
-		if (*guest == '\n')
+		if (*value == '\n')
 			fputs("\\n", to);
 		else
-			putc(*guest, to);
+			putc(*value, to);
 	}
 	putc('"', to);
+}
+
+static void print_guest(FILE *to, const char *name, const char *guest)
+{
+	fprintf(to, "%s{", name);
+	print_label(to, "guest", guest);
 }
 
 static void print_value(FILE *to, const struct metric *metric,
@@ -217,7 +223,8 @@ static void print_states(FILE *to, const struct instances *instances)
 		if (!instance->status.reported)
 			continue;
 		print_guest(to, "cswap_report_stopped", instance->name);
-		fprintf(to, ",reason=\"%s\"} 1\n", instance->status.stopped);
+		print_label(to, ",reason", instance->status.stopped);
+		fputs("} 1\n", to);
 	}
 }
 
@@ -289,7 +296,9 @@ static void print_shares(FILE *to, struct json_object *guests)
 	for (j = 0; j < count; j++) {
 		guest = json_object_array_get_idx(guests, j);
 		print_guest(to, "cswap_balancer_state", word(guest, "name"));
-		fprintf(to, ",state=\"%s\",reason=\"%s\"} 1\n", word(guest, "state"), word(guest, "reason"));
+		print_label(to, ",state", word(guest, "state"));
+		print_label(to, ",reason", word(guest, "reason"));
+		fputs("} 1\n", to);
 	}
 }
 

@@ -4,10 +4,14 @@
  *
  * A target is what the guest shall give up, not what it shall keep. Other programs use
  * the second meaning, so all that is printed names both.
+ *
+ * A daemon may be its guest's by now. Its words are taken from lists, and what else it says is
+ * printed without control characters.
  */
 #include <stdio.h>
 #include <string.h>
 
+#include "common/plain.h"
 #include "status.h"
 
 /* The guest works in blocks of this size: nearer it may not come. */
@@ -19,6 +23,14 @@
 /* Of fewer reads no time can be told, and of less in a store it needn't be: its signature is a block, too. */
 #define ENOUGH_READS 256
 #define ENOUGH_BYTES (1024 * 1024)
+
+static const char *const balloon_words[] = {
+	"ready", "absent", "unsupported", "declined", "off", NULL,
+};
+static const char *const release_words[] = { "convert", "punch", "off", NULL };
+static const char *const stopped_words[] = {
+	"none", "working", "floor", "memory", "pressure", "oom", "device", "owner", NULL,
+};
 
 /* --- from JSON --- */
 
@@ -46,6 +58,17 @@ static const char *string(struct json_object *from, const char *name)
 		       json_object_get_string(value) : NULL;
 }
 
+/* One of @words, which end with NULL; any other is "unknown". */
+static const char *word(struct json_object *from, const char *name, const char *const *words)
+{
+	const char *said = string(from, name);
+
+	for (; said && *words; words++)
+		if (!strcmp(*words, said))
+			return *words;
+	return "unknown";
+}
+
 static void read_report(struct json_object *report, struct status *status)
 {
 	status->reported = report;
@@ -58,9 +81,7 @@ static void read_report(struct json_object *report, struct status *status)
 	status->report_tampered = number(report, "tampered_pages");
 	status->report_swap_in = number(report, "swap_in_pages");
 	status->report_swap_in_ns = number(report, "swap_in_ns");
-	status->stopped = string(report, "stopped");
-	if (!status->stopped)
-		status->stopped = "unknown";
+	status->stopped = word(report, "stopped", stopped_words);
 }
 
 /* What the guest is asked for now; for a while it may be more than its target (shrink.c). */
@@ -77,10 +98,8 @@ void status_read(struct json_object *answer, struct status *status)
 	struct json_object *store = member(answer, "store");
 
 	memset(status, 0, sizeof(*status));
-	status->balloon = string(answer, "balloon");
-	if (!status->balloon)
-		status->balloon = "unknown";
-	status->release = string(answer, "release");
+	status->balloon = word(answer, "balloon", balloon_words);
+	status->release = word(answer, "release", release_words);
 	status->memory = number(answer, "memory_bytes");
 	status->target = wanted(answer);
 	status->told = number(answer, "told_bytes");
@@ -172,7 +191,7 @@ const char *status_obstacle(const struct status *status)
 		return "the daemon was started with --release off";
 	if (strcmp(status->balloon, "declined"))
 		return "the guest's driver isn't there yet";
-	if (status->release && !strcmp(status->release, "convert"))
+	if (!strcmp(status->release, "convert"))
 		return "the guest declined the balloon: a plain guest converts nothing, start its daemon with --release punch";
 	return "the guest declined the balloon: its kernel's log says why";
 }
@@ -392,9 +411,11 @@ static void print_store(const struct status *status)
 
 	printf("sealed store         %ju pages stored, %ju loaded\n",
 	       (uintmax_t)status->stored_pages, (uintmax_t)status->loaded_pages);
-	if (status->store_file && status->store_state)
-		printf("  in                 %s%s\n", status->store_file,
-		       store_text(status->store_state));
+	if (status->store_file && status->store_state) {
+		fputs("  in                 ", stdout);
+		plain_put(stdout, status->store_file);
+		puts(store_text(status->store_state));
+	}
 	print_space(status);
 	if (is_away(status))
 		printf("  file system        HANGS for %.0f s: it doesn't answer: what stands above of the store is as old; see dmesg, or the server's log\n",
@@ -424,8 +445,7 @@ void status_print(const struct status *status)
 	printf("guest's memory       %s\n", size_text(status->memory));
 	printf("asked to release     %s%s\n", size_text(status->target),
 	       status->told == status->target ? "" : " (the guest wasn't told yet)");
-	printf("balloon              %s, by %s\n", status->balloon,
-	       status->release ? status->release : "unknown");
+	printf("balloon              %s, by %s\n", status->balloon, status->release);
 	if (status_obstacle(status))
 		printf("                     (%s)\n", status_obstacle(status));
 	puts("the guest claims:");
@@ -440,12 +460,14 @@ void status_print(const struct status *status)
 		printf("  memory's files     %s occupied\n", size_text(status->files));
 	else
 		puts("  memory's files     unknown (no VMM shares memory)");
-	if (status->cgroup != STATUS_UNKNOWN)
-		printf("  VMM's cgroup       %s%s%s\n", size_text(status->cgroup),
-		       status->cgroup_path ? ", " : "",
-		       status->cgroup_path ? status->cgroup_path : "");
-	else
+	if (status->cgroup != STATUS_UNKNOWN) {
+		printf("  VMM's cgroup       %s%s", size_text(status->cgroup),
+		       status->cgroup_path ? ", " : "");
+		plain_put(stdout, status->cgroup_path ? status->cgroup_path : "");
+		puts("");
+	} else {
 		puts("  VMM's cgroup       unknown (name it to cswapd: --cgroup)");
+	}
 	if (is_kept(status))
 		printf("  NOT FREE           %s were discarded, and something has them pinned: an assigned device? Then the host gains nothing, and with --release punch the device's DMA goes astray; stop the balloon (cswapctl target 0)\n",
 		       size_text(status->kept));

@@ -12,8 +12,8 @@
 #define STATUS_UNKNOWN UINT64_MAX
 
 struct status {
-	const char *balloon;		/* ready, absent, unsupported, declined, off */
-	const char *release;
+	const char *balloon;		/* ready, absent, unsupported, declined, off, unknown */
+	const char *release;		/* convert, punch, off, unknown */
 	uint64_t memory;		/* bytes, as all of these; or UNKNOWN */
 	uint64_t target;
 	uint64_t told;
@@ -49,7 +49,7 @@ struct status {
 	uint64_t report_tampered;
 	uint64_t report_swap_in;	/* pages */
 	uint64_t report_swap_in_ns;	/* ... that were waited for so long, in all */
-	const char *stopped;
+	const char *stopped;		/* none, working, ...; unknown */
 };
 
 enum status_progress {
@@ -58,7 +58,7 @@ enum status_progress {
 	STATUS_STOPPED,			/* and status.stopped says why */
 };
 
-/* Strings are the answer's: @status is void when that is put. */
+/* Strings that aren't of a list are the answer's: @status is void when that is put. */
 void status_read(struct json_object *answer, struct status *status);
 
 /* How far the guest is with its target, by a report newer than @number. */

@@ -18,6 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/plain.h"
 #include "found.h"
 #include "instances.h"
 #include "stores.h"
@@ -91,9 +92,7 @@ static const char *guest_of(const struct found *one)
 
 	snprintf(name, sizeof(name), "%.*s", (int)sizeof(one->signature.user),
 		 one->signature.user);
-	for (end = name; *end; end++)
-		if ((unsigned char)*end < ' ' || *end == 0x7f)
-			*end = '?';
+	plain_make(name);
 	end = strrchr(name, '/');
 	if (!end || strcmp(end, "/socket"))
 		return *name ? name : "-";
@@ -184,8 +183,7 @@ static bool find_all(struct found_list *found, const struct options *options,
 /* Any user who may write there chooses the paths: these must not steer a terminal. */
 static void print_path(const char *path)
 {
-	for (; *path; path++)
-		putchar((unsigned char)*path < ' ' || *path == 0x7f ? '?' : *path);
+	plain_put(stdout, path);
 	putchar('\n');
 }
 

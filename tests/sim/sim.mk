@@ -53,6 +53,7 @@ check-nbd: $(sim_program) $(out)/cswapd $(out)/cswapctl $(slow_disk)
 check-cswapctl: $(sim_program) $(out)/cswapd $(out)/cswapctl $(out)/cswap-balancer
 	tests/sim/test_cswapctl.sh $(out)
 	tests/sim/test_stores.sh $(out)
+	tests/sim/test_strangers.py $(out)
 
 .PHONY: check-crash
 KILLS ?= 2000
