@@ -9,6 +9,7 @@
  * What isn't known is left out.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -341,6 +342,22 @@ static int complain(const char *about)
 	return EXIT_FAILED;
 }
 
+/* The folder may be the exporter's, who could have a link lie there; what is left there is of one that was killed. */
+static FILE *open_anew(const char *path)
+{
+	FILE *file = NULL;
+	int fd;
+
+	if (unlink(path) && errno != ENOENT)
+		return NULL;
+	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+	if (fd >= 0)
+		file = fdopen(fd, "w");
+	if (fd >= 0 && !file)
+		close(fd);
+	return file;
+}
+
 static int write_file(const char *path, const struct instances *instances,
 		      struct json_object *balancer)
 {
@@ -352,7 +369,7 @@ static int write_file(const char *path, const struct instances *instances,
 	/* The collector reads *.prom. */
 	if (asprintf(&partial, "%s.partial", path) < 0)
 		return EXIT_FAILED;
-	file = fopen(partial, "we");
+	file = open_anew(partial);
 	if (!file) {
 		status = complain(partial);
 		goto out;

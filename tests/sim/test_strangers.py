@@ -125,6 +125,29 @@ def figures_are_its_own(host):
         raise Failed(text)
 
 
+def figures_go_nowhere_else(host):
+    """The folder is the exporter's user's, and we may be root."""
+    os.mkdir(host.path("out"))
+    with open(host.path("victim"), "w", encoding="ascii") as f:
+        f.write("a secret\n")
+    os.chmod(host.path("victim"), 0o600)
+    os.symlink(host.path("victim"), host.path("out", "cswap.prom.partial"))
+    for _ in range(2):
+        text = host.ctl("metrics", "--output", host.path("out", "cswap.prom"))
+        with open(host.path("victim"), encoding="ascii") as f:
+            if f.read() != "a secret\n" or os.stat(host.path("victim")).st_mode & 0o777 != 0o600:
+                raise Failed("written through a symbolic link " + text)
+        mode = os.lstat(host.path("out", "cswap.prom")).st_mode
+        with open(host.path("out", "cswap.prom"), encoding="ascii") as f:
+            if text or mode != 0o100644 or "cswap_up{guest=\"other\"} 1\n" not in f.read():
+                raise Failed("%s, mode %o" % (text, mode))
+        if os.listdir(host.path("out")) != ["cswap.prom"]:
+            raise Failed("something is left: %r" % os.listdir(host.path("out")))
+        # One that a program left that was killed.
+        with open(host.path("out", "cswap.prom.partial"), "w", encoding="ascii") as f:
+            f.write("half of a ")
+
+
 def a_balancers_log_is_its_own(host):
     with open(host.path("conf"), "w", encoding="ascii") as conf:
         conf.write("guests = %s\ninterval = 100ms\n" % host.path("run"))
@@ -150,7 +173,7 @@ def a_balancers_log_is_its_own(host):
 
 def main():
     tests = [terminals_are_not_steered, words_that_are_unknown_are_called_so, figures_are_its_own,
-             a_balancers_log_is_its_own]
+             figures_go_nowhere_else, a_balancers_log_is_its_own]
     failures = 0
     print("1..%d" % len(tests))
     for number, test in enumerate(tests, 1):
