@@ -18,7 +18,7 @@ enum sandbox_mode {
 /* What is still done by name when guests are served. */
 enum sandbox_right {
 	SANDBOX_READ,			/* read the file, or files below the directory */
-	SANDBOX_UNLINK,			/* remove files in the directory that @path is in */
+	SANDBOX_UNLINK,			/* remove files in the directory that @path is in, and below */
 	SANDBOX_REPLACE,		/* write them as well */
 };
 
