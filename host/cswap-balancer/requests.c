@@ -199,18 +199,20 @@ static struct json_object *guest_object(const struct balancer *balancer, const s
 
 /* --- the host --- */
 
+/* What was measured once isn't what there is. */
 static struct json_object *host_object(const struct balancer *balancer)
 {
 	const struct host_sample *host = &balancer->host;
 	struct json_object *to = json_object_new_object();
 	uint64_t reserve = balancer->guests.policy.conf.reserve_bytes;
 	uint64_t available = host->memory.available;
+	bool known = !balancer->blind;
 
-	add_number(to, "limit_bytes", host->memory.limit);
-	add_number(to, "available_bytes", available);
+	add_known(to, "limit_bytes", known, host->memory.limit);
+	add_known(to, "available_bytes", known, available);
 	add_number(to, "reserve_bytes", reserve);
-	add_number(to, "deficit_bytes", available < reserve ? reserve - available : 0);
-	add_known(to, "pressure_percent", host->pressure_percent >= 0,
+	add_known(to, "deficit_bytes", known, available < reserve ? reserve - available : 0);
+	add_known(to, "pressure_percent", known && host->pressure_percent >= 0,
 		  (uint64_t)host->pressure_percent);
 	return to;
 }

@@ -105,9 +105,12 @@ static void print_status(struct json_object *answer)
 	printf("balancer %s%s\n",
 	       json_object_get_boolean(member(answer, "paused")) ? "paused" : "at work",
 	       json_object_get_boolean(member(answer, "dry_run")) ? ", and only says what it would do" : "");
-	printf("  host       %s of %s available, %s in reserve, %s missing\n",
-	       size(host, "available_bytes"), size(host, "limit_bytes"),
-	       size(host, "reserve_bytes"), size(host, "deficit_bytes"));
+	if (member(host, "available_bytes"))
+		printf("  host       %s of %s available, %s in reserve, %s missing\n",
+		       size(host, "available_bytes"), size(host, "limit_bytes"),
+		       size(host, "reserve_bytes"), size(host, "deficit_bytes"));
+	else
+		puts("  host       its memory can't be measured, and nothing is decided: see the balancer's log");
 	printf("  guests     %s known, %s managed, %s stuck, %s refused\n",
 	       text(guests, "known"), text(guests, "managed"),
 	       text(guests, "stuck"), text(guests, "refused"));

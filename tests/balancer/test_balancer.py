@@ -940,10 +940,15 @@ def says_what_it_cant_measure(host):
     os.rename(current, current + ".away")
     decisions = host.ask("status")["decisions"]
     host.without_asking("it's said", lambda: host.said("balancer", "can't be measured: %s: No such file" % current))
+    # What was measured once isn't what there is: the figures' reader sees that there are none.
+    memory = host.ask("list")["host"]
+    expect("what isn't measured isn't told: %r" % memory,
+           memory["available_bytes"] is None and memory["limit_bytes"] is None and memory["deficit_bytes"] is None)
     os.rename(current + ".away", current)
     host.without_asking("it goes on", lambda: host.ask("status")["decisions"] > decisions + 10)
     with open(host.path("balancer.log"), encoding="utf-8") as f:
         expect("it's said once", f.read().count("can't be measured") == 1)
+    expect("and told again", host.ask("list")["host"]["available_bytes"] is not None)
     expect("its end, too", host.said("balancer", "the host's memory can be measured"))
 
 
