@@ -8,7 +8,7 @@
 ## check-wire: what the driver builds and refuses, byte by byte
 ## check-confidential: which guests are taken for confidential
 ## check-epochs: the counter of stores and its keys
-## check-deep: slot records in larger configurations, minutes
+## check-deep: slot records in larger configurations, groups of three among them, minutes
 
 unit_slots := $(out)/obj/tests/unit/slots_hooked.o
 $(out)/obj/tests/unit/%.o: OBJ_CFLAGS := $(SHIM_CFLAGS)
@@ -52,7 +52,7 @@ $(out)/tests/test_epochs: LIBS = $(shell $(PKG_CONFIG) --libs cmocka) -lpthread
 $(out)/tests/test_epochs: $(out)/obj/tests/unit/test_epochs.o $(out)/obj/guest/cswap_epochs.o
 	$(link)
 
-.PHONY: check-unit check-slots check-explore check-blocks check-policy check-mutants check-wire check-epochs check-confidential check-deep
+.PHONY: check-unit check-slow check-slots check-explore check-blocks check-policy check-mutants check-wire check-epochs check-confidential check-deep
 check-slots: $(addprefix $(out)/tests/,explore_slots random_slots random_slots_tsan)
 	$(Q)$(out)/tests/explore_slots --small
 	$(Q)$(out)/tests/random_slots --steps 100000
@@ -90,3 +90,5 @@ check-deep: $(addprefix $(out)/tests/,explore_slots random_slots)
 	$(Q)$(out)/tests/random_slots --steps 20000000
 
 check-unit: check-slots check-wire check-blocks check-policy check-epochs check-confidential
+
+check-slow: check-deep
