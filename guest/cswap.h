@@ -389,9 +389,12 @@ extern struct cswap_floor {
 
 /* --- cswap_pool.c --- */
 
-/* About @pages, rounded down to whole blocks: pool->nr_pages. May sleep. */
+/*
+ * About @pages, in whole blocks: pool->nr_pages. That's rounded up, or down if it would be more than
+ * @most. May sleep.
+ */
 int cswap_pool_alloc(struct cswap_pool *pool, struct device *dma_dev,
-		     unsigned int pages);
+		     unsigned int pages, unsigned int most);
 void cswap_pool_free(struct cswap_pool *pool);
 /* What lies at @offset of @page; it goes on to the end of a block, (1 << pool->order) pages. */
 struct cswap_piece cswap_pool_piece(const struct cswap_pool *pool,

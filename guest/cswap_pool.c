@@ -59,9 +59,18 @@ void cswap_pool_free(struct cswap_pool *pool)
 	pool->blocks = NULL;
 }
 
-static int blocks_alloc(struct cswap_pool *pool, unsigned int pages, unsigned int order)
+/* Blocks of @order for @pages: the last is as large as the others, unless that's more than @most. */
+static unsigned int blocks_for(unsigned int pages, unsigned int most, unsigned int order)
 {
-	unsigned int nr = pages >> order;
+	unsigned int nr = DIV_ROUND_UP(pages, 1U << order);
+
+	return nr << order <= most ? nr : pages >> order;
+}
+
+static int blocks_alloc(struct cswap_pool *pool, unsigned int pages, unsigned int most,
+			unsigned int order)
+{
+	unsigned int nr = blocks_for(pages, most, order);
 
 	pool->order = order;
 	pool->nr_pages = nr << order;
@@ -77,7 +86,7 @@ static int blocks_alloc(struct cswap_pool *pool, unsigned int pages, unsigned in
 }
 
 int cswap_pool_alloc(struct cswap_pool *pool, struct device *dma_dev,
-		     unsigned int pages)
+		     unsigned int pages, unsigned int most)
 {
 	/* a pool of less than a block is made of small ones: little is lost to rounding */
 	unsigned int best = pages >> POOL_BLOCK_ORDER ? POOL_BLOCK_ORDER :
@@ -87,7 +96,7 @@ int cswap_pool_alloc(struct cswap_pool *pool, struct device *dma_dev,
 
 	pool->dma_dev = dma_dev;
 	do {
-		rc = blocks_alloc(pool, pages, order);
+		rc = blocks_alloc(pool, pages, most, order);
 	} while (rc && order--);
 	if (rc)
 		pr_err("virtio_cswap: no memory for a pool of %lu KiB that is shared with the device: not used; free some, then load the driver again\n",

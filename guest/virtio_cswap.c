@@ -101,7 +101,7 @@ MODULE_PARM_DESC(rekey_pages, "Make a new key after so many stores (default 2^40
 
 static ulong pool_kib;
 BOUNDED_PARAM(pool_kib, pool_kib, 0, 1024 * 1024, 0444);
-MODULE_PARM_DESC(pool_kib, "Share so much memory with the device, in KiB (up to 1048576; default 0: 2 MiB and 512 KiB for each queue pair, but no more than 1/128 of all memory)");
+MODULE_PARM_DESC(pool_kib, "Share so much memory with the device, in KiB (up to 1048576; default 0: 2 MiB and 512 KiB for each queue pair, but no more than 1/128 of all memory). From 2 MiB on it's whole blocks of 2 MiB, rounded up; but the default is rounded down where that would be more than 1/128");
 
 ulong cswap_stall_ms = 2000;
 BOUNDED_PARAM(stall_ms, cswap_stall_ms, CSWAP_LEAST_STALL_MS, CSWAP_MOST_STALL_MS, 0644);
@@ -255,23 +255,30 @@ static int config_read(struct cswap_dev *dev)
 
 /* --- memory --- */
 
-static unsigned int pool_pages(const struct cswap_dev *dev)
+/*
+ * Whole blocks may be more than the pool's size: up to @most, unless the owner or the pairs want
+ * that size.
+ */
+static unsigned int pool_pages(const struct cswap_dev *dev, unsigned int *most)
 {
 	u64 bytes = POOL_BYTES + (u64)POOL_PAIR_BYTES * dev->nr_queues;
-	u64 most = (u64)totalram_pages() * PAGE_SIZE / POOL_RAM_SHARE;
+	u64 least = (u64)POOL_MIN_PAIR_BYTES * dev->nr_queues;
+	u64 share = (u64)totalram_pages() * PAGE_SIZE / POOL_RAM_SHARE;
 
-	bytes = pool_kib ? (u64)pool_kib * SZ_1K : min(bytes, most);
-	return max_t(u64, bytes, (u64)POOL_MIN_PAIR_BYTES * dev->nr_queues) >> PAGE_SHIFT;
+	bytes = pool_kib ? (u64)pool_kib * SZ_1K : min(bytes, share);
+	*most = pool_kib || bytes < least ? UINT_MAX : share >> PAGE_SHIFT;
+	return max(bytes, least) >> PAGE_SHIFT;
 }
 
 static int queues_init(struct cswap_dev *dev)
 {
 	struct device *dma_dev = cswap_dma_dev(dev->vdev, dev->queues[0].request_vq);
-	unsigned int i, ring = cswap_life_ring_size(dev), share;
+	unsigned int i, ring = cswap_life_ring_size(dev), share, most;
+	unsigned int pages = pool_pages(dev, &most);
 	int rc;
 
 	dev->ring_size = ring;
-	rc = cswap_pool_alloc(&dev->pool, dma_dev, pool_pages(dev));
+	rc = cswap_pool_alloc(&dev->pool, dma_dev, pages, most);
 	if (rc)
 		return rc;
 	share = dev->pool.nr_pages / dev->nr_queues;

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # The owner says how large the pool is, while the host stops answering.
-# Proves: the pool has that size, and holds as many pages more; how much of it is in use can be read:
-# all of it while nothing is answered, nothing when all is.
+# Proves: the pool has that size, rounded up to whole blocks of 2 MiB, and holds as many pages more; how much
+# of it is in use can be read: all of it while nothing is answered, nothing when all is.
 #
 # beds: uml vm-newest
 # slow: uml-debug vm-6.12 vm-6.1
@@ -11,6 +11,7 @@
 # beside: yes
 # run: --faulty-cswapd "--store mem --size 48M --fault-report @RUN@/report --fault stall" --mem 256M
 # variant small: --module-args "pool_kib=512 stall_ms=500" --env KIB=512
+# variant rounded: --module-args "pool_kib=3072 stall_ms=500" --env KIB=4096
 # variant large: --module-args "pool_kib=8192 stall_ms=500" --env KIB=8192
 
 # shellcheck source-path=SCRIPTDIR source=lib.sh
