@@ -21,6 +21,10 @@ $(out)/guest/memkinds: $(out)/obj/tests/guest/memkinds.o
 $(out)/guest/pin_pages: $(out)/obj/tests/guest/pin_pages.o
 	$(link)
 
+$(out)/guest/lateread: LIBS := -lpthread
+$(out)/guest/lateread: $(out)/obj/tests/guest/lateread.o
+	$(link)
+
 # The daemon's own measure.
 $(out)/obj/tests/guest/measure_kept.o: OBJ_CFLAGS := -Ihost/cswapd
 $(out)/guest/measure_kept: LIBS := -lpthread
@@ -37,4 +41,5 @@ check-unit: check-swapstress
 endif
 
 bed-programs:: $(out)/guest/swapstress $(out)/guest/keepwrites $(out)/guest/diskload $(out)/guest/kexec_now \
-	$(out)/guest/memkinds $(out)/guest/pin_pages $(out)/guest/measure_kept
+	$(out)/guest/memkinds $(out)/guest/pin_pages $(out)/guest/lateread \
+	$(out)/guest/measure_kept
