@@ -38,7 +38,8 @@ stressed vm --vm 2 --vm-bytes 50M --vm-method all --vm-keep
 out=$(counter stores)
 expect "pages swapped by vm" "$out" -gt 5000
 stressed madvise --madvise 2 --vm 1 --vm-bytes 64M
-stressed mmap --mmap 2 --mmap-bytes 50M --mmap-odirect
+# Without --mmap-odirect: the files are in a tmpfs, which takes O_DIRECT since 6.6 only.
+stressed mmap --mmap 2 --mmap-bytes 50M
 for name in tampered protocol_errors load_errors store_errors load_timeouts; do
 	expect "$name moved" "$(counter $name)" = 0
 done
