@@ -67,5 +67,44 @@ check "purge: folders of systems older than DynamicUser=, mounted" \
 check "purge: nobody says what is mounted" purge 'mkdir $state/web1; mount -t tmpfs none /proc' \
 	'[ -e $state/web1 ]; echo "$words" | grep -F "$state"'
 
+# --- removal
+
+# with_daemon CODE OPTION...: with a daemon of web1's, and /run another one. attach connects a front end, which
+# stays; status and removed run what they say.
+with_daemon() {
+	local user=() code=$1
+	shift
+	((EUID == 0)) || user=(--user --map-root-user)
+	PATH=$root/build:$PATH unshare --mount --pid --fork --kill-child --mount-proc "${user[@]}" sh -euc '
+		root=$1 code=$2
+		shift 2
+		mount -t tmpfs none /run
+		mkdir -p /run/cswapd/web1
+		cd /run/cswapd/web1
+		cswapd --socket socket --control control --store mem --size 16M "$@" >log 2>&1 &
+		# Its answer is waited for, and then that of the one to whom the front end is known.
+		until cswapctl --guest web1 --json status >/dev/null 2>&1; do kill -0 $!; sleep 0.1; done
+		attach() {
+			python3 -c "import socket, time
+s = socket.socket(socket.AF_UNIX); s.connect(\"socket\"); time.sleep(1e6)" &
+			until grep -q "front end connected" log; do kill -0 $!; sleep 0.1; done
+		}
+		removed() { sh "$root/debian/cswapd.prerm" remove; }
+		idle() {
+			sed -n "/^is_idle()/,/^}/p" "$root/debian/cswapd.postinst" >is_idle
+			. ./is_idle
+			is_idle web1
+		}
+		eval "$code"' sh "$root" "$code" "$@"
+}
+
+if [[ -x $root/build/cswapd && -x $root/build/cswapctl ]]; then
+	for release in convert off; do
+		check "removal, --release $release: no guest is there" with_daemon 'removed; idle' --release $release
+		check "removal, --release $release: one is" \
+			with_daemon 'attach; ! removed; ! idle' --release $release
+	done
+fi
+
 echo "1..$number"
 ((failures == 0))

@@ -191,6 +191,7 @@ static struct json_object *status_object(const struct command_context *context)
 
 	balloon_get(context->balloon, &state);
 	json_object_object_add(to, "ok", json_object_new_boolean(true));
+	json_object_object_add(to, "attached", json_object_new_boolean(vhost_user_fd(context->vu) >= 0));
 	add_string(to, "balloon", balloon_word(context));
 	add_string(to, "release", methods[context->conf->release]);
 	add_number(to, "block_bytes", context->conf->block_bytes);
