@@ -63,7 +63,7 @@ static const char *const kind_names[NUM_KINDS] = {
 const char store_fault_help[] =
 "\n"
 "The malicious and broken host:\n"
-"  --fault KIND[:slots=A-B][:every=N][:after=K][:times=T][:ms=M|us=M]\n"
+"  --fault KIND[:slots=A-B][:every=N][:after=K][:times=T][:ms=M|us=M][:jitter=J]\n"
 "                      hit the slots A to B that N divides, T times each after\n"
 "                      the first K (0, the default: always, from the first on);\n"
 "                      may be given repeatedly\n"
@@ -78,7 +78,8 @@ const char store_fault_help[] =
 "  stale        the version before       stale-data the page before, tag of now\n"
 "  swap-slot    slot N ^ 1's page, tag   zero       page and tag are zero\n"
 "  short        second half of the page is of the version before, or zero\n"
-"  eio-load     status IOERR             delay-load after M ms (default 100)\n"
+"  eio-load     status IOERR             delay-load after M ms (default 100), and up\n"
+"                                        to J ms (0) more, each time another\n"
 "On STORE:\n"
 "  eio-store, nospc-store                status IOERR, NOSPC\n"
 "  lose-store   say OK, store nothing    delay-store\n"
@@ -107,6 +108,7 @@ struct fault {
 	uint64_t last;
 	uint64_t every;
 	uint64_t delay_us;
+	uint64_t jitter_us;
 	uint16_t *tries;		/* a slot each; saturates */
 	uint64_t ops;			/* tampered with */
 	uint64_t slots;			/* that were hit at least once */
@@ -295,6 +297,14 @@ static void stall_or_pass(struct fault_lane *lane, struct store_op *op)
 		pass_on(lane, op);
 }
 
+/* The same in each run, as far as requests come in the same order. */
+static uint64_t delay_of(const struct fault *fault)
+{
+	uint64_t number = __atomic_load_n(&fault->ops, __ATOMIC_RELAXED) * 0x9e3779b97f4a7c15u;
+
+	return fault->delay_us + (number >> 32) * fault->jitter_us / UINT32_MAX;
+}
+
 static void delay(struct fault_lane *lane, struct store_op *op,
 		  uint64_t delay_us)
 {
@@ -334,7 +344,7 @@ static void fault_transfer(struct store_lane *base, struct store_op *op)
 		remember(store, op);
 	fault = find_hit_op(write ? DELAY_STORE : DELAY_LOAD, op);
 	if (fault)
-		delay(lane, op, fault->delay_us);
+		delay(lane, op, delay_of(fault));
 	else
 		stall_or_pass(lane, op);
 }
@@ -612,6 +622,8 @@ static const char *parse_field(void *to, const char *field)
 		fault->delay_us = value * 1000;
 	} else if (!strncmp(field, "us=", 3) && value <= 3600 * 1000000ULL) {
 		fault->delay_us = value;
+	} else if (!strncmp(field, "jitter=", 7) && value <= 60 * 1000) {
+		fault->jitter_us = value * 1000;
 	} else {
 		return "unknown field, or a value out of range";
 	}

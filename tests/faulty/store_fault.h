@@ -12,8 +12,8 @@
 #include "store/store.h"
 
 /*
- * Add a fault, "KIND[:slots=A-B][:every=N][:after=K][:times=T][:ms=M|us=M]". NULL, or what is
- * wrong with it.
+ * Add a fault, "KIND[:slots=A-B][:every=N][:after=K][:times=T][:ms=M|us=M][:jitter=J]". NULL, or
+ * what is wrong with it.
  */
 const char *store_fault_add(const char *spec);
 

@@ -1227,7 +1227,7 @@ static void faults_do_what_they_say(void **state)
 	assert_null(store_fault_add("eio-store:slots=80-89:every=2"));
 	assert_null(store_fault_add("nospc-store:slots=90-99:every=2"));
 	assert_null(store_fault_add("lose-store:slots=100-109:every=2"));
-	assert_null(store_fault_add("delay-load:slots=110-119:every=2:ms=1"));
+	assert_null(store_fault_add("delay-load:slots=110-119:every=2:ms=1:jitter=1"));
 	store = store_fault_wrap(open_memory());
 	bench_open(&b, store);
 	for (slot = 0; slot < 120; slot++)
