@@ -122,12 +122,14 @@ static void beat_event(struct worker *worker, const struct io_uring_cqe *cqe)
 		worker->beats_watched = watch(worker, config->beat_fd, TOKEN_BEAT);
 }
 
-static void watch_beats(struct worker *worker)
+/* False: there's no room. */
+static bool watch_beats(struct worker *worker)
 {
 	const struct worker_config *config = &worker->set->config;
 
 	if (config->beats && !worker->beats_watched)
 		worker->beats_watched = watch(worker, config->beat_fd, TOKEN_BEAT);
+	return !config->beats || worker->beats_watched;
 }
 
 static void handle_cqe(struct worker *worker, const struct io_uring_cqe *cqe)
@@ -331,8 +333,7 @@ static bool watch_all(struct worker *worker)
 
 	if (!worker->mail_watched)
 		worker->mail_watched = watch(worker, worker->mail_fd, TOKEN_MAIL);
-	all = worker->mail_watched;
-	watch_beats(worker);
+	all = watch_beats(worker) && worker->mail_watched;
 	for_each_pair(worker, pair)
 		if (pair_live(pair))
 			all = watch_kicks(worker, &pair->request) && watch_kicks(worker, &pair->response) && all;
