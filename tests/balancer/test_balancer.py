@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""test_balancer.py DIR - cswap-balancer beside real daemons with simulated guests (TAP).
+"""test_balancer.py DIR [--part=N/M] [NAME...] - cswap-balancer beside real daemons with simulated guests (TAP).
 
 DIR is where cswap-balancer, cswapd, cswapctl and cswap-sim were built. The host's memory is a
 folder that looks like a cgroup's; a guest is "cswap-sim obey": 64 MiB that can be released, and a
@@ -1037,8 +1037,11 @@ tests = [
 def main():
     failed = 0
     wanted = sys.argv[2:]
+    part, parts = 0, 1
+    if wanted and wanted[0].startswith("--part="):
+        part, parts = (int(number) for number in wanted.pop(0)[7:].split("/"))
     for number, (test, make) in enumerate(tests, 1):
-        if wanted and test.__name__ not in wanted:
+        if (wanted and test.__name__ not in wanted) or number % parts != part % parts:
             continue
         try:
             host = make()
