@@ -17,7 +17,8 @@
  * from the guest, or from the task if it can be preempted there. Who then finds that the
  * rings were deleted meanwhile is counted by "late", and "slowed" counts all. With
  * "hold" the rings have gone, which "gone" counts, and their deletion doesn't return
- * before it is 0 again. What is written to "fill" is the index of a ring that is
+ * before it is 0 again. With "hungry" making the rings takes so many MiB first, and frees them again: where
+ * there aren't as many, by reclaim in the context of whoever makes the rings. What is written to "fill" is the index of a ring that is
  * full until the next reset, of chains of which the device isn't notified.
  */
 #include <linux/blkdev.h>
@@ -47,6 +48,14 @@ MODULE_PARM_DESC(failures, "how often making the rings shall fail from now on");
 static unsigned int failure = ENOMEM;
 module_param(failure, uint, 0644);
 MODULE_PARM_DESC(failure, "the error that it fails with");
+
+static unsigned int hungry;
+module_param(hungry, uint, 0644);
+MODULE_PARM_DESC(hungry, "MiB that making the rings takes first, and frees again");
+
+static unsigned int starved;
+module_param(starved, uint, 0444);
+MODULE_PARM_DESC(starved, "times that there weren't as many");
 
 static unsigned int slow_us;
 module_param(slow_us, uint, 0644);
@@ -169,11 +178,33 @@ static void reset_reset(struct virtio_device *dev)
 	true_ops->reset(dev);
 }
 
+static void eat(unsigned int mib)
+{
+	unsigned long left = (unsigned long)mib << (20 - PAGE_SHIFT);
+	struct page *page, *next;
+	LIST_HEAD(pages);
+
+	for (; left; left--) {
+		/* it reclaims, but nobody is killed for it */
+		page = alloc_page(GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN);
+		if (!page)
+			break;
+		list_add(&page->lru, &pages);
+		cond_resched();
+	}
+	starved += !!left;
+	list_for_each_entry_safe(page, next, &pages, lru) {
+		list_del(&page->lru);
+		__free_page(page);
+	}
+}
+
 static int reset_find_vqs(struct virtio_device *dev, unsigned int nr, struct virtqueue *vqs[],
 			  struct virtqueue_info info[], struct irq_affinity *affinity)
 {
 	int rc;
 
+	eat(READ_ONCE(hungry));
 	if (failures) {
 		failures--;
 		return -(int)failure;
