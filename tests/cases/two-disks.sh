@@ -4,15 +4,15 @@
 # Two devices in one guest, of different media: a small one in memory with a high priority, a larger
 # one on a disk with a low one.
 # Proves: the first is filled before the second gets a page; each page comes back from where it is;
-# neither knows the other's key or counts the other's pages; when the first goes, its pages move to
+# neither has the other's key, setting or counts of pages; when the first goes, its pages move to
 # the second; when it stops answering, the second takes what it refuses.
 #
 # beds: uml uml-debug vm-newest
 # slow: vm-6.12 vm-6.1
 # timeout: 300
 # beside: yes
-# run: --faulty-cswapd "--store mem --size 8M --medium memory --fault-report @RUN@/report --fault stall" --mem 256M
-# run: --daemon 13 "build/bed/cswapd --socket @SOCK@ --store mem --size 48M --medium disk"
+# run: --faulty-cswapd "--store @RUN@/first --size 8M --medium memory --fault-report @RUN@/report --fault stall" --mem 256M
+# run: --daemon 13 "build/bed/cswapd --socket @SOCK@ --store @RUN@/second --size 48M --medium disk"
 
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -36,8 +36,24 @@ for disk in /sys/block/cswap*; do
 done
 [ -n "$fast" ] || die "there is no disk in memory"
 [ -n "$slow" ] || die "there is no disk on a disk"
+
+# The first pages of each: the same content, slots and counters, and by its key another ciphertext.
+is_stored() {
+	[ "$(of "$1" copies_used)" = 0 ]
+}
+dd if=/dev/urandom of="$tmp/pages" bs=64k count=1 2>/dev/null
+for name in $fast $slow; do
+	dd if="$tmp/pages" of="/dev/$name" bs=64k oflag=direct 2>/dev/null || die "storing to $name"
+	wait_until 20 is_stored "$name" || die "the pages of $name aren't stored"
+done
+# The slots begin behind a store's first MiB.
+host alike first second 256 16
+expect "pages that both stores have" "$(host_value found)" = 0
+expect "pages of the stores that were compared" "$(host_value compared)" = 16
+
 # A store that the fast one stalls is refused soon; the slow one has the time that the module gives it.
 echo 200 >"/sys/block/$fast/cswap/stall_ms"
+other=$(of "$slow" stall_ms)
 for name in $fast $slow; do
 	mkswap "/dev/$name" >/dev/null || die "mkswap"
 done
@@ -74,6 +90,8 @@ host disarm
 stress_end
 expect "stores that the first refused" "$(of "$fast" store_refusals)" -gt 0
 expect "pages that went to the second meanwhile" $(($(of "$slow" stores) - stores)) -gt 0
+expect "the first one's setting" "$(of "$fast" stall_ms)" = 200
+expect "the second one's setting" "$(of "$slow" stall_ms)" = "$other"
 swapoff "/dev/$fast" || fail "swapoff"
 swapoff "/dev/$slow" || fail "swapoff"
 finish "$(figure checked) pages checked, 0 wrong; $(of "$fast" stores) stored in memory, $(of "$slow" stores) on a disk"
