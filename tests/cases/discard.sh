@@ -3,7 +3,8 @@
 #
 # Space that the guest doesn't need goes back to the host: when a process ends, at swapoff, by
 # blkdiscard; and what an earlier guest has left, when the next one starts. Stores that come right after a
-# free, or while the driver starts, are not hit by the DISCARD. (Traps A1, A2.)
+# free, or while the driver starts, are not hit by the DISCARD; nor if the swap core discards what it frees as
+# well (swapon -d). (Traps A1, A2.)
 # Checks: driver-discard-forget, driver-ctrl-count, device-discard-free, driver-init-discard
 #
 # beds: uml vm-newest
@@ -13,6 +14,8 @@
 # run: --cswapd "--store @RUN@/store --size 64M" --env MIB=12
 # run uml: --mem 256M
 # guest-programs: blkdiscard
+# variant freed:
+# variant swapon uml: --env SWAPON=--discard
 
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 # shellcheck disable=SC2317	# functions are called by wait_until
@@ -27,6 +30,7 @@ occupies_more() {
 	[ "$host_said" -ge "$1" ]
 }
 
+swap_options=${SWAPON-}
 swap_on
 stress_begin --mib "$MIB" --pageout
 wait_until 20 occupies_more $((MIB * 1000)) || fail "only $host_said KiB in the store for $MIB MiB swapped"

@@ -98,10 +98,10 @@ counted() {
 
 # ---- swap
 
-# The disk is swap, of $swap_priority if that is set.
+# The disk is swap, of $swap_priority if that is set, and with $swap_options, a word or none.
 swap_on() {
 	mkswap "$disk" >/dev/null || die "mkswap"
-	swapon -p "${swap_priority:-10}" "$disk" || die "swapon"
+	swapon ${swap_options:+"$swap_options"} -p "${swap_priority:-10}" "$disk" || die "swapon"
 }
 swap_off() {
 	swapoff "$disk" || fail "swapoff"
