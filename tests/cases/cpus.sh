@@ -38,6 +38,8 @@ goes_on() {
 
 # older kernels have these files for any disk, newer ones where there's something to choose
 [ ! -e "$queue/scheduler" ] || expect "schedulers to choose" "$(cat "$queue/scheduler")" = none
+# a bio disk has no writeback throttling: it can't be read, or is 0
+expect "writeback throttling" "$(cat "$queue/wbt_lat_usec" 2>/dev/null || echo 0)" = 0
 ! { echo 64 >"$queue/nr_requests"; } 2>/dev/null || fail "nr_requests can be set"
 swap_on
 load &

@@ -3,7 +3,7 @@
 #
 # Pages go out and come back, and discards, while somebody looks at the disk's statistics.
 # Proves: /proc/diskstats, and with it iostat, has what the disk does: each page once, what is in
-# flight while it is, and nothing when all is over.
+# flight while it is, and nothing when all is over. Writeback throttling, which the kernel has, isn't done to it.
 #
 # beds: uml uml-debug vm-newest vm-6.1
 # slow: vm-6.12
@@ -20,6 +20,7 @@ diskstat() {
 		/proc/diskstats
 }
 
+expect "writeback throttling of the disk" "$(cat "/sys/block/${disk##*/}/queue/wbt_lat_usec" 2>/dev/null || echo 0)" = 0
 swap_on
 written=$(diskstat 7) read=$(diskstat 3) discarded=$(diskstat 14)
 stores=$(counter stores) loads=$(($(counter loads) + $(counter pool_loads)))
