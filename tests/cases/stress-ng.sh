@@ -3,7 +3,7 @@
 #
 # stress-ng's stressors of virtual memory, in a cgroup that has less than they use.
 # Proves: programs that aren't ours and check their own memory (vm with all its patterns, madvise, mmap
-# and its variants) find it as they left it, when it has been to the device and back all the time.
+# and its variants, pageswap) find it as they left it, when it has been to the device and back all the time.
 #
 # slow: uml uml-smp vm-newest vm-6.12 vm-6.1
 # timeout: 900
@@ -38,6 +38,10 @@ stressed vm --vm 2 --vm-bytes 50M --vm-method all --vm-keep
 out=$(counter stores)
 expect "pages swapped by vm" "$out" -gt 5000
 stressed madvise --madvise 2 --vm 1 --vm-bytes 64M
+# Its stressor "swap" makes swap of files of its own, and would try those; this one is of the disk.
+out=$(counter stores)
+stressed pageswap --pageswap 2
+expect "pages swapped by pageswap" $(($(counter stores) - out)) -gt 500
 # Without --mmap-odirect: the files are in a tmpfs, which takes O_DIRECT since 6.6 only.
 stressed mmap --mmap 2 --mmap-bytes 50M
 for name in tampered protocol_errors load_errors store_errors load_timeouts; do
