@@ -9,6 +9,7 @@
 # lockdep watches.)
 #
 # beds: uml-debug
+# fast uml-debug: asked
 # slow: uml uml-smp
 # timeout: 300
 # beside: yes
