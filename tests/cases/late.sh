@@ -4,8 +4,8 @@
 # The host answers LOADs around the moment at which their readers give up, many at once and again and
 # again, in one variant while the device is reset now and then (by tests/kmod/reset), in one while the
 # driver resets it for want of an answer. A reader gives up at a tick, two to three seconds after it asked,
-# and the driver resets the device a second before that. The answers come after half a second to two and a half,
-# and after the reset once more: before the tick, after it, and with it.
+# and the driver resets the device a second before that. A page comes at once for the first time, and later after
+# half a second to two and a half, and after the reset once more: before the tick, after it, and with it.
 # Proves: each read ends, with the right page or with an error; memory whose read was given up is its
 # owner's alone from then on; late answers are for nobody. (Trap of an answer that comes when its page
 # is somebody else's.)
@@ -18,10 +18,10 @@
 # module: tests/kmod/reset
 # run: --mem 256M --env READERS=100 --env PAGES=800 --env ROUNDS=12
 # run uml-smp: --cpus 2 --queues 2
-# variant 1: --module-args load_timeout_s=1 --faulty-cswapd "--store mem --size 48M --fault-report @RUN@/report --fault delay-load:ms=500:jitter=2000"
-# variant reset: --module-args load_timeout_s=1 --env RESETS=1 --faulty-cswapd "--store mem --size 48M --fault-report @RUN@/report --fault delay-load:ms=500:jitter=2000"
-# variant 2: --module-args load_timeout_s=2 --faulty-cswapd "--store mem --size 48M --fault-report @RUN@/report --fault delay-load:ms=500:jitter=2000"
-# variant long: --module-args load_timeout_s=1 --env RESETS=1 --env ROUNDS=250 --faulty-cswapd "--store mem --size 48M --fault-report @RUN@/report --fault delay-load:ms=500:jitter=2000"
+# variant 1: --module-args load_timeout_s=1 --faulty-cswapd "--store mem --size 48M --fault-report @RUN@/report --fault delay-load:after=1:ms=500:jitter=2000"
+# variant reset: --module-args load_timeout_s=1 --env RESETS=1 --faulty-cswapd "--store mem --size 48M --fault-report @RUN@/report --fault delay-load:after=1:ms=500:jitter=2000"
+# variant 2: --module-args load_timeout_s=2 --faulty-cswapd "--store mem --size 48M --fault-report @RUN@/report --fault delay-load:after=1:ms=500:jitter=2000"
+# variant long: --module-args load_timeout_s=1 --env RESETS=1 --env ROUNDS=250 --faulty-cswapd "--store mem --size 48M --fault-report @RUN@/report --fault delay-load:after=1:ms=500:jitter=2000"
 
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 # shellcheck disable=SC2317	# functions are called by wait_until
