@@ -390,7 +390,7 @@ extern struct cswap_floor {
 /* --- cswap_pool.c --- */
 
 /*
- * About @pages, in whole blocks: pool->nr_pages. That's rounded up, or down if it would be more than
+ * About @pages, in whole blocks: pool->nr_pages. It's rounded up, or down if it would be more than
  * @most. May sleep.
  */
 int cswap_pool_alloc(struct cswap_pool *pool, struct device *dma_dev,
@@ -664,7 +664,7 @@ void cswap_observe_init(struct cswap_dev *dev);
  */
 void cswap_observe_begin(struct cswap_dev *dev);
 void cswap_observe_end(struct cswap_dev *dev);
-/* A page that the device was asked for, wanted since @asked, has its end. Under the queue's lock. */
+/* A page that the device was asked for, wanted since @asked, has its end. Under the pair's lock. */
 void cswap_observe_wait(struct cswap_queue *queue, ktime_t asked);
 /* A page was given up since it didn't open. Any context. */
 void cswap_observe_tampered(struct cswap_dev *dev);

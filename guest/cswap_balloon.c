@@ -47,7 +47,7 @@
 #define STEP_PAGES		(32 * CSWAP_BLOCK_PAGES)
 /* The device is asked for the target again so long after the last time. */
 #define EVENT_INTERVAL		(HZ / 10)
-/* What is released is released again, if the device asks, no sooner than that after the last time. */
+/* What is released is released again, if the device asks, so long after the last time at least. */
 #define AGAIN_INTERVAL		HZ
 #define ANSWER_MS		5000
 #define LEAST_DELAY		HZ

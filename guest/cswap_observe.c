@@ -4,11 +4,11 @@
  * waited for, counters, and a uevent when a page doesn't open.
  *
  * The histogram is /sys/kernel/debug/cswapN/load_us: a line for each power of two, its upper bound
- * in microseconds and the pages that took less, from when the page was wanted until it was opened, or
- * given up; pages that the pool still had aren't counted. Beside it "counters" has a line for each, a name
- * and a number; what an owner may want to know is in sysfs. The uevent is a "change" of the disk
- * with CSWAP_EVENT=tampered and CSWAP_TAMPERED=, their number so far; several in a row may be one
- * event.
+ * in microseconds and the pages that took less, from when the page was wanted until it was opened,
+ * or given up; pages that the pool still had aren't counted. Beside it "counters" has a line for
+ * each, a name and a number; what an owner may want to know is in sysfs. The uevent is a "change"
+ * of the disk with CSWAP_EVENT=tampered and CSWAP_TAMPERED=, their number so far; several in a row
+ * may be one event.
  */
 #include <linux/blkdev.h>
 #include <linux/debugfs.h>

@@ -59,7 +59,7 @@ void cswap_pool_free(struct cswap_pool *pool)
 	pool->blocks = NULL;
 }
 
-/* Blocks of @order for @pages: the last is as large as the others, unless that's more than @most. */
+/* Blocks of @order for @pages: the last is as large as the others, if that's no more than @most. */
 static unsigned int blocks_for(unsigned int pages, unsigned int most, unsigned int order)
 {
 	unsigned int nr = DIV_ROUND_UP(pages, 1U << order);
