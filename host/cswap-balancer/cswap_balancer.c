@@ -326,8 +326,10 @@ static int undo(struct balancer *balancer, const struct options *options)
 	return done ? 0 : 1;
 }
 
-/* What an earlier balancer has left is undone first: this one begins with no answers, and with its operators' words
- * and the guests' order. */
+/*
+ * What an earlier balancer has left is undone first: this one begins with no answers, and with its operators' words
+ * and the guests' order.
+ */
 static bool begin(struct balancer *balancer, const struct options *options)
 {
 	char path[PATH_MAX];

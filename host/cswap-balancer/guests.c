@@ -416,7 +416,6 @@ static void read_used(struct policy_guest_sample *to, struct json_object *status
 	struct json_object *measured = member(status, "measured"), *release = member(status, "release");
 	bool is_private = json_object_is_type(release, json_type_string) &&
 			  !strcmp(json_object_get_string(release), "convert");
-
 	uint64_t cache;
 
 	to->has_used = number(measured, "cgroup_bytes", &to->used);

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # Many tasks wait for the same: stores for room in the pool, which a slow host makes little by little, or
-# all at once in few answers; readers for one of the requests for pages; two readers for the turn of their slot. The tick, which would
-# wake all of them once a second, doesn't run (tests/kmod/tick), and no wait is too long.
+# all at once in few answers; readers for one of the requests for pages; two readers for the turn of their
+# slot. The tick, which would wake all of them once a second, doesn't run (tests/kmod/tick), and no wait is
+# too long.
 # Proves: whatever makes room wakes one of them, whatever is over wakes who waits for it, and none is forgotten:
 # who was, would wait for ever. A slot has one LOAD in flight, however many want its page.
 #
