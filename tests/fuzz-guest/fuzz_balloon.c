@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * fuzz_balloon.c - any targets, answers and resets: cswap_policy.c and cswap_blocks.c.
+ * fuzz_balloon.c - any targets, answers, EVENTs and resets: cswap_policy.c and cswap_blocks.c.
  *
  * The first half of the input moves the policy through samples of any content: the
  * guest's floor must hold whatever the target is. The second is a script for the blocks:
@@ -84,7 +84,7 @@ static void get(struct world *world, bool urgent, u64 most)
 
 static void request(struct world *world, bool release, u64 pages)
 {
-	uint32_t n = release ? cswap_blocks_release(&world->blocks, world->with_device) :
+	uint32_t n = release ? cswap_blocks_release(&world->blocks, pages, world->with_device) :
 			       cswap_blocks_reclaim(&world->blocks, pages, world->with_device);
 
 	MUST(n <= VIRTIO_CSWAP_MAX_RANGES);
@@ -129,7 +129,7 @@ static void try_blocks(struct input *input)
 	while (input->left) {
 		uint8_t what = input_u8(input);
 
-		switch (what % 5) {
+		switch (what % 6) {
 		case 0:
 			add(world);
 			break;
@@ -137,10 +137,13 @@ static void try_blocks(struct input *input)
 			get(world, what & 64, what & 128 ? ~0ULL : 512);
 			break;
 		case 2:
-			request(world, true, 0);
+			request(world, true, what * 8);
 			break;
 		case 3:
 			request(world, false, what * 8);
+			break;
+		case 4:
+			cswap_blocks_again(&world->blocks);
 			break;
 		default:
 			answer(world, input_u8(input));
