@@ -28,7 +28,10 @@ static inline void plain_make(char *text)
 
 	for (; *text; text += control ? control : 1) {
 		control = plain_control(text);
-		*to++ = control ? '?' : *text;
+		*to = *text;
+		if (control)
+			*to = '?';
+		to++;
 	}
 	*to = '\0';
 }
