@@ -9,7 +9,9 @@
  * the blocks of @every pages and more that the kernel keeps for emergencies are taken too, and those
  * that it can make by reclaim and by moving pages. Pages that go back are room to move others to:
  * the kernel may then empty a block in which nothing is pinned yet (page cache, a process's memory).
- * So blocks are taken again until the kernel can make none. Read-only
+ * So blocks are taken again until the kernel can make none. A process that needs memory meanwhile
+ * gets pages which would have gone back: the kernel asks for them before the kernel kills a process,
+ * and might have killed the one that loads this module. Read-only
  * parameters say what came of it: @pinned pages, which lie in so many @blocks of 2 MiB.
  */
 #include <linux/gfp.h>
@@ -18,12 +20,16 @@
 #include <linux/mm.h>
 #include <linux/mmzone.h>
 #include <linux/module.h>
+#include <linux/notifier.h>
+#include <linux/oom.h>
 #include <linux/sched.h>
+#include <linux/spinlock.h>
 #include <linux/vmstat.h>
 #include <linux/xarray.h>
 
 #define BLOCK_SHIFT	(21 - PAGE_SHIFT)
 #define PAGES_PER_MIB	(1UL << (20 - PAGE_SHIFT))
+#define OOM_PAGES	256U
 
 static unsigned int every = 64;
 module_param(every, uint, 0444);
@@ -49,17 +55,73 @@ static unsigned long blocks;
 module_param(blocks, ulong, 0444);
 MODULE_PARM_DESC(blocks, "blocks of 2 MiB with a pinned page in them");
 
+/* Pages that stay, and those that go back; what goes back may be taken by out_of_memory() before. */
+static LIST_HEAD(pins);
 static LIST_HEAD(held);
+static DEFINE_SPINLOCK(held_lock);
+
+static void hold(struct page *page)
+{
+	if (page_to_pfn(page) % every == 0) {
+		list_add(&page->lru, &pins);
+		pinned++;
+		return;
+	}
+	spin_lock(&held_lock);
+	list_add(&page->lru, &held);
+	spin_unlock(&held_lock);
+}
+
+/* A page that is held, and no longer is; or NULL. */
+static struct page *let_go(void)
+{
+	struct page *page;
+
+	spin_lock(&held_lock);
+	page = list_first_entry_or_null(&held, struct page, lru);
+	if (page)
+		list_del(&page->lru);
+	spin_unlock(&held_lock);
+	return page;
+}
+
+static void let_go_of_most(void)
+{
+	struct page *page;
+
+	while ((page = let_go())) {
+		__free_page(page);
+		cond_resched();
+	}
+}
 
 static void release_held(void)
 {
 	struct page *page, *next;
 
-	list_for_each_entry_safe(page, next, &held, lru) {
+	let_go_of_most();
+	list_for_each_entry_safe(page, next, &pins, lru) {
 		list_del(&page->lru);
 		__free_page(page);
 	}
 }
+
+static int out_of_memory_now(struct notifier_block *nb, unsigned long unused, void *freed)
+{
+	unsigned long *pages = freed;
+	struct page *page;
+	unsigned int i;
+
+	for (i = 0; i < OOM_PAGES && (page = let_go()); i++) {
+		__free_page(page);
+		(*pages)++;
+	}
+	return NOTIFY_OK;
+}
+
+static struct notifier_block oom = {
+	.notifier_call = out_of_memory_now,
+};
 
 static void take_free_pages(void)
 {
@@ -72,7 +134,7 @@ static void take_free_pages(void)
 		page = alloc_page(gfp);
 		if (!page)
 			return;
-		list_add(&page->lru, &held);
+		hold(page);
 		taken++;
 		cond_resched();
 	}
@@ -93,26 +155,10 @@ static unsigned int take_reserve(void)
 		}
 		split_page(page, order);
 		for (i = 0; i < 1U << order; i++)
-			list_add(&page[i].lru, &held);
+			hold(&page[i]);
 		taken++;
 	}
 	return taken;
-}
-
-static void let_go_of_most(void)
-{
-	struct page *page, *next;
-
-	pinned = 0;
-	list_for_each_entry_safe(page, next, &held, lru) {
-		if (page_to_pfn(page) % every) {
-			list_del(&page->lru);
-			__free_page(page);
-		} else {
-			pinned++;
-		}
-		cond_resched();
-	}
 }
 
 static int count_blocks(void)
@@ -122,7 +168,7 @@ static int count_blocks(void)
 	int rc = 0;
 
 	xa_init(&seen);
-	list_for_each_entry(page, &held, lru) {
+	list_for_each_entry(page, &pins, lru) {
 		rc = xa_insert(&seen, page_to_pfn(page) >> BLOCK_SHIFT, xa_mk_value(0), GFP_KERNEL);
 		if (!rc)
 			blocks++;
@@ -140,12 +186,16 @@ static int __init fragment_init(void)
 
 	if (!every || (reserve && every < 2))
 		return -EINVAL;
+	rc = register_oom_notifier(&oom);
+	if (rc)
+		return rc;
 	take_free_pages();
 	if (reserve)
 		take_reserve();
 	let_go_of_most();
 	while (reserve && take_reserve())
 		let_go_of_most();
+	unregister_oom_notifier(&oom);
 	rc = count_blocks();
 	if (rc)
 		release_held();
