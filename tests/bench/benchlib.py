@@ -53,6 +53,27 @@ def machine(directory):
             f"Linux {platform.release()}, {kind}")
 
 
+def git(tree, *words):
+    return subprocess.run(["git", "-C", tree, *words], stdout=subprocess.PIPE, check=True,
+                          encoding="utf-8").stdout.strip()
+
+
+def patched(here, patch):
+    """Two clones of what the patch is for, that is of the commit it came with; the second with it."""
+    patch = os.path.abspath(patch)
+    commit = git(here, "log", "-1", "--format=%H", "--", patch)
+    if not commit:
+        sys.exit(f"{patch} isn't committed: what it is for isn't known")
+    trees = {}
+    for name in ["base", "this"]:
+        tree = trees[name] = os.path.join(here, "build/bench", name)
+        shutil.rmtree(tree, ignore_errors=True)
+        git(here, "clone", "--quiet", "--shared", "--no-checkout", here, tree)
+        git(tree, "checkout", "--quiet", "--detach", commit)
+    git(trees["this"], "apply", patch)
+    return trees
+
+
 @contextlib.contextmanager
 def huge_pages(mib):
     """So many MiB more in the host's pool of huge pages, for as long."""
