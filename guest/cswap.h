@@ -664,7 +664,7 @@ void cswap_observe_init(struct cswap_dev *dev);
  */
 void cswap_observe_begin(struct cswap_dev *dev);
 void cswap_observe_end(struct cswap_dev *dev);
-/* A page that the device was asked for, wanted since @asked, has its end. Under the pair's lock. */
+/* A page, wanted since @asked, has come or won't come. Under the pair's lock. */
 void cswap_observe_wait(struct cswap_queue *queue, ktime_t asked);
 /* A page was given up since it didn't open. Any context. */
 void cswap_observe_tampered(struct cswap_dev *dev);

@@ -255,6 +255,13 @@ static blk_status_t store_await(struct cswap_queue *queue, u64 slot, struct stor
 	return status;
 }
 
+/* Under the lock. */
+static void store_refused(struct cswap_queue *queue, u64 slot)
+{
+	queue->stats.store_refusals++;
+	trace_cswap_stall(queue->dev->number, queue->index, slot, queue->shard.free.count);
+}
+
 static blk_status_t store_take(struct cswap_queue *queue, u64 slot, struct store_hold *hold)
 {
 	blk_status_t status;
@@ -265,20 +272,19 @@ static blk_status_t store_take(struct cswap_queue *queue, u64 slot, struct store
 	if (!status)
 		return status;
 	spin_lock_irqsave(&queue->lock, flags);
-	queue->stats.store_refusals++;
-	trace_cswap_stall(queue->dev->number, queue->index, slot, queue->shard.free.count);
+	store_refused(queue, slot);
 	spin_unlock_irqrestore(&queue->lock, flags);
 	return status;
 }
 
-static void store_give_up(struct cswap_queue *queue, struct store_hold *hold)
+static void store_give_up(struct cswap_queue *queue, u64 slot, struct store_hold *hold)
 {
 	unsigned long flags;
 
 	spin_lock_irqsave(&queue->lock, flags);
 	cswap_store_cancel(&queue->shard, hold->copy);
 	cswap_queue_wake_store(queue);
-	queue->stats.store_refusals++;
+	store_refused(queue, slot);
 	spin_unlock_irqrestore(&queue->lock, flags);
 }
 
@@ -306,7 +312,7 @@ static int store_seal(struct cswap_queue *queue, u64 slot, struct page *page,
 	if (queue->shard.free.count > free)
 		cswap_queue_wake_store(queue);
 	if (hold->probe)
-		queue->stats.store_refusals++;
+		store_refused(queue, slot);
 	else
 		queue->stats.stores++;
 	spin_unlock_irqrestore(&queue->lock, flags);
@@ -328,7 +334,7 @@ static blk_status_t store_page(struct cswap_dev *dev, u64 slot, struct page *pag
 	if (status)
 		return status;
 	if (store_seal(queue, slot, page, offset, &hold)) {
-		store_give_up(queue, &hold);
+		store_give_up(queue, slot, &hold);
 		return BLK_STS_IOERR;
 	}
 	batch_add(batch);

@@ -104,7 +104,10 @@ TRACE_EVENT(cswap_not_open,
 		  __entry->slot, __entry->tries)
 );
 
-/* A store is refused: no room in the pool, or the device has stood still for stall_ms. */
+/*
+ * A store is refused: no room in the pool, no key, or the device has stood still for
+ * stall_ms (a probe is sent all the same).
+ */
 TRACE_EVENT(cswap_stall,
 	TP_PROTO(int disk, unsigned int pair, u64 slot, u32 copies_free),
 	TP_ARGS(disk, pair, slot, copies_free),
