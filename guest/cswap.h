@@ -84,6 +84,7 @@ struct cswap_load_io {
 	blk_status_t status;		/* of the device's answer, or why there's none */
 	u8 tag[VIRTIO_CSWAP_TAG_SIZE];
 	u32 since;			/* seconds of the tick's: its bio came then */
+	u32 sent;			/* ...and it was sent for the first time, or CSWAP_NONE */
 	ktime_t asked, started;		/* the page was wanted; this try for it began */
 	struct bio *bio;		/* that the page is a part of */
 	unsigned long begun;		/* for the disk's statistics */

@@ -392,6 +392,7 @@ static void load_fill(struct cswap_queue *queue, const struct load_to *to, u32 l
 	io->asked = to->asked;
 	io->started = to->started;
 	io->since = to->since;
+	io->sent = CSWAP_NONE;
 	/* its clock runs, and whether there are rings or not */
 	cswap_tick_soon(queue->dev);
 }

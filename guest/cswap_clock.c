@@ -113,8 +113,21 @@ static bool load_is_abandoned(const struct cswap_queue *queue, u32 l)
 }
 
 /*
- * A reader has waited for longer than @limit, in seconds, and for no reset meanwhile; or one waits
- * beside a load whose owner has given up, which may be what this reader waits for.
+ * A LOAD has been out for longer than @limit, in seconds, or couldn't be sent, and for no reset. One
+ * that was sent late isn't given so long: a reset comes before the page is given up.
+ */
+static bool load_wants_reset(const struct cswap_dev *dev, const struct cswap_load_io *io,
+			     u32 limit, u32 calm)
+{
+	u32 out = cswap_age_s(dev, io->sent == CSWAP_NONE ? io->since : io->sent);
+	bool late = cswap_age_s(dev, io->since) > 2 * limit;
+
+	return out > (late ? 1 : limit) && out <= calm;
+}
+
+/*
+ * A LOAD wants it, see above; or a reader waits beside a load whose owner has given up, which may be what
+ * this reader waits for. Not sooner than @limit after the last reset.
  */
 static bool loads_want_reset(struct cswap_queue *queue, u32 limit)
 {
@@ -123,12 +136,13 @@ static bool loads_want_reset(struct cswap_queue *queue, u32 limit)
 	/* under the lock, as who waits looks; whom this misses is seen by the next tick */
 	bool wait = waitqueue_active(&queue->slot_wait) || waitqueue_active(&queue->load_wait);
 
+	if (calm <= limit)
+		return false;
 	for (i = 0; i < queue->shard.nr_loads; i++) {
-		u32 age = cswap_age_s(dev, queue->load_io[i].since);
-
-		if (load_is_awaited(queue, i) && age > limit && age <= calm)
+		if (load_is_awaited(queue, i) &&
+		    load_wants_reset(dev, &queue->load_io[i], limit, calm))
 			return true;
-		if (wait && calm > limit && load_is_abandoned(queue, i))
+		if (wait && load_is_abandoned(queue, i))
 			return true;
 	}
 	return false;

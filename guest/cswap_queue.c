@@ -179,7 +179,11 @@ static void store_send(struct cswap_queue *queue, const struct cswap_group *grou
 static void load_send(struct cswap_queue *queue, const struct cswap_group *group)
 {
 	struct cswap_sent *sent = sent_take(queue, group->cookie);
+	u32 l;
 
+	for (l = group->first; l != CSWAP_NONE; l = queue->shard.loads[l].follows)
+		if (queue->load_io[l].sent == CSWAP_NONE)
+			queue->load_io[l].sent = cswap_seconds(queue->dev);
 	sg_init_table(queue->sg, 1);
 	cswap_wire_put_load(sent->head.va, group->cookie, group->slot, group->count);
 	chain_add(queue, sent, CSWAP_LOAD_HEADER_BYTES, 0);
