@@ -47,8 +47,9 @@
 #define STEP_PAGES		(32 * CSWAP_BLOCK_PAGES)
 /* The device is asked for the target again so long after the last time. */
 #define EVENT_INTERVAL		(HZ / 10)
-/* What is released is released again, if the device asks, so long after the last time at least. */
+/* What is released is released again, if the device asks, after such a pause: see again_pause(). */
 #define AGAIN_INTERVAL		HZ
+#define AGAIN_MOST		(60 * HZ)
 #define ANSWER_MS		5000
 #define LEAST_DELAY		HZ
 #define MOST_DELAY		(32 * HZ)
@@ -248,13 +249,25 @@ static bool reclaim_send(struct cswap_balloon *balloon, u64 pages)
 	return mem_send(balloon, VIRTIO_CSWAP_CTRL_RECLAIM, nr);
 }
 
-static void refused(struct cswap_balloon *balloon, enum cswap_batch_op op, u32 status)
+static void refused(struct cswap_balloon *balloon, enum cswap_batch_op op, bool repeat, u32 status)
 {
 	balloon->refusals++;
+	balloon->again |= repeat;
 	backoff_more(op == CSWAP_BATCH_RELEASE ? &balloon->release : &balloon->reclaim);
 	dev_warn_ratelimited(&to_dev(balloon)->vdev->dev,
 			     "the device refuses to %s memory (%u); it's tried again later\n",
 			     op == CSWAP_BATCH_RELEASE ? "take" : "return", status);
+}
+
+/*
+ * Some memory was released again: the next round begins after three times what this one took so far,
+ * so that the OOM rescue finds memory; but the guest may have stood still meanwhile.
+ */
+static void again_pause(struct cswap_balloon *balloon)
+{
+	balloon->again_at = jiffies + clamp(3 * (jiffies - balloon->again_began),
+					    (unsigned long)AGAIN_INTERVAL,
+					    (unsigned long)AGAIN_MOST);
 }
 
 static void mem_answer_take(struct cswap_balloon *balloon)
@@ -262,6 +275,7 @@ static void mem_answer_take(struct cswap_balloon *balloon)
 	enum cswap_batch_op op;
 	const void *response;
 	u32 used, status;
+	bool repeat;
 
 	response = cswap_control_answer(to_dev(balloon), CSWAP_CONTROL_MEM, &used);
 	if (!response)
@@ -269,10 +283,13 @@ static void mem_answer_take(struct cswap_balloon *balloon)
 	status = cswap_wire_get_ctrl_status(response, used);
 	spin_lock(&balloon->lock);
 	op = balloon->blocks.op;
+	repeat = op == CSWAP_BATCH_RELEASE && balloon->blocks.repeats;
 	cswap_blocks_answered(&balloon->blocks, status == VIRTIO_CSWAP_S_OK);
 	spin_unlock(&balloon->lock);
+	if (repeat)
+		again_pause(balloon);
 	if (status != VIRTIO_CSWAP_S_OK)
-		refused(balloon, op, status);
+		refused(balloon, op, repeat, status);
 	else
 		backoff_end(op == CSWAP_BATCH_RELEASE ? &balloon->release : &balloon->reclaim);
 }
@@ -310,18 +327,14 @@ static void event_take(struct cswap_balloon *balloon)
 }
 
 /*
- * The device has asked for all to be released again: begin with that, one round at a time. However
- * often the device asks, the worker does something else for AGAIN_INTERVAL between two rounds, and
- * for three times as long as the last one took. Returns jiffies until a round is due.
+ * The device has asked for all to be released again: begin with that, one round at a time, however
+ * often the device asks, and after a pause. Returns jiffies until a round is due.
  */
 static unsigned long release_again(struct cswap_balloon *balloon)
 {
 	unsigned long now = jiffies;
 	bool begun;
 
-	if (READ_ONCE(balloon->blocks.again))
-		balloon->again_at = now + max((unsigned long)AGAIN_INTERVAL,
-					      3 * (now - balloon->again_began));
 	if (!balloon->again)
 		return MAX_JIFFY_OFFSET;
 	if (time_before(now, balloon->again_at))
@@ -333,7 +346,6 @@ static unsigned long release_again(struct cswap_balloon *balloon)
 	if (begun) {
 		balloon->again = false;
 		balloon->again_began = now;
-		balloon->again_at = now + AGAIN_INTERVAL;
 	}
 	return MAX_JIFFY_OFFSET;
 }
@@ -468,6 +480,9 @@ static unsigned long shrink(struct cswap_balloon *balloon, u64 goal, u32 why)
 		return 0;
 	if (!backoff_left(&balloon->reclaim))
 		reclaim_send(balloon, min(out - goal, (u64)STEP_PAGES));
+	else if (!backoff_left(&balloon->release))
+		/* nothing is held: what is to be released again may be what the device lacks */
+		release_send(balloon);
 	return backoff_left(&balloon->reclaim) ?: HZ;
 }
 

@@ -170,7 +170,8 @@ u32 cswap_blocks_reclaim(struct cswap_blocks *blocks, u64 pages,
 	if (blocks->owed)
 		return batch_make(blocks, &blocks->owed, ~0ULL, CSWAP_BATCH_RECLAIM,
 				  CSWAP_BLOCK_OWED_SENT, ranges);
-	return batch_make(blocks, blocks->released ? &blocks->released : &blocks->again, pages,
+	blocks->repeats = !blocks->released;
+	return batch_make(blocks, blocks->repeats ? &blocks->again : &blocks->released, pages,
 			  CSWAP_BATCH_RECLAIM, CSWAP_BLOCK_RECLAIMING, ranges);
 }
 
@@ -178,11 +179,14 @@ static void block_answered(struct cswap_blocks *blocks, struct cswap_block *bloc
 {
 	/* a block whose request is refused is what it was before */
 	bool held = block->state == CSWAP_BLOCK_RELEASING ? !ok && !blocks->repeats : ok;
+	bool again = block->state == CSWAP_BLOCK_RECLAIMING && blocks->repeats;
 
 	if (block->state == CSWAP_BLOCK_OWED_SENT)
 		retire(blocks, block);
 	else if (held)
 		place(blocks, block, CSWAP_BLOCK_HELD, &blocks->held);
+	else if (again)
+		place(blocks, block, CSWAP_BLOCK_RELEASED, &blocks->again);
 	else
 		place(blocks, block, CSWAP_BLOCK_RELEASED, &blocks->released);
 }

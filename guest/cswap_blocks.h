@@ -46,7 +46,7 @@ struct cswap_blocks {
 	struct cswap_block *again;		/* RELEASED as well, and to be RELEASEd again */
 	struct cswap_block *spare;		/* structs that no block uses */
 	enum cswap_batch_op op;			/* of the request that is with the device */
-	bool repeats;				/* if it's a RELEASE: its blocks were released */
+	bool repeats;				/* its blocks were on @again */
 	u32 batch_blocks;
 	struct cswap_block *batch[CSWAP_BATCH_BLOCKS]; /* its blocks */
 	u64 pages[CSWAP_BLOCK_STATES];		/* in each state */

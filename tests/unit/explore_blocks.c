@@ -41,7 +41,11 @@ struct unit {
 	u8 where;
 	u8 told;		/* IN_VAIN: it's used, which the device refused to hear */
 	u8 asked;		/* enum cswap_batch_op: in the request that is out */
+	u8 due;			/* it's released, and is to be RELEASEd again */
 };
+
+/* Among what is seen of a unit, beside states: it's on the list of those that are due. */
+#define SEEN_AGAIN	(1 << CSWAP_BLOCK_STATES)
 
 /* Of exploring; the random run has a larger one. */
 struct state {
@@ -123,7 +127,7 @@ static u32 unit_of(u64 pfn)
 /* --- invariants --- */
 
 static void check_list(const struct cswap_block *block, enum cswap_block_state state,
-		       u32 *seen, u64 *pages)
+		       u32 more, u32 *seen, u64 *pages)
 {
 	u32 length = 0;
 
@@ -133,7 +137,7 @@ static void check_list(const struct cswap_block *block, enum cswap_block_state s
 			block->state, state);
 		REQUIRE(block->pages == pages_of(unit_of(block->pfn)), "a block of %u pages",
 			block->pages);
-		seen[unit_of(block->pfn)] |= 1 << state;
+		seen[unit_of(block->pfn)] |= 1 << state | more;
 		pages[state] += block->pages;
 	}
 }
@@ -159,7 +163,7 @@ static void check_unit(u32 u, u32 seen)
 {
 	const u32 ours = 1 << CSWAP_BLOCK_OWED | 1 << CSWAP_BLOCK_OWED_SENT;
 	const struct unit *unit = &m.unit[u];
-	u32 out = seen & ~ours;
+	u32 out = seen & ~ours & ~SEEN_AGAIN;
 
 	REQUIRE(unit->where == OUT ? out && !(out & (out - 1)) : !out,
 		"unit %u: %s, in states 0x%x", u, unit->where == OUT ? "out" : "not out", seen);
@@ -175,6 +179,8 @@ static void check_unit(u32 u, u32 seen)
 		"unit %u: the device will never know that it's used", u);
 	REQUIRE(!(seen & 1 << CSWAP_BLOCK_RELEASING) || !m.blocks->repeats ||
 		unit->told == TOLD_RELEASED, "unit %u is released again, and wasn't", u);
+	REQUIRE(!(seen & 1 << CSWAP_BLOCK_RELEASED) || unit->due == !!(seen & SEEN_AGAIN),
+		"unit %u is%s due to be released again", u, unit->due ? "" : "n't");
 }
 
 static void check(void)
@@ -184,10 +190,10 @@ static void check(void)
 	u32 i;
 
 	memset(seen, 0, m.units * sizeof(seen[0]));
-	check_list(m.blocks->held, CSWAP_BLOCK_HELD, seen, pages);
-	check_list(m.blocks->released, CSWAP_BLOCK_RELEASED, seen, pages);
-	check_list(m.blocks->again, CSWAP_BLOCK_RELEASED, seen, pages);
-	check_list(m.blocks->owed, CSWAP_BLOCK_OWED, seen, pages);
+	check_list(m.blocks->held, CSWAP_BLOCK_HELD, 0, seen, pages);
+	check_list(m.blocks->released, CSWAP_BLOCK_RELEASED, 0, seen, pages);
+	check_list(m.blocks->again, CSWAP_BLOCK_RELEASED, SEEN_AGAIN, seen, pages);
+	check_list(m.blocks->owed, CSWAP_BLOCK_OWED, 0, seen, pages);
 	check_batch(seen, pages);
 	for (i = 0; i < CSWAP_BLOCK_STATES; i++)
 		REQUIRE(pages[i] == m.blocks->pages[i], "%llu pages in state %u, not %llu",
@@ -289,6 +295,7 @@ static u32 got(const struct cswap_mem_range *range, u64 most)
 
 		REQUIRE(m.unit[unit].where == OUT, "unit %u wasn't out", unit);
 		m.unit[unit].where = IN_HAND;
+		m.unit[unit].due = false;
 		pfn += pages_of(unit);
 		units++;
 	}
@@ -373,6 +380,8 @@ static bool answer(bool ok)
 		const struct cswap_block *block = m.blocks->batch[i];
 		struct unit *unit = &m.unit[unit_of(block->pfn)];
 
+		if (ok || m.blocks->op == CSWAP_BATCH_RELEASE)
+			unit->due = false;
 		if (ok)
 			unit->told = m.blocks->op == CSWAP_BATCH_RELEASE ? TOLD_RELEASED :
 									   TOLD_NOTHING;
@@ -390,8 +399,10 @@ static void reset(void)
 
 	cswap_blocks_reset(m.blocks);
 	none_asked();
-	for (i = 0; i < m.units; i++)
+	for (i = 0; i < m.units; i++) {
 		m.unit[i].told = TOLD_NOTHING;
+		m.unit[i].due = false;
+	}
 	REQUIRE(!m.blocks->released && !m.blocks->again && nothing_owed(),
 		"a reset leaves something");
 }
@@ -400,12 +411,15 @@ static void reset(void)
 static bool again(void)
 {
 	bool idle = m.blocks->op == CSWAP_BATCH_NONE && !m.blocks->again;
+	u32 i;
 
 	if (!cswap_blocks_again(m.blocks)) {
 		REQUIRE(!idle, "what is released isn't released again");
 		return false;
 	}
 	REQUIRE(idle && !m.blocks->released, "what is released isn't all released again");
+	for (i = 0; i < m.units; i++)
+		m.unit[i].due = is_there(m.blocks->again, i);
 	return true;
 }
 
@@ -428,8 +442,7 @@ static bool unsent(enum cswap_batch_op op)
 		return false;
 	cswap_blocks_unsent(m.blocks);
 	none_asked();
-	REQUIRE(op != CSWAP_BATCH_RELEASE || length(m.blocks->again) == again,
-		"unsent isn't to be released again");
+	REQUIRE(length(m.blocks->again) == again, "unsent isn't to be released again");
 	REQUIRE(!memcmp(before, m.blocks->pages, sizeof(before)), "unsent isn't as before");
 	return true;
 }
@@ -537,7 +550,7 @@ static void make_key(const struct state *state, struct key *key)
 	key->bytes[key->len++] = state->blocks.op | state->blocks.repeats << 4;
 	for (i = 0; i < UNITS; i++)
 		key->bytes[key->len++] = state->unit[i].where | state->unit[i].told << 2 |
-					 state->unit[i].asked << 4;
+					 state->unit[i].asked << 4 | state->unit[i].due << 6;
 }
 
 static struct key *keys;
