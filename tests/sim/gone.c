@@ -41,6 +41,7 @@ struct vandal {
 	struct file file[2];		/* data, tags */
 	unsigned int files;		/* 1: the tags are in memory */
 	int monitor;
+	const char *socket;
 	unsigned int kinds;		/* of deeds: those before */
 	unsigned int deeds, kills;
 	bool done;			/* atomic */
@@ -105,7 +106,21 @@ static void do_harm(const struct file *f, enum deed deed, u64 *random)
 	(void)failed;
 }
 
-/* Kill the process that serves the guest, and see the next one come. */
+/* As soon as the process that serves the guest answers its operator. */
+static void await_service(const struct vandal *v)
+{
+	static struct guest nobody;
+	char reply[OPERATOR_REPLY_BYTES];
+
+	while (operator_ask(&nobody, v->socket, "{\"request\":\"status\"}", reply) &&
+	       !kill(v->monitor, 0))
+		sleep_us(500);
+}
+
+/*
+ * Kill the process that serves the guest, and see the next one come. Every other one lives until it
+ * serves: the daemon would let a second pass before each of many that don't.
+ */
 static void kill_worker(struct vandal *v)
 {
 	int worker = census_worker(v->monitor), next;
@@ -117,6 +132,8 @@ static void kill_worker(struct vandal *v)
 		sleep_us(500);
 		next = census_worker(v->monitor);
 	} while ((!next || next == worker) && !kill(v->monitor, 0));
+	if (v->kills % 2)
+		await_service(v);
 }
 
 static void *do_all_harm(void *arg)
@@ -161,7 +178,7 @@ static int vandal_open(struct vandal *v, struct guest *g, const char *socket)
 	struct hostile_census census;
 
 	TRY(hostile_census(g, &census));
-	*v = (struct vandal){ .monitor = census.pid };
+	*v = (struct vandal){ .monitor = census.pid, .socket = socket };
 	TRY(open_file(g, &v->file[0], socket, "store"));
 	v->files = 1;
 	if (find_file(&v->file[1], socket, "store.tags"))
