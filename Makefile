@@ -34,6 +34,15 @@ SHIM_CFLAGS := -Itests/shim -Iguest
 .PHONY: all
 all: host
 
+# The longest first, so that the others run beside them.
+.PHONY: check-unit
+check-unit: check-nbd check-sim check-balancer
+
+# With sanitizers all of check-unit takes longer than CI has: check-slow has it.
+.PHONY: check-san
+check-san: check-sim check-balancer check-host check-slots check-wire check-blocks check-policy check-epochs \
+	check-confidential check-seal check-swapstress check-fuzz-guest
+
 include $(wildcard host/host.mk guest/guest.mk tests/*/*.mk)
 
 # $(call object,SOURCE,EXTRA-CFLAGS): the path of SOURCE's object; one pattern rule builds them all.

@@ -4,11 +4,17 @@
 # harness.sh - a daemon and the guest simulator, for scripts that test them: to be sourced, with the
 # script's own arguments.
 #
-# Arguments: DIR [TEXT]
-#   DIR    where cswapd, cswapd-faulty and cswap-sim were built
-#   TEXT   only the tests (or suites) whose names contain it
+# Arguments: DIR [--part=1/2 | --part=2/2] [TEXT]
+#   DIR     where cswapd, cswapd-faulty and cswap-sim were built
+#   --part  one half of the tests: the halves may run side by side
+#   TEXT    only the tests (or suites) whose names contain it
 
 bin=$(cd "$1" && pwd)
+halves=12
+if [[ ${2:-} == --part=[12]/2 ]]; then
+	halves=${2:7:1}
+	set -- "$1" "${@:3}"
+fi
 filter=${2:-}
 # ext4 or xfs, so that O_DIRECT and holes are real; /tmp is often a tmpfs.
 work=$(mktemp -d "${TMPDIR:-/var/tmp}/cswap-sim.XXXXXX")
@@ -104,13 +110,16 @@ sim() {
 	timeout "$patience_s" "$bin/cswap-sim" --socket "$socket" "$@"
 }
 
-# with_huge_pages COMMAND...: while there are some, if this machine lets us have them
+# with_huge_pages COMMAND...: while there are some, if this machine lets us have them; one at a time, since
+# the number is the machine's
 with_huge_pages() {
 	local knob=/proc/sys/vm/nr_hugepages had
+	[[ ! -e $knob ]] || { exec 6<"$knob" && flock 6; }
 	had=$(cat "$knob" 2>/dev/null || echo 0)
 	((had >= 4)) || echo 4 2>/dev/null >"$knob" || true
 	"$@"
 	((had >= 4)) || echo "$had" 2>/dev/null >"$knob" || true
+	exec 6<&-
 }
 
 cleanup() {
@@ -175,6 +184,12 @@ json() {
 
 json_in() {
 	sed -n "s/.*\"$1\":{[^}]*\"$2\":\([0-9.]*\).*/\1/p" | head -n 1
+}
+
+# The script's two lists of tests, or one of them.
+run_halves() {
+	[[ $halves != *1* ]] || first_half
+	[[ $halves != *2* ]] || second_half
 }
 
 # --- suites of the simulator ---

@@ -42,13 +42,15 @@ $(sim_preloads):
 ## check-sim: cswapd under the guest simulator
 ## check-cswapctl: cswapctl, with daemons that serve simulated guests
 check-sim: $(sim_program) $(out)/cswapd $(out)/cswapd-faulty $(out)/cswapctl $(sim_preloads)
-	tests/sim/run-tests $(out)
+	tests/sim/run-tests $(out) --part=1/2 & \
+		tests/sim/run-tests $(out) --part=2/2; code=$$?; wait $$! && exit $$code
 	tests/sim/test_restart.py $(out)
 	$(if $(SAN),,tests/sim/test_allocations.py $(out))
 
 ## check-nbd: the same with the store at NBD servers
 check-nbd: $(sim_program) $(out)/cswapd $(out)/cswapctl $(slow_disk)
-	tests/sim/run-nbd $(out)
+	tests/sim/run-nbd $(out) --part=1/2 & \
+		tests/sim/run-nbd $(out) --part=2/2; code=$$?; wait $$! && exit $$code
 
 check-cswapctl: $(sim_program) $(out)/cswapd $(out)/cswapctl $(out)/cswap-balancer
 	tests/sim/test_cswapctl.sh $(out)
@@ -59,12 +61,10 @@ check-cswapctl: $(sim_program) $(out)/cswapd $(out)/cswapctl $(out)/cswap-balanc
 KILLS ?= 2000
 ## check-crash: cswapd, killed KILLS (2000) times at random moments under load, and all of it KILLS / 4 times
 check-crash: $(sim_program) $(out)/cswapd $(out)/cswapctl
-	KILLS=$(KILLS) tests/sim/run-tests $(out) "crash: file"
-	KILLS=$(KILLS) tests/sim/run-tests $(out) "restart: file"
-	KILLS=$(KILLS) tests/sim/run-tests $(out) "crash: block"
-	KILLS=$(KILLS) tests/sim/run-tests $(out) "restart: block"
-	KILLS=$(KILLS) tests/sim/run-nbd $(out) "crash: "
-	KILLS=$(KILLS) tests/sim/run-nbd $(out) "restart: "
+	export KILLS=$(KILLS); { tests/sim/run-nbd $(out) "crash: " && tests/sim/run-nbd $(out) "restart: "; } & \
+		tests/sim/run-tests $(out) "crash: file" && tests/sim/run-tests $(out) "restart: file" && \
+		tests/sim/run-tests $(out) "crash: block" && tests/sim/run-tests $(out) "restart: block"; \
+		code=$$?; wait $$! && exit $$code
 
 check-unit: check-sim check-nbd check-cswapctl
 check-slow: check-crash
