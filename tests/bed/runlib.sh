@@ -268,13 +268,19 @@ run_start_daemon() {
 	) &
 	daemon_names+=("$name")
 	# Listening is a flag in the kernel's table; connecting to see would take the only connection.
-	for ((tries = 0; tries < 1000; tries++)); do
+	for ((tries = 0; tries < 3000; tries++)); do
 		awk -v sock="$sock" '$4 == "00010000" && $NF == sock { ok = 1 } END { exit !ok }' /proc/net/unix && return
 		[[ ! -e $run/$name.daemon.exit ]] || break
-		sleep 0.01
+		run_moment
 	done
 	cat "$run/$name.log" >&2
 	die "$name does not listen at $sock"
+}
+
+# Sleep without a process.
+run_moment() {
+	[[ -p $run/moment ]] || mkfifo "$run/moment"
+	read -rt 0.01 <>"$run/moment" || true
 }
 
 # run_start_daemons: fills in devices, a list of SOCKET:ID.
@@ -296,15 +302,15 @@ run_start_daemons() {
 	done
 }
 
-# Ask each daemon to end; one that doesn't within ten seconds is killed, and that is its exit.
+# Ask each daemon to end; one that doesn't within half a minute is killed, and that is its exit.
 run_stop_daemons() {
 	local name tries
 
 	for name in "${daemon_names[@]}"; do
 		[[ -e $run/$name.daemon.exit ]] || kill "$(cat "$run/$name.pid")" 2>/dev/null || true
-		for ((tries = 0; tries < 1000; tries++)); do
+		for ((tries = 0; tries < 3000; tries++)); do
 			[[ -e $run/$name.daemon.exit ]] && break
-			sleep 0.01
+			run_moment
 		done
 		[[ -e $run/$name.daemon.exit ]] || echo "did not end by SIGTERM" >"$run/$name.daemon.exit"
 	done

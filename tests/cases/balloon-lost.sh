@@ -6,9 +6,9 @@
 # Proves: neither waits for the worker. The driver resets the device itself; the device asks for a reset
 # while readers wait for ever, and the page is read; the device is taken away, and the readers get SIGBUS.
 #
-# beds: uml uml-debug
-# slow: vm-newest
-# fast uml-debug: lost
+# beds: uml
+# fast uml: lost
+# slow: uml-debug vm-newest
 # timeout: 360
 # beside: yes
 # module: tests/kmod/reset
@@ -40,7 +40,7 @@ worker_waits() {
 	steps=$(counter balloon_steps)
 	for _ in 1 2 3 4 5 6 7 8 9 10; do
 		read -r stat <"$worker" && [[ $stat == *") D "* ]] || return
-		sleep 0.1
+		moment 0.1
 	done
 	[ "$(counter balloon_steps)" = "$steps" ]
 }

@@ -5,9 +5,8 @@
 # Proves: no page is lost, none is wrong, nobody hangs; the guest, a confidential one too, sees nothing of it but a pause, and
 # another process serves it within a second. (Trap A4, I6.)
 #
-# beds: uml uml-debug vm-newest
-# fast uml-debug: file
-# slow: vm-6.1 tdx-newest snp-newest
+# beds: uml
+# slow: mem vm-newest uml-debug vm-6.1 tdx-newest snp-newest
 # timeout: 600
 # beside: yes
 # run: --env KILLS=20
@@ -30,7 +29,7 @@ while [ $kills -lt "$KILLS" ]; do
 		# Not before the last one was of use.
 		loads=$(counter loads)
 		while [ "$(counter loads)" = "$loads" ] && kill -0 $pid 2>/dev/null; do
-			sleep 0.01
+			moment 0.01
 		done
 		host crash
 		[ "$(host_value ms)" -le "$longest" ] || longest=$(host_value ms)

@@ -16,7 +16,10 @@ balloon() {
 	esac
 }
 memory_kib() {
-	awk -v name="$1:" '$1 == name { print $2 }' /proc/meminfo
+	local name kib
+	while read -r name kib _; do
+		[ "$name" != "$1:" ] || echo "$kib"
+	done </proc/meminfo
 }
 memory() {
 	echo $(($(memory_kib "$1") / 1024))
@@ -28,7 +31,7 @@ within() {
 	shift
 	until "$@"; do
 		[ $SECONDS -lt $end ] || return 1
-		sleep 0.1
+		moment 0.1
 	done
 }
 
@@ -69,7 +72,9 @@ reach() {
 	took=$(awk -v a="$start" -v b="$(now)" 'BEGIN { printf "%.1f", b - a }')
 }
 now() {
-	cut -d ' ' -f 1 /proc/uptime
+	local seconds
+	read -r seconds _ </proc/uptime
+	echo "$seconds"
 }
 
 # ---- what it comes to

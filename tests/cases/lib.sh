@@ -10,6 +10,13 @@ disk=${CSWAP_DISK:-/dev/cswap0}
 stats=/sys/block/${disk##*/}/cswap
 tmp=${TMPDIR:-/tmp}
 failures=0
+[ -p "$tmp/moment" ] || mkfifo "$tmp/moment"
+
+# moment SECONDS: sleep without a process, whose birth may take longer than the sleep. Nobody writes to the
+# pipe.
+moment() {
+	read -rt "$1" <>"$tmp/moment" || :
+}
 
 say() {
 	echo "# $*"
@@ -41,14 +48,15 @@ skip() {
 	exit 4
 }
 
-# wait_until SECONDS COMMAND...: for what the kernel does in its own time and has no event for.
+# wait_until SECONDS COMMAND...: for what the kernel does in its own time and has no event for; on a slow
+# machine up to three times as long.
 wait_until() {
-	local tries=$(($1 * 20))
+	local tries=$(($1 * 60))
 	shift
 	while ! "$@"; do
 		tries=$((tries - 1))
 		[ $tries -gt 0 ] || return 1
-		sleep 0.05
+		moment 0.05
 	done
 }
 
@@ -56,11 +64,15 @@ wait_until() {
 
 # One of the owner's, or of those for engineers.
 counter() {
+	local name value
 	if [ -e "$stats/$1" ]; then
-		cat "$stats/$1"
-	else
-		sed -n "s/^$1 //p" "/sys/kernel/debug/${disk##*/}/counters"
+		read -r value <"$stats/$1"
+		echo "$value"
+		return
 	fi
+	while read -r name value; do
+		[ "$name" != "$1" ] || echo "$value"
+	done <"/sys/kernel/debug/${disk##*/}/counters"
 }
 counter_is() {
 	[ "$(counter "$1")" = "$2" ]
@@ -113,7 +125,7 @@ swap_off() {
 empty_quarantine() {
 	while :; do
 		read -r _ </proc/version
-		sleep 0.1
+		moment 0.1
 	done &
 	# shellcheck disable=SC2034	# for the case
 	emptier=$!
@@ -204,7 +216,7 @@ host() {
 		echo "$*" >"$CSWAP_RUN/ask.new"
 		mv "$CSWAP_RUN/ask.new" "$CSWAP_RUN/ask"
 		wait_until "$host_patience" test -e "$CSWAP_RUN/answer" || die "the host's side doesn't answer"
-		host_said=$(cat "$CSWAP_RUN/answer")
+		read -r host_said <"$CSWAP_RUN/answer"
 		rm "$CSWAP_RUN/answer"
 	else
 		[ -e "$tmp/tty" ] || {
@@ -224,12 +236,23 @@ host() {
 }
 # host_value NAME: of a NAME=VALUE in what the host said last.
 host_value() {
-	echo "$host_said" | tr ' ' '\n' | sed -n "s/^$1=//p" | head -n 1
+	local word
+	for word in $host_said; do
+		case $word in
+		"$1="*) echo "${word#*=}" && return ;;
+		esac
+	done
 }
 
 # fault INDEX NAME: of the Nth fault in the report that `host arm` or `disarm` brought, ops or slots.
 fault() {
-	echo "$host_said" | tr ' ' '\n' | sed -n "s/^$2=//p" | sed -n "$(($1 + 1))p" | grep . || echo 0
+	local word left=$1
+	for word in $host_said; do
+		case $word in
+		"$2="*) [ $((left--)) != 0 ] || { echo "${word#*=}" && return; } ;;
+		esac
+	done
+	echo 0
 }
 # fault_struck [MORE]: the first fault has, more often than MORE times (0). It stays armed.
 fault_struck() {

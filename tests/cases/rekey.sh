@@ -26,7 +26,7 @@ storm=$!
 while kill -0 $storm 2>/dev/null; do
 	keys=$(counter keys)
 	[ "$keys" -le "$most" ] || most=$keys
-	sleep 0.1
+	moment 0.1
 done
 wait $storm
 expect "the storm's status" $? = 0

@@ -45,7 +45,7 @@ traffic_moves() {
 	before_it=$(traffic)
 	while [ "$(traffic)" = "$before_it" ]; do
 		stress_again
-		sleep 0.01
+		moment 0.01
 	done
 }
 # longest_load: what no load took longer than, in ms.

@@ -7,8 +7,8 @@
 # and every page is right. (Trap A7, invariant I3.)
 # Checks: driver-security-stall
 #
-# beds: uml uml-debug
-# slow: uml-smp vm-newest tdx-newest snp-newest
+# beds: uml
+# slow: uml-debug uml-smp vm-newest tdx-newest snp-newest
 # timeout: 300
 # beside: yes
 # run: --env MIB=12 --module-args "stall_ms=500"
@@ -48,7 +48,7 @@ goes_out() {
 wait_until 60 goes_out || die "nothing of the writer's is swapped out"
 # The clock counts time in which the guest ran: it has run out when the next page is refused.
 is_refused() {
-	sleep 0.2
+	moment 0.2
 	echo 4K >"$cgroup/mixed/memory.reclaim"
 	[ "$(counter store_refusals)" -gt 0 ]
 }

@@ -61,7 +61,7 @@ while [ $elapsed -lt 10 ] && kill -0 $storm 2>/dev/null; do
 	elapsed=$(($(seconds) - began))
 	# two were there, one may be due at once, one more begins with this second
 	[ "$keys" -le $((elapsed + 4)) ] || fail "$keys keys after $elapsed s"
-	sleep 0.2
+	moment 0.2
 done
 wait $storm
 expect "the storm's status" $? = 0
