@@ -75,13 +75,14 @@ in-tree:
 
 # The unit tests use all CPUs unless they are told how many, and wait as often as they compute.
 # What a target says comes in one piece.
-ifeq ($(MAKECMDGOALS)$(filter -j% --jobserver%,$(MAKEFLAGS)),check-unit)
+ifneq ($(filter check-unit check-san,$(MAKECMDGOALS)$(filter -j% --jobserver%,$(MAKEFLAGS))),)
 MAKEFLAGS += -j$(shell expr 2 \* $$(nproc)) --output-sync=target
 endif
 
 .PHONY: check
 ## check: install what's needed and run all tests that fit in CI's time
-## check-unit: the userspace tests alone: no root, no VM, two or three minutes
+## check-unit: the userspace tests alone: no root, no VM, four or five minutes
+## check-san: with SAN=1, those of check-unit that meet the most of a peer's bytes
 check:
 	$(Q)tests/check
 

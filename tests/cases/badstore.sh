@@ -7,9 +7,8 @@
 # the host lied about is found at the next read.
 # Checks: driver-store-keep, driver-store-failed, device-store-nospc
 #
-# beds: uml uml-debug
-# fast uml-debug: nospc-all eio-some
-# slow: vm-newest tdx-newest snp-newest
+# beds: uml
+# slow: uml-debug vm-newest tdx-newest snp-newest
 # timeout: 300
 # beside: yes
 # run: --env MIB=12 --allow "swapstress.[0-9]+.: segfault at"

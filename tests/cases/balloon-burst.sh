@@ -6,8 +6,8 @@
 # Proves: no such allocation fails for the balloon's sake, from the first block to the last; room is made by
 # kswapd, and nobody, the balloon included, has to reclaim memory itself.
 #
-# beds: uml vm-newest
-# slow: uml-debug uml-smp vm-6.12 vm-6.1
+# beds: uml
+# slow: vm-newest uml-debug uml-smp vm-6.12 vm-6.1
 # timeout: 600
 # beside: yes
 # module: tests/kmod/burst

@@ -5,7 +5,7 @@
 # Proves: each time all comes back to the page, nothing leaks (kmemleak), and content stays right.
 #
 # beds: uml-debug
-# slow: long uml uml-smp vm-newest vm-6.1 tdx-newest snp-newest tdx-6.12 snp-6.12
+# slow: short long uml uml-smp vm-newest vm-6.1 tdx-newest snp-newest tdx-6.12 snp-6.12
 # timeout: 2400
 # beside: yes
 # run: --cswapd "--store mem --size 256M --release punch"

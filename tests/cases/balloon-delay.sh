@@ -7,8 +7,8 @@
 # (I5, trap A1): the late discard destroys nothing. What hasn't been sent is used, at once.
 # Checks: driver-release-hands-off, driver-security-take-back
 #
-# beds: uml uml-debug
-# slow: uml-smp vm-newest tdx-newest snp-newest
+# beds: uml
+# slow: uml uml-debug uml-smp vm-newest tdx-newest snp-newest
 # timeout: 900
 # beside: yes
 # run: --faulty-cswapd "--store mem --size 64M --release punch --fault-report @RUN@/report --balloon-fault release-stall"

@@ -8,7 +8,7 @@
 # store works throughout; and when the host comes to reason, so does the balloon.
 #
 # beds: uml
-# fast uml: absurd flap repeat again never
+# fast uml: again
 # slow: uml-debug uml-smp vm-newest vm-6.1
 # timeout: 900
 # beside: yes

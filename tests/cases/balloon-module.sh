@@ -5,8 +5,8 @@
 # Proves: all of it is given back to the guest, to the page, and can be used; the next one begins at
 # nothing, hears the target, and works.
 #
-# beds: uml-debug vm-newest
-# slow: uml-smp vm-6.12 vm-6.1 tdx-newest snp-newest
+# beds: uml-debug
+# slow: vm-newest uml-smp vm-6.12 vm-6.1 tdx-newest snp-newest
 # timeout: 900
 # beside: yes
 # run: --cswapd "--store mem --size 64M --release punch" --daemon-may-die

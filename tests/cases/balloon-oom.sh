@@ -7,8 +7,8 @@
 # same memory isn't there because something else has it, the program is killed.
 # Checks: driver-target-pressure, driver-target-cool-down
 #
-# beds: uml uml-debug vm-newest snp-newest
-# slow: uml-smp vm-6.12 vm-6.1 tdx-newest tdx-6.12 snp-6.12
+# beds: uml snp-newest
+# slow: uml-debug vm-newest uml-smp vm-6.12 vm-6.1 tdx-newest tdx-6.12 snp-6.12
 # timeout: 900
 # beside: yes
 # run: --cswapd "--store mem --size 64M --release punch"

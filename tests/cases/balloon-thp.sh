@@ -7,7 +7,7 @@
 # what is left has free blocks, of which the next program's huge pages are made.
 #
 # beds: vm-newest
-# slow: vm-6.12 vm-6.1 tdx-newest snp-newest
+# slow: vm-newest vm-6.12 vm-6.1 tdx-newest snp-newest
 # timeout: 900
 # beside: yes
 # run: --mem 512M --cpus 2 --queues 2 --cswapd "--store mem --size 512M --release punch"

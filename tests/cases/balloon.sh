@@ -9,8 +9,8 @@
 # Checks: driver-ctrl-count, driver-release-range, driver-reclaim-range, driver-release-untouched
 # Checks: driver-target-reach
 #
-# beds: uml-debug vm-newest vm-6.1
-# slow: uml uml-smp vm-6.12
+# beds: vm-newest vm-6.1
+# slow: uml-debug uml uml-smp vm-6.12
 # timeout: 600
 # beside: yes
 # run: --cswapd "--store mem --size 512M --release punch --report-period 200"

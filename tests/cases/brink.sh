@@ -8,9 +8,8 @@
 # lost, no request fails.
 # Checks: driver-security-progress
 #
-# beds: uml uml-debug vm-newest
-# fast uml-debug: faults
-# slow: uml-smp vm-6.12 vm-6.1 tdx-newest snp-newest tdx-6.12 snp-6.12
+# beds: uml
+# slow: vm-newest uml-debug uml-smp vm-6.12 vm-6.1 tdx-newest snp-newest tdx-6.12 snp-6.12
 # timeout: 360
 # run: --cswapd "--store mem --size 96M"
 # run uml: --mem 256M --env LEAVE=40 --env MIB=44

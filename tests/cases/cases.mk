@@ -12,7 +12,7 @@ bed-programs:: $(out)/guest/swap_verify
 
 .PHONY: check-uml check-vm check-builtin check-slow
 check-uml:
-	$(Q)tests/cases/run --bed uml --bed uml-debug --bed uml-smp
+	$(Q)tests/cases/run --jobs 3 --bed uml --bed uml-debug --bed uml-smp
 
 check-vm:
 	$(Q)tests/cases/run --bed vm
@@ -21,6 +21,7 @@ check-builtin:
 	$(Q)tests/cases/run --slow --bed uml-builtin --bed uml-module
 
 check-slow:
+	$(Q)$(MAKE) SAN=1 check-unit
 	$(Q)tests/bed/build-kselftests
 	$(Q)tests/cases/run --only-slow --bed uml --bed uml-debug --bed uml-smp --bed uml-builtin \
 		--bed uml-module --bed vm

@@ -9,6 +9,7 @@
 # who was, would wait for ever. A slot has one LOAD in flight, however many want its page.
 #
 # beds: uml uml-smp
+# fast uml: writers readers
 # slow: uml-smp uml-debug
 # timeout: 300
 # beside: yes

@@ -7,9 +7,8 @@
 # on its way is kept waiting, and the newest version wins. (Trap A2.)
 # Checks: driver-request-one-in-flight
 #
-# beds: uml uml-debug
-# fast uml-debug: both-ahead
-# slow: uml-smp
+# beds: uml
+# slow: uml-debug uml-smp
 # timeout: 300
 # beside: yes
 # run: --env MIB=10

@@ -8,6 +8,7 @@
 # Checks: driver-discard-forget, driver-ctrl-count, device-discard-free, driver-init-discard
 #
 # beds: uml vm-newest
+# fast uml: swapon
 # slow: uml-debug vm-6.12 vm-6.1 tdx-newest snp-newest tdx-6.12 snp-6.12
 # timeout: 300
 # beside: yes

@@ -10,7 +10,7 @@
 #
 # beds: uml-debug
 # fast uml-debug: broken-ahead
-# slow: uml-smp
+# slow: broken-ahead uml-smp
 # timeout: 900
 # beside: yes
 # guest-programs: blkdiscard

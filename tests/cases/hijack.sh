@@ -7,9 +7,8 @@
 # Proves: the driver takes an implementation that runs on the CPU, says which, and the engine is told no
 # key, neither the first nor a later one; pages are stored and come back as ever.
 #
-# beds: uml-debug vm-newest
-# slow: uml vm-6.12 vm-6.1
-# fast uml-debug: plain
+# beds: vm-newest
+# slow: uml-debug uml vm-6.12 vm-6.1
 # fast vm-newest: flags
 # timeout: 240
 # module: tests/kmod/engine

@@ -5,7 +5,8 @@
 # is in flight when the tick comes.
 # Proves: a LOAD that was sent just before the tick isn't overdue at once; a device that answers isn't reset.
 #
-# beds: uml uml-debug
+# beds: uml-debug
+# slow: uml
 # timeout: 120
 # beside: yes
 # run: --mem 256M --env PAGES=40

@@ -5,8 +5,8 @@
 # Proves: /proc/diskstats, and with it iostat, has what the disk does: each page once, what is in
 # flight while it is, and nothing when all is over. Writeback throttling, which the kernel has, isn't done to it.
 #
-# beds: uml uml-debug vm-newest vm-6.1
-# slow: vm-6.12
+# beds: uml
+# slow: vm-newest vm-6.1 uml-debug vm-6.12
 # timeout: 200
 # beside: yes
 # run: --faulty-cswapd "--store mem --size 48M --fault-report @RUN@/report --fault stall" --mem 256M

@@ -5,9 +5,9 @@
 # Proves: no write is lost, whenever the page goes. With a plain disk, that no fault of the guest's kernel is
 # taken for the driver's: User-Mode Linux loses such writes without the bed's patches (docs/upstream/um-lost-writes.md).
 #
-# beds: uml-debug uml-smp vm-newest
+# beds: uml-debug uml-smp
 # fast uml-debug: plain
-# slow: uml vm-6.12 vm-6.1 tdx-newest snp-newest
+# slow: vm-newest uml vm-6.12 vm-6.1 tdx-newest snp-newest
 # timeout: 300
 # run uml: --env OUT=10000
 # run uml-smp: --env OUT=3000

@@ -6,8 +6,8 @@
 # Proves: the file's blocks say that they're free, and the measure of what is kept says that they aren't, to
 # a MiB; before the discard, and when the device lets go, it says nothing.
 #
-# beds: uml vm-newest
-# slow: vm-6.12 vm-6.1
+# beds: uml
+# slow: vm-newest vm-6.12 vm-6.1
 # timeout: 300
 # run: --no-driver
 # run uml: --mem 256M

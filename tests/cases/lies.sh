@@ -8,7 +8,7 @@
 # Checks: driver-response-cookie, driver-response-check
 #
 # beds: uml uml-debug
-# fast uml-debug: bad-cookie reserved-bits-ahead
+# fast uml-debug: bad-cookie
 # slow: vm-newest tdx-newest snp-newest
 # timeout: 300
 # beside: yes

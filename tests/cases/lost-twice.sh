@@ -8,6 +8,8 @@
 # Checks: driver-security-stall
 #
 # beds: uml uml-debug
+# fast uml: slot
+# fast uml-debug: all
 # slow: vm-newest
 # timeout: 240
 # beside: yes

@@ -5,7 +5,8 @@
 # Proves: load_timeout_s ends the wait with SIGBUS, nobody hangs; the answer that comes after all is
 # for nobody, and the slot is as good as any other. (Traps A7, I3.)
 #
-# beds: uml uml-debug
+# beds: uml
+# slow: uml-debug
 # timeout: 240
 # beside: yes
 # run: --env MIB=12 --allow "swapstress.[0-9]+.: segfault at"

@@ -6,9 +6,9 @@
 # Proves: each request, each page read and each that doesn't open is traced with its slot; the
 # histogram has each page read; a page that is given up is told of by a uevent.
 #
-# beds: uml uml-debug vm-newest vm-6.1
+# beds: uml
 # guest-programs: udevadm
-# slow: vm-6.12
+# slow: vm-newest vm-6.1 uml-debug vm-6.12
 # timeout: 200
 # beside: yes
 # run: --faulty-cswapd "--store mem --size 48M --fault-report @RUN@/report --fault flip:every=16" --mem 256M

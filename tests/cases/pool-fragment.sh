@@ -6,8 +6,8 @@
 # Proves: the pool is made of smaller blocks, as large in all as it would have been, and the log says so;
 # pages are stored and come back as ever.
 #
-# beds: uml-debug vm-newest
-# slow: uml vm-6.12 vm-6.1 tdx-newest snp-newest
+# beds: uml-debug
+# slow: vm-newest uml vm-6.12 vm-6.1 tdx-newest snp-newest
 # timeout: 240
 # module: tests/kmod/fragment
 # run: --cswapd "--store mem --size 48M"

@@ -5,8 +5,8 @@
 # Proves: the pool has that size, rounded up to whole blocks of 2 MiB, and holds as many pages more; how much
 # of it is in use can be read: all of it while nothing is answered, nothing when all is.
 #
-# beds: uml vm-newest
-# slow: uml-debug vm-6.12 vm-6.1
+# beds: uml
+# slow: vm-newest uml-debug vm-6.12 vm-6.1
 # timeout: 200
 # beside: yes
 # run: --faulty-cswapd "--store mem --size 48M --fault-report @RUN@/report --fault stall" --mem 256M

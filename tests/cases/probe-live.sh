@@ -6,8 +6,8 @@
 # disturbs a page; mkswap, swapon and swapoff again and again. (Trap C17.)
 # Checks: driver-seal-discarded
 #
-# beds: uml uml-debug vm-newest
-# slow: vm-6.12 vm-6.1 tdx-newest snp-newest tdx-6.12 snp-6.12
+# beds: uml-debug
+# slow: uml vm-newest vm-6.12 vm-6.1 tdx-newest snp-newest tdx-6.12 snp-6.12
 # timeout: 360
 # run: --cswapd "--store mem --size 48M" --env MIB=16 --env LIMIT=7 --env CYCLES=20
 # run uml: --mem 256M

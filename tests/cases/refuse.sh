@@ -7,8 +7,8 @@
 # Checks: driver-config-range, driver-config-reserved, driver-feature-version-1
 # Checks: driver-feature-access-platform
 #
-# beds: uml-debug vm-newest tdx-newest
-# slow: vm-6.12 vm-6.1 tdx-6.12 snp-newest snp-6.12
+# beds: uml-debug tdx-newest
+# slow: vm-newest vm-6.12 vm-6.1 tdx-6.12 snp-newest snp-6.12
 # timeout: 240
 # run: --cswapd "--store mem --size 32M"
 # run uml: --mem 256M

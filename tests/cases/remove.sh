@@ -6,8 +6,8 @@
 # Proves: whoever needs a page that is out gets SIGBUS, nobody hangs, nothing of ours breaks, and the
 # new device works.
 #
-# beds: uml-debug vm-newest
-# slow: uml-smp vm-6.12 vm-6.1 tdx-newest snp-newest tdx-6.12 snp-6.12
+# beds: uml-debug
+# slow: vm-newest uml-smp vm-6.12 vm-6.1 tdx-newest snp-newest tdx-6.12 snp-6.12
 # timeout: 240
 # beside: yes
 # run: --env MIB=12 --cswapd "--store mem --size 48M" --daemon-may-die

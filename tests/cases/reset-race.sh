@@ -6,9 +6,8 @@
 # the control ring has no room for a DISCARD.
 # Proves: nobody uses a ring that was deleted, no page is lost or wrong for it, and no slot stays undiscarded.
 #
-# beds: uml-debug vm-newest
-# fast vm-newest: storm
-# slow: uml-smp vm-6.12
+# beds: uml-debug
+# slow: vm-newest uml-smp vm-6.12
 # timeout: 300
 # beside: yes
 # guest-programs: blkdiscard

@@ -8,6 +8,7 @@
 # for ever, it's tried for ever.
 #
 # beds: uml
+# fast uml: asked transport alone
 # slow: uml-debug vm-newest
 # timeout: 180
 # beside: yes

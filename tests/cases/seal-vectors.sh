@@ -7,8 +7,8 @@
 # opens; with one bit of page, tag, slot, counter or device changed it doesn't, and the page holds
 # zeros then. (I4.) And no implementation is used whose name isn't known to be one of the CPU's.
 #
-# beds: uml-debug uml vm-newest vm-6.1
-# slow: vm-6.12
+# beds: uml-debug uml vm-6.1
+# slow: vm-newest vm-6.12
 # timeout: 240
 # module: tests/kmod
 # run: --env VECTORS=$repo/tests/vectors/seal.txt --file $repo/tests/vectors/seal.txt

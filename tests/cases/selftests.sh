@@ -3,8 +3,8 @@
 #
 # The kselftests, as they will run in a kernel tree.
 #
-# beds: vm-newest uml
-# slow: uml-debug vm-6.12 vm-6.1 tdx-newest snp-newest tdx-6.12 snp-6.12
+# beds: uml
+# slow: vm-newest uml-debug vm-6.12 vm-6.1 tdx-newest snp-newest tdx-6.12 snp-6.12
 # timeout: 900
 # run: --cswapd "--store mem --size 256M" --file $repo/tests/selftests/cswap --env SELFTESTS=$repo/tests/selftests/cswap
 # run uml: --mem 256M

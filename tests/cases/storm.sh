@@ -9,12 +9,13 @@
 # Checks: driver-response-ack-size
 #
 # beds: uml uml-debug uml-smp vm-newest vm-6.1 tdx-newest
-# fast uml: mem file
-# fast uml-debug: mem file
+# fast vm-newest: mem
+# fast uml: file
+# fast uml-debug: mem
 # fast uml-smp: mem file
 # fast vm-6.1: mem
 # fast tdx-newest: mem
-# slow: vm-6.12 snp-newest tdx-6.12 snp-6.12
+# slow: uml vm-6.12 snp-newest tdx-6.12 snp-6.12
 # timeout: 900
 # beside: yes
 # run uml: --env MIB=14 --env LIMIT=6

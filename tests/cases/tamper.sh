@@ -8,8 +8,9 @@
 # Checks: driver-seal-open, driver-seal-retry, driver-seal-fail
 #
 # beds: uml uml-debug vm-newest vm-6.1 snp-newest
-# fast uml-debug: flip eio-load-ahead
-# fast vm-newest: flip stale-ahead
+# fast uml: flip-tag stale stale-data swap-slot zero short eio-load stale-ahead swap-slot-ahead
+# fast uml-debug: flip
+# fast vm-newest: stale-ahead
 # fast vm-6.1: swap-slot
 # fast snp-newest: flip
 # slow: vm-6.12 tdx-newest tdx-6.12 snp-6.12

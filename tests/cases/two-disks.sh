@@ -7,8 +7,8 @@
 # neither has the other's key, setting or counts of pages; when the first goes, its pages move to
 # the second; when it stops answering, the second takes what it refuses.
 #
-# beds: uml uml-debug vm-newest
-# slow: vm-6.12 vm-6.1
+# beds: uml
+# slow: vm-newest uml-debug vm-6.12 vm-6.1
 # timeout: 300
 # beside: yes
 # run: --faulty-cswapd "--store @RUN@/first --size 8M --medium memory --fault-report @RUN@/report --fault stall" --mem 256M

@@ -5,8 +5,8 @@
 # Proves: what is out comes back from the store, and not from the program; what was thrown away while it
 # was out comes from the program again; what is write-protected is so still when it comes back.
 #
-# beds: uml vm-newest
-# slow: uml-debug vm-6.12 vm-6.1
+# beds: uml
+# slow: vm-newest uml-debug vm-6.12 vm-6.1
 # timeout: 240
 # run: --cswapd "--store mem --size 48M" --mem 256M
 # run vm: --mem 384M --cpus 2 --queues 2

@@ -7,8 +7,8 @@
 # pages by the dozen, in few requests, and answers without an interrupt for each few of them. What
 # is read ahead comes back in few requests, too.
 #
-# beds: uml vm-newest
-# slow: vm-6.12 vm-6.1
+# beds: uml
+# slow: vm-newest vm-6.12 vm-6.1
 # timeout: 200
 # run uml: --mem 128M
 # run vm: --mem 384M
