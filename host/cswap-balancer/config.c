@@ -17,6 +17,7 @@
 
 #define DEFAULT_GUESTS "/run/cswapd"
 #define MAX_LINE 512
+#define DIGITS ", with three digits behind the point at most"
 #define TOO_SMALL "a percentage, 0.1% at least"	/* and not 0 without a word */
 
 const char *const config_answer_names[] = {
@@ -30,10 +31,11 @@ const char *const config_answer_files[] = {
 
 /* --- values; all return NULL, or what they should have been --- */
 
-/* "12.5" as thousandths; *@rest is what follows. */
+/* "12.5" as thousandths; *@rest is what follows. A finer number is none: it would be less without a word. */
 static bool take_number(const char *text, uint64_t *thousandths, const char **rest)
 {
 	unsigned int digits = 0, scale = 1000;
+	bool is_finer = false;
 	uint64_t value = 0;
 
 	for (; isdigit((unsigned char)*text); text++, digits++)
@@ -44,10 +46,12 @@ static bool take_number(const char *text, uint64_t *thousandths, const char **re
 		for (text++; isdigit((unsigned char)*text); text++, digits++)
 			if (scale > 1)
 				value += (uint64_t)(*text - '0') * (scale /= 10);
+			else
+				is_finer |= *text != '0';
 	}
 	*thousandths = value;
 	*rest = text;
-	return digits && digits < 15;
+	return digits && digits < 15 && !is_finer;
 }
 
 static const char *parse_amount(const char *text, void *to)
@@ -59,7 +63,7 @@ static const char *parse_amount(const char *text, void *to)
 	uint64_t value;
 
 	if (!take_number(text, &value, &rest))
-		return "a size (512M, 2G) or a percentage (10%)";
+		return "a size (512M, 2G) or a percentage (10%)" DIGITS;
 	if (!strcmp(rest, "%")) {
 		amount->permille = (unsigned int)(value / 100);
 		amount->bytes = 0;
@@ -88,7 +92,7 @@ static const char *parse_permille(const char *text, void *to)
 	uint64_t value;
 
 	if (!take_number(text, &value, &rest) || strcmp(rest, "%") || value > 100000)
-		return "a percentage up to 100%";
+		return "a percentage up to 100%" DIGITS;
 	*(unsigned int *)to = (unsigned int)(value / 100);
 	return value && value < 100 ? TOO_SMALL : NULL;
 }
