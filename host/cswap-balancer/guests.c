@@ -408,20 +408,20 @@ static void read_report(struct guest *guest, struct policy_guest_sample *to,
 
 /*
  * The VMM's cgroup says what the guest uses, but for the cache of the VMM's files, which the host has
- * available. The files of the guest's memory say it if all of its memory is in them: a confidential
- * guest's private memory, which "convert" gives back, is in none.
+ * available. The files of the guest's memory say it if all of its memory is in them, as it is where
+ * "punch" gives it back: a confidential guest's private memory is in none.
  */
 static void read_used(struct policy_guest_sample *to, struct json_object *status)
 {
 	struct json_object *measured = member(status, "measured"), *release = member(status, "release");
-	bool is_private = json_object_is_type(release, json_type_string) &&
-			  !strcmp(json_object_get_string(release), "convert");
+	bool is_in_files = json_object_is_type(release, json_type_string) &&
+			   !strcmp(json_object_get_string(release), "punch");
 	uint64_t cache;
 
 	to->has_used = number(measured, "cgroup_bytes", &to->used);
 	if (to->has_used && number(measured, "cgroup_cache_bytes", &cache))
 		to->used -= cache < to->used ? cache : to->used;
-	if (!to->has_used && !is_private)
+	if (!to->has_used && is_in_files)
 		to->has_used = number(measured, "memory_file_bytes", &to->used);
 }
 

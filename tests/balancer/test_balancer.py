@@ -285,16 +285,19 @@ def private_memory_is_in_no_file(host):
     """A confidential guest's files hold its shared memory alone: they are no measure of what it uses."""
     files = {"memory_file_bytes": 64 * MIB, "cgroup_bytes": None}
     PlayedDaemon(host, "private", 2048, release="convert", measured=files)
+    PlayedDaemon(host, "swaps", 2048, release="off", measured=files)
     PlayedDaemon(host, "seen", 2048, release="convert", measured=dict(files, cgroup_bytes=2100 * MIB))
     PlayedDaemon(host, "plain", 2048)
-    host.limit = 8192 * MIB
-    host.memory(6144 * MIB)
+    host.limit = 10240 * MIB
+    host.memory(8192 * MIB)
     host.balancer()
-    host.without_asking("all are managed", lambda: all(host.state(n) == "managed" for n in ("private", "seen", "plain")))
+    host.without_asking("all are managed",
+                        lambda: all(host.state(n) == "managed" for n in ("private", "swaps", "seen", "plain")))
     first = host.ask("status")["decisions"]
     host.without_asking("decisions", lambda: host.ask("status")["decisions"] >= first + 20)
     guests = host.list()
     expect("what isn't measured isn't known", guests["private"]["used_bytes"] is None)
+    expect("nor is it where nothing is given back", guests["swaps"]["used_bytes"] is None)
     expect("the cgroup counts", guests["seen"]["used_bytes"] == 2100 * MIB)
     expect("and so do a plain guest's files", guests["plain"]["used_bytes"] == 2048 * MIB)
     expect("there is enough for all: %r" % {n: g["target_bytes"] for n, g in guests.items()},
@@ -963,6 +966,8 @@ def configuration_errors_name_their_line(host):
         "[guest a]\ninterval = 1s": ":2: interval is not known in a guest's section",
         "answers = freeze shout": "should be a list of report",
         "interval = 5": "should be a time in ms, s or min",
+        "floor = 0.0005T": "with three digits behind the point at most",
+        "slo = 0.0009%": "with three digits behind the point at most",
         "floor = 120%": "should be a percentage up to 100%",
         "floor = 0.05%": ":1: floor = 0.05%: should be a percentage, 0.1% at least",
         "reserve = 0.099%": "should be a percentage, 0.1% at least",
