@@ -10,6 +10,7 @@
 # Checks: driver-target-reach
 #
 # beds: vm-newest vm-6.1
+# fast vm-newest: zones
 # slow: uml-debug uml uml-smp vm-6.12
 # timeout: 600
 # beside: yes
