@@ -18,7 +18,8 @@
 
 /* What a guest that is out of memory gets at a time. */
 #define RESCUE_PAGES		(8 * CSWAP_BLOCK_PAGES)
-#define RESCUE_WAIT		(HZ / 10)
+/* Conversions take the longer the less of a CPU the host gives. */
+#define RESCUE_WAIT		(HZ / 2)
 
 /* --- out of memory --- */
 
