@@ -260,8 +260,8 @@ static void refused(struct cswap_balloon *balloon, enum cswap_batch_op op, bool 
 }
 
 /*
- * Some memory was released again: the next round begins after three times what this one took so far,
- * so that the OOM rescue finds memory; but the guest may have stood still meanwhile.
+ * Some memory was released again: the next round begins after three times what this one took so
+ * far, so that the OOM rescue finds memory; but the guest may have stood still meanwhile.
  */
 static void again_pause(struct cswap_balloon *balloon)
 {

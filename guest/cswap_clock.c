@@ -113,8 +113,8 @@ static bool load_is_abandoned(const struct cswap_queue *queue, u32 l)
 }
 
 /*
- * A LOAD has been out for longer than @limit, in seconds, or couldn't be sent, and for no reset. One
- * that was sent late isn't given so long: a reset comes before the page is given up.
+ * A LOAD has been out for longer than @limit, in seconds, or couldn't be sent, and for no reset.
+ * One that was sent late isn't given so long: a reset comes before the page is given up.
  */
 static bool load_wants_reset(const struct cswap_dev *dev, const struct cswap_load_io *io,
 			     u32 limit, u32 calm)
@@ -126,8 +126,8 @@ static bool load_wants_reset(const struct cswap_dev *dev, const struct cswap_loa
 }
 
 /*
- * A LOAD wants it, see above; or a reader waits beside a load whose owner has given up, which may be what
- * this reader waits for. Not sooner than @limit after the last reset.
+ * A LOAD wants it, see above; or a reader waits beside a load whose owner has given up, which may
+ * be what this reader waits for. Not sooner than @limit after the last reset.
  */
 static bool loads_want_reset(struct cswap_queue *queue, u32 limit)
 {
