@@ -31,6 +31,8 @@ beside=(:)	# what else a suite needs, when its daemon is there
 
 # The daemon may be slow under sanitizers, but never this slow.
 patience_s=${PATIENCE:-60}
+# A suite is many tests, each of which has its own patience; its deaths come on top.
+suite_s=$((10 * patience_s + 3 * ${KILLS:-0}))
 
 # --- the daemon ---
 
@@ -202,7 +204,7 @@ suite() {
 	[[ "$name: $title" == *"$filter"* ]] || return 0
 	start_daemon "$@" || code=1
 	((code)) || "${beside[@]}" || code=1
-	((code)) || sim "${sim_options[@]}" "$name" >"$work/out" 2>&1 || code=$?
+	((code)) || patience_s=$suite_s sim "${sim_options[@]}" "$name" >"$work/out" 2>&1 || code=$?
 	while IFS= read -r line; do
 		case $line in
 		"ok "* | "not ok "*)
