@@ -8,6 +8,7 @@
 #include <setjmp.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -236,20 +237,26 @@ static void send_state(struct bench *b)
 	vhost_user_move_state(b->vu);
 }
 
-/* All that ring 0 needs but its kick. */
-static void prepare_ring(struct bench *b)
+static void share_memory(struct bench *b)
 {
 	const struct {
 		uint32_t count, padding;
 		uint64_t gpa, bytes, uva, offset;
 	} table = { 1, 0, GUEST_GPA, GUEST_BYTES, GUEST_UVA, 0 };
+
+	assert_true(say(b, SET_MEM_TABLE, &table, sizeof(table), dup(b->memory_fd)));
+}
+
+/* All that ring 0 needs but its kick. */
+static void prepare_ring(struct bench *b)
+{
 	const struct {
 		uint32_t index, flags;
 		uint64_t desc, used, avail, log;
 	} addr = { .desc = GUEST_UVA, .avail = GUEST_UVA + 4096, .used = GUEST_UVA + 8192 };
 	const uint32_t num[2] = { 0, RING_NUM }, on[2] = { 0, 1 };
 
-	assert_true(say(b, SET_MEM_TABLE, &table, sizeof(table), dup(b->memory_fd)));
+	share_memory(b);
 	assert_true(say(b, SET_VRING_NUM, num, sizeof(num), -1));
 	assert_true(say(b, SET_VRING_ADDR, &addr, sizeof(addr), -1));
 	assert_true(say(b, SET_VRING_ENABLE, on, sizeof(on), -1));
@@ -368,6 +375,75 @@ static void the_next_process_gives_back(void **state)
 	come(b);
 }
 
+/* A guest of which a block is released comes, and moves on before it has run here: another daemon may have it. */
+static void come_and_move_on(struct bench *b)
+{
+	const uint32_t what[2] = { SAVE, 0 };
+	uint8_t part[4096];
+	uint64_t answer;
+	ssize_t n;
+	int fd[2];
+
+	share_memory(b);
+	b->balloon_log->released[GUEST_GPA / 4096 / 64] = 1;
+	b->log->control.ring.state = INFLIGHT_RING_PARKED;
+	munmap(b->state, device_state_room(&b->limits));
+	write_state(b);
+	b->balloon_log->released[GUEST_GPA / 4096 / 64] = 0;
+	b->log->control.ring.state = INFLIGHT_RING_NEW;
+	come(b);
+	assert_int_equal(pipe2(fd, O_CLOEXEC | O_NONBLOCK), 0);
+	assert_true(say(b, SET_DEVICE_STATE_FD, what, sizeof(what), fd[1]));
+	do {
+		vhost_user_move_state(b->vu);
+		n = read(fd[0], part, sizeof(part));
+	} while (n > 0 || (n < 0 && errno == EAGAIN));
+	assert_int_equal(n, 0);
+	close(fd[0]);
+	assert_true(handle(b, check_message(), &answer));
+	assert_int_equal(answer, 0);
+	assert_true(handover_is_away(b->holder));
+	assert_true(b->fake.yielded);
+}
+
+/* That move fails: what came with the guest is worth what it was worth. */
+static void a_guest_that_moves_on_and_stays(void **state)
+{
+	struct bench *b = *state;
+	struct balloon_state balloon;
+	struct vu_message kick;
+
+	come_and_move_on(b);
+	prepare_ring(b);
+	kick = kick_message();
+	assert_false(vhost_user_waits(b->vu, &kick));
+	assert_int_equal(b->holder, HANDOVER_LOADED);
+	assert_true(handle(b, kick, NULL));
+	assert_int_equal(b->holder, HANDOVER_OURS);
+	balloon_get(&b->balloon, &balloon);
+	assert_int_equal(balloon.released_bytes, 4096);
+}
+
+/* Nor does it stay: the store, taken back or not, is another daemon's. */
+static void a_guest_that_moves_on_and_is_lost(void **state)
+{
+	struct bench *b = *state;
+	struct vu_message kick = kick_message();
+
+	come_and_move_on(b);
+	vhost_user_disconnect(b->vu);
+	assert_int_equal(b->holder, HANDOVER_AWAY);
+	connect_front_end(b);
+	come_and_move_on(b);
+	prepare_ring(b);
+	assert_false(vhost_user_waits(b->vu, &kick));
+	b->fake.gives = true;
+	vhost_user_disconnect(b->vu);
+	assert_int_equal(b->fake.given_back, 1);
+	assert_int_equal(b->holder, HANDOVER_AWAY);
+	vu_message_close_fds(&kick);
+}
+
 /* It was taken, and its tags can't be written: no ring runs here either. */
 static void a_state_that_fails_is_given_back(void **state)
 {
@@ -408,6 +484,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_refusal_ends_the_move, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_ring_takes_nothing_for_a_guest_that_comes, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_next_process_gives_back, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_guest_that_moves_on_and_stays, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_guest_that_moves_on_and_is_lost, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_state_that_fails_is_given_back, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_file_of_another_size_is_closed, setup, teardown),
 	};

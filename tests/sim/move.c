@@ -462,6 +462,29 @@ static int case_twice(struct guest *g, const char *socket)
 	return 0;
 }
 
+/* It leaves the other daemon before it has run there, nobody takes it, and it runs where it was last. */
+static int case_passed_on(struct guest *g, const char *socket)
+{
+	struct move m;
+
+	TRY(move_all(&m, g, socket));
+	m.bytes = 0;
+	use_side(&m, 1);
+	EXPECT(g, !begin_transfer(&m, false), "the guest doesn't leave: %s", g->fe.error);
+	EXPECT(g, !read_up_to(&m, STATE_ROOM), "no state");
+	end_transfer(&m);
+	EXPECT(g, !fe_check_state(&g->fe), "the state isn't right: %s", g->fe.error);
+	EXPECT(g, !start_at(&m, 1), "the guest doesn't run: %s", g->fe.error);
+	EXPECT(g, start_at(&m, 0), "the guest runs at both");
+	TRY(check_all(&m, 1));
+	use_side(&m, 0);
+	fe_hang_up(&g->fe);
+	use_side(&m, 1);
+	swap_ends();
+	free(m.state);
+	return 0;
+}
+
 /* The other daemon has all, and its front end is gone before the guest has run there: so the guest runs at the source. */
 static int give_back(struct guest *g, const char *socket, enum harm before)
 {
@@ -519,6 +542,7 @@ static int case_taken_meanwhile(struct guest *g, const char *socket)
 
 static const struct suite_case cases[] = {
 	{ "a state that is loaded twice", case_twice },
+	{ "the guest leaves before it has run, and stays", case_passed_on },
 	{ "the other daemon gives it back", case_given_back },
 	{ "the other daemon is killed, and gives it back", case_next_gives_back },
 	{ "the guest moves", case_nobody },

@@ -19,6 +19,9 @@
  * daemon has the lock for good: then the move fails at once. The state that comes is kept in
  * a file, so that another process may go on reading it, and taking the lock.
  *
+ * A guest may move on from where it came to before it has run there: PASSED_ON is AWAY for everybody else, and if that
+ * move fails the state here is LOADED again.
+ *
  * A daemon that dies gives up the lock. If it noted AWAY its successor doesn't take the lock before a ring is
  * to run. Nor does the successor of one that died LOADED: the source may have the lock by then, and the guest. A lock
  * whose state is LOADED, and of which no ring ran, is given back when the front end goes away. At a server
@@ -147,7 +150,7 @@ static const char *begin_saving(struct handover *handover)
 	handover->bytes = device_state_write(&device, handover->state);
 	if (!handover->bytes)
 		return "the tags can't be read";
-	note_holder(handover, HANDOVER_AWAY);
+	note_holder(handover, holder(handover) == HANDOVER_LOADED ? HANDOVER_PASSED_ON : HANDOVER_AWAY);
 	handover->phase = HANDOVER_SAVING;
 	return NULL;
 }
@@ -392,6 +395,11 @@ void handover_restore(struct handover *handover, const struct handover_transfer 
 		handover->phase = HANDOVER_LOADING;
 }
 
+static bool may_come(const struct handover *handover)
+{
+	return holder(handover) == HANDOVER_AWAY || holder(handover) == HANDOVER_PASSED_ON;
+}
+
 const char *handover_begin(struct handover *handover, bool loads, int fd)
 {
 	const char *wrong = NULL;
@@ -401,7 +409,7 @@ const char *handover_begin(struct handover *handover, bool loads, int fd)
 		return "this store can't move";
 	if (!is_stream(fd))
 		return "neither a pipe nor a socket";
-	if (loads && holder(handover) != HANDOVER_AWAY)
+	if (loads && !may_come(handover))
 		return "the daemon has a guest's pages already: start it with --incoming";
 	if (!make_room(handover, loads)) {
 		drop_transfer(handover, HANDOVER_FAILED);
@@ -451,7 +459,7 @@ bool handover_is_ours(const struct handover *handover)
 
 bool handover_is_loaded(const struct handover *handover)
 {
-	return holder(handover) == HANDOVER_LOADED;
+	return holder(handover) == HANDOVER_LOADED || holder(handover) == HANDOVER_PASSED_ON;
 }
 
 bool handover_take(struct handover *handover)
@@ -465,7 +473,7 @@ bool handover_take(struct handover *handover)
 		drop_transfer(handover, HANDOVER_FAILED);
 	if (move_ops(handover)->take(handover->config.store, NULL) != STORE_TAKEN)
 		return false;
-	note_holder(handover, HANDOVER_OURS);
+	note_holder(handover, holder(handover) == HANDOVER_PASSED_ON ? HANDOVER_LOADED : HANDOVER_OURS);
 	log_notice("the store is this daemon's");
 	return true;
 }
@@ -493,6 +501,8 @@ const char *handover_end(struct handover *handover)
 void handover_lose(struct handover *handover)
 {
 	drop_transfer(handover, HANDOVER_NONE);
+	if (holder(handover) == HANDOVER_PASSED_ON)
+		note_holder(handover, HANDOVER_AWAY);
 	if (holder(handover) != HANDOVER_LOADED)
 		return;
 	log_notice("the guest that came here didn't start: another daemon may use the store");

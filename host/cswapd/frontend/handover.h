@@ -23,12 +23,13 @@ enum handover_holder {
 	HANDOVER_LOADED,		/* this one: the guest's state is here, and no ring has run yet */
 	HANDOVER_AWAY,			/* another daemon, maybe: no ring may run */
 	HANDOVER_LEAVING,		/* this one, which is giving the store back: it was LOADED, and no ring may run */
+	HANDOVER_PASSED_ON,		/* as AWAY; it was LOADED, and is again if the store is taken back */
 };
 
 /* May another daemon write, now or in a moment? Then a process begins without taking the store. */
 static inline bool handover_is_away(uint32_t holder)
 {
-	return holder == HANDOVER_AWAY || holder == HANDOVER_LEAVING;
+	return holder == HANDOVER_AWAY || holder == HANDOVER_LEAVING || holder == HANDOVER_PASSED_ON;
 }
 
 struct handover_config {
@@ -122,7 +123,7 @@ bool handover_check(struct handover *handover);
 /* May rings run, with nothing to be done before? */
 bool handover_is_ours(const struct handover *handover);
 
-/* Is the state here, and not yet in use? Then the rings go on from the workers' log. */
+/* Is the state here, and not yet in use, if the store is this daemon's or can be taken back? Then the rings go on from the workers' log. */
 bool handover_is_loaded(const struct handover *handover);
 
 /* May rings run? Takes the store if it can be had. False: another daemon has it. */

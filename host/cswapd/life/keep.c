@@ -23,7 +23,7 @@
 #include "common/log.h"
 
 /* Changed whenever the layout or its meaning is. */
-#define KEEP_VERSION 10
+#define KEEP_VERSION 11
 #define KEEP_MAGIC (0x3030504157534355ULL + ((uint64_t)KEEP_VERSION << 48))
 
 /* The monitor has one that is of no use. */
@@ -134,7 +134,7 @@ struct keep_state *keep_map(int fd)
 	if (!state)
 		return NULL;
 	if (state->kind.magic != KEEP_MAGIC || state->kind.bytes != sizeof(*state) ||
-	    state->active >= 2 || state->holder > HANDOVER_LEAVING ||
+	    state->active >= 2 || state->holder > HANDOVER_PASSED_ON ||
 	    state->server.side > SERVER_ASKED) {
 		munmap(state, sizeof(*state));
 		return NULL;
