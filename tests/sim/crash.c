@@ -666,6 +666,8 @@ static int release_when_asked(struct guest *g, const char *socket, struct virtio
 	return expect_status(g, socket, "\"released_bytes\"", READ_MIB * MIB);
 }
 
+enum log_end { LOG_ENDS, LOG_AND_DEATH, LOG_LOST };
+
 /*
  * A front end that copies memory reads all of it, which fills what was released. Only the guest knows what it does
  * without now: it may use a block before it says so. So while a log is set and when it ends, the guest is asked to
@@ -674,7 +676,7 @@ static int release_when_asked(struct guest *g, const char *socket, struct virtio
  *
  * Checks: device-event-again-counts, device-release-outstanding
  */
-static int read_released(struct guest *g, const char *socket, bool dies)
+static int read_released(struct guest *g, const char *socket, enum log_end end)
 {
 	struct virtio_cswap_event *event;
 	struct virtio_cswap_ctrl *ctrl;
@@ -697,8 +699,10 @@ static int read_released(struct guest *g, const char *socket, bool dies)
 	}
 	TRY(dirty_end(g, &count));
 	read_all(area, READ_MIB * MIB);
+	if (end == LOG_LOST)
+		TRY(dirty_lose_log(g));
 	TRY(dirty_stop_logging(g));
-	if (dies)
+	if (end == LOG_AND_DEATH)
 		TRY(kill_one(g));
 	TRY(release_when_asked(g, socket, ctrl, event, area + MIB, (READ_MIB - 1) * MIB));
 	EXPECT(g, *area == 7 && !memcmp(area, area + 1, MIB - 1), "memory in use was discarded");
@@ -707,17 +711,24 @@ static int read_released(struct guest *g, const char *socket, bool dies)
 
 static int case_read_released(struct guest *g, const char *socket)
 {
-	return read_released(g, socket, false);
+	return read_released(g, socket, LOG_ENDS);
 }
 
 static int case_read_and_dead(struct guest *g, const char *socket)
 {
-	return read_released(g, socket, true);
+	return read_released(g, socket, LOG_AND_DEATH);
+}
+
+/* The last log of a move is one that the daemon refuses. */
+static int case_read_and_refused(struct guest *g, const char *socket)
+{
+	return read_released(g, socket, LOG_LOST);
 }
 
 static const struct suite_case log_cases[] = {
 	{ "what is released is released again", case_read_released },
 	{ "the same, and a death when the log has ended", case_read_and_dead },
+	{ "the same, and a log that is refused", case_read_and_refused },
 	{ "stores and loads", case_load },
 	{ "discards", case_discard },
 	{ "without a log it's seen", dirty_case_unlogged },

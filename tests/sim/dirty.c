@@ -125,21 +125,39 @@ static int make_log(struct guest *g, int *fd)
 	return 0;
 }
 
-/* As QEMU does, while the rings run: the log, the feature, the rings. */
-static int have_logged(struct guest *g, int fd)
+static int tell_log(struct guest *g, int fd, u64 bytes)
 {
 	struct fe_message log = { .header = { FE_SET_LOG_BASE, FE_VERSION, sizeof(log.payload.log) } };
-	struct fe_message features = { .header = { FE_SET_FEATURES, 0, sizeof(u64) } };
 
-	log.payload.log.bytes = bits_bytes;
+	log.payload.log.bytes = bytes;
 	log.payload.log.offset = 0;
-	features.payload.value = g->fe.features | FE_BIT(FE_F_LOG_ALL);
 	TRY_FE(g, fe_send(&g->fe, &log, &fd, 1));
 	TRY_FE(g, fe_receive(&g->fe, &log));
 	EXPECT(g, log.header.request == FE_SET_LOG_BASE, "no answer about the log");
+	return 0;
+}
+
+/* As QEMU does, while the rings run: the log, the feature, the rings. */
+static int have_logged(struct guest *g, int fd)
+{
+	struct fe_message features = { .header = { FE_SET_FEATURES, 0, sizeof(u64) } };
+
+	features.payload.value = g->fe.features | FE_BIT(FE_F_LOG_ALL);
+	TRY(tell_log(g, fd, bits_bytes));
 	TRY_FE(g, fe_tell(&g->fe, &features, NULL, 0));
 	g->fe.logs_rings = true;
 	return guest_log_rings(g);
+}
+
+int dirty_lose_log(struct guest *g)
+{
+	int fd, rc;
+
+	TRY(make_log(g, &fd));
+	rc = tell_log(g, fd, bits_bytes + 1);
+	close(fd);
+	unmap_log();
+	return rc;
 }
 
 int dirty_begin(struct guest *g, bool log)

@@ -20,6 +20,8 @@ struct dirty_count {
 int dirty_begin(struct guest *g, bool log);
 /* No ring runs: look. The log ends with the next features, or the connection. */
 int dirty_end(struct guest *g, struct dirty_count *count);
+/* Another log, which is longer than its file: the daemon has none from now on. */
+int dirty_lose_log(struct guest *g);
 /* The front end's message that the log has ended; dirty_end() is what we see of it. */
 int dirty_stop_logging(struct guest *g);
 

@@ -103,13 +103,15 @@ static void settle_features(struct vhost_user *vu)
 
 static void drop_dirty_log(struct vhost_user *vu)
 {
+	const bool was_read = vu->config.memory->dirty.bits || vu->agreed.log_lost;
+
 	vu->agreed.log_lost = false;
-	if (!vu->config.memory->dirty.bits)
+	if (!was_read)
 		return;
 	worker_pause_table(vu->config.workers);
 	dirty_log_drop(&vu->config.memory->dirty);
 	worker_resume(vu->config.workers);
-	/* The front end that had the log has read all of memory, and reading a hole fills it. */
+	/* The front end that had a log, or wanted one, has read all of memory, and reading a hole fills it. */
 	vhost_user_ask_again(vu);
 }
 
