@@ -251,7 +251,9 @@ static int lock(struct guests *guests)
 
 static const char *lock_error(int error)
 {
-	return error == EWOULDBLOCK ? "another cswap-balancer manages the guests there" : strerror(error);
+	return error == EWOULDBLOCK ?
+		"another cswap-balancer manages the guests there (lslocks says which process has the folder's lock)" :
+		strerror(error);
 }
 
 static void see(struct guest *guest)

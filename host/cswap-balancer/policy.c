@@ -12,7 +12,7 @@
  *     the reserve: the guest that hurts least first.
  * P5. Claims are claims. What a guest says of itself can cost it memory, or win it
  *     what is free, or its share: never what is another's share. What the host
- *     measures wins wherever claim and measure differ.
+ *     measures wins wherever claim and measure differ, within what its size makes possible.
  *     A guest that isn't admitted is charged what is measured, and promised nothing.
  * P6. A guest that makes no progress isn't asked for more; what it holds counts as
  *     held, so that no other guest is promised that memory.
@@ -79,6 +79,9 @@
 #define MAX_COLD	700u
 /* Between the claim and the measure there is this much of a VMM. */
 #define LIE_BYTES	(64ULL << 20)
+/* So much of a VMM, at the most, is beside the guest's memory: this part of it, or these bytes. */
+#define VMM_SHARE	8u
+#define VMM_BYTES	(1ULL << 30)
 #define LEVEL_ROUNDS	40u
 
 const char *const policy_reason_names[POLICY_REASONS] = {
@@ -143,9 +146,15 @@ static uint64_t kept_by(const struct policy_guest_sample *sample)
 	return less(size_of(sample), sample->released);
 }
 
+/*
+ * The measure comes through the guest's daemon, which a guest may have taken over: it counts up to what a VMM of that
+ * size may take, which others would have to give. What is used beyond that the host hasn't available.
+ */
 static uint64_t used_by(const struct policy_guest_sample *sample)
 {
-	return sample->has_used ? min64(sample->used, 2 * POLICY_MAX_BYTES) : kept_by(sample);
+	const uint64_t size = size_of(sample), most = size + max64(size / VMM_SHARE, VMM_BYTES);
+
+	return sample->has_used ? min64(sample->used, most) : kept_by(sample);
 }
 
 /* What it holds or may touch. */
