@@ -48,7 +48,7 @@ $(out)/cswapd: $(CSWAPD_OBJS) $(out)/obj/host/cswapd/cswapd.o
 	$(link)
 
 CSWAPCTL_OBJS := $(patsubst %,$(out)/obj/host/cswapctl/%.o,\
-	balancer connection cswapctl found guest instances list metrics screen shrink status stores top) \
+	balancer connection cswapctl found guest instances list metrics print screen shrink status stores top) \
 	$(patsubst %,$(out)/obj/host/common/%.o,signature version)
 
 $(out)/cswapctl: LIBS = $(shell $(PKG_CONFIG) --libs json-c libsystemd)

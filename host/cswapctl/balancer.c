@@ -9,6 +9,7 @@
 #include "common/clock.h"
 #include "connection.h"
 #include "instances.h"
+#include "print.h"
 
 #define COLUMNS 80
 /* For what is said beside something else. */
@@ -233,7 +234,7 @@ static int show_all(const struct options *options)
 	if (status)
 		list = ask(options->balancer, "list", NULL, 0);
 	if (list && options->json) {
-		puts(json_object_to_json_string_ext(list, JSON_C_TO_STRING_PLAIN));
+		print_json(list);
 	} else if (list) {
 		print_status(status);
 		print_guests(list);
@@ -274,7 +275,7 @@ int balancer_run(const struct options *options, const char *command)
 	if (!answer)
 		return EXIT_FAILED;
 	if (options->json)
-		puts(json_object_to_json_string_ext(answer, JSON_C_TO_STRING_PLAIN));
+		print_json(answer);
 	else
 		print_answer(answer);
 	json_object_put(answer);

@@ -12,6 +12,7 @@
 #include "connection.h"
 #include "guest.h"
 #include "instances.h"
+#include "print.h"
 #include "status.h"
 
 /* While waiting, a line each so often, if it says anything new. */
@@ -34,9 +35,7 @@ static void show(const struct options *options, struct json_object *answer,
 	struct status status;
 
 	if (options->json) {
-		puts(json_object_to_json_string_ext(answer,
-						    JSON_C_TO_STRING_PLAIN));
-		fflush(stdout);
+		print_json(answer);
 	} else {
 		status_read(answer, &status);
 		print(&status);

@@ -7,6 +7,7 @@
 #include "balancer.h"
 #include "instances.h"
 #include "list.h"
+#include "print.h"
 
 /* A daemon answers in a millisecond; one with a stuck front end in ten seconds. */
 #define PATIENCE_MS 2000
@@ -41,7 +42,7 @@ static void print_table(const struct instances *instances, struct json_object *b
 	}
 }
 
-static void print_json(const struct instances *instances)
+static void print_all_json(const struct instances *instances)
 {
 	struct json_object *all = json_object_new_object(), *one;
 	struct json_object *guests = json_object_new_array();
@@ -60,8 +61,7 @@ static void print_json(const struct instances *instances)
 		json_object_array_add(guests, one);
 	}
 	json_object_object_add(all, "guests", guests);
-	puts(json_object_to_json_string_ext(all, JSON_C_TO_STRING_PLAIN |
-						 JSON_C_TO_STRING_NOSLASHESCAPE));
+	print_json(all);
 	json_object_put(all);
 }
 
@@ -73,7 +73,7 @@ int list_run(const struct options *options)
 	if (!instances_ask(&instances, options->directory, PATIENCE_MS))
 		return EXIT_FAILED;
 	if (options->json) {
-		print_json(&instances);
+		print_all_json(&instances);
 	} else if (instances.count) {
 		balancer = balancer_list(options, PATIENCE_MS);
 		print_table(&instances, balancer);

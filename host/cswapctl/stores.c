@@ -21,6 +21,7 @@
 #include "common/plain.h"
 #include "found.h"
 #include "instances.h"
+#include "print.h"
 #include "stores.h"
 
 #define PAGE_BYTES 4096
@@ -255,7 +256,7 @@ static struct json_object *describe(const struct found_list *found, const struct
 	return entry;
 }
 
-static void print_json(const struct found_list *found)
+static void print_all_json(const struct found_list *found)
 {
 	struct json_object *all = json_object_new_object();
 	struct json_object *stores = json_object_new_array();
@@ -265,8 +266,7 @@ static void print_json(const struct found_list *found)
 		if (is_shown(found, &found->list[i]))
 			json_object_array_add(stores, describe(found, &found->list[i]));
 	json_object_object_add(all, "stores", stores);
-	puts(json_object_to_json_string_ext(all, JSON_C_TO_STRING_PLAIN |
-						 JSON_C_TO_STRING_NOSLASHESCAPE));
+	print_json(all);
 	json_object_put(all);
 }
 
@@ -280,7 +280,7 @@ int stores_run(const struct options *options, char *const *paths)
 	done = done && !found.incomplete;
 	found_look_for_holders(&found);
 	if (options->json)
-		print_json(&found);
+		print_all_json(&found);
 	else if (found.count)
 		print_table(&found);
 	else if (done)

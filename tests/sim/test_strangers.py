@@ -107,6 +107,11 @@ def expect_plain(text):
 def terminals_are_not_steered(host):
     for words in ["list"], ["status", "bad"], ["status", "reason"], ["status", "refuses"], ["target", "0", "bad"]:
         expect_plain(host.ctl(*words))
+    text = host.ctl("--json", "status", "bad")
+    expect_plain(text)
+    if json.loads(text)["balloon"] != NASTY:
+        raise Failed("not the daemon's words: %r" % text)
+    expect_plain(host.ctl("--json", "list"))
 
 
 def words_that_are_unknown_are_called_so(host):
