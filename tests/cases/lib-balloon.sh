@@ -53,20 +53,25 @@ released_at_least() {
 released_at_most() {
 	[ "$(balloon released)" -le "$1" ]
 }
-# reach MIB [SECONDS]: ask, and get it; how long that took is in $took, in seconds. The host's side
-# waits, and not this script, whose programs are in the way where memory is scarce. What the guest
-# can't make free for now it may a little later, when its programs have touched other pages.
-reach() {
-	local start end=$((SECONDS + ${2:-60}))
+# ask_for MIB SECONDS: what came of it is what the host said. The host's side waits, and not this script,
+# whose programs are in the way where memory is scarce. What the guest can't make free for now it may a little
+# later, when its programs have touched other pages.
+ask_for() {
+	local end=$((SECONDS + $2))
 	asked=$1
-	start=$(now)
-	host_patience=$((2 * ${2:-60}))
-	until host reach "$1M" "${2:-60}"; [ "$(host_value exit)" = 0 ]; do
+	host_patience=$((2 * $2))
+	until host reach "$1M" "$2"; [ "$(host_value exit)" = 0 ]; do
 		[ "$(host_value stopped)" = memory ] || break
 		[ $SECONDS -lt $end ] || break
 		sleep 1
 	done
 	host_patience=60
+}
+# reach MIB [SECONDS]: ask, and get it; how long that took is in $took, in seconds.
+reach() {
+	local start
+	start=$(now)
+	ask_for "$1" "${2:-60}"
 	[ "$(host_value exit)" = 0 ] || fail "asked for $1 MiB: cswapctl ended with $(host_value exit);" \
 		"$(host_value stopped), $(($(host_value claimed) / mib)) MiB, and now $(balloon stopped), $(balloon released) MiB"
 	took=$(awk -v a="$start" -v b="$(now)" 'BEGIN { printf "%.1f", b - a }')
