@@ -82,10 +82,6 @@ is_done() {
 	*) [ "$(balloon stopped)" = device ] ;;
 	esac
 }
-# What the balloon has let go of is the kernel's a moment later, when it has been converted.
-total_is_back() {
-	[ "$(memory_kib MemTotal)" = "$total_kib" ]
-}
 expect_done() {
 	within 120 is_done || fail "not what $KIND comes to: $(balloon released) MiB, $(balloon stopped), $(balloon events) events"
 }
@@ -175,7 +171,7 @@ else
 	within 90 is_reached || fail "when all is well: $(balloon released) of $some MiB: $(balloon stopped)"
 	stress_end
 	reach 0 90
-	within 30 total_is_back || fail "$(memory_kib MemTotal) KiB in MemTotal afterwards, not $total_kib"
+	expect_total afterwards
 	expect "MiB lost" "$(balloon lost)" = 0
 	swap_off
 fi

@@ -35,12 +35,12 @@ here() {
 	done
 	return 1
 }
-total_is_back() {
+memory_is_back() {
 	[ "$(memory_kib MemTotal)" -ge "$total_kib" ]
 }
 # The guest has its memory, all of it, and it is good for something.
 expect_memory() {
-	wait_until 10 total_is_back ||
+	wait_until 10 memory_is_back ||
 		fail "KiB in MemTotal after $1: $(memory_kib MemTotal) of $total_kib"
 	stress --mib "$half" --once
 }
