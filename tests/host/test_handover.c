@@ -375,13 +375,10 @@ static void the_next_process_gives_back(void **state)
 	come(b);
 }
 
-/* A guest of which a block is released comes, and moves on before it has run here: another daemon may have it. */
-static void come_and_move_on(struct bench *b)
+/* A guest of which a block is released comes, and is moving on before it has run here, through what is returned. */
+static int come_and_leave(struct bench *b)
 {
 	const uint32_t what[2] = { SAVE, 0 };
-	uint8_t part[4096];
-	uint64_t answer;
-	ssize_t n;
 	int fd[2];
 
 	share_memory(b);
@@ -394,12 +391,23 @@ static void come_and_move_on(struct bench *b)
 	come(b);
 	assert_int_equal(pipe2(fd, O_CLOEXEC | O_NONBLOCK), 0);
 	assert_true(say(b, SET_DEVICE_STATE_FD, what, sizeof(what), fd[1]));
+	return fd[0];
+}
+
+/* All of it has left: another daemon may have the store. */
+static void come_and_move_on(struct bench *b)
+{
+	const int fd = come_and_leave(b);
+	uint8_t part[4096];
+	uint64_t answer;
+	ssize_t n;
+
 	do {
 		vhost_user_move_state(b->vu);
-		n = read(fd[0], part, sizeof(part));
+		n = read(fd, part, sizeof(part));
 	} while (n > 0 || (n < 0 && errno == EAGAIN));
 	assert_int_equal(n, 0);
-	close(fd[0]);
+	close(fd);
 	assert_true(handle(b, check_message(), &answer));
 	assert_int_equal(answer, 0);
 	assert_true(handover_is_away(b->holder));
@@ -440,6 +448,12 @@ static void a_guest_that_moves_on_and_is_lost(void **state)
 	b->fake.gives = true;
 	vhost_user_disconnect(b->vu);
 	assert_int_equal(b->fake.given_back, 1);
+	assert_int_equal(b->holder, HANDOVER_AWAY);
+	/* Nor has it left: the store was never another's. */
+	connect_front_end(b);
+	close(come_and_leave(b));
+	vhost_user_disconnect(b->vu);
+	assert_int_equal(b->fake.given_back, 2);
 	assert_int_equal(b->holder, HANDOVER_AWAY);
 	vu_message_close_fds(&kick);
 }

@@ -72,6 +72,9 @@ static const struct store_move_ops *move_ops(const struct handover *handover)
 
 static void drop_transfer(struct handover *handover, enum handover_phase phase)
 {
+	/* The store hasn't been given up. */
+	if (handover->phase == HANDOVER_SAVING && phase != HANDOVER_SAVED && holder(handover) == HANDOVER_PASSED_ON)
+		note_holder(handover, HANDOVER_LOADED);
 	if (handover->fd >= 0)
 		close(handover->fd);
 	handover->fd = -1;
@@ -473,7 +476,7 @@ bool handover_take(struct handover *handover)
 		drop_transfer(handover, HANDOVER_FAILED);
 	if (move_ops(handover)->take(handover->config.store, NULL) != STORE_TAKEN)
 		return false;
-	note_holder(handover, holder(handover) == HANDOVER_PASSED_ON ? HANDOVER_LOADED : HANDOVER_OURS);
+	note_holder(handover, holder(handover) == HANDOVER_AWAY ? HANDOVER_OURS : HANDOVER_LOADED);
 	log_notice("the store is this daemon's");
 	return true;
 }
