@@ -444,6 +444,16 @@ static int move_all(struct move *m, struct guest *g, const char *socket)
 	return 0;
 }
 
+/* The guest has moved, and the next case begins where it is. */
+static void end_at_other(struct move *m)
+{
+	use_side(m, 0);
+	fe_hang_up(&m->g->fe);
+	use_side(m, 1);
+	swap_ends();
+	free(m->state);
+}
+
 /* A state that is loaded twice, as a snapshot may be: the second has no store. */
 static int case_twice(struct guest *g, const char *socket)
 {
@@ -454,11 +464,7 @@ static int case_twice(struct guest *g, const char *socket)
 	EXPECT(g, fe_load_state(&g->fe, m.state, m.bytes), "the state is taken twice");
 	EXPECT(g, !start_at(&m, 1), "the guest doesn't run: %s", g->fe.error);
 	TRY(check_all(&m, 1));
-	use_side(&m, 0);
-	fe_hang_up(&g->fe);
-	use_side(&m, 1);
-	swap_ends();
-	free(m.state);
+	end_at_other(&m);
 	return 0;
 }
 
@@ -477,11 +483,7 @@ static int case_passed_on(struct guest *g, const char *socket)
 	EXPECT(g, !start_at(&m, 1), "the guest doesn't run: %s", g->fe.error);
 	EXPECT(g, start_at(&m, 0), "the guest runs at both");
 	TRY(check_all(&m, 1));
-	use_side(&m, 0);
-	fe_hang_up(&g->fe);
-	use_side(&m, 1);
-	swap_ends();
-	free(m.state);
+	end_at_other(&m);
 	return 0;
 }
 
