@@ -398,11 +398,6 @@ void handover_restore(struct handover *handover, const struct handover_transfer 
 		handover->phase = HANDOVER_LOADING;
 }
 
-static bool may_come(const struct handover *handover)
-{
-	return holder(handover) == HANDOVER_AWAY || holder(handover) == HANDOVER_PASSED_ON;
-}
-
 const char *handover_begin(struct handover *handover, bool loads, int fd)
 {
 	const char *wrong = NULL;
@@ -412,7 +407,7 @@ const char *handover_begin(struct handover *handover, bool loads, int fd)
 		return "this store can't move";
 	if (!is_stream(fd))
 		return "neither a pipe nor a socket";
-	if (loads && !may_come(handover))
+	if (loads && (!handover_is_away(holder(handover)) || handover_leaves(handover)))
 		return "the daemon has a guest's pages already: start it with --incoming";
 	if (!make_room(handover, loads)) {
 		drop_transfer(handover, HANDOVER_FAILED);

@@ -123,7 +123,10 @@ bool handover_check(struct handover *handover);
 /* May rings run, with nothing to be done before? */
 bool handover_is_ours(const struct handover *handover);
 
-/* Is the state here, and not yet in use, if the store is this daemon's or can be taken back? Then the rings go on from the workers' log. */
+/*
+ * Is the state here, and not yet in use, if the store is this daemon's or can be taken back? Then the rings go on from
+ * the workers' log.
+ */
 bool handover_is_loaded(const struct handover *handover);
 
 /* May rings run? Takes the store if it can be had. False: another daemon has it. */
