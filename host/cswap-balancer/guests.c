@@ -10,7 +10,8 @@
  *
  * systemd removes a daemon's folder when the daemon ends, also when it starts the daemon again. So a guest
  * whose folder is gone is late for a while, as one whose daemon doesn't answer: its VMM runs on, and what it
- * holds, or may take, is charged still. It's forgotten when the folder stays away, but for what an
+ * holds, or may take, is charged still. So is a guest whose VMM has left its daemon, for the daemon is back
+ * before the VMM has connected again. It's forgotten when folder or VMM stay away, but for what an
  * operator has said of it (modes.c). Till then a daemon that was restarted goes on where it was: its
  * target is the one that the balancer tells it anew, or that it has kept.
  *
@@ -48,7 +49,8 @@
 #define MAX_DEPTH 4
 /*
  * A daemon that is started again has its folder back after half a second (RestartSec= of its unit), or after an
- * operator's few seconds. A guest that has ended keeps memory from others for as long.
+ * operator's few seconds, and its VMM tries to connect each few seconds (reconnect= of QEMU's chardev). A guest that
+ * has ended keeps memory from others for as long.
  */
 #define GONE_MS 20000
 
@@ -296,9 +298,14 @@ static int look(struct guests *guests)
 	return error;
 }
 
+static bool is_over(uint64_t since_ms, uint64_t now_ms)
+{
+	return since_ms && now_ms - since_ms >= GONE_MS;
+}
+
 static bool is_forgotten(const struct guest *guest, uint64_t now_ms)
 {
-	return guest->gone_ms && now_ms - guest->gone_ms >= GONE_MS;
+	return is_over(guest->gone_ms, now_ms) || is_over(guest->left_ms, now_ms);
 }
 
 /* One is to be forgotten, unless it's seen now. */
@@ -312,7 +319,24 @@ static bool is_look_due(const struct guests *guests, uint64_t now_ms)
 	return false;
 }
 
-/* A guest that isn't seen is late, and then gone; but none goes because the balancer can't look. */
+/* Its folder may be there still: for the next guest, which comes last in the order. */
+static void forget(struct guests *guests, size_t i)
+{
+	bool is_there = guests->guest[i].seen;
+	struct guest *next;
+	char name[sizeof(next->name)];
+
+	memcpy(name, guests->guest[i].name, sizeof(name));
+	drop(guests, i);
+	next = is_there ? add(guests, name) : NULL;
+	if (next)
+		see(next);
+}
+
+/*
+ * A guest that isn't seen is late, and then gone; but none goes because the balancer can't look. What forget()
+ * appends isn't looked at again, since the loop goes down.
+ */
 static void scan(struct guests *guests, uint64_t now_ms)
 {
 	size_t i;
@@ -329,7 +353,7 @@ static void scan(struct guests *guests, uint64_t now_ms)
 	}
 	for (i = guests->policy.count; i-- > 0;) {
 		if (is_forgotten(&guests->guest[i], now_ms))
-			drop(guests, i);
+			forget(guests, i);
 		else if (!guests->guest[i].seen && !guests->guest[i].gone_ms)
 			lose(guests, i, now_ms);
 	}
@@ -427,19 +451,39 @@ static void read_used(struct policy_guest_sample *to, struct json_object *status
 		to->has_used = number(measured, "memory_file_bytes", &to->used);
 }
 
+/*
+ * A daemon without a guest's memory: the VMM that was there may be back in a moment, and holds its memory meanwhile. So
+ * the sample stays as it was till then, and the guest is late.
+ */
+static bool has_left(struct guest *guest, uint64_t memory, uint64_t now_ms)
+{
+	if (memory || !guest->memory) {
+		guest->left_ms = 0;
+	} else if (!guest->left_ms) {
+		log_info("guest %s: its VMM has left its daemon: it's late", guest->name);
+		guest->left_ms = now_ms;
+	}
+	return guest->left_ms;
+}
+
 /* The status, into the sample. False: it's none. */
 static bool read_status(struct guest *guest, struct policy_guest_sample *to,
-			struct json_object *status)
+			struct json_object *status, uint64_t now_ms)
 {
 	struct json_object *balloon = member(status, "balloon");
+	uint64_t memory, asked;
 
 	if (!json_object_get_boolean(member(status, "ok")) ||
 	    !json_object_is_type(balloon, json_type_string) ||
-	    !number(status, "target_bytes", &to->asked))
+	    !number(status, "target_bytes", &asked))
 		return false;
+	number(status, "memory_bytes", &memory);
+	if (has_left(guest, memory, now_ms))
+		return true;
+	to->asked = asked;
+	guest->memory = memory;
 	snprintf(guest->balloon, sizeof(guest->balloon), "%s", json_object_get_string(balloon));
-	to->ready = number(status, "memory_bytes", &guest->memory) &&
-		    !strcmp(guest->balloon, "ready");
+	to->ready = memory && !strcmp(guest->balloon, "ready");
 	number(member(status, "claimed"), "released_bytes", &to->released);
 	read_used(to, status);
 	number(member(status, "store"), "loaded_pages", &to->loaded_pages);
@@ -453,7 +497,7 @@ static bool read_status(struct guest *guest, struct policy_guest_sample *to,
 }
 
 static bool take_line(struct guest *guest, struct policy_guest_sample *sample, char *line,
-		      size_t bytes)
+		      size_t bytes, uint64_t now_ms)
 {
 	struct json_tokener *tokener = json_tokener_new_ex(MAX_DEPTH);
 	struct json_object *status;
@@ -463,7 +507,7 @@ static bool take_line(struct guest *guest, struct policy_guest_sample *sample, c
 		return false;
 	status = json_tokener_parse_ex(tokener, line, (int)bytes);
 	json_tokener_free(tokener);
-	good = read_status(guest, sample, status);
+	good = read_status(guest, sample, status, now_ms);
 	/* A refusal is an answer, too: the target stays as it was, and is told again. */
 	if (!good && json_object_is_type(member(status, "error"), json_type_string)) {
 		log_limited(&guest->rate, LOG_WARNING, "guest %s: its daemon refuses: %s", guest->name,
@@ -536,7 +580,7 @@ static void receive(struct guest *guest, struct policy_guest_sample *sample, uin
 		return;
 	/* One request, one line, and nothing behind it. */
 	if (!end || end != guest->in + guest->in_bytes - 1 || !guest->awaiting ||
-	    !take_line(guest, sample, guest->in, guest->in_bytes - 1)) {
+	    !take_line(guest, sample, guest->in, guest->in_bytes - 1, now_ms)) {
 		log_limited(&guest->rate, LOG_WARNING, "guest %s: its daemon's answer makes no sense", guest->name);
 		hang_up(guest);
 		return;
@@ -544,7 +588,7 @@ static void receive(struct guest *guest, struct policy_guest_sample *sample, uin
 	guest->in_bytes = 0;
 	guest->awaiting = false;
 	guest->answered_ms = now_ms;
-	sample->late = !guest->has_status;
+	sample->late = !guest->has_status || guest->left_ms;
 }
 
 /* --- the caller's interface --- */

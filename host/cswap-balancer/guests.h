@@ -26,6 +26,7 @@ struct guest {
 	bool seen;			/* its folder is there, by the look that is under way */
 	bool found;			/* it was seen once, and that was said */
 	uint64_t gone_ms;		/* since when its folder is missing; 0: it's there */
+	uint64_t left_ms;		/* since when its VMM isn't at its daemon any more; 0: it's there, or never was */
 
 	/* the connection */
 	int fd;				/* -1: none */

@@ -144,6 +144,10 @@ static void explain_reason(const struct view *view, char *to, size_t size)
 			snprintf(to, size, "asked for %ju MiB, it has released %ju and makes no progress",
 				 mib(verdict->target), mib(view->sample->released));
 		break;
+	case POLICY_LATE:
+		snprintf(to, size, "%s", view->guest->left_ms ?
+			 "its VMM has left its daemon; its memory is kept for it for a while" : "its daemon doesn't answer");
+		break;
 	default: {
 		static const char *const words[POLICY_REASONS] = {
 			[POLICY_NEW] = "nothing was decided about it yet",
@@ -155,7 +159,6 @@ static void explain_reason(const struct view *view, char *to, size_t size)
 			[POLICY_COOLING] = "it hurt a short while ago: nothing is taken for now",
 			[POLICY_DRAIN] = "it is being given all of its memory back",
 			[POLICY_PAUSED] = "its target stays as it is, by an operator's word",
-			[POLICY_LATE] = "its daemon doesn't answer",
 			[POLICY_UNREADY] = "no guest is there, or its driver has no balloon",
 			[POLICY_REFUSED] = "the floors of all guests and the reserve are more than the host has",
 		};

@@ -513,7 +513,7 @@ def guests_come_and_go(host):
     host.guest("d")
     host.until("a new one is managed", lambda: host.state("d") == "managed")
     host.end("g-d")
-    host.until("without a guest", lambda: host.state("d") in ("unready", None))
+    host.until("without a guest", lambda: host.state("d") == "late")
     if "d-d" in host.processes:
         host.end("d-d", signal.SIGKILL)
     shutil.rmtree(host.path("run", "d"))
@@ -532,10 +532,10 @@ def guests_come_and_go(host):
     all_managed(host)
 
 
-def a_daemons_restart_gives_its_guests_memory_to_nobody(host):
-    """systemd removes the folder when the daemon ends. The VMM runs on, and may take what it was left at any moment."""
+def keeps_the_place_of_one_that_comes_back(host, leave, come_back, why):
+    """Guest a leaves and comes back; then it leaves for good. Returns how the balancer lists it in the end."""
     played = {name: PlayedDaemon(host, name, 2048) for name in "abc"}
-    played["a"].said = {"measured": {"memory_file_bytes": 256 * MIB, "cgroup_bytes": None}}
+    played["a"].said = little = {"measured": {"memory_file_bytes": 256 * MIB, "cgroup_bytes": None}}
 
     def allotted():
         return sum(2048 * MIB - p.target for p in played.values())
@@ -543,19 +543,41 @@ def a_daemons_restart_gives_its_guests_memory_to_nobody(host):
     host.until("all are managed", lambda: all(host.state(n) == "managed" for n in "abc"))
     host.until("they fit", lambda: allotted() <= 4070 * MIB)
     before = host.settled()
-    os.rename(host.path("run", "a"), host.path("gone"))
+    leave(played["a"])
     host.until("it's seen", lambda: host.state("a") != "managed")
     expect("it's late", host.state("a") == "late")
     host.decided(5)
-    expect("nobody gets what it was left: %d" % (allotted() // MIB),
-           allotted() <= 4070 * MIB or host.state("a") is None)
-    os.rename(host.path("gone"), host.path("run", "a"))
+    now = host.list().get("a")
+    expect("nobody gets what it was left: %d" % (allotted() // MIB), allotted() <= 4070 * MIB or not now)
+    expect("it's said why: %r" % now, not now or why in now["why"])
+    come_back(played["a"])
+    played["a"].said = little
     host.until("it's back", lambda: host.state("a") == "managed")
     expect("it has the target that it had", abs(played["a"].target - before[0]) <= 64 * MIB)
     # For good: others may have its memory when it's forgotten.
-    os.rename(host.path("run", "a"), host.path("gone"))
+    leave(played["a"])
     host.until("others get it", lambda: allotted() > 4200 * MIB)
-    expect("it's forgotten", host.state("a") is None)
+    return host.list().get("a")
+
+
+def a_daemons_restart_gives_its_guests_memory_to_nobody(host):
+    """systemd removes the folder when the daemon ends. The VMM runs on, and may take what it was left at any moment."""
+    end = keeps_the_place_of_one_that_comes_back(
+        host, lambda a: os.rename(host.path("run", "a"), host.path("gone")),
+        lambda a: os.rename(host.path("gone"), host.path("run", "a")), "its daemon doesn't answer")
+    expect("it's forgotten: %r" % end, end is None)
+
+
+def a_vmm_that_connects_again_has_its_memory(host):
+    """The daemon is back before the VMM has found it, and says that no guest is there."""
+    def leave(daemon):
+        daemon.said = {"balloon": "absent", "memory_bytes": None, "claimed": {"released_bytes": 0}, "report": None,
+                       "measured": {"memory_file_bytes": None, "cgroup_bytes": None}}
+    end = keeps_the_place_of_one_that_comes_back(host, leave, lambda a: None, "its VMM")
+    expect("no guest is there: %r" % end, end["reason"] == "unready" and end["size_bytes"] is None)
+    with open(host.path("order"), encoding="ascii") as f:
+        kept = f.read().splitlines()
+    expect("whoever comes there next has come last: %r" % kept, kept[-1] == "a")
 
 
 def first_come_first_admitted(host):
@@ -1017,6 +1039,7 @@ tests = [
     (one_that_hangs_disturbs_nobody, Host),
     (guests_come_and_go, Host),
     (a_daemons_restart_gives_its_guests_memory_to_nobody, lambda: Host(guests=())),
+    (a_vmm_that_connects_again_has_its_memory, lambda: Host(guests=())),
     (first_come_first_admitted, lambda: Host("floor = 1500M\n", guests=())),
     (guests_beyond_its_descriptors_are_left_out, lambda: Host(guests=())),
     (out_of_descriptors_it_forgets_nobody, Host),
