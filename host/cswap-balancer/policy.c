@@ -27,8 +27,8 @@
  * The budget is measured: what is available now and what the guests use now, less
  * the reserve. So the budget takes everything else on the host into account as well.
  *
- * Each step begins with what each guest felt since the last step (feel) and whether it
- * did as it was asked (track). Then, in this order: the reserve is restored (restore);
+ * Each step begins with what each guest that is heard felt since it was heard last (feel) and
+ * whether it did as it was asked (track). Then, in this order: the reserve is restored (restore);
  * guests that hurt get memory, from what is free at once, from others' idle memory as
  * soon as the others have released it (relieve); what is left over goes to guests that
  * are below their size (grow).
@@ -931,11 +931,12 @@ static void look(struct policy *policy, const struct policy_guest_sample *sample
 		follow(guest, &samples[i]);
 		bound(guest, &samples[i]);
 		guest->allot = size_of(&samples[i]) - guest->target;
-		feel(policy, guest, &samples[i], now_ms);
-		if (is_heard(&samples[i]))
+		if (is_heard(&samples[i])) {
+			feel(policy, guest, &samples[i], now_ms);
 			track(policy, guest, &samples[i], now_ms);
-		else
+		} else {
 			guest->asked_ms = now_ms;	/* It can release nothing: this isn't its time. */
+		}
 		guest->reason = POLICY_REASONS;
 	}
 }

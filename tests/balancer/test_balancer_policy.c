@@ -601,6 +601,33 @@ static void silence_is_no_refusal(void **state)
 	}
 }
 
+/* What is counted while its daemon doesn't answer is of that time, and not of the second in which it answers again. */
+static void silence_is_no_second(void **state)
+{
+	const uint64_t a_second = 300;	/* pages from the store: half of what would hurt */
+	struct policy_guest_sample *s;
+	struct world w;
+	unsigned int i, silent, permille = 0;
+
+	(void)state;
+	for (silent = 0; silent < 2; silent++) {
+		world_init(&w, 2, 4 * GIB, 12 * GIB);
+		s = &w.t.sample[0];
+		for (i = 0; i < 120; i++) {
+			s->late = !silent && i >= 30 && i < 90;
+			s->ready = !silent || i < 30 || i >= 90;
+			/* A late guest's sample is the one before. */
+			s->loaded_pages = s->late ? s->loaded_pages : i * a_second;
+			if (i == 30)
+				permille = w.t.guest[0].promotion_permille;
+			policy_step(&w.t.policy, &w.t.host, w.t.sample, w.t.now_ms += 1000);
+			assert_false(w.t.guest[0].hurt);
+			if (i >= 30)
+				assert_in_range(w.t.guest[0].promotion_permille, permille - 1, permille + 1);
+		}
+	}
+}
+
 /* Whoever was given memory back may wait a minute before it gives again, and works at it meanwhile. */
 static void turns_are_no_refusals(void **state)
 {
@@ -1128,6 +1155,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_measure_has_bounds),
 		cmocka_unit_test(stuck_guest_costs_nobody_else),
 		cmocka_unit_test(silence_is_no_refusal),
+		cmocka_unit_test(silence_is_no_second),
 		cmocka_unit_test(turns_are_no_refusals),
 		cmocka_unit_test(liar_is_measured),
 		cmocka_unit_test(crying_wins_no_more_than_a_share),
