@@ -13,7 +13,7 @@
 # beds: uml-debug
 # fast uml-debug: reset
 # slow: uml uml-smp long
-# timeout: 900
+# timeout: 1500
 # beside: yes
 # module: tests/kmod/reset
 # run: --mem 256M --env READERS=100 --env PAGES=800 --env ROUNDS=12
@@ -21,7 +21,7 @@
 # variant 1: --module-args load_timeout_s=1 --faulty-cswapd "--store mem --size 48M --fault-report @RUN@/report --fault delay-load:after=1:ms=500:jitter=2000"
 # variant reset: --module-args load_timeout_s=1 --env RESETS=1 --faulty-cswapd "--store mem --size 48M --fault-report @RUN@/report --fault delay-load:after=1:ms=500:jitter=2000"
 # variant 2: --module-args load_timeout_s=2 --faulty-cswapd "--store mem --size 48M --fault-report @RUN@/report --fault delay-load:after=1:ms=500:jitter=2000"
-# variant long: --module-args load_timeout_s=1 --env RESETS=1 --env ROUNDS=250 --faulty-cswapd "--store mem --size 48M --fault-report @RUN@/report --fault delay-load:after=1:ms=500:jitter=2000"
+# variant long: --module-args load_timeout_s=1 --env RESETS=1 --env ROUNDS=120 --faulty-cswapd "--store mem --size 48M --fault-report @RUN@/report --fault delay-load:after=1:ms=500:jitter=2000"
 
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 # shellcheck disable=SC2317	# functions are called by wait_until
