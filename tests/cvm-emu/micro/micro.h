@@ -174,6 +174,24 @@ static u64 micro_write_mmio(u64 address)
 }
 #endif
 
+extern u8 micro_boot;
+u8 micro_code(void);
+
+/* The machine begins anew, once, and all that was tested is tested again. */
+static void micro_reset_once(void)
+{
+	is("code is this boot's", micro_code(), micro_boot);
+	if (micro_boot != 1)
+		return;
+	micro_put("reset\n");
+#if defined(MICRO_TDX) && defined(MICRO_EXITS)
+	micro_cpuid(0x40000000);	/* nobody fetches what this #VE was about */
+#endif
+	micro_out(0xcf9, 6);
+	for (;;)
+		asm volatile("hlt");
+}
+
 /* The last check is that the machine stops here: nothing may come after this line. */
 static void micro_end_by_touching(u64 address)
 {

@@ -292,6 +292,7 @@ void micro_test(void)
 	test_exits();
 	test_events();
 	is("to shared", call_by_msr(TO_SHARED | 0x801000 | 0x14), 0x15);
+	micro_reset_once();
 	micro_end_by_touching(0x801000);
 }
 #else
@@ -306,6 +307,7 @@ void micro_test(void)
 	test_other_cpu(0xa01000);
 	/* In the shared memory of that address there is no code. */
 	is("a fetch without the C-bit is private", ((u64 (*)(void))SHARED(answer))(), 42);
+	micro_reset_once();
 	micro_end_by_touching(0x801000);
 }
 #endif

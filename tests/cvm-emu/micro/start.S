@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * start.S - a machine's firmware that is a test: copies itself to 1 MiB, is launched as an SNP guest
- * (a TD is by its first TDCALL), enters long mode, and calls micro_test().
+ * (a TD is by its first TDCALL), enters long mode, and calls micro_test(). The clock's memory counts the
+ * boots; micro_code is code that says which boot it was written in.
  *
  * The first GiB is mapped as private memory, and again from 1 GiB on as shared memory.
  */
@@ -14,6 +15,8 @@
 #endif
 #define TABLES		0x200000
 #define BOOT_PARAMS	0x10ff0		/* its fields cross a page */
+#define CMOS_BOOTS	0x50		/* nobody else's */
+#define CODE		0x500000
 
 	.code16
 	.section .text.low,"ax"
@@ -41,6 +44,20 @@ start32:
 	ljmp	$8, $in_ram
 in_ram:
 	movl	$0x1f0000, %esp
+	movb	$CMOS_BOOTS, %al
+	outb	%al, $0x70
+	inb	$0x71, %al
+	incb	%al
+	movb	%al, %ah
+	movb	$CMOS_BOOTS, %al
+	outb	%al, $0x70
+	movb	%ah, %al
+	outb	%al, $0x71
+	movb	%al, micro_boot
+	/* movb $boot, %al; ret */
+	movb	$0xb0, CODE
+	movb	%al, CODE + 1
+	movb	$0xc3, CODE + 2
 #ifdef MICRO_SNP
 	/* As a boot loader leaves it: "HdrS", a list of setup_data, one entry of e820. */
 	movl	$BOOT_PARAMS, %esi
@@ -98,9 +115,12 @@ gdt:	.quad	0, 0x00cf9b000000ffff, 0x00cf93000000ffff, 0x00af9b000000ffff
 gdt_desc:
 	.word	gdt_desc - gdt - 1
 	.long	0xf0000 + gdt - rom_start
-	.globl	micro_status
+	.globl	micro_status, micro_code, micro_boot
 micro_status:
 	.long	0
+micro_boot:
+	.byte	0
+	micro_code = CODE
 
 #ifdef MICRO_EXITS
 	.text

@@ -193,6 +193,7 @@ void micro_test(void)
 	test_exits();
 	test_calls();
 	is("MapGPA to shared", map_gpa(0x801000 | SHARED_BIT, 4096), 0);
+	micro_reset_once();
 	micro_end_by_touching(0x801000);
 }
 #else
@@ -206,6 +207,7 @@ void micro_test(void)
 	test_page(0x400000);
 	test_block(0x600000);
 	is("MapGPA to shared", map_gpa(0x801000 | SHARED_BIT, 4096), 0);
+	micro_reset_once();
 	micro_end_by_touching(0x801000);
 }
 #endif

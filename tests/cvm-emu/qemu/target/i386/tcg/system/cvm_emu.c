@@ -43,6 +43,7 @@
 #include "exec/cpu-common.h"
 #include "exec/cputlb.h"
 #include "exec/ramblock.h"
+#include "exec/tb-flush.h"
 #include "exec/memory.h"
 #include "exec/address-spaces.h"
 #include "exec/target_page.h"
@@ -601,15 +602,32 @@ bool cvm_emu_launch(CPUState *cs)
     return true;
 }
 
+static void cpu_reset_state(CVMEmuCPU *cpu)
+{
+    cpu->retry_gpa = 0;
+    cpu->serving = cpu->hlt = false;
+    cpu->ve_info.valid = false;
+    cpu->ghcb = 0;
+}
+
+/* While no CPU runs */
 static void cvm_reset(void *opaque)
 {
-    if (cvm->active) {
-        qatomic_set(&cvm->active, false);
-        memset(cvm->state, PG_ACCEPTED, cvm->npages);
-        cvm->n_shared = cvm->n_pending = 0;
-        discard(&cvm->priv, 0, cvm->npages);
-        cvm->face->reset();
+    CPUState *cs;
+
+    if (!cvm->active) {
+        return;
     }
+    qatomic_set(&cvm->active, false);
+    memset(cvm->state, PG_ACCEPTED, cvm->npages);
+    cvm->n_shared = cvm->n_pending = 0;
+    discard(&cvm->priv, 0, cvm->npages);
+    /* The next launch fills private memory behind TCG's back: no code of this one may be found there. */
+    tb_flush(first_cpu);
+    CPU_FOREACH(cs) {
+        cpu_reset_state(&X86_CPU(cs)->cvm_emu);
+    }
+    cvm->face->reset();
 }
 
 /* ---- statistics ---- */

@@ -712,12 +712,7 @@ static void launch(CPUState *cs)
 
 static void reset(void)
 {
-    CPUState *cs;
-
     bitmap_zero(vmsa_pages, cvm_emu_npages());
-    CPU_FOREACH(cs) {
-        X86_CPU(cs)->cvm_emu.ghcb = 0;
-    }
 }
 
 static bool prepare_exception(CPUState *cs, vaddr addr,
