@@ -42,7 +42,9 @@ if [ -z "$before" ]; then
 	echo b >/proc/sysrq-trigger
 	wait_until 60 false || die "no reboot"
 fi
-expect "KiB in MemTotal" "$total_kib" = "$before"
+# Where the kernel is put differs from boot to boot, and with this some pages that it keeps for itself.
+difference=$((total_kib - before))
+expect "KiB by which MemTotal differs" "${difference#-}" -lt 64
 end_balloon 60
 expect_clean
 swap_off
