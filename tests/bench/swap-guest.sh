@@ -8,7 +8,9 @@
 #	plain		/dev/vda as it is
 #	crypt		dm-crypt, aes-xts, with the queues that suit swap
 #	aead		dm-crypt with AES-GCM on dm-integrity without a journal
-# A working set of MIB in a memory cgroup of LIMIT MiB. Prints what swapstress measured; or, where
+# A working set of MIB in a memory cgroup of LIMIT MiB. Before pages are read all of them are swapped out, so that
+# a disk that has written more than was needed while memory was filled (reclaim goes on while writes are under
+# way) doesn't read the faster for it. Prints what swapstress measured; or, where
 # LIMIT is "disk", what diskload measured of MIB of the disk, without a swap core in front; or, where it's
 # "hard:LIMIT", how many of TRIES working sets in a cgroup that can't grow the OOM killer has ended.
 set -eu
@@ -83,6 +85,6 @@ mkswap "$disk" >/dev/null
 swapon "$disk"
 case $limit in
 hard:*) count_kills ;;
-*) swapstress --mib "$mib" --limit "$limit" --random $((mib * 64)) ;;
+*) swapstress --mib "$mib" --limit "$limit" --pageout --random $((mib * 64)) ;;
 esac
 swapoff "$disk"
